@@ -1,0 +1,2 @@
+//! vial.
+#![forbid(unsafe_code)]

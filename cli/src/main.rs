@@ -1,0 +1,2 @@
+//! vial.
+fn main() {}

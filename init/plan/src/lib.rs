@@ -1,0 +1,3 @@
+//! The Plan.
+#![no_std]
+#![forbid(unsafe_code)]

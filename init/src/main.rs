@@ -1,0 +1,2 @@
+//! vial-init.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Targets.
+#![forbid(unsafe_code)]
