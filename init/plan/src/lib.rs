@@ -1,3 +1,62 @@
-//! The Plan.
+//! The Plan: a flat byte program that vial makes from a config.json and
+//! vial-init carries out, item by item, in the order it is written.
+//!
+//! ```text
+//! Header (64 bytes)  magic, version, fingerprint, the length of each section
+//! section of stage 0   item item item ..
+//! section of stage 1   item ..
+//! section of stage 2   item item ..
+//! item                 code u16, 0 u16, length u32, then its fields
+//! field                u32 / u64 little-endian; text: u32 length, bytes, NUL;
+//!                      bytes: u32 length, bytes; list: u32 count, u32 length,
+//!                      NUL-terminated texts one after the other
+//! ```
+//!
+//! The words: a **Plan** is the whole; an [`Item`] one act of it; a [`Step`]
+//! what an act does when it fails; a [`Reply`] the one message back.
+//!
+//! **Invariant:** reading never panics, never loops, never reads outside the
+//! bytes it was given, whatever they are; there is a fuzz target for it.
+//! **Invariant:** there is no limit on how many items, mounts, arguments or
+//! rules a Plan holds, other than its length being a u32.
+//! **Invariant:** texts lie in the Plan with their NUL, ready for the kernel.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod field;
+mod header;
+mod item;
+mod reply;
+mod step;
+
+pub use field::{Cursor, Field, Strings};
+pub use header::{FINGERPRINT, Header, Refused, VERSION};
+pub use item::{Item, Items, Malformed, item_size, write_item};
+pub use reply::{Failed, Reply};
+pub use step::Step;
+
+/// Where a step runs: outside, in between, or as the container's first process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// vial-init as the CLI started it, outside the container.
+    Outside = 0,
+    /// The process in between: in the new user namespace, before the rest.
+    Between = 1,
+    /// The container's first process, or the process of an exec.
+    Inside = 2,
+}
+
+impl Stage {
+    /// The stage with this number, 0 to 2.
+    pub fn from_number(number: u8) -> Option<Stage> {
+        match number {
+            0 => Some(Stage::Outside),
+            1 => Some(Stage::Between),
+            2 => Some(Stage::Inside),
+            _ => None,
+        }
+    }
+}
+
+/// What an item does with the console or a gate when there is no such fd.
+pub const NO_FD: u32 = u32::MAX;

@@ -1,0 +1,108 @@
+//! The first 64 bytes of a Plan: whose it is, and how its sections lie.
+
+use crate::{Cursor, Field, Items, Stage};
+
+/// Counts changes of this layout; the fingerprint tells builds apart.
+pub const VERSION: u32 = 1;
+
+/// What both binaries of one build have in common: a hash of init/'s sources.
+pub const FINGERPRINT: u64 = parse_decimal(env!("VIAL_FINGERPRINT"));
+
+const MAGIC: u64 = u64::from_le_bytes(*b"vialplan");
+
+/// The fixed head of a Plan.
+///
+/// **Invariant:** magic, version and fingerprint keep their place for ever, so
+/// that any vial-init can tell a stranger's Plan from its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The length in bytes of the sections of stage 0, 1 and 2.
+    pub lengths: [u32; 3],
+    /// How many items the sections hold.
+    pub counts: [u32; 3],
+    /// How many texts the longest list-carrying item needs pointers for.
+    pub pointers: u32,
+}
+
+/// Why a Plan is refused before its first item is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// These bytes are no Plan, or they end too soon.
+    NotAPlan,
+    /// A Plan, but made by another build.
+    OtherBuild,
+}
+
+impl Header {
+    /// The header's length in bytes.
+    pub const SIZE: usize = 64;
+
+    /// The header as bytes, for the CLI to send.
+    pub fn to_bytes(&self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let mut rest = &mut bytes[..];
+        let mut put = |part: &[u8]| {
+            if let Some((head, tail)) = core::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+                head.copy_from_slice(part);
+                rest = tail;
+            }
+        };
+        MAGIC.write(&mut put);
+        VERSION.write(&mut put);
+        FINGERPRINT.write(&mut put);
+        for number in self.lengths.iter().chain(&self.counts) {
+            number.write(&mut put);
+        }
+        self.pointers.write(&mut put);
+        bytes
+    }
+
+    /// Reads a header; it must be of this build.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Header, Refused> {
+        let mut cursor = Cursor::new(bytes);
+        let mut header = Header::default();
+        if u64::read(&mut cursor) != Some(MAGIC) {
+            return Err(Refused::NotAPlan);
+        }
+        let version = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
+        let fingerprint = u64::read(&mut cursor).ok_or(Refused::NotAPlan)?;
+        if (version, fingerprint) != (VERSION, FINGERPRINT) {
+            return Err(Refused::OtherBuild);
+        }
+        for number in header.lengths.iter_mut().chain(&mut header.counts) {
+            *number = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
+        }
+        header.pointers = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
+        Ok(header)
+    }
+
+    /// The length in bytes of all sections, if it can be one.
+    pub fn body(&self) -> Option<usize> {
+        let [outside, between, inside] = self.lengths;
+        let sum = outside.checked_add(between)?.checked_add(inside)?;
+        usize::try_from(sum).ok()
+    }
+
+    /// The items of a stage, read from the sections' bytes.
+    pub fn items<'a>(&self, stage: Stage, body: &'a [u8]) -> Option<Items<'a>> {
+        let [outside, between, inside] = self.lengths.map(|l| l as usize);
+        let [first, second, _] = self.counts;
+        let (start, length, index) = match stage {
+            Stage::Outside => (0, outside, 0),
+            Stage::Between => (outside, between, first),
+            Stage::Inside => (outside.checked_add(between)?, inside, first.checked_add(second)?),
+        };
+        let section = body.get(start..start.checked_add(length)?)?;
+        Some(Items::new(section, index))
+    }
+}
+
+const fn parse_decimal(text: &str) -> u64 {
+    let mut rest = text.as_bytes();
+    let mut number: u64 = 0;
+    while let [digit, tail @ ..] = rest {
+        number = number.wrapping_mul(10).wrapping_add((*digit - b'0') as u64);
+        rest = tail;
+    }
+    number
+}

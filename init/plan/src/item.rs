@@ -1,0 +1,258 @@
+//! The items: every act a Plan can hold, with its fields, in the order of the
+//! life of a container.
+
+use core::ffi::CStr;
+
+use crate::{Cursor, Field, Strings};
+
+/// The bytes of a section end within an item, or hold no item known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Which item, counted over all sections.
+    pub index: u32,
+}
+
+macro_rules! items {
+    ($( $(#[doc = $doc:literal])* $code:literal $name:ident
+        { $( $(#[doc = $field_doc:literal])* $field:ident: $kind:ty, )* } )*) => {
+        /// One act of a Plan.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the fields bear the man pages' names")]
+        pub enum Item<'a> {
+            $( $(#[doc = $doc])* $name { $( $(#[doc = $field_doc])* $field: $kind, )* }, )*
+        }
+
+        impl<'a> Item<'a> {
+            fn read(code: u16, mut cursor: Cursor<'a>) -> Option<Item<'a>> {
+                let item = match code {
+                    $( $code => Item::$name {
+                        $( $field: <$kind as Field>::read(&mut cursor)?, )*
+                    }, )*
+                    _ => return None,
+                };
+                cursor.is_empty().then_some(item)
+            }
+
+            fn code(&self) -> u16 {
+                match self { $( Item::$name { .. } => $code, )* }
+            }
+
+            fn write_fields(&self, put: &mut dyn FnMut(&[u8])) {
+                match self {
+                    $( Item::$name { $( $field, )* } => { $( Field::write($field, put); )* let _ = put; } )*
+                }
+            }
+
+            /// The item's name, as the source spells it.
+            pub fn name(&self) -> &'static str {
+                match self { $( Item::$name { .. } => stringify!($name), )* }
+            }
+        }
+    };
+}
+
+items! {
+    // Stage 0: outside.
+
+    /// Close every inherited fd from this number on, but for those of vial.
+    1 CloseInherited { from: u32, }
+    /// Open the host's /proc, which serves every later access to procfs.
+    2 Procfs {}
+    /// Open the cgroup2 filesystem mounted here.
+    3 CgroupRoot { path: &'a CStr, }
+    /// Enable these controllers for the children of this cgroup.
+    4 CgroupControllers { directory: &'a CStr, controllers: &'a CStr, }
+    /// Make this cgroup.
+    5 CgroupMkdir { directory: &'a CStr, }
+    /// Open this cgroup: the container's, which the process is born into.
+    6 CgroupOpen { directory: &'a CStr, }
+    /// Write a file of the container's cgroup.
+    7 CgroupWrite { file: &'a CStr, value: &'a CStr, }
+    /// Load this eBPF program and attach it as the cgroup's device filter.
+    8 CgroupDevices { program: &'a [u8], }
+    /// Write the own oom_score_adj, which the container inherits.
+    9 OomScoreAdj { value: &'a CStr, }
+    /// Raise the hard limit now, where the privilege is still at hand.
+    10 RaiseRlimit { resource: u32, hard: u64, }
+    /// Keep processes of namespaces to be joined from tracing this one.
+    11 Undumpable {}
+    /// Join the namespace at this path; kind is its CLONE_NEW* flag.
+    12 JoinPath { path: &'a CStr, kind: u32, }
+    /// Join these namespaces of the container's init.
+    13 JoinProcess { kinds: u32, }
+    /// Make these namespaces for the process itself.
+    14 Unshare { kinds: u32, }
+    /// Set the offsets of the new time namespace.
+    15 TimeOffsets { offsets: &'a CStr, }
+    /// Start the next stage in these new namespaces; mapped: it waits for its
+    /// user namespace to be mapped.
+    16 Clone { stage: u32, kinds: u32, mapped: bool, }
+    /// Deny setgroups(2), as an unprivileged gid mapping requires.
+    17 DenySetgroups {}
+    /// Write the child's uid_map.
+    18 UidMap { map: &'a CStr, }
+    /// Write the child's gid_map.
+    19 GidMap { map: &'a CStr, }
+    /// Have newuidmap or newgidmap write the child's map.
+    20 MapHelper { program: &'a CStr, map: Strings<'a>, }
+    /// Tell the child that it is mapped.
+    21 ReleaseChild {}
+
+    // Stages 1 and 2: inside.
+
+    /// Wait until the mapping is written.
+    22 AwaitMapping {}
+    /// Become uid and gid 0 of the user namespace.
+    23 BecomeRoot { groups: bool, }
+    /// Bring up `lo` of the new network namespace.
+    24 Loopback {}
+    /// Set the host name.
+    25 Hostname { name: &'a CStr, }
+    /// Set the domain name.
+    26 Domainname { name: &'a CStr, }
+    /// Write a kernel parameter; path is below /proc/sys.
+    27 Sysctl { path: &'a CStr, value: &'a CStr, }
+    /// Make a session, and its leader of the process.
+    28 Session {}
+    /// Make and join a session keyring.
+    29 Keyring { name: &'a CStr, }
+
+    // Stage 2: the rootfs.
+
+    /// Set the propagation of every mount of the new mount namespace.
+    30 Propagation { flags: u32, }
+    /// Make the mount that holds this path private.
+    31 ParentPrivate { path: &'a CStr, }
+    /// Bind the rootfs on itself; every later path is resolved below it.
+    32 Rootfs { path: &'a CStr, initramfs: bool, }
+    /// Take the present root as the rootfs (of an exec).
+    33 PresentRoot {}
+    /// Mount a new filesystem; strict: no symbolic link may lead to the target.
+    34 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, }
+    /// Mount a tmpfs and copy into it what it covers.
+    35 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, }
+    /// Mount cgroup2, or bind the host's where it may not be mounted.
+    36 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
+    /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
+    37 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, strict: bool, }
+    /// Change attributes or propagation of the mount at the target.
+    38 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
+    /// Reconfigure the filesystem mounted at the target.
+    39 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
+    /// Make a device node; mode holds its type.
+    40 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, }
+    /// Bind a device of the host, where a node may not be made.
+    41 DeviceBind { source: &'a CStr, path: &'a CStr, }
+    /// Make a symbolic link, unless something is there.
+    42 Symlink { target: &'a CStr, path: &'a CStr, }
+    /// Make a directory, and those above it.
+    43 Directory { path: &'a CStr, }
+    /// Open a pseudo-terminal of the container and send it over the console
+    /// socket; console: bind it on /dev/console too.
+    44 Terminal { rows: u32, columns: u32, console: bool, }
+    /// Cover a path: a file by /dev/null, a directory by an empty tmpfs.
+    45 MaskPath { path: &'a CStr, }
+    /// Make a path read-only.
+    46 ReadonlyPath { path: &'a CStr, }
+    /// Make the rootfs read-only.
+    47 ReadonlyRoot {}
+    /// Set the propagation of the container's root.
+    48 RootPropagation { flags: u32, }
+    /// Make the rootfs the root, and let go of the host's.
+    49 PivotRoot {}
+    /// The same by moving the mount, without pivot_root.
+    50 MoveRoot {}
+
+    // Stage 2: the process.
+
+    /// Give standard input, output and error to this user.
+    51 OwnStdio { uid: u32, }
+    /// Set a limit.
+    52 Rlimit { resource: u32, soft: u64, hard: u64, }
+    /// Change to the working directory.
+    53 WorkingDirectory { path: &'a CStr, }
+    /// Drop all but these capabilities from the bounding set.
+    54 BoundingSet { keep: u64, }
+    /// Set user, group and supplementary groups.
+    55 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
+    /// Set the umask.
+    56 Umask { mask: u32, }
+    /// Set the capability sets.
+    57 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
+    /// Set no_new_privs.
+    58 NoNewPrivs {}
+    /// Add HOME from the container's /etc/passwd.
+    59 Home { uid: u32, }
+    /// Find the program; path is the PATH to search.
+    60 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
+    /// Let go of everything but standard streams and this many more.
+    61 CloseFds { from: u32, }
+    /// Answer ready and wait: for start on its socket, or for the CLI's word.
+    62 AwaitStart {}
+    /// Load the filter; flags are SECCOMP_FILTER_FLAG_*.
+    63 Seccomp { flags: u32, filter: &'a [u8], }
+    /// Drop the capability that loading the filter took.
+    64 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+    /// Become the program.
+    65 Execute {}
+    /// Unmount or cover a mount of the host before the root is moved.
+    66 HideMount { path: &'a CStr, }
+}
+
+const HEAD: usize = 8;
+
+/// The length in bytes of an item as it is written.
+pub fn item_size(item: &Item<'_>) -> usize {
+    let mut size = HEAD;
+    item.write_fields(&mut |part| size += part.len());
+    size
+}
+
+/// Writes an item, in parts.
+pub fn write_item(item: &Item<'_>, put: &mut dyn FnMut(&[u8])) {
+    let size = (item_size(item) - HEAD) as u32;
+    put(&item.code().to_le_bytes());
+    put(&[0, 0]);
+    size.write(put);
+    item.write_fields(put);
+}
+
+/// The items of one section, in order, each with its index.
+#[derive(Clone, Copy, Debug)]
+pub struct Items<'a> {
+    cursor: Cursor<'a>,
+    index: u32,
+}
+
+impl<'a> Items<'a> {
+    /// The items in these bytes, the first having this index.
+    pub fn new(section: &'a [u8], index: u32) -> Self {
+        Items { cursor: Cursor::new(section), index }
+    }
+
+    fn read(&mut self) -> Option<Item<'a>> {
+        let head = <[u8; HEAD]>::try_from(self.cursor.take(HEAD)?).ok()?;
+        let [c0, c1, 0, 0, length @ ..] = head else {
+            return None;
+        };
+        let fields = self.cursor.take(u32::from_le_bytes(length) as usize)?;
+        Item::read(u16::from_le_bytes([c0, c1]), Cursor::new(fields))
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = (u32, Result<Item<'a>, Malformed>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cursor.is_empty() {
+            return None;
+        }
+        let index = self.index;
+        self.index = self.index.wrapping_add(1);
+        let item = self.read();
+        if item.is_none() {
+            self.cursor = Cursor::new(&[]); // Nothing after it can be trusted.
+        }
+        Some((index, item.ok_or(Malformed { index })))
+    }
+}

@@ -1,0 +1,67 @@
+//! The one message back: ready, or which step failed.
+
+use crate::{Cursor, Field, Stage, Step};
+
+/// A step that failed, as data; the CLI, which holds the Plan, finds the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Where it ran.
+    pub stage: Stage,
+    /// What it was doing.
+    pub step: Step,
+    /// Which item of the Plan, counted over all sections.
+    pub item: u32,
+    /// The errno of the call, as a positive number.
+    pub errno: u32,
+}
+
+/// What vial-init answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The process is complete but for execve, and waits. Its pid as the
+    /// procfs at hand counts, which is the CLI's.
+    Ready {
+        /// The pid.
+        pid: u32,
+    },
+    /// It failed; nothing of it runs any more.
+    Failed(Failed),
+}
+
+impl Reply {
+    /// A reply's length in bytes: kind, stage, step, item, pid or errno.
+    pub const SIZE: usize = 20;
+
+    /// The reply as bytes.
+    pub fn to_bytes(&self) -> [u8; Self::SIZE] {
+        let numbers = match self {
+            Reply::Ready { pid } => [1, 0, 0, 0, *pid],
+            Reply::Failed(f) => [2, f.stage as u32, f.step as u32, f.item, f.errno],
+        };
+        let mut bytes = [0; Self::SIZE];
+        for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a reply; None if the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Reply> {
+        let mut cursor = Cursor::new(bytes);
+        let kind = u32::read(&mut cursor)?;
+        let stage = u32::read(&mut cursor)?;
+        let step = u32::read(&mut cursor)?;
+        let item = u32::read(&mut cursor)?;
+        let value = u32::read(&mut cursor)?;
+        match kind {
+            1 => Some(Reply::Ready { pid: value }),
+            2 => Some(Reply::Failed(Failed {
+                stage: Stage::from_number(u8::try_from(stage).ok()?)?,
+                step: Step::from_code(step)?,
+                item,
+                errno: value,
+            })),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The socket to the CLI: the Plan comes, one Reply goes.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::{Errno, read, write};
+use vial_plan::{Header, Refused, Reply, Step};
+
+use crate::fault::{During, Fault};
+use crate::sys::memory;
+
+/// The scratch text's size: HOME=, as long as a sane home directory's path.
+const SCRATCH: usize = 512;
+
+/// A Plan as it was received, in memory that lives as long as the process.
+#[derive(Debug)]
+pub struct Received {
+    /// Its header.
+    pub header: Header,
+    /// Its sections.
+    pub body: &'static [u8],
+    /// Room for the pointers of execve's lists.
+    pub pointers: &'static mut [usize],
+    /// Room for one text that execve is to see and the Plan does not hold.
+    pub scratch: &'static mut [u8],
+}
+
+/// Reads a whole Plan. Held in one piece of exactly its size, it needs no
+/// buffer that an item could overrun, and each stage finds its own section.
+pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
+    let mut head = [0; Header::SIZE];
+    read_whole(channel, &mut head)?;
+    let header = Header::from_bytes(&head).map_err(|refused| match refused {
+        Refused::NotAPlan => Fault::PLAN,
+        Refused::OtherBuild => Fault { step: Step::OtherBuild, errno: Errno::NOEXEC },
+    })?;
+    let length = header.body().ok_or(Fault::PLAN)?;
+    let room = length.checked_add(SCRATCH).ok_or(Fault::PLAN)?;
+    let (pointers, bytes) = memory::map(header.pointers as usize, room).during(Step::MapPlan)?;
+    let (body, scratch) = bytes.split_at_mut_checked(length).ok_or(Fault::PLAN)?;
+    read_whole(channel, body)?;
+    Ok(Received { header, body, pointers, scratch })
+}
+
+fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
+    while !bytes.is_empty() {
+        match read(channel, &mut *bytes) {
+            Ok(0) => return Err(Fault { step: Step::ReadPlan, errno: Errno::PIPE }),
+            Ok(count) => bytes = bytes.get_mut(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Fault { step: Step::ReadPlan, errno }),
+        }
+    }
+    Ok(())
+}
+
+/// Sends the reply. That nobody is there to read it is no error: the process
+/// ends all the same.
+pub fn answer(channel: &impl AsFd, reply: &Reply) {
+    let _ = write(channel, &reply.to_bytes()); // EPIPE: see above.
+}

@@ -1,0 +1,9 @@
+//! What only a program needs, and a library that others link must not have:
+//! the entry point, and the memory routines that the compiler calls.
+#![allow(unsafe_code, reason = "there is no libc to have it; see each SAFETY")]
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod start;
+
+mod memory;

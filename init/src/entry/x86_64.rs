@@ -1,0 +1,18 @@
+//! x86_64: how the kernel starts the process.
+
+use core::arch::global_asm;
+
+// The kernel enters with argc at the stack pointer and no return address.
+// _start hands that address over, with the stack aligned as the ABI wants it.
+global_asm!(
+    ".globl _start",
+    ".type _start,@function",
+    "_start:",
+    "xor %ebp, %ebp",
+    "mov %rsp, %rdi",
+    "and $-16, %rsp",
+    "call {begin}",
+    "ud2",
+    begin = sym vial_init::sys::start::begin,
+    options(att_syntax)
+);

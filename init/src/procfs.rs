@@ -1,0 +1,81 @@
+//! The one procfs fd: opened outside, before any mount of the container
+//! exists, it serves every read and write of procfs there is. The container
+//! can neither cover it nor put another filesystem in its place.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2, readlinkat_raw, statat};
+use rustix::io::{Errno, Result, write};
+use vial_plan::Step;
+
+use crate::fault::{During, Fault};
+
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+const PROC_ROOT_INO: u64 = 1;
+
+/// The root of the host's procfs.
+#[derive(Debug)]
+pub struct Procfs(OwnedFd);
+
+impl AsFd for Procfs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Procfs {
+    /// Opens /proc, and makes sure that it is a procfs's root.
+    pub fn open() -> core::result::Result<Procfs, Fault> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(CWD, c"/proc", flags, Mode::empty()).during(Step::OpenProcfs)?;
+        check(fd.as_fd()).during(Step::CheckProcfs)?;
+        let root = statat(&fd, c"", rustix::fs::AtFlags::EMPTY_PATH).during(Step::CheckProcfs)?;
+        if root.st_ino != PROC_ROOT_INO {
+            return Err(Fault { step: Step::CheckProcfs, errno: Errno::NOTDIR });
+        }
+        Ok(Procfs(fd))
+    }
+
+    /// Writes a file in one write(2).
+    pub fn write(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
+        let file = self.open_file(path, OFlags::WRONLY).during(Step::OpenProcFile)?;
+        write(&file, value).during(Step::WriteProcFile)?;
+        Ok(())
+    }
+
+    /// Opens a file; nothing may be mounted on the way, and no link but `self`
+    /// may lead elsewhere.
+    pub fn open_file(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&self.0, path, flags, Mode::empty(), resolve) {
+            // KERNEL(5.6): without openat2, what was opened must be of procfs.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                let file = openat(&self.0, path, flags, Mode::empty())?;
+                check(file.as_fd())?;
+                Ok(file)
+            }
+            result => result,
+        }
+    }
+
+    /// The own pid as this procfs counts it: in the CLI's pid namespace, even
+    /// from within the container's.
+    pub fn own_pid(&self) -> Result<u32> {
+        let mut buffer = [0; 16];
+        let length = readlinkat_raw(&self.0, c"self", &mut buffer[..])?;
+        let mut pid: u32 = 0;
+        for digit in buffer.iter().take(length) {
+            pid = pid.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0')));
+        }
+        Ok(pid)
+    }
+}
+
+fn check(fd: BorrowedFd<'_>) -> Result<()> {
+    match fstatfs(fd)?.f_type as u64 {
+        PROC_SUPER_MAGIC => Ok(()),
+        _ => Err(Errno::NODEV),
+    }
+}

@@ -1,0 +1,85 @@
+//! A terminal: a pseudo-terminal of the container's own devpts, whose master
+//! goes to whoever listens on the console socket.
+
+use core::mem::MaybeUninit;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{OFlags, fstat, fstatfs, minor};
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::ioctl_tiocsctty;
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use vial_plan::Step;
+
+use super::resolve::Make;
+use super::{Rootfs, attach, fd_path};
+use crate::fault::{During, Fault};
+use crate::path::PathBuffer;
+use crate::sys::open_tree;
+
+const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+
+/// Opens a pseudo-terminal, sends its master, and returns its peer: opened by
+/// TIOCGPTPEER, it is the peer and no file that took its name.
+pub fn open(rootfs: &Rootfs, socket: BorrowedFd<'_>, rows: u32, columns: u32) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let master = rootfs.open_at(c"dev/pts/ptmx", flags, true).during(Step::OpenPtmx)?;
+    if fstatfs(&master).during(Step::OpenPtmx)?.f_type as u64 != DEVPTS_SUPER_MAGIC {
+        return Err(Fault { step: Step::OpenPtmx, errno: Errno::NODEV });
+    }
+    unlockpt(&master).during(Step::OpenTerminal)?;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let peer = ioctl_tiocgptpeer(&master, flags).during(Step::OpenTerminal)?;
+    if rows | columns != 0 {
+        let size = Winsize {
+            ws_row: rows as u16,
+            ws_col: columns as u16,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&peer, size).during(Step::SetTerminalSize)?;
+    }
+    let number = minor(fstat(&peer).during(Step::OpenTerminal)?.st_rdev);
+    let mut name: PathBuffer<32> = PathBuffer::new();
+    name.push(b"/dev/pts/").and_then(|n| n.push_number(number)).during(Step::OpenTerminal)?;
+    send(socket, master.as_fd(), name.as_bytes())?;
+    Ok(peer)
+}
+
+/// One message: the terminal's name, and the master as SCM_RIGHTS.
+fn send(socket: BorrowedFd<'_>, master: BorrowedFd<'_>, name: &[u8]) -> Result<(), Fault> {
+    let fds = [master];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Fault { step: Step::SendTerminal, errno: Errno::NOBUFS });
+    }
+    sendmsg(socket, &[IoSlice::new(name)], &mut ancillary, SendFlags::NOSIGNAL)
+        .during(Step::SendTerminal)?;
+    Ok(())
+}
+
+/// Binds the terminal on /dev/console, from its fd.
+pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
+    let place = rootfs.resolve_or_make(c"dev/console", Make::File, true)?;
+    match open_tree::clone_fd(peer, false) {
+        Ok(tree) => attach(tree.as_fd(), place.as_fd()),
+        // KERNEL(5.2)
+        Err(Errno::NOSYS) => {
+            let peer = fd_path(peer)?;
+            rustix::mount::mount_bind(peer.as_c_str(), fd_path(place.as_fd())?.as_c_str())
+        }
+        Err(errno) => Err(errno),
+    }
+    .during(Step::BindConsole)
+}
+
+/// The terminal becomes the controlling one of the session, and standard
+/// input, output and error.
+pub fn make_controlling(peer: OwnedFd) -> Result<(), Fault> {
+    ioctl_tiocsctty(&peer).during(Step::ControlTerminal)?;
+    rustix::stdio::dup2_stdin(&peer).during(Step::UseTerminal)?;
+    rustix::stdio::dup2_stdout(&peer).during(Step::UseTerminal)?;
+    rustix::stdio::dup2_stderr(&peer).during(Step::UseTerminal)
+}

@@ -1,0 +1,89 @@
+//! tmpcopyup: a tree is copied from one directory into another.
+
+use core::mem::MaybeUninit;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::ffi::CStr;
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, Stat, Uid, chownat, fchmod, fchown, mkdirat,
+    mknodat, openat, readlinkat_raw, sendfile, statat, symlinkat,
+};
+use rustix::io::{Errno, Result};
+
+use crate::path::PATH_MAX;
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How deep a tree may be: each level takes a piece of the stack.
+const MAX_DEPTH: u32 = 64;
+
+/// Copies what is in `from` into `to`, with modes and owners.
+pub fn directory(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    let stat = statat(from, c"", AtFlags::EMPTY_PATH)?;
+    own(to.as_fd(), &stat)?;
+    entries(from.as_fd(), to.as_fd(), 0)
+}
+
+fn entries(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let mut buffer = [MaybeUninit::uninit(); 2048];
+    let mut listing = RawDir::new(from, &mut buffer);
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            copy(from, to, name, depth)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, depth: u32) -> Result<()> {
+    let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            mkdirat(to, name, mode)?;
+            let below = openat(from, name, DIRECTORY, Mode::empty())?;
+            let copy = openat(to, name, DIRECTORY, Mode::empty())?;
+            own(copy.as_fd(), &stat)?;
+            entries(below.as_fd(), copy.as_fd(), depth.saturating_add(1))
+        }
+        FileType::RegularFile => {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let source = openat(from, name, flags, Mode::empty())?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let copy = openat(to, name, flags, mode)?;
+            while sendfile(&copy, &source, None, 1 << 20)? > 0 {}
+            own(copy.as_fd(), &stat)
+        }
+        FileType::Symlink => {
+            let mut target = [0; PATH_MAX];
+            // One byte less than there are: the last stays NUL.
+            let room = target.get_mut(..PATH_MAX - 1).unwrap_or_default();
+            readlinkat_raw(from, name, room)?;
+            symlinkat(CStr::from_bytes_until_nul(&target).unwrap_or_default(), to, name)?;
+            let (uid, gid) = owner(&stat);
+            chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        }
+        kind => {
+            mknodat(to, name, kind, mode, stat.st_rdev)?;
+            let (uid, gid) = owner(&stat);
+            chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        }
+    }
+}
+
+/// The owner first: chown(2) clears the set-user-ID bit that chmod(2) sets.
+fn own(copy: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
+    let (uid, gid) = owner(stat);
+    fchown(copy, Some(uid), Some(gid))?;
+    fchmod(copy, Mode::from_raw_mode(stat.st_mode & 0o7777))
+}
+
+fn owner(stat: &Stat) -> (Uid, Gid) {
+    (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))
+}

@@ -1,0 +1,97 @@
+//! New filesystems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 and the rest.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::mount::{mount as mount2, mount_change, mount_remount};
+use vial_plan::Step;
+
+use super::resolve::Make;
+use super::{Rootfs, bind, copy, fd_path};
+use crate::fault::{During, Fault};
+use crate::path::{PathBuffer, split_last};
+
+/// A filesystem to be made, in mount(2)'s words.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    /// The source.
+    pub source: &'a CStr,
+    /// The type.
+    pub fstype: &'a CStr,
+    /// MS_* flags.
+    pub flags: u32,
+    /// The filesystem's own options.
+    pub data: &'a CStr,
+}
+
+impl New<'_> {
+    /// On what an fd refers to, in one call, which knows every option that a
+    /// kernel of any age has; fsopen(2) would take a call an option.
+    fn mount_on(&self, target: &OwnedFd) -> Result<(), Fault> {
+        let flags = MountFlags::from_bits_retain(self.flags);
+        let data = Some(self.data).filter(|data| !data.is_empty());
+        mount2(self.source, fd_path(target.as_fd())?.as_c_str(), self.fstype, flags, data)
+            .during(Step::Mount)
+    }
+}
+
+/// Sets the propagation of the mount at a path of the present root.
+pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
+    mount_change(path, MountPropagationFlags::from_bits_retain(flags)).during(Step::SetPropagation)
+}
+
+/// The mount that holds a path: EINVAL says that the path is not where one is
+/// mounted, so that the directory above it is tried.
+pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
+    let mut rest = path.to_bytes();
+    loop {
+        let mut prefix: PathBuffer = PathBuffer::new();
+        prefix.push(if rest.is_empty() { b"/" } else { rest }).during(Step::ParentPrivate)?;
+        match mount_change(prefix.as_c_str(), MountPropagationFlags::PRIVATE) {
+            Err(Errno::INVAL) if !rest.is_empty() => rest = split_last(rest).0,
+            result => return result.during(Step::ParentPrivate),
+        }
+    }
+}
+
+/// Mounts a new filesystem at a path of the rootfs, made if nothing is there.
+pub fn mount(rootfs: &Rootfs, target: &CStr, new: &New<'_>, strict: bool) -> Result<(), Fault> {
+    let place = rootfs.resolve_or_make(target, Make::Directory, strict)?;
+    new.mount_on(&place)
+}
+
+/// Mounts a tmpfs and copies into it what it covers.
+pub fn mount_copy(rootfs: &Rootfs, target: &CStr, new: &New<'_>) -> Result<(), Fault> {
+    let place = rootfs.resolve_or_make(target, Make::Directory, false)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
+    new.mount_on(&place)?;
+    let mounted = rootfs.open_at(target, flags, false).during(Step::CopyUp)?;
+    copy::directory(&below, &mounted).during(Step::CopyUp)
+}
+
+/// Mounts cgroup2: a view of the own cgroup namespace. Where that may not be,
+/// as without a cgroup namespace of its own in a user namespace (EPERM), or
+/// on a kernel that mounts it once (EBUSY), the host's is bound.
+pub fn mount_cgroup(rootfs: &Rootfs, target: &CStr, flags: u32, host: &CStr) -> Result<(), Fault> {
+    let place = rootfs.resolve_or_make(target, Make::Directory, true)?;
+    let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
+    match new.mount_on(&place) {
+        Err(Fault { errno: Errno::PERM | Errno::BUSY, .. }) if !host.is_empty() => {
+            const LOW_ATTRIBUTES: u32 = 0xf; // ro, nosuid, nodev, noexec: the same bits in both.
+            let set = u64::from(flags & LOW_ATTRIBUTES);
+            bind::bind(rootfs, host, target, true, true, &bind::attributes(set, 0))
+        }
+        result => result,
+    }
+}
+
+/// Reconfigures the filesystem mounted at a path.
+pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
+    let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
+    let flags = MountFlags::from_bits_retain(flags);
+    mount_remount(fd_path(mounted.as_fd())?.as_c_str(), flags, data).during(Step::Mount)
+}

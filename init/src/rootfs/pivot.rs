@@ -1,0 +1,49 @@
+//! The rootfs becomes the root, and the host's is let go.
+
+use core::ffi::CStr;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_move, unmount,
+};
+use rustix::process::{chdir, chroot, fchdir};
+use vial_plan::Step;
+
+use super::Rootfs;
+use crate::fault::{During, Fault};
+
+/// pivot_root(2) with the old root put on top of the new one, from where it is
+/// detached: no directory in the rootfs is needed for it.
+pub fn pivot_root(rootfs: &Rootfs) -> Result<(), Fault> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
+    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
+    rustix::process::pivot_root(c".", c".").during(Step::PivotRoot)?;
+    fchdir(&old).during(Step::DetachOldRoot)?;
+    // A slave, the old root tells the host nothing of the unmounting.
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change(c".", slave).during(Step::DetachOldRoot)?;
+    unmount(c".", UnmountFlags::DETACH).during(Step::DetachOldRoot)?;
+    chdir(c"/").during(Step::EnterRootfs)
+}
+
+/// MS_MOVE and chroot(2), for a root that cannot be pivoted.
+pub fn move_root(rootfs: &Rootfs) -> Result<(), Fault> {
+    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
+    mount_move(c".", c"/").during(Step::MoveRoot)?;
+    chroot(c".").during(Step::Chroot)?;
+    chdir(c"/").during(Step::EnterRootfs)
+}
+
+/// Unmounts a proc or sysfs of the host, or covers it where it is locked:
+/// below a root that was only moved, a new mount namespace would bare it.
+pub fn hide(path: &CStr) -> Result<(), Fault> {
+    let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM); // EINVAL: it shares nothing.
+    match unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(_) => {
+            mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, None).during(Step::DetachOldRoot)
+        }
+    }
+}

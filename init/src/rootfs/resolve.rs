@@ -1,0 +1,130 @@
+//! From a path of config.json to an fd below the rootfs, made if need be.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::io::{Errno, Result};
+use vial_plan::Step;
+
+use super::{Rootfs, is_directory, walk};
+use crate::fault::{During, Fault};
+use crate::path::{PathBuffer, split_last};
+
+/// What is made where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    /// A directory.
+    Directory,
+    /// An empty file.
+    File,
+}
+
+impl Rootfs {
+    /// O_PATH fd of what lies at the path. Symbolic links are followed within
+    /// the rootfs; strict: a link anywhere on the way is ELOOP.
+    pub fn resolve(&self, path: &CStr, strict: bool) -> Result<OwnedFd> {
+        self.open_at(path, OFlags::PATH, strict)
+    }
+
+    /// Opens what lies at the path.
+    pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        if strict {
+            resolve |= ResolveFlags::NO_SYMLINKS;
+        }
+        // EAGAIN: a rename or mount elsewhere raced with `..`; try again.
+        for _ in 0..32 {
+            match openat2(self.root(), path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) => {}
+                // KERNEL(5.6): no openat2; or a seccomp filter that hides it.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    return walk::open(self.root(), path.to_bytes(), flags, strict);
+                }
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// What lies at the path, made with its parents where nothing is.
+    pub fn resolve_or_make(&self, path: &CStr, make: Make, strict: bool) -> core::result::Result<OwnedFd, Fault> {
+        match self.resolve(path, strict) {
+            Ok(fd) => Ok(fd),
+            Err(Errno::NOENT) => match make {
+                Make::Directory => self.make_directory(path, strict),
+                Make::File => self.make_file(path, strict),
+            },
+            Err(errno) => Err(refused(errno)),
+        }
+    }
+
+    /// Makes a directory and those above it; that they exist is no error.
+    ///
+    /// Each is made by mkdirat in a parent that was resolved within the
+    /// rootfs, so that no link, put there in between, moves it elsewhere.
+    pub fn make_directory(&self, path: &CStr, strict: bool) -> core::result::Result<OwnedFd, Fault> {
+        let mut prefix: PathBuffer = PathBuffer::new();
+        let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
+        for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+            let mut single: PathBuffer<256> = PathBuffer::new();
+            single.push(name).during(Step::ResolveTarget)?;
+            prefix.push(b"/").and_then(|p| p.push(name)).during(Step::ResolveTarget)?;
+            current = match self.resolve(prefix.as_c_str(), strict) {
+                Ok(fd) => fd,
+                Err(Errno::NOENT) => {
+                    match mkdirat(&current, single.as_c_str(), Mode::from_raw_mode(0o755)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(errno) => return Err(Fault { step: Step::MakeDirectory, errno }),
+                    }
+                    self.resolve(prefix.as_c_str(), strict).map_err(refused)?
+                }
+                Err(errno) => return Err(refused(errno)),
+            };
+        }
+        match is_directory(current.as_fd()).during(Step::ResolveTarget)? {
+            true => Ok(current),
+            false => Err(Fault { step: Step::MakeDirectory, errno: Errno::NOTDIR }),
+        }
+    }
+
+    /// The parent directory of a path, made where it is not, and the path's
+    /// last component.
+    pub fn parent(&self, path: &CStr) -> core::result::Result<(OwnedFd, PathBuffer<256>), Fault> {
+        let (parent, last) = split_last(path.to_bytes());
+        let mut name: PathBuffer<256> = PathBuffer::new();
+        name.push(last).during(Step::ResolveTarget)?;
+        if matches!(last, b"" | b"." | b"..") {
+            return Err(Fault { step: Step::ResolveTarget, errno: Errno::INVAL });
+        }
+        let mut above: PathBuffer = PathBuffer::new();
+        above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
+        let strict = first_component(parent) == b"dev";
+        Ok((self.make_directory(above.as_c_str(), strict)?, name))
+    }
+
+    fn make_file(&self, path: &CStr, strict: bool) -> core::result::Result<OwnedFd, Fault> {
+        let (parent, name) = self.parent(path)?;
+        match create(parent.as_fd(), name.as_c_str()) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Fault { step: Step::MakeFile, errno }),
+        }
+        self.resolve(path, strict).map_err(refused)
+    }
+}
+
+fn create(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::from_raw_mode(0o644))
+}
+
+/// ELOOP stands for a link where none may be, or a circle of them.
+fn refused(errno: Errno) -> Fault {
+    let step = if errno == Errno::LOOP { Step::SymlinkTarget } else { Step::ResolveTarget };
+    Fault { step, errno }
+}
+
+fn first_component(path: &[u8]) -> &[u8] {
+    path.split(|b| *b == b'/').find(|name| !name.is_empty()).unwrap_or_default()
+}

@@ -1,0 +1,46 @@
+//! The five capability sets of capabilities(7).
+
+use rustix::io::Errno;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+};
+use vial_plan::Step;
+
+use crate::fault::{During, Fault};
+
+/// Drops all but these from the bounding set, while CAP_SETPCAP is at hand.
+pub fn drop_bounding(keep: u64) -> Result<(), Fault> {
+    for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| keep & capability == 0) {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(capability)) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => break, // The kernel knows no higher one.
+            Err(errno) => return Err(Fault { step: Step::DropBounding, errno }),
+        }
+    }
+    Ok(())
+}
+
+/// capset(2)
+pub fn set(effective: u64, permitted: u64, inheritable: u64) -> Result<(), Fault> {
+    let sets = CapabilitySets {
+        effective: CapabilitySet::from_bits_retain(effective),
+        permitted: CapabilitySet::from_bits_retain(permitted),
+        inheritable: CapabilitySet::from_bits_retain(inheritable),
+    };
+    set_capabilities(None, sets).during(Step::SetCapabilities)
+}
+
+/// Exactly these in the ambient set, whatever the caller's held.
+pub fn set_ambient(ambient: u64) -> Result<(), Fault> {
+    match clear_ambient_capability_set() {
+        Ok(()) => {}
+        Err(Errno::INVAL) if ambient == 0 => return Ok(()), // KERNEL(4.3): there is no such set.
+        Err(errno) => return Err(Fault { step: Step::SetAmbient, errno }),
+    }
+    for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0) {
+        configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(capability), true)
+            .during(Step::SetAmbient)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Who the process is, and what it may do.
+
+pub mod capabilities;
+pub mod keyring;
+pub mod loopback;
+pub mod rlimit;
+pub mod stdio;
+pub mod user;

@@ -1,0 +1,48 @@
+//! User, group and supplementary groups.
+
+use rustix::fd::OwnedFd;
+use rustix::io::{Errno, read};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_keep_capabilities, set_thread_res_gid, set_thread_res_uid};
+use vial_plan::Step;
+
+use crate::fault::{During, Fault, Prepared};
+use crate::sys::setgroups::setgroups;
+
+/// Waits until the parent has written the mapping. The pipe's end without a
+/// word is the end of the parent.
+pub fn await_mapping(pipe: &mut Option<OwnedFd>) -> Result<(), Fault> {
+    let pipe = pipe.take().prepared()?;
+    match read(&pipe, &mut [0; 1][..]).during(Step::AwaitMapping)? {
+        0 => crate::sys::exit::exit(1), // The parent has answered for both.
+        _ => Ok(()),
+    }
+}
+
+/// Becomes uid and gid 0 of the user namespace, which every later step needs:
+/// what it makes belongs to that root. groups: setgroups(2) is not denied.
+pub fn become_root(groups: bool) -> Result<(), Fault> {
+    change_ids(0, 0, groups.then_some(&[]))
+}
+
+/// Becomes the container's user, keeping the permitted capabilities until the
+/// sets of config.json take their place.
+pub fn change(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
+    if uid != 0 {
+        set_keep_capabilities(true).during(Step::KeepCapabilities)?;
+    }
+    change_ids(uid, gid, groups)
+}
+
+fn change_ids(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
+    if let Some(groups) = groups {
+        setgroups(groups).during(Step::SetGroups)?;
+    }
+    // -1 asks the kernel to leave an id as it is; as an id it means nothing.
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(Fault { step: Step::SetUid, errno: Errno::INVAL });
+    }
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_thread_res_gid(gid, gid, gid).during(Step::SetGid)?;
+    set_thread_res_uid(uid, uid, uid).during(Step::SetUid)
+}

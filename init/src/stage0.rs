@@ -1,0 +1,116 @@
+//! Stage 0, outside: everything that needs the host's privileges or its view,
+//! then clone3, then what only a parent can do for the child.
+
+use rustix::fd::{AsFd, AsRawFd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::DumpableBehavior;
+use vial_plan::{Item, Stage, Step};
+
+use crate::fault::{During, Fault, Prepared};
+use crate::path::PathBuffer;
+use crate::procfs::Procfs;
+use crate::sys::clone3::{self, Side, clone3};
+use crate::sys::setns::setns;
+use crate::sys::unshare::unshare;
+use crate::{Life, Next, cgroup, security, start};
+
+/// One item of the section of stage 0.
+pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
+    match item {
+        Item::CloseInherited { from } => {
+            let ours = [Some(&life.channel), life.start.as_ref(), life.console.as_ref(), life.pidfd.as_ref()];
+            start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())))?;
+        }
+        Item::Procfs {} => life.procfs = Some(Procfs::open()?),
+        Item::CgroupRoot { path } => life.cgroup_root = Some(cgroup::open_root(path)?),
+        Item::CgroupControllers { directory, controllers } => {
+            cgroup::enable(life.cgroup_root.as_ref().prepared()?.as_fd(), directory, controllers)?;
+        }
+        Item::CgroupMkdir { directory } => {
+            cgroup::make(life.cgroup_root.as_ref().prepared()?.as_fd(), directory)?;
+        }
+        Item::CgroupOpen { directory } => {
+            let root = life.cgroup_root.as_ref().prepared()?;
+            life.cgroup = Some(cgroup::open(root.as_fd(), directory)?);
+        }
+        Item::CgroupWrite { file, value } => {
+            cgroup::write_file(life.cgroup.as_ref().prepared()?.as_fd(), file, value)?;
+        }
+        Item::CgroupDevices { program } => {
+            cgroup::filter_devices(life.cgroup.as_ref().prepared()?.as_fd(), program)?;
+        }
+        Item::OomScoreAdj { value } => life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())?,
+        Item::RaiseRlimit { resource, hard } => security::rlimit::raise_hard(resource, hard)?,
+        Item::Undumpable {} => {
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .during(Step::SetUndumpable)?;
+        }
+        Item::JoinPath { path, kind } => {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            let namespace = rustix::fs::open(path, flags, rustix::fs::Mode::empty())
+                .during(Step::OpenNamespace)?;
+            setns(namespace.as_fd(), kind).during(Step::JoinNamespace)?;
+        }
+        Item::JoinProcess { kinds } => {
+            setns(life.pidfd.as_ref().prepared()?.as_fd(), kinds).during(Step::JoinNamespace)?;
+        }
+        Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,
+        Item::TimeOffsets { offsets } => {
+            life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())?;
+        }
+        Item::Clone { stage, kinds, mapped } => return clone(life, stage, kinds, mapped),
+        Item::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny")?,
+        Item::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes())?,
+        Item::GidMap { map } => write_of_child(life, b"/gid_map", map.to_bytes())?,
+        Item::MapHelper { program, map } => {
+            start::map_helper(program, life.child, map, life)?;
+        }
+        Item::ReleaseChild {} => {
+            rustix::io::write(life.pipe.as_ref().prepared()?, b"m").during(Step::ReleaseChild)?;
+        }
+        _ => return Err(Fault::PLAN),
+    }
+    Ok(Next::Item)
+}
+
+/// Starts the next stage as a child of this process's parent, the CLI, so that
+/// no process of the runtime stays between the container and its engine.
+pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Result<Next, Fault> {
+    let stage = u8::try_from(stage).ok().and_then(Stage::from_number).ok_or(Fault::PLAN)?;
+    let ends = match mapped {
+        true => Some(pipe_with(PipeFlags::CLOEXEC).during(Step::MakePipe)?),
+        false => None,
+    };
+    // The last stage is the one that belongs into the cgroup.
+    let cgroup = match stage {
+        Stage::Inside => life.cgroup.as_ref().map(|cgroup| cgroup.as_fd()),
+        _ => None,
+    };
+    let flags = u64::from(kinds) | clone3::PARENT;
+    match clone3(flags, cgroup).during(Step::Clone)? {
+        Side::Child => {
+            life.pipe = ends.map(|(reading, _)| reading);
+            life.child = 0;
+            // Held open, these would keep the host's cgroups in reach.
+            life.cgroup_root = None;
+            if stage == Stage::Inside {
+                life.cgroup = None;
+            }
+            Ok(Next::Stage(stage))
+        }
+        Side::Parent { child, in_cgroup } => {
+            life.child = child;
+            life.pipe = ends.map(|(_, writing)| writing);
+            if let (Some(cgroup), false) = (cgroup, in_cgroup) {
+                cgroup::enter(cgroup, child)?;
+            }
+            Ok(Next::Item)
+        }
+    }
+}
+
+fn write_of_child(life: &Life, file: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let mut path: PathBuffer<32> = PathBuffer::new();
+    path.push_number(life.child).and_then(|path| path.push(file)).during(Step::OpenProcFile)?;
+    life.procfs()?.write(path.as_c_str(), value)
+}

@@ -1,0 +1,153 @@
+//! Stage 2, inside: the container's first process, or the process of an exec.
+//! The arms stand in the order in which the planner writes the items.
+
+use rustix::fd::AsFd;
+use rustix::fs::Mode;
+use rustix::thread::set_no_new_privs;
+use vial_plan::{Item, Step};
+
+use crate::fault::{During, Fault, Prepared};
+use crate::path::PathBuffer;
+use crate::rootfs::{Rootfs, attributes, bind, console, device, filesystem, mask, pivot};
+use crate::security::{capabilities, keyring, loopback, rlimit, stdio, user};
+use crate::start::Program;
+use crate::sys::unshare::unshare;
+use crate::{Life, start, sys};
+
+/// One item of the section of stage 2.
+pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
+    match item {
+        Item::AwaitMapping {} => user::await_mapping(&mut life.pipe),
+        Item::BecomeRoot { groups } => user::become_root(groups),
+        Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        Item::Session {} => rustix::process::setsid().map(|_| ()).during(Step::MakeSession),
+        Item::Keyring { name } => keyring::join(name),
+        Item::Loopback {} => loopback::up(),
+        Item::Hostname { name } => {
+            rustix::system::sethostname(name.to_bytes()).during(Step::SetHostname)
+        }
+        Item::Domainname { name } => {
+            rustix::system::setdomainname(name.to_bytes()).during(Step::SetDomainname)
+        }
+        Item::Sysctl { path, value } => {
+            let mut file: PathBuffer = PathBuffer::new();
+            file.push(b"sys/").and_then(|f| f.push(path.to_bytes())).during(Step::OpenProcFile)?;
+            life.procfs()?.write(file.as_c_str(), value.to_bytes())
+        }
+        Item::Propagation { flags } => filesystem::set_propagation(c"/", flags),
+        Item::ParentPrivate { path } => filesystem::make_parent_private(path),
+        Item::Rootfs { path, initramfs } => {
+            life.rootfs = Some(Rootfs::open(path, initramfs, life.procfs()?)?);
+            Ok(())
+        }
+        Item::PresentRoot {} => {
+            life.rootfs = Some(Rootfs::present()?);
+            Ok(())
+        }
+        Item::Mount { .. }
+        | Item::MountCopy { .. }
+        | Item::MountCgroup { .. }
+        | Item::Bind { .. }
+        | Item::MountAttributes { .. }
+        | Item::Remount { .. }
+        | Item::DeviceNode { .. }
+        | Item::DeviceBind { .. }
+        | Item::Symlink { .. }
+        | Item::Directory { .. }
+        | Item::MaskPath { .. }
+        | Item::ReadonlyPath { .. } => furnish(life.rootfs.as_mut().prepared()?, item),
+        Item::Terminal { rows, columns, console } => {
+            let socket = life.console.take().prepared()?;
+            let terminal = console::open(life.rootfs()?, socket.as_fd(), rows, columns)?;
+            if console {
+                console::bind(life.rootfs()?, terminal.as_fd())?;
+            }
+            life.terminal = Some(terminal);
+            Ok(())
+        }
+        Item::ReadonlyRoot {} => attributes::make_root_readonly(life.rootfs()?),
+        Item::HideMount { path } => pivot::hide(path),
+        Item::PivotRoot {} => pivot::pivot_root(life.rootfs()?),
+        Item::MoveRoot {} => pivot::move_root(life.rootfs()?),
+        Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
+        Item::OwnStdio { uid } => {
+            if let Some(terminal) = life.terminal.take() {
+                console::make_controlling(terminal)?;
+            }
+            stdio::own(uid)
+        }
+        Item::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
+        Item::Umask { mask } => {
+            rustix::process::umask(Mode::from_raw_mode(mask));
+            Ok(())
+        }
+        Item::WorkingDirectory { path } => {
+            life.directory_is_due = start::change_directory(path)?;
+            Ok(())
+        }
+        Item::BoundingSet { keep } => capabilities::drop_bounding(keep),
+        Item::User { uid, gid, groups, set_groups } => {
+            user::change(uid, gid, set_groups.then_some(groups))
+        }
+        Item::Capabilities { effective, permitted, inheritable, ambient } => {
+            capabilities::set(effective, permitted, inheritable)?;
+            capabilities::set_ambient(ambient)
+        }
+        Item::NoNewPrivs {} => set_no_new_privs(true).during(Step::SetNoNewPrivs),
+        Item::Program { args, env, path } => {
+            if let Some(path) = life.directory_is_due {
+                start::change_directory_again(path)?;
+            }
+            let pointers = core::mem::take(&mut life.pointers);
+            life.program = Some(Program::find(args, env, path, pointers)?);
+            Ok(())
+        }
+        Item::Home { uid } => start::find_home(life, uid),
+        Item::CloseFds { from } => {
+            life.rootfs = None;
+            start::close_fds(life, from)
+        }
+        Item::AwaitStart {} => start::await_start(life),
+        Item::Seccomp { flags, filter } => {
+            sys::seccomp::load(flags, filter).during(Step::LoadSeccomp)
+        }
+        Item::DropCapabilities { effective, permitted, inheritable } => {
+            capabilities::set(effective, permitted, inheritable)
+        }
+        Item::Execute {} => Err(life.program.as_ref().prepared()?.execute()),
+        _ => Err(Fault::PLAN),
+    }
+}
+
+/// The items that furnish the rootfs.
+fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
+    match item {
+        Item::Mount { source, target, fstype, flags, data, strict } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount(rootfs, target, &new, strict)
+        }
+        Item::MountCopy { source, target, fstype, flags, data } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount_copy(rootfs, target, &new)
+        }
+        Item::MountCgroup { target, flags, host } => {
+            filesystem::mount_cgroup(rootfs, target, flags, host)
+        }
+        Item::Bind { source, target, recursive, set, clear, strict } => {
+            bind::bind(rootfs, source, target, recursive, strict, &bind::attributes(set, clear))
+        }
+        Item::MountAttributes { target, set, clear, propagation, recursive } => {
+            attributes::change(rootfs, target, recursive, set, clear, propagation)
+        }
+        Item::Remount { target, flags, data } => filesystem::remount(rootfs, target, flags, data),
+        Item::DeviceNode { path, mode, major, minor, uid, gid } => {
+            device::make(rootfs, path, &device::Node { mode, major, minor, uid, gid })
+        }
+        Item::DeviceBind { source, path } => device::bind(rootfs, source, path),
+        Item::Symlink { target, path } => device::symlink(rootfs, target, path),
+        Item::Directory { path } => rootfs.make_directory(path, false).map(|_| ()),
+        Item::MaskPath { path } => mask::mask(rootfs, path),
+        Item::ReadonlyPath { path } => mask::make_readonly(rootfs, path),
+        _ => Err(Fault::PLAN),
+    }
+}

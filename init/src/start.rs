@@ -1,0 +1,289 @@
+//! The last steps: the working directory, the program, the fds, the wait for
+//! start, and execve.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsRawFd, OwnedFd, RawFd};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir, accessat, fstat, open, openat, stat,
+};
+use rustix::io::{Errno, read};
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use vial_plan::{Reply, Step, Strings};
+
+use crate::fault::{During, Fault, Prepared};
+use crate::path::PathBuffer;
+use crate::sys::clone3::{Side, clone3};
+use crate::sys::execve::{Vector, execve};
+use crate::sys::{close_range, exit, getcwd};
+use crate::{Life, channel, fault};
+
+/// Closes every fd from `from` on but these, none of which lies below it.
+pub fn close_all_but(from: u32, mut ours: [Option<RawFd>; 4]) -> Result<(), Fault> {
+    ours.sort_unstable();
+    let mut first = from;
+    for fd in ours.into_iter().flatten() {
+        let fd = fd.cast_unsigned();
+        if fd > first {
+            close(first, fd.saturating_sub(1)).during(Step::CloseFds)?;
+        }
+        first = first.max(fd.saturating_add(1));
+    }
+    close(first, u32::MAX).during(Step::CloseFds)
+}
+
+/// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists.
+fn close(first: u32, last: u32) -> rustix::io::Result<()> {
+    match close_range::close_range(first, last) {
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        result => return result,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listing = open(c"/proc/self/fd", flags, Mode::empty())?;
+    let mut buffer = [core::mem::MaybeUninit::uninit(); 1024];
+    let mut entries = RawDir::new(&listing, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let digits = entry.file_name().to_bytes().iter().map(|digit| digit.wrapping_sub(b'0'));
+        if digits.clone().any(|digit| digit > 9) {
+            continue; // `.` and `..`
+        }
+        let fd = digits.fold(0_u32, |n, digit| n.wrapping_mul(10).wrapping_add(digit.into()));
+        if (first..=last).contains(&fd) && fd != listing.as_raw_fd().cast_unsigned() {
+            close_range::close(fd);
+        }
+    }
+    Ok(())
+}
+
+/// Runs newuidmap or newgidmap: PROGRAM PID MAP.., where MAP is triples.
+pub fn map_helper(program: &'static CStr, child: u32, map: Strings<'static>, life: &mut Life) -> Result<(), Fault> {
+    match clone3(0, None).during(Step::StartMapHelper)? {
+        Side::Child => {
+            let (args, env) = core::mem::take(&mut life.pointers)
+                .split_at_mut_checked(map.len().saturating_add(3))
+                .unwrap_or_default();
+            let (mut args, env) = (Vector::new(args), Vector::new(env));
+            let mut text: PathBuffer<16> = PathBuffer::new();
+            let whole = text.push_number(child).is_ok()
+                && args.push(program).is_some()
+                && args.push(keep(&mut life.scratch, text.as_bytes())).is_some()
+                && map.iter().all(|number| args.push(number).is_some());
+            if whole {
+                let _ = execve(program, &args, &env); // The status says that it failed.
+            }
+            exit::exit(127)
+        }
+        Side::Parent { child, .. } => {
+            let pid = Pid::from_raw(child.cast_signed()).prepared()?;
+            let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::MapHelper)?;
+            match status.and_then(|status| status.exit_status()) {
+                Some(0) => Ok(()),
+                Some(127) => Err(fault(Step::StartMapHelper, Errno::NOENT)),
+                _ => Err(fault(Step::MapHelper, Errno::PERM)),
+            }
+        }
+    }
+}
+
+/// Changes to the working directory, with the privileges at hand. Returns the
+/// path if they do not suffice: the container's user may do where root of a
+/// user namespace cannot, as on a network filesystem.
+pub fn change_directory(path: &'static CStr) -> Result<Option<&'static CStr>, Fault> {
+    match rustix::process::chdir(path) {
+        Ok(()) => check_directory().map(|()| None),
+        Err(Errno::ACCESS | Errno::PERM) => Ok(Some(path)),
+        Err(errno) => Err(fault(Step::ChangeDirectory, errno)),
+    }
+}
+
+/// The same, as the container's user.
+pub fn change_directory_again(path: &CStr) -> Result<(), Fault> {
+    rustix::process::chdir(path).during(Step::ChangeDirectory)?;
+    check_directory()
+}
+
+/// CVE-2024-21626: a path like /proc/self/fd/7 may name a directory of the
+/// host by a leaked fd; getcwd(2) tells that it is not below the root.
+fn check_directory() -> Result<(), Fault> {
+    let mut path = [0; 4096];
+    match getcwd::first_byte(&mut path).during(Step::UnreachableDirectory)? {
+        b'/' => Ok(()),
+        _ => Err(fault(Step::UnreachableDirectory, Errno::NOENT)),
+    }
+}
+
+/// What is to be executed, ready but for the call.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuffer,
+    args: Vector,
+    env: Vector,
+}
+
+impl Program {
+    /// Finds the program as the container's user sees it, and lays the lists
+    /// of execve out. PATH is searched where its name has no slash.
+    pub fn find(args: Strings<'static>, env: Strings<'static>, path: &CStr, room: &'static mut [usize]) -> Result<Program, Fault> {
+        let name = args.iter().next().prepared()?;
+        let found = match name.to_bytes().contains(&b'/') {
+            true => {
+                let mut place = PathBuffer::new();
+                place.push(name.to_bytes()).during(Step::FindProgram)?;
+                executable(&place).during(Step::FindProgram)?;
+                place
+            }
+            false => search(name.to_bytes(), path.to_bytes()).during(Step::FindProgram)?,
+        };
+        let length = args.len().saturating_add(1);
+        let (front, back) = room.split_at_mut_checked(length).prepared()?;
+        let (mut arg_list, mut env_list) = (Vector::new(front), Vector::new(back));
+        for text in args.iter() {
+            arg_list.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })?;
+        }
+        for text in env.iter() {
+            env_list.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })?;
+        }
+        Ok(Program { path: found, args: arg_list, env: env_list })
+    }
+
+    /// execve(2), again where a write to the file is just ending. Returns only
+    /// what hindered it.
+    pub fn execute(&self) -> Fault {
+        fault(Step::Execute, execve(self.path.as_c_str(), &self.args, &self.env))
+    }
+}
+
+fn search(name: &[u8], path: &[u8]) -> rustix::io::Result<PathBuffer> {
+    let mut failure = Errno::NOENT;
+    if name.is_empty() {
+        return Err(failure);
+    }
+    for directory in path.split(|b| *b == b':') {
+        let mut place = PathBuffer::new();
+        place.push(if directory.is_empty() { b"." } else { directory })?;
+        place.push(b"/")?.push(name)?;
+        match executable(&place) {
+            Ok(()) => return Ok(place),
+            // Found, but not to be run: said only if nothing better is found.
+            Err(Errno::ACCESS) => failure = Errno::ACCESS,
+            Err(_) => {}
+        }
+    }
+    Err(failure)
+}
+
+/// Whether this user may execute the file; a directory is EISDIR.
+fn executable(place: &PathBuffer) -> rustix::io::Result<()> {
+    let found = stat(place.as_c_str())?;
+    if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+        return Err(Errno::ISDIR);
+    }
+    accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS).or_else(|errno| match errno {
+        // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
+        Errno::NOSYS | Errno::PERM => accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::empty()),
+        errno => Err(errno),
+    })
+}
+
+/// Adds HOME: the sixth field of the user's line in the container's passwd(5),
+/// or `/` where there is none.
+pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
+    let mut home: PathBuffer<512> = PathBuffer::new();
+    let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
+    let text = keep(&mut life.scratch, if found { home.as_bytes() } else { b"HOME=/" });
+    let program = life.program.as_mut().prepared()?;
+    program.env.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })
+}
+
+/// Copies a text to where it lives as long as the process.
+fn keep(scratch: &mut &'static mut [u8], text: &[u8]) -> &'static CStr {
+    let room = core::mem::take(scratch);
+    for (to, from) in room.iter_mut().zip(text) {
+        *to = *from;
+    }
+    // The scratch is zeroed memory, so that a NUL follows the text.
+    CStr::from_bytes_until_nul(room).unwrap_or_default()
+}
+
+fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(CWD, c"/etc/passwd", flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::INVAL);
+    }
+    let mut wanted: PathBuffer<16> = PathBuffer::new();
+    wanted.push_number(uid)?;
+    let mut matches = true;
+    let (mut field, mut place) = (0_u32, 0_usize);
+    let mut buffer = [0; 512];
+    home.push(b"HOME=")?;
+    loop {
+        let count = read(&file, &mut buffer[..])?;
+        if count == 0 {
+            return Ok(false);
+        }
+        for byte in buffer.iter().take(count) {
+            match (*byte, field) {
+                (b'\n', _) => {
+                    (field, place, matches) = (0, 0, true);
+                    home.clear();
+                    home.push(b"HOME=")?;
+                }
+                (b':', 5) if matches => return Ok(home.as_bytes().len() > 5),
+                (b':', _) => {
+                    // The third field is whole: it must have been all of the uid.
+                    matches &= field != 2 || place == wanted.as_bytes().len();
+                    (field, place) = (field.saturating_add(1), 0);
+                }
+                (digit, 2) => {
+                    matches &= wanted.as_bytes().get(place) == Some(&digit);
+                    place = place.saturating_add(1);
+                }
+                (letter, 5) => {
+                    home.push(&[letter])?;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Lets go of everything but the streams, those that the container is to have,
+/// and what the wait for start needs.
+pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
+    life.cgroup = None;
+    life.pidfd = None;
+    life.terminal = None;
+    let procfs = life.procfs.as_ref().map(|procfs| rustix::fd::AsFd::as_fd(procfs).as_raw_fd());
+    let start = life.start.as_ref().map(|start| start.as_raw_fd());
+    close_all_but(from, [Some(life.channel.as_raw_fd()), start, procfs, None])
+}
+
+/// Answers ready, and waits: for a connection to the socket of start, which is
+/// then where a failure is answered, or for the CLI's word on the channel.
+pub fn await_start(life: &mut Life) -> Result<(), Fault> {
+    let procfs = life.procfs.take().prepared()?;
+    let pid = procfs.own_pid().during(Step::Answer)?;
+    drop(procfs); // Whoever traces this process while it waits finds no way to the host.
+    channel::answer(&life.channel, &Reply::Ready { pid });
+    match life.start.take() {
+        Some(listener) => life.channel = accept(&listener).during(Step::AwaitStart)?,
+        None => {
+            if read(&life.channel, &mut [0; 1][..]).during(Step::AwaitStart)? == 0 {
+                exit::exit(1); // The CLI is gone, and with it whoever wanted this.
+            }
+        }
+    }
+    Ok(())
+}
+
+fn accept(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    loop {
+        match accept_with(listener, SocketFlags::CLOEXEC) {
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! netdevice(7): SIOCSIFFLAGS
+
+use linux_raw_sys::general::__NR_ioctl;
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Result;
+
+use super::answer;
+use super::syscall::syscall;
+
+const SIOCSIFFLAGS: usize = 0x8914;
+const IFF_UP: u16 = 1;
+
+/// struct ifreq of netdevice(7), with the flags of its union.
+#[repr(C)]
+struct Request {
+    name: [u8; 16],
+    flags: u16,
+    rest: [u8; 22],
+}
+
+/// ioctl(2), SIOCSIFFLAGS: brings `lo` up in the socket's network namespace.
+pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
+    let mut name = [0; 16];
+    name[..2].copy_from_slice(b"lo");
+    let request = Request { name, flags: IFF_UP, rest: [0; 22] };
+    let fd = socket.as_raw_fd() as usize;
+    // SAFETY: the kernel reads one struct ifreq, 40 bytes on every architecture
+    // of 64 bits and 32 on the others, at most what Request holds.
+    answer(unsafe { syscall(__NR_ioctl, [fd, SIOCSIFFLAGS, (&raw const request).addr(), 0, 0, 0]) })?;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! mmap(2) for the Plan, and the memory routines that the compiler calls where
+//! no libc has them.
+
+use linux_raw_sys::general::__NR_mmap;
+use rustix::io::{Errno, Result};
+
+use super::answer;
+use super::syscall::syscall;
+
+const PROT_READ_WRITE: usize = 3;
+const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
+
+/// mmap(2): zeroed memory for `words` machine words and `bytes` bytes, kept
+/// until the process ends.
+pub fn map(words: usize, bytes: usize) -> Result<(&'static mut [usize], &'static mut [u8])> {
+    let front = words.checked_mul(size_of::<usize>()).ok_or(Errno::NOMEM)?;
+    let size = front.checked_add(bytes).ok_or(Errno::NOMEM)?;
+    let arguments = [0, size.max(1), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
+    // SAFETY: a new private mapping changes no memory that is in use.
+    let start = answer(unsafe { syscall(__NR_mmap, arguments) })?;
+    let start: *mut u8 = core::ptr::with_exposed_provenance_mut(start);
+    // SAFETY: the mapping is page-aligned, zeroed, `size` bytes long and never
+    // unmapped; the words take its front.
+    let list = unsafe { core::slice::from_raw_parts_mut(start.cast::<usize>(), words) };
+    // SAFETY: `front` is within the mapping, as `size` is no less.
+    let tail = unsafe { start.add(front) };
+    // SAFETY: `bytes` bytes follow, and the words do not reach into them.
+    Ok((list, unsafe { core::slice::from_raw_parts_mut(tail, bytes) }))
+}

@@ -1,0 +1,37 @@
+//! The only unsafe code but for the entry point: system calls that rustix lacks,
+//! one a file, each under its man page's name, without policy.
+#![allow(unsafe_code, reason = "this is the one place for it; see each SAFETY")]
+
+pub mod bpf;
+pub mod clone3;
+pub mod close_range;
+pub mod execve;
+pub mod exit;
+pub mod getcwd;
+pub mod ifup;
+pub mod inherited;
+pub mod keyctl;
+pub mod memory;
+pub mod mount_setattr;
+pub mod open_tree;
+pub mod seccomp;
+pub mod setgroups;
+pub mod setns;
+pub mod setrlimit;
+pub mod signal;
+pub mod start;
+pub mod stdio;
+#[cfg_attr(target_arch = "x86_64", path = "syscall/x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "syscall/aarch64.rs")]
+mod syscall;
+pub mod unshare;
+
+use rustix::io::Errno;
+
+/// What the kernel answered: a value, or a negative errno.
+fn answer(value: isize) -> Result<usize, Errno> {
+    match value {
+        -4095..=-1 => Err(Errno::from_raw_os_error(value.unsigned_abs() as i32)),
+        _ => Ok(value.cast_unsigned()),
+    }
+}

@@ -1,0 +1,36 @@
+//! mount_setattr(2)
+
+use linux_raw_sys::general::__NR_mount_setattr;
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Result;
+
+use super::answer;
+use super::syscall::syscall;
+
+/// struct mount_attr: MOUNT_ATTR_* to set and clear, and MS_* of propagation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attributes {
+    /// Bits to set.
+    pub set: u64,
+    /// Bits to clear.
+    pub clear: u64,
+    /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, or 0 to leave it.
+    pub propagation: u64,
+    /// For idmapped mounts; not used yet.
+    pub userns_fd: u64,
+}
+
+const AT_EMPTY_PATH: usize = 0x1000;
+const AT_RECURSIVE: usize = 0x8000;
+
+/// mount_setattr(2): changes the mount that the fd refers to. Linux 5.12.
+pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attributes: &Attributes) -> Result<()> {
+    let fd = mount.as_raw_fd() as usize;
+    let flags = if recursive { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
+    let path = c"".as_ptr().addr();
+    let (place, size) = (core::ptr::from_ref(attributes).addr(), size_of::<Attributes>());
+    // SAFETY: path ends with a NUL; the kernel reads `size` bytes of attributes.
+    answer(unsafe { syscall(__NR_mount_setattr, [fd, path, flags, place, size, 0]) })?;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! seccomp(2)
+
+use linux_raw_sys::general::__NR_seccomp;
+use rustix::io::{Errno, Result};
+
+use super::answer;
+use super::syscall::syscall;
+
+const SET_MODE_FILTER: usize = 1;
+
+/// struct sock_fprog.
+#[repr(C)]
+struct Program {
+    length: u16,
+    filter: usize,
+}
+
+/// seccomp(2), SECCOMP_SET_MODE_FILTER: filter holds 8-byte instructions.
+/// Linux 3.17.
+pub fn load(flags: u32, filter: &[u8]) -> Result<()> {
+    let length = u16::try_from(filter.len() / 8).map_err(|_| Errno::INVAL)?;
+    let program = Program { length, filter: filter.as_ptr().addr() };
+    let place = (&raw const program).addr();
+    // SAFETY: the kernel reads struct sock_fprog, and `length` instructions of
+    // 8 bytes at filter, all of which the slice holds.
+    answer(unsafe { syscall(__NR_seccomp, [SET_MODE_FILTER, flags as usize, place, 0, 0, 0]) })?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! prlimit64(2), by the resource's number.
+
+use linux_raw_sys::general::__NR_prlimit64;
+use rustix::io::Result;
+
+use super::answer;
+use super::syscall::syscall;
+
+/// struct rlimit64.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limit {
+    /// The soft limit.
+    pub soft: u64,
+    /// The hard limit.
+    pub hard: u64,
+}
+
+/// prlimit64(2): the own limit of this resource.
+pub fn get(resource: u32) -> Result<Limit> {
+    let mut limit = Limit::default();
+    let place = (&raw mut limit).addr();
+    // SAFETY: the kernel writes one struct rlimit64; a null new limit is none.
+    answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, 0, place, 0, 0]) })?;
+    Ok(limit)
+}
+
+/// prlimit64(2): sets the own limit of this resource.
+pub fn set(resource: u32, limit: &Limit) -> Result<()> {
+    let place = core::ptr::from_ref(limit).addr();
+    // SAFETY: the kernel reads one struct rlimit64; a null old limit is none.
+    answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, place, 0, 0, 0]) })?;
+    Ok(())
+}

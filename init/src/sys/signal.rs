@@ -1,0 +1,33 @@
+//! rt_sigprocmask(2), signalfd4(2)
+
+use linux_raw_sys::general::{__NR_rt_sigprocmask, __NR_signalfd4};
+use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::io::Result;
+
+use super::answer;
+use super::syscall::syscall;
+
+const SIG_SETMASK: usize = 2;
+const SFD_CLOEXEC: usize = 0x80000;
+
+/// A set of signals: bit n - 1 stands for signal n.
+pub type Signals = u64;
+
+/// rt_sigprocmask(2): the signals blocked from now on.
+pub fn block_only(signals: Signals) -> Result<()> {
+    let place = (&raw const signals).addr();
+    // SAFETY: the kernel reads a set of 8 bytes; a null old set is none.
+    answer(unsafe { syscall(__NR_rt_sigprocmask, [SIG_SETMASK, place, 0, 8, 0, 0]) })?;
+    Ok(())
+}
+
+/// signalfd4(2): an fd to read these signals from, which must be blocked.
+/// Each read gives struct signalfd_siginfo, 128 bytes, that starts with the
+/// signal's number.
+pub fn signalfd(signals: Signals) -> Result<OwnedFd> {
+    let place = (&raw const signals).addr();
+    // SAFETY: the kernel reads a set of 8 bytes; -1 asks for a new fd.
+    let fd = answer(unsafe { syscall(__NR_signalfd4, [usize::MAX, place, 8, SFD_CLOEXEC, 0, 0]) })?;
+    // SAFETY: the kernel has just made this fd; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}

@@ -1,0 +1,25 @@
+//! aarch64: how the process calls the kernel.
+
+use core::arch::asm;
+
+/// syscall(2): number, then up to six arguments.
+///
+/// # Safety
+/// As unsafe as the call: every pointer among the arguments must be what the
+/// call's man page asks for.
+pub(super) unsafe fn syscall(number: u32, a: [usize; 6]) -> isize {
+    let [a0, a1, a2, a3, a4, a5] = a;
+    let result: isize;
+    // SAFETY: the instruction changes x0 only, which is named; what the kernel
+    // does to memory is the caller's to know.
+    unsafe {
+        asm!(
+            "svc #0",
+            in("x8") number as usize,
+            inlateout("x0") a0 => result,
+            in("x1") a1, in("x2") a2, in("x3") a3, in("x4") a4, in("x5") a5,
+            options(nostack)
+        );
+    }
+    result
+}
