@@ -1,2 +1,34 @@
-//! vial.
+//! vial: reads an OCI bundle's config.json, decides everything, words every
+//! error, and keeps state in /run. What it decides, vial-init carries out.
+//!
+//! ```text
+//! config.json -> Config -> Plan -> bytes -> vial-init
+//!  config/      planner/    plan.rs          launch.rs
+//! ```
+//!
+//! **Invariant:** config.json is read once; nothing after the planner asks
+//! whether something is set.
+//! **Invariant:** an error is one sentence, said once, with exit status 1.
+//! **Invariant:** no process of vial stays behind a detached container.
 #![forbid(unsafe_code)]
+
+pub mod args;
+pub mod cgroup;
+pub mod command;
+pub mod config;
+pub mod container;
+pub mod create;
+pub mod error;
+pub mod failure;
+pub mod foreground;
+pub mod host;
+pub mod launch;
+pub mod log;
+pub mod plan;
+pub mod planner;
+pub mod seccomp;
+pub mod signals;
+pub mod status;
+pub mod terminal;
+pub mod time;
+pub mod words;

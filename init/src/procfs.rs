@@ -5,7 +5,9 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2, readlinkat_raw, statat};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2, readlinkat_raw, statat,
+};
 use rustix::io::{Errno, Result, write};
 use vial_plan::Step;
 

@@ -18,7 +18,12 @@ use crate::{Life, Next, cgroup, security, start};
 pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
     match item {
         Item::CloseInherited { from } => {
-            let ours = [Some(&life.channel), life.start.as_ref(), life.console.as_ref(), life.pidfd.as_ref()];
+            let ours = [
+                Some(&life.channel),
+                life.start.as_ref(),
+                life.console.as_ref(),
+                life.pidfd.as_ref(),
+            ];
             start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())))?;
         }
         Item::Procfs {} => life.procfs = Some(Procfs::open()?),
@@ -39,7 +44,9 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
         Item::CgroupDevices { program } => {
             cgroup::filter_devices(life.cgroup.as_ref().prepared()?.as_fd(), program)?;
         }
-        Item::OomScoreAdj { value } => life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())?,
+        Item::OomScoreAdj { value } => {
+            life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())?
+        }
         Item::RaiseRlimit { resource, hard } => security::rlimit::raise_hard(resource, hard)?,
         Item::Undumpable {} => {
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
@@ -81,11 +88,7 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
         true => Some(pipe_with(PipeFlags::CLOEXEC).during(Step::MakePipe)?),
         false => None,
     };
-    // The last stage is the one that belongs into the cgroup.
-    let cgroup = match stage {
-        Stage::Inside => life.cgroup.as_ref().map(|cgroup| cgroup.as_fd()),
-        _ => None,
-    };
+    let cgroup = life.cgroup.as_ref().map(|cgroup| cgroup.as_fd());
     let flags = u64::from(kinds) | clone3::PARENT;
     match clone3(flags, cgroup).during(Step::Clone)? {
         Side::Child => {
@@ -93,9 +96,7 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
             life.child = 0;
             // Held open, these would keep the host's cgroups in reach.
             life.cgroup_root = None;
-            if stage == Stage::Inside {
-                life.cgroup = None;
-            }
+            life.cgroup = None;
             Ok(Next::Stage(stage))
         }
         Side::Parent { child, in_cgroup } => {

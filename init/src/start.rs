@@ -58,7 +58,12 @@ fn close(first: u32, last: u32) -> rustix::io::Result<()> {
 }
 
 /// Runs newuidmap or newgidmap: PROGRAM PID MAP.., where MAP is triples.
-pub fn map_helper(program: &'static CStr, child: u32, map: Strings<'static>, life: &mut Life) -> Result<(), Fault> {
+pub fn map_helper(
+    program: &'static CStr,
+    child: u32,
+    map: Strings<'static>,
+    life: &mut Life,
+) -> Result<(), Fault> {
     match clone3(0, None).during(Step::StartMapHelper)? {
         Side::Child => {
             let (args, env) = core::mem::take(&mut life.pointers)
@@ -125,7 +130,12 @@ pub struct Program {
 impl Program {
     /// Finds the program as the container's user sees it, and lays the lists
     /// of execve out. PATH is searched where its name has no slash.
-    pub fn find(args: Strings<'static>, env: Strings<'static>, path: &CStr, room: &'static mut [usize]) -> Result<Program, Fault> {
+    pub fn find(
+        args: Strings<'static>,
+        env: Strings<'static>,
+        path: &CStr,
+        room: &'static mut [usize],
+    ) -> Result<Program, Fault> {
         let name = args.iter().next().prepared()?;
         let found = match name.to_bytes().contains(&b'/') {
             true => {
@@ -180,11 +190,15 @@ fn executable(place: &PathBuffer) -> rustix::io::Result<()> {
     if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
         return Err(Errno::ISDIR);
     }
-    accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS).or_else(|errno| match errno {
-        // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
-        Errno::NOSYS | Errno::PERM => accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::empty()),
-        errno => Err(errno),
-    })
+    accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS).or_else(
+        |errno| match errno {
+            // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
+            Errno::NOSYS | Errno::PERM => {
+                accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::empty())
+            }
+            errno => Err(errno),
+        },
+    )
 }
 
 /// Adds HOME: the sixth field of the user's line in the container's passwd(5),

@@ -42,7 +42,8 @@ impl Header {
         let mut bytes = [0; Self::SIZE];
         let mut rest = &mut bytes[..];
         let mut put = |part: &[u8]| {
-            if let Some((head, tail)) = core::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+            if let Some((head, tail)) = core::mem::take(&mut rest).split_at_mut_checked(part.len())
+            {
                 head.copy_from_slice(part);
                 rest = tail;
             }

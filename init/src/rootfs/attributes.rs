@@ -14,7 +14,14 @@ use crate::sys::mount_setattr::{Attributes, mount_setattr};
 const RDONLY: u64 = 1;
 
 /// Changes the mount at a path, and those below it if recursive.
-pub fn change(rootfs: &Rootfs, target: &CStr, recursive: bool, set: u64, clear: u64, propagation: u64) -> Result<(), Fault> {
+pub fn change(
+    rootfs: &Rootfs,
+    target: &CStr,
+    recursive: bool,
+    set: u64,
+    clear: u64,
+    propagation: u64,
+) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
     let change = Attributes { set, clear, propagation, ..Attributes::default() };
     match mount_setattr(mounted.as_fd(), recursive, &change) {

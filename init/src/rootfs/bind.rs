@@ -22,11 +22,20 @@ pub fn attributes(set: u64, clear: u64) -> Attributes {
 
 /// Binds a file or directory of the host at a path of the rootfs, where it is
 /// made if nothing is.
-pub fn bind(rootfs: &Rootfs, source: &CStr, target: &CStr, recursive: bool, strict: bool, change: &Attributes) -> Result<(), Fault> {
+pub fn bind(
+    rootfs: &Rootfs,
+    source: &CStr,
+    target: &CStr,
+    recursive: bool,
+    strict: bool,
+    change: &Attributes,
+) -> Result<(), Fault> {
     let tree = match open_tree::clone_path(source, recursive) {
         Ok(tree) => tree,
         // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
-        Err(Errno::NOSYS) => return bind_by_path(rootfs, source, target, recursive, strict, change),
+        Err(Errno::NOSYS) => {
+            return bind_by_path(rootfs, source, target, recursive, strict, change);
+        }
         Err(errno) => return Err(Fault { step: Step::OpenSource, errno }),
     };
     let make = match is_directory(tree.as_fd()).during(Step::OpenSource)? {
@@ -48,7 +57,14 @@ pub fn bind(rootfs: &Rootfs, source: &CStr, target: &CStr, recursive: bool, stri
     attach(tree.as_fd(), place.as_fd()).during(Step::AttachMount)
 }
 
-fn bind_by_path(rootfs: &Rootfs, source: &CStr, target: &CStr, recursive: bool, strict: bool, change: &Attributes) -> Result<(), Fault> {
+fn bind_by_path(
+    rootfs: &Rootfs,
+    source: &CStr,
+    target: &CStr,
+    recursive: bool,
+    strict: bool,
+    change: &Attributes,
+) -> Result<(), Fault> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let origin = openat(CWD, source, flags, Mode::empty()).during(Step::OpenSource)?;
     let make = match is_directory(origin.as_fd()).during(Step::OpenSource)? {
@@ -65,7 +81,12 @@ fn bind_by_path(rootfs: &Rootfs, source: &CStr, target: &CStr, recursive: bool, 
 }
 
 /// The target is resolved again: the fd from before is of what lies below.
-pub(super) fn remount_bind(rootfs: &Rootfs, target: &CStr, strict: bool, change: &Attributes) -> Result<(), Fault> {
+pub(super) fn remount_bind(
+    rootfs: &Rootfs,
+    target: &CStr,
+    strict: bool,
+    change: &Attributes,
+) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, strict).during(Step::ResolveTarget)?;
     let present = present_flags(fstatfs(&mounted).during(Step::SetAttributes)?.f_flags as u64);
     let cleared = present & !mount_flags(change.clear);
@@ -83,13 +104,15 @@ fn mount_flags(attributes: u64) -> u64 {
         0x20 => u64::from(MountFlags::STRICTATIME.bits()),
         _ => 0,
     };
-    let nodiratime = if attributes & 0x80 != 0 { u64::from(MountFlags::NODIRATIME.bits()) } else { 0 };
+    let nodiratime =
+        if attributes & 0x80 != 0 { u64::from(MountFlags::NODIRATIME.bits()) } else { 0 };
     (attributes & 0xf) | time | nodiratime
 }
 
 /// ST_* of statfs(2) as MS_*: alike but for relatime.
 fn present_flags(flags: u64) -> u64 {
     const ST_RELATIME: u64 = 0x1000;
-    let relatime = if flags & ST_RELATIME != 0 { u64::from(MountFlags::RELATIME.bits()) } else { 0 };
+    let relatime =
+        if flags & ST_RELATIME != 0 { u64::from(MountFlags::RELATIME.bits()) } else { 0 };
     (flags & 0xc0f) | relatime
 }

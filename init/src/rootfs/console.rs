@@ -22,7 +22,12 @@ const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 
 /// Opens a pseudo-terminal, sends its master, and returns its peer: opened by
 /// TIOCGPTPEER, it is the peer and no file that took its name.
-pub fn open(rootfs: &Rootfs, socket: BorrowedFd<'_>, rows: u32, columns: u32) -> Result<OwnedFd, Fault> {
+pub fn open(
+    rootfs: &Rootfs,
+    socket: BorrowedFd<'_>,
+    rows: u32,
+    columns: u32,
+) -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let master = rootfs.open_at(c"dev/pts/ptmx", flags, true).during(Step::OpenPtmx)?;
     if fstatfs(&master).during(Step::OpenPtmx)?.f_type as u64 != DEVPTS_SUPER_MAGIC {
@@ -32,12 +37,8 @@ pub fn open(rootfs: &Rootfs, socket: BorrowedFd<'_>, rows: u32, columns: u32) ->
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let peer = ioctl_tiocgptpeer(&master, flags).during(Step::OpenTerminal)?;
     if rows | columns != 0 {
-        let size = Winsize {
-            ws_row: rows as u16,
-            ws_col: columns as u16,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let size =
+            Winsize { ws_row: rows as u16, ws_col: columns as u16, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&peer, size).during(Step::SetTerminalSize)?;
     }
     let number = minor(fstat(&peer).during(Step::OpenTerminal)?.st_rdev);

@@ -7,8 +7,8 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mknodat, s
 use rustix::io::Errno;
 use vial_plan::Step;
 
-use super::bind::{attributes, bind as bind_file};
 use super::Rootfs;
+use super::bind::{attributes, bind as bind_file};
 use crate::fault::{During, Fault};
 
 /// A device node: mode holds its type, as mknod(2) takes it.

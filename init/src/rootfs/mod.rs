@@ -81,7 +81,8 @@ impl Rootfs {
 
     /// /dev/null of the host, verified to be that device.
     fn null(&self) -> Result<BorrowedFd<'_>, Fault> {
-        let null = self.null.as_ref().ok_or(Fault { step: Step::VerifyNull, errno: Errno::NOENT })?;
+        let null =
+            self.null.as_ref().ok_or(Fault { step: Step::VerifyNull, errno: Errno::NOENT })?;
         let stat = fstat(null).during(Step::VerifyNull)?;
         let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
         if device && stat.st_rdev == rustix::fs::makedev(1, 3) {

@@ -49,7 +49,12 @@ impl Rootfs {
     }
 
     /// What lies at the path, made with its parents where nothing is.
-    pub fn resolve_or_make(&self, path: &CStr, make: Make, strict: bool) -> core::result::Result<OwnedFd, Fault> {
+    pub fn resolve_or_make(
+        &self,
+        path: &CStr,
+        make: Make,
+        strict: bool,
+    ) -> core::result::Result<OwnedFd, Fault> {
         match self.resolve(path, strict) {
             Ok(fd) => Ok(fd),
             Err(Errno::NOENT) => match make {
@@ -64,7 +69,11 @@ impl Rootfs {
     ///
     /// Each is made by mkdirat in a parent that was resolved within the
     /// rootfs, so that no link, put there in between, moves it elsewhere.
-    pub fn make_directory(&self, path: &CStr, strict: bool) -> core::result::Result<OwnedFd, Fault> {
+    pub fn make_directory(
+        &self,
+        path: &CStr,
+        strict: bool,
+    ) -> core::result::Result<OwnedFd, Fault> {
         let mut prefix: PathBuffer = PathBuffer::new();
         let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
         for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {

@@ -74,7 +74,12 @@ fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Re
     Err(Errno::NOENT)
 }
 
-fn last(parent: BorrowedFd<'_>, found: OwnedFd, name: &PathBuffer<256>, flags: OFlags) -> Result<OwnedFd> {
+fn last(
+    parent: BorrowedFd<'_>,
+    found: OwnedFd,
+    name: &PathBuffer<256>,
+    flags: OFlags,
+) -> Result<OwnedFd> {
     if flags.contains(OFlags::PATH) {
         return Ok(found);
     }

@@ -38,7 +38,8 @@ pub fn set_ambient(ambient: u64) -> Result<(), Fault> {
         Err(Errno::INVAL) if ambient == 0 => return Ok(()), // KERNEL(4.3): there is no such set.
         Err(errno) => return Err(Fault { step: Step::SetAmbient, errno }),
     }
-    for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0) {
+    for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0)
+    {
         configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(capability), true)
             .during(Step::SetAmbient)?;
     }

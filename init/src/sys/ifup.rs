@@ -26,6 +26,8 @@ pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     let fd = socket.as_raw_fd() as usize;
     // SAFETY: the kernel reads one struct ifreq, 40 bytes on every architecture
     // of 64 bits and 32 on the others, at most what Request holds.
-    answer(unsafe { syscall(__NR_ioctl, [fd, SIOCSIFFLAGS, (&raw const request).addr(), 0, 0, 0]) })?;
+    answer(unsafe {
+        syscall(__NR_ioctl, [fd, SIOCSIFFLAGS, (&raw const request).addr(), 0, 0, 0])
+    })?;
     Ok(())
 }

@@ -25,7 +25,11 @@ const AT_EMPTY_PATH: usize = 0x1000;
 const AT_RECURSIVE: usize = 0x8000;
 
 /// mount_setattr(2): changes the mount that the fd refers to. Linux 5.12.
-pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attributes: &Attributes) -> Result<()> {
+pub fn mount_setattr(
+    mount: BorrowedFd<'_>,
+    recursive: bool,
+    attributes: &Attributes,
+) -> Result<()> {
     let fd = mount.as_raw_fd() as usize;
     let flags = if recursive { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
     let path = c"".as_ptr().addr();

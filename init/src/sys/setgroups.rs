@@ -9,6 +9,8 @@ use super::syscall::syscall;
 /// setgroups(2): the supplementary groups, 4 bytes each in the machine's order.
 pub fn setgroups(groups: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads as many 4-byte groups as the slice holds whole.
-    answer(unsafe { syscall(__NR_setgroups, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0]) })?;
+    answer(unsafe {
+        syscall(__NR_setgroups, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0])
+    })?;
     Ok(())
 }

@@ -31,3 +31,13 @@ pub fn signalfd(signals: Signals) -> Result<OwnedFd> {
     // SAFETY: the kernel has just made this fd; nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
+
+/// The real-time signal with this number, 34 to 64: those below are kept by
+/// libcs for themselves.
+pub fn realtime(number: i32) -> Option<rustix::process::Signal> {
+    match number {
+        // SAFETY: the number is of a signal that no libc or Rust's std uses.
+        34..=64 => Some(unsafe { rustix::process::Signal::from_raw_unchecked(number) }),
+        _ => None,
+    }
+}

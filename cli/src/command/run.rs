@@ -1,0 +1,93 @@
+//! run: create and start, and wait unless detached.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+use rustix::process::{Pid, Signal};
+
+use crate::args::Global;
+use crate::create::{Console, Options, check_preserved, console, listen_fds, prepare};
+use crate::error::Error;
+use crate::foreground::Foreground;
+use crate::launch::reap;
+
+/// make a container from a bundle, start it, and wait for its end
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// the bundle's directory (default .)
+    #[argh(option, short = 'b', arg_name = "dir")]
+    bundle: Option<PathBuf>,
+    /// socket to which the terminal's master is sent
+    #[argh(option, arg_name = "socket")]
+    console_socket: Option<PathBuf>,
+    /// file to which the process's pid is written
+    #[argh(option, arg_name = "file")]
+    pid_file: Option<PathBuf>,
+    /// return once the process is started
+    #[argh(switch, short = 'd')]
+    detach: bool,
+    /// keep the container after its process has ended
+    #[argh(switch)]
+    keep: bool,
+    /// accepted; vial is never a subreaper
+    #[argh(switch)]
+    #[allow(dead_code, reason = "what it asks for is always so")]
+    no_subreaper: bool,
+    /// move the root instead of pivoting it, for a ramdisk
+    #[argh(switch)]
+    no_pivot: bool,
+    /// keep the caller's session keyring
+    #[argh(switch)]
+    no_new_keyring: bool,
+    /// how many file descriptors from 3 on the container gets
+    #[argh(option, arg_name = "n", default = "0")]
+    preserve_fds: u32,
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+}
+
+impl Run {
+    /// Runs the verb; in the foreground its result is the process's own.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let preserve_fds = self.preserve_fds.saturating_add(listen_fds());
+        check_preserved(preserve_fds)?;
+        let options = Options {
+            bundle: self.bundle,
+            console_socket: self.console_socket,
+            pid_file: self.pid_file,
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            preserve_fds,
+        };
+        let prepared = prepare(&self.id, &options)?;
+        let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
+        let proxied = terminal && !self.detach && options.console_socket.is_none();
+        // Before the process is there: no signal meant for it may be lost.
+        let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
+        let console = match (&mut foreground, proxied) {
+            (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
+            _ => console(&prepared.config, &options)?,
+        };
+        let created = prepared.create(global, &options, console, false)?;
+        let (container, pid) = (created.container, created.ready.pid);
+        if let Err(error) = created.ready.go(&created.plan) {
+            let _ = container.signal(Signal::KILL); // It has ended already but for rare cases.
+            reap();
+            let _ = container.remove(); // The first error is the one to tell.
+            return Err(error);
+        }
+        let Some(foreground) = foreground else {
+            return Ok(0);
+        };
+        // Others may stop, pause and enter the container while it runs.
+        let (root, id) = (global.root.clone(), self.id);
+        drop(container);
+        let code = foreground.wait(Pid::from_raw(pid.cast_signed()))?;
+        if !self.keep {
+            super::delete::after_run(&root, &id)?;
+        }
+        Ok(code)
+    }
+}

@@ -1,0 +1,63 @@
+//! start: the process of a created container goes on to its program.
+
+use argh::FromArgs;
+
+use crate::args::Global;
+use crate::container::Container;
+use crate::create::{Options, prepare};
+use crate::error::Error;
+use crate::failure;
+use crate::launch::read_reply;
+use crate::status::Status;
+use vial_plan::Reply;
+
+/// start the process of a created container
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "start")]
+pub struct Start {
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+}
+
+impl Start {
+    /// Runs the verb: returns once the process is its program.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let container = Container::open(&global.root, &self.id)?;
+        match container.status() {
+            Status::Created => {}
+            Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
+            Status::Creating => {
+                return Err(Error::new("cannot start a container that is being created"));
+            }
+            Status::Running | Status::Paused => {
+                return Err(Error::new("cannot start an already running container"));
+            }
+        }
+        let mut channel = container
+            .connect()
+            .map_err(|e| Error::io("tell the process to start: connect(2)", &e))?;
+        let reply = read_reply(&mut channel);
+        container.forget_socket();
+        match reply {
+            None => Ok(0), // The connection is closed by execve.
+            Some(Reply::Failed(failed)) => {
+                // The words need the Plan, which is made again from the same
+                // config.json; where that is gone, the bare step must do.
+                let bundle = Some(container.state.bundle.clone());
+                match prepare(&self.id, &Options { bundle, ..Options::default() }) {
+                    Ok(prepared) => Err(failure::words(&prepared.plan, &failed)),
+                    Err(_) => {
+                        let (what, call) = failed.step.words();
+                        Err(Error::new(format_args!(
+                            "{}: {call}: errno {}",
+                            what.trim(),
+                            failed.errno
+                        )))
+                    }
+                }
+            }
+            Some(Reply::Ready { .. }) => Err(Error::new("vial-init answered twice")),
+        }
+    }
+}

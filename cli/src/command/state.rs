@@ -1,0 +1,75 @@
+//! state: what the runtime-spec says of a container.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use argh::FromArgs;
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::container::{self, Container};
+use crate::error::Error;
+use crate::status::Status;
+
+/// print a container's state as JSON
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "state")]
+pub struct State {
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+}
+
+/// The spec's state, with what runc adds and engines read.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    pid: u32,
+    status: String,
+    bundle: &'a Path,
+    rootfs: &'a Path,
+    created: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+    owner: String,
+}
+
+impl<'a> Report<'a> {
+    /// The report of a state.
+    pub fn new(state: &'a container::State, status: Status) -> Report<'a> {
+        Report {
+            oci_version: &state.oci_version,
+            id: &state.id,
+            pid: if status == Status::Stopped { 0 } else { state.pid },
+            status: status.to_string(),
+            bundle: &state.bundle,
+            rootfs: &state.rootfs,
+            created: &state.created,
+            annotations: &state.annotations,
+            owner: String::new(),
+        }
+    }
+}
+
+impl State {
+    /// Runs the verb.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let (state, status) = Container::peek(&global.root, &self.id)?;
+        print_json(&Report::new(&state, status))?;
+        Ok(0)
+    }
+}
+
+/// Prints a value as JSON, and says so if stdout is gone.
+pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::new)?;
+    print(&text)
+}
+
+/// Prints a text and the end of its line.
+pub fn print(text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("write to stdout", &e))
+}

@@ -1,0 +1,107 @@
+//! config.json `linux` (config-linux.md), but for resources and seccomp.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::resources::Resources;
+use super::seccomp::Seccomp;
+
+/// What is Linux's own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Linux {
+    /// New and joined namespaces.
+    pub namespaces: Vec<Namespace>,
+    /// The uid mappings of a new user namespace.
+    pub uid_mappings: Vec<IdMapping>,
+    /// The gid mappings of a new user namespace.
+    pub gid_mappings: Vec<IdMapping>,
+    /// The offsets of a new time namespace.
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Devices beyond the default ones.
+    pub devices: Vec<Device>,
+    /// Network devices to move into the container.
+    pub net_devices: BTreeMap<String, IgnoredAny>,
+    /// The path of the container's cgroup.
+    pub cgroups_path: String,
+    /// What the cgroup limits.
+    pub resources: Resources,
+    /// Intel RDT.
+    pub intel_rdt: Option<IgnoredAny>,
+    /// The NUMA memory policy.
+    pub memory_policy: Option<IgnoredAny>,
+    /// Kernel parameters.
+    pub sysctl: BTreeMap<String, String>,
+    /// The system call filter.
+    pub seccomp: Option<Seccomp>,
+    /// The propagation of the root mount.
+    pub rootfs_propagation: String,
+    /// Paths that are hidden.
+    pub masked_paths: Vec<String>,
+    /// Paths that are read-only.
+    pub readonly_paths: Vec<String>,
+    /// An SELinux context for mounts.
+    pub mount_label: String,
+    /// The execution domain.
+    pub personality: Option<IgnoredAny>,
+}
+
+/// A namespace to make, or to join.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Namespace {
+    /// pid, network, mount, ipc, uts, user, cgroup or time.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The namespace to join; empty for a new one.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// A range of ids.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdMapping {
+    /// The first id inside.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first id outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// An offset of a clock.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct TimeOffset {
+    /// Seconds.
+    pub secs: i64,
+    /// Nanoseconds.
+    pub nanosecs: u32,
+}
+
+/// A device node.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// c, b, u or p.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where, inside the container.
+    pub path: String,
+    /// The major number.
+    #[serde(default)]
+    pub major: i64,
+    /// The minor number.
+    #[serde(default)]
+    pub minor: i64,
+    /// The permissions.
+    pub file_mode: Option<u32>,
+    /// The owner.
+    pub uid: Option<u32>,
+    /// The group.
+    pub gid: Option<u32>,
+}

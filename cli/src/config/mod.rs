@@ -1,0 +1,135 @@
+//! The Config: what the user wrote in config.json, under the runtime-spec's own
+//! names. Nothing is decided here; fields that vial does not know are ignored,
+//! as the spec says, and fields that it knows but cannot do are kept for the
+//! planner to refuse.
+
+pub mod linux;
+pub mod mount;
+pub mod process;
+pub mod resources;
+pub mod seccomp;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+pub use linux::Linux;
+pub use mount::Mount;
+pub use process::Process;
+
+/// The largest config.json that is read, in bytes: far beyond any real one,
+/// and little enough to hold.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// The whole of config.json.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// The version of the spec it follows.
+    pub oci_version: String,
+    /// The container's root filesystem.
+    pub root: Option<Root>,
+    /// What is executed.
+    pub process: Option<Process>,
+    /// The host name.
+    #[serde(default)]
+    pub hostname: String,
+    /// The domain name.
+    #[serde(default)]
+    pub domainname: String,
+    /// What is mounted, in order.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// Programs to run at points of the life cycle.
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// Arbitrary metadata.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// What is Linux's own.
+    #[serde(default)]
+    pub linux: Linux,
+}
+
+/// The container's root filesystem.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Root {
+    /// Its path, relative to the bundle if not absolute.
+    pub path: String,
+    /// Whether it is read-only inside.
+    #[serde(default)]
+    pub readonly: bool,
+}
+
+/// Programs to run at points of the life cycle.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hooks {
+    /// Deprecated: after the namespaces are made, before pivot_root.
+    pub prestart: Vec<Hook>,
+    /// In the runtime's namespaces, before pivot_root.
+    pub create_runtime: Vec<Hook>,
+    /// In the container's namespaces, before pivot_root.
+    pub create_container: Vec<Hook>,
+    /// In the container, before the process is executed.
+    pub start_container: Vec<Hook>,
+    /// In the runtime's namespaces, after the process was executed.
+    pub poststart: Vec<Hook>,
+    /// In the runtime's namespaces, after the container was deleted.
+    pub poststop: Vec<Hook>,
+}
+
+/// One program to run.
+#[derive(Debug, Default, Deserialize)]
+pub struct Hook {
+    /// Its absolute path.
+    pub path: String,
+}
+
+impl Config {
+    /// Reads the bundle's config.json, and its bytes as they were read.
+    pub fn load(bundle: &Path) -> Result<(Config, Vec<u8>), Error> {
+        let path = bundle.join("config.json");
+        let bytes = read(&path)?;
+        let config = parse(&bytes).map_err(|error| error.context(path.display()))?;
+        Ok((config, bytes))
+    }
+
+    /// Reads a Config from bytes that were stored before.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Config, Error> {
+        parse(bytes)
+    }
+}
+
+/// Reads a document of the spec, naming the field whose type is wrong, or the
+/// line and column where the text is no JSON.
+pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match inner.is_data() && path != "." {
+            true => Error::new(format!("{path}: {inner}")),
+            false => Error::new(inner),
+        }
+    })?;
+    deserializer.end().map_err(Error::new)?;
+    Ok(value)
+}
+
+/// Reads a JSON file that a person or an engine wrote, of a sane size.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_SIZE {
+        let limit = MAX_SIZE >> 20;
+        return Err(Error::new(format_args!("{}: larger than {limit} MiB", path.display())));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,23 @@
+//! config.json `mounts` (config.md, "Mounts").
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// One mount.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mount {
+    /// Where, inside the container.
+    pub destination: String,
+    /// The filesystem's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A device, a file or directory of the host, or a name.
+    pub source: String,
+    /// The options of mount(8), and the filesystem's own.
+    pub options: Vec<String>,
+    /// The uid mappings of an idmapped mount.
+    pub uid_mappings: Vec<IgnoredAny>,
+    /// The gid mappings of an idmapped mount.
+    pub gid_mappings: Vec<IgnoredAny>,
+}

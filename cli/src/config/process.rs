@@ -1,0 +1,92 @@
+//! config.json `process` (config.md, "Process").
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// What is executed, as whom, and within which limits.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Process {
+    /// Whether it gets a pseudo-terminal.
+    pub terminal: bool,
+    /// The terminal's size.
+    pub console_size: Option<ConsoleSize>,
+    /// The working directory.
+    pub cwd: String,
+    /// The environment, `NAME=value` each.
+    pub env: Vec<String>,
+    /// The arguments; the first is the program.
+    pub args: Vec<String>,
+    /// The user.
+    pub user: User,
+    /// The capability sets; None leaves no capability.
+    pub capabilities: Option<Capabilities>,
+    /// The resource limits.
+    pub rlimits: Vec<Rlimit>,
+    /// Whether execve may no longer grant privileges.
+    pub no_new_privileges: bool,
+    /// The value for oom_score_adj; None inherits it.
+    pub oom_score_adj: Option<i32>,
+    /// An AppArmor profile.
+    pub apparmor_profile: String,
+    /// An SELinux label.
+    pub selinux_label: String,
+    /// A scheduling policy.
+    pub scheduler: Option<IgnoredAny>,
+    /// An I/O priority.
+    pub io_priority: Option<IgnoredAny>,
+    /// The CPUs of an exec.
+    #[serde(rename = "execCPUAffinity")]
+    pub exec_cpu_affinity: Option<IgnoredAny>,
+}
+
+/// The terminal's size in characters.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct ConsoleSize {
+    /// Rows.
+    pub height: u16,
+    /// Columns.
+    pub width: u16,
+}
+
+/// Ids inside the container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The umask; None is 0o022.
+    pub umask: Option<u32>,
+    /// The supplementary groups.
+    pub additional_gids: Vec<u32>,
+}
+
+/// The five sets of capabilities(7), each a list of names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Capabilities {
+    /// The bounding set.
+    pub bounding: Vec<String>,
+    /// The effective set.
+    pub effective: Vec<String>,
+    /// The inheritable set.
+    pub inheritable: Vec<String>,
+    /// The permitted set.
+    pub permitted: Vec<String>,
+    /// The ambient set.
+    pub ambient: Vec<String>,
+}
+
+/// A resource limit.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rlimit {
+    /// RLIMIT_*.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The soft limit.
+    pub soft: u64,
+    /// The hard limit.
+    pub hard: u64,
+}

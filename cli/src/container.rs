@@ -1,0 +1,390 @@
+//! The state dir of a container: its lock, its files, its life cycle.
+//!
+//! ```text
+//! ROOT/ID/             locked (flock) by whoever changes the container
+//!   config.json        as it was read at create; exec takes its defaults from it
+//!   exec.sock          while created: start connects here
+//!   state.json         once created; written whole and renamed
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Cgroup;
+use crate::config::Config;
+use crate::error::Error;
+use crate::status::{Process, Status};
+
+const STATE: &str = "state.json";
+const CONFIG: &str = "config.json";
+const SOCKET: &str = "exec.sock";
+
+/// What is kept of a container.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The version of the spec that config.json follows.
+    pub oci_version: String,
+    /// The container's id.
+    pub id: String,
+    /// The pid of its process.
+    pub pid: u32,
+    /// When that process started, in clock ticks since boot.
+    pub start_time: u64,
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// The rootfs.
+    pub rootfs: PathBuf,
+    /// When it was created, in RFC 3339.
+    pub created: String,
+    /// The uid that created it.
+    pub owner: u32,
+    /// Its cgroup from the root of the hierarchy, if it has one.
+    pub cgroup: Option<PathBuf>,
+    /// Where the cgroup2 filesystem is mounted.
+    pub cgroup_root: PathBuf,
+    /// config.json's annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A container that has been created.
+#[derive(Debug)]
+pub struct Container {
+    dir: Dir,
+    /// What is kept of it.
+    pub state: State,
+}
+
+/// A container's state dir.
+#[derive(Debug)]
+pub struct Dir {
+    path: PathBuf,
+    /// The open directory, which holds the lock.
+    file: File,
+}
+
+/// Checks a container's id, which becomes the name of a directory.
+pub fn check_id(id: &str) -> Result<(), Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
+    if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) || id.len() > 1024 {
+        return Err(Error::new(format_args!("invalid container id \"{id}\""))
+            .hint("use letters, digits, and _ + - . but no dot in front"));
+    }
+    Ok(())
+}
+
+impl Dir {
+    /// Makes the state dir of a new container, and locks it.
+    pub fn create(root: &Path, id: &str) -> Result<Dir, Error> {
+        check_id(id)?;
+        let failed =
+            |path: &Path, e| Error::io(format_args!("make {}: mkdir(2)", path.display()), &e);
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
+        let path = root.join(id);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::new(format_args!(
+                    "container with given ID already exists: {id}"
+                ))
+                .hint(format_args!("`vial delete --force {id}` removes it")));
+            }
+            Err(e) => return Err(failed(&path, e)),
+        }
+        Dir::open(path)?.ok_or_else(|| does_not_exist(id))
+    }
+
+    /// Opens and locks; None if there is none, or none any more.
+    fn open(path: PathBuf) -> Result<Option<Dir>, Error> {
+        let failed = |e| Error::io(format_args!("open {}", path.display()), &e);
+        let file = match open_directory(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        };
+        flock(&file, FlockOperation::LockExclusive)
+            .map_err(|e| Error::errno(format_args!("lock {}: flock(2)", path.display()), e))?;
+        // Whoever held the lock may have removed the directory meanwhile.
+        let linked = file.metadata().map_err(failed)?.nlink() > 0;
+        Ok(linked.then_some(Dir { path, file }))
+    }
+
+    /// Writes a file whole, then gives it its name.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        write_whole(&self.path.join(name), bytes)
+    }
+
+    /// Keeps config.json as it was read.
+    pub fn write_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.write(CONFIG, bytes)
+    }
+
+    /// The socket on which start will connect.
+    pub fn listen(&self) -> Result<UnixListener, Error> {
+        UnixListener::bind(self.socket()).map_err(|e| {
+            Error::io(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), &e)
+        })
+    }
+
+    /// Through the open directory, as a socket's path is at most 108 bytes.
+    fn socket(&self) -> PathBuf {
+        format!("/proc/self/fd/{}/{SOCKET}", self.file.as_raw_fd()).into()
+    }
+
+    /// Keeps the state: from now on the container is created.
+    pub fn write_state(self, state: State) -> Result<Container, (Dir, Error)> {
+        let written = serde_json::to_vec(&state)
+            .map_err(|e| Error::new(format_args!("write {STATE}: {e}")))
+            .and_then(|bytes| self.write(STATE, &bytes));
+        match written {
+            Ok(()) => Ok(Container { dir: self, state }),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    /// Removes the directory.
+    pub fn remove(&self) -> Result<(), Error> {
+        match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format_args!("remove {}", self.path.display()), &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The copy of config.json.
+    pub fn config(&self) -> Result<Config, Error> {
+        let path = self.path.join(CONFIG);
+        let bytes = crate::config::read(&path)?;
+        Config::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+    }
+}
+
+/// An open state dir that may hold a container, or what is left of one.
+#[derive(Debug)]
+pub enum Found {
+    /// A container.
+    Whole(Box<Container>),
+    /// A directory without a readable state: create died, or a file is damaged.
+    Broken(Dir, Error),
+    /// Nothing.
+    Nothing,
+}
+
+impl Container {
+    /// Opens a container and locks it.
+    pub fn open(root: &Path, id: &str) -> Result<Container, Error> {
+        match Container::find(root, id)? {
+            Found::Whole(container) => Ok(*container),
+            Found::Broken(_, error) => Err(error
+                .context(id)
+                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
+            Found::Nothing => Err(does_not_exist(id)),
+        }
+    }
+
+    /// Opens whatever there is under an id, and locks it.
+    pub fn find(root: &Path, id: &str) -> Result<Found, Error> {
+        check_id(id)?;
+        let Some(dir) = Dir::open(root.join(id))? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match read_state(&dir.path) {
+            Ok(state) => Found::Whole(Box::new(Container { dir, state })),
+            Err(error) => Found::Broken(dir, error),
+        })
+    }
+
+    /// The state of a container as it is now, without waiting for its lock.
+    pub fn peek(root: &Path, id: &str) -> Result<(State, Status), Error> {
+        check_id(id)?;
+        let path = root.join(id);
+        let directory = match open_directory(&path) {
+            Ok(directory) => directory,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(does_not_exist(id)),
+            Err(e) => return Err(Error::io(format_args!("open {}", path.display()), &e)),
+        };
+        match read_state(&path) {
+            Ok(state) => {
+                let status = status(&path, &state);
+                Ok((state, status))
+            }
+            // Its create is at work if someone holds the lock.
+            Err(_)
+                if !path.join(STATE).exists()
+                    && flock(&directory, FlockOperation::NonBlockingLockShared).is_err() =>
+            {
+                Ok((creating(&path, id), Status::Creating))
+            }
+            Err(error) => Err(error
+                .context(id)
+                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
+        }
+    }
+
+    /// Its status now.
+    pub fn status(&self) -> Status {
+        status(&self.dir.path, &self.state)
+    }
+
+    /// The state dir.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The state dir alone, where it will not become a container.
+    pub fn into_dir(self) -> Dir {
+        self.dir
+    }
+
+    /// Its cgroup, if it has one.
+    pub fn cgroup(&self) -> Option<Cgroup> {
+        self.state.cgroup()
+    }
+
+    /// Its process, pinned: a pid may come to name another one.
+    pub fn pidfd(&self) -> Result<Option<OwnedFd>, Error> {
+        let Some(pid) = Pid::from_raw(self.state.pid.cast_signed()) else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(errno) => return Err(Error::errno("pidfd_open(2)", errno)),
+        };
+        // Only now is it certain that the pidfd is of the process meant.
+        let alive = Process::is_alive(self.state.pid, self.state.start_time);
+        Ok(alive.then_some(pidfd))
+    }
+
+    /// Sends a signal to its process. False: the process has ended.
+    pub fn signal(&self, signal: Signal) -> Result<bool, Error> {
+        let Some(pidfd) = self.pidfd()? else {
+            return Ok(false);
+        };
+        match pidfd_send_signal(&pidfd, signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false), // It ended in between: what a kill asks for.
+            Err(errno) => Err(Error::errno("pidfd_send_signal(2)", errno)),
+        }
+    }
+
+    /// Connects to its waiting process.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect(self.dir.socket())
+    }
+
+    /// After start there is nothing to connect to.
+    pub fn forget_socket(&self) {
+        let _ = fs::remove_file(self.dir.path.join(SOCKET)); // ENOENT: the state dir was removed by force.
+    }
+
+    /// Removes its cgroup and its state dir; its process has ended.
+    pub fn remove(&self) -> Result<(), Error> {
+        if let Some(cgroup) = self.cgroup() {
+            cgroup.remove()?;
+        }
+        self.dir.remove()
+    }
+}
+
+impl State {
+    /// Its cgroup, if it has one.
+    pub fn cgroup(&self) -> Option<Cgroup> {
+        self.cgroup.as_ref().map(|path| Cgroup::new(self.cgroup_root.join(path)))
+    }
+}
+
+/// The text that engines look for.
+pub fn does_not_exist(id: &str) -> Error {
+    Error::new(format_args!("container {id} does not exist"))
+}
+
+fn status(dir: &Path, state: &State) -> Status {
+    if !Process::is_alive(state.pid, state.start_time) {
+        return Status::Stopped;
+    }
+    if dir.join(SOCKET).exists() {
+        return Status::Created;
+    }
+    match state.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) {
+        true => Status::Paused,
+        false => Status::Running,
+    }
+}
+
+fn read_state(dir: &Path) -> Result<State, Error> {
+    let path = dir.join(STATE);
+    let bytes = crate::config::read(&path)?;
+    crate::config::parse(&bytes).map_err(|error| error.context(path.display()))
+}
+
+/// What is known of a container that is being created.
+fn creating(dir: &Path, id: &str) -> State {
+    let config = crate::config::read(&dir.join(CONFIG));
+    let config = config.and_then(|bytes| Config::from_bytes(&bytes)).unwrap_or_default();
+    State {
+        oci_version: config.oci_version,
+        id: id.to_owned(),
+        pid: 0,
+        start_time: 0,
+        bundle: PathBuf::new(),
+        rootfs: PathBuf::new(),
+        created: String::new(),
+        owner: 0,
+        cgroup: None,
+        cgroup_root: PathBuf::new(),
+        annotations: config.annotations,
+    }
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Writes a file beside, then renames it: nobody sees half of it, and a disk
+/// that is full loses nothing that was there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |e| Error::io(format_args!("write {}", path.display()), &e);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let result = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
+        file.write_all(bytes)?;
+        fs::rename(&beside, path)
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&beside); // It may not have been made.
+    }
+    result.map_err(failed)
+}
+
+/// The ids that have a state dir, in order.
+pub fn ids(root: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(format_args!("read {}", root.display()), &e)),
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

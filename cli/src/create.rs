@@ -1,0 +1,331 @@
+//! From a bundle to a container whose process waits: what create and run have
+//! in common.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+use vial_plan::Item;
+
+use crate::args::Global;
+use crate::cgroup::Cgroup;
+use crate::config::Config;
+use crate::container::{Container, Dir, State, write_whole};
+use crate::error::Error;
+use crate::host::Host;
+use crate::launch::{Fds, Ready, launch, reap};
+use crate::plan::Plan;
+use crate::planner::{self, Request};
+use crate::status::Process;
+use crate::time;
+
+/// The options that create and run share.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The bundle; empty is the working directory.
+    pub bundle: Option<PathBuf>,
+    /// Where the console socket is.
+    pub console_socket: Option<PathBuf>,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Move the root instead of pivoting it.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many fds from 3 on the container is to have.
+    pub preserve_fds: u32,
+}
+
+/// A container whose process waits.
+#[derive(Debug)]
+pub struct Created {
+    /// The container, locked.
+    pub container: Container,
+    /// Its process.
+    pub ready: Ready,
+    /// What was done.
+    pub plan: Plan,
+}
+
+/// A bundle, read and decided, with nothing done yet.
+#[derive(Debug)]
+pub struct Prepared {
+    id: String,
+    bundle: PathBuf,
+    /// The Config.
+    pub config: Config,
+    bytes: Vec<u8>,
+    host: Host,
+    /// What will be done.
+    pub plan: Plan,
+}
+
+/// Reads a bundle and decides everything, without a trace on the machine.
+pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
+    crate::container::check_id(id)?;
+    let given = options.bundle.as_deref().unwrap_or(Path::new("."));
+    let bundle = fs::canonicalize(given)
+        .map_err(|e| Error::io(format_args!("bundle {}", given.display()), &e))?;
+    let (config, bytes) = Config::load(&bundle)?;
+    let host = Host::read();
+    let request = Request {
+        id: id.to_owned(),
+        bundle: bundle.clone(),
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds: options.preserve_fds,
+        host_mounts: if options.no_pivot { kernel_mounts() } else { Vec::new() },
+    };
+    let plan = planner::create(&config, &request, &host)?;
+    Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, plan })
+}
+
+/// Where to send a terminal's master.
+#[derive(Debug)]
+pub enum Console {
+    /// The process has no terminal.
+    None,
+    /// Connect to the socket at this path.
+    Path(PathBuf),
+    /// Use this connected socket.
+    Socket(UnixStream),
+}
+
+impl Prepared {
+    /// Makes the container. If anything fails, nothing of it is left.
+    pub fn create(
+        self,
+        global: &Global,
+        options: &Options,
+        console: Console,
+        with_start: bool,
+    ) -> Result<Created, Error> {
+        let console = console.connect()?;
+        let made = CgroupsMade::before(&self.plan)?;
+        let dir = Dir::create(&global.root, &self.id)?;
+        match self.create_in(dir, options, console, with_start) {
+            Ok(created) => Ok(created),
+            Err((dir, error)) => {
+                // What cannot be removed now is of less use than the error.
+                made.remove();
+                let _ = dir.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn create_in(
+        self,
+        dir: Dir,
+        options: &Options,
+        console: Option<UnixStream>,
+        with_start: bool,
+    ) -> Result<Created, (Dir, Error)> {
+        let listener = match dir.write_config(&self.bytes) {
+            Ok(()) if with_start => dir.listen().map(Some),
+            Ok(()) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => return Err((dir, error)),
+        };
+        let fds = Fds {
+            start: listener.as_ref().map(AsFd::as_fd),
+            console: console.as_ref().map(AsFd::as_fd),
+            pidfd: None,
+        };
+        let ready = match launch(&self.plan, &fds) {
+            Ok(ready) => ready,
+            Err(error) => return Err((dir, error)),
+        };
+        let pid = ready.pid;
+        let state = self.state(pid);
+        let kept = dir.write_state(state).and_then(|container| {
+            match write_pid(options.pid_file.as_deref(), pid) {
+                Ok(()) => Ok(container),
+                Err(error) => Err((container.into_dir(), error)),
+            }
+        });
+        match kept {
+            Ok(container) => Ok(Created { container, ready, plan: self.plan }),
+            Err(failed) => {
+                if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+                    let _ = kill_process(pid, Signal::KILL); // ESRCH: it ended by itself.
+                }
+                drop(ready);
+                reap();
+                Err(failed)
+            }
+        }
+    }
+
+    fn state(&self, pid: u32) -> State {
+        let cgroup = cgroup_of(&self.plan);
+        let rootfs = planner::rootfs(&self.config, &self.bundle).unwrap_or_default();
+        State {
+            oci_version: self.config.oci_version.clone(),
+            id: self.id.clone(),
+            pid,
+            start_time: Process::read(pid).map_or(0, |process| process.start_time),
+            bundle: self.bundle.clone(),
+            rootfs: fs::canonicalize(&rootfs).unwrap_or(rootfs),
+            created: time::now(),
+            owner: self.host.uid,
+            cgroup: cgroup.map(|(_, path)| path),
+            cgroup_root: self
+                .host
+                .cgroup
+                .as_ref()
+                .map(|cgroup| cgroup.root.clone())
+                .unwrap_or_default(),
+            annotations: self.config.annotations.clone(),
+        }
+    }
+}
+
+/// The pid file: the decimal pid alone, which engines parse as it is.
+pub fn write_pid(path: Option<&Path>, pid: u32) -> Result<(), Error> {
+    match path {
+        Some(path) => write_whole(path, pid.to_string().as_bytes()),
+        None => Ok(()),
+    }
+}
+
+impl Console {
+    /// The connected socket, if there is to be one.
+    pub fn connect(self) -> Result<Option<UnixStream>, Error> {
+        match self {
+            Console::None => Ok(None),
+            Console::Socket(socket) => Ok(Some(socket)),
+            Console::Path(path) => connect_path(&path).map(Some),
+        }
+    }
+}
+
+/// A socket's path is at most 108 bytes; a longer one is reached through an fd
+/// of its directory.
+fn connect_path(path: &Path) -> Result<UnixStream, Error> {
+    use std::os::fd::AsRawFd;
+    let failed = |e: io::Error| {
+        Error::io(format_args!("connect to the console socket {}: connect(2)", path.display()), &e)
+    };
+    if path.as_os_str().len() < 108 {
+        return UnixStream::connect(path).map_err(failed);
+    }
+    let directory = fs::File::open(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    let name = path.file_name().unwrap_or_default();
+    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    UnixStream::connect(short).map_err(failed)
+}
+
+/// Which socket a create or a run without a terminal of its own uses.
+pub fn console(config: &Config, options: &Options) -> Result<Console, Error> {
+    let terminal = config.process.as_ref().is_some_and(|process| process.terminal);
+    console_socket(terminal, options.console_socket.as_deref())
+}
+
+/// The same for any process: a socket goes with a terminal, and none without.
+pub fn console_socket(terminal: bool, socket: Option<&Path>) -> Result<Console, Error> {
+    match (socket, terminal) {
+        (Some(path), true) => Ok(Console::Path(path.to_owned())),
+        (None, false) => Ok(Console::None),
+        (None, true) => Err(Error::new(
+            "cannot allocate tty if vial will detach without setting console socket",
+        )
+        .hint("say --console-socket PATH, or set process.terminal to false in config.json")),
+        (Some(_), false) => {
+            Err(Error::new("cannot use console socket if vial will not allocate tty")
+                .hint("leave --console-socket out, or set process.terminal to true in config.json"))
+        }
+    }
+}
+
+/// Checks, before any fd is opened here, that those to preserve are there: one
+/// that is not would become one of vial's own.
+pub fn check_preserved(count: u32) -> Result<(), Error> {
+    for number in 3..3_u32.saturating_add(count) {
+        let path = format!("/proc/self/fd/{number}");
+        if !Path::new(&path).exists() {
+            return Err(Error::new(format_args!(
+                "--preserve-fds {count}: file descriptor {number} is not open"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// $LISTEN_FDS of systemd's socket activation adds to --preserve-fds.
+pub fn listen_fds() -> u32 {
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok());
+    count.unwrap_or(0)
+}
+
+/// proc and sysfs of the host, the deepest first.
+fn kernel_mounts() -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut paths: Vec<PathBuf> = text
+        .lines()
+        .filter(|line| {
+            let kind = line.split(" - ").nth(1).unwrap_or_default();
+            kind.starts_with("proc ") || kind.starts_with("sysfs ")
+        })
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(|path| PathBuf::from(path.replace("\\040", " ")))
+        .collect();
+    paths.sort_unstable_by_key(|path| std::cmp::Reverse(path.components().count()));
+    paths
+}
+
+/// The mount point of cgroup2 and the container's cgroup below it.
+fn cgroup_of(plan: &Plan) -> Option<(PathBuf, PathBuf)> {
+    let mut root = None;
+    for (_, item, _) in plan.items() {
+        match item {
+            Item::CgroupRoot { path } => {
+                root = Some(PathBuf::from(path.to_string_lossy().as_ref()))
+            }
+            Item::CgroupOpen { directory } => {
+                return Some((root?, PathBuf::from(directory.to_string_lossy().as_ref())));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The cgroups that a Plan is about to make: those that are not there before.
+struct CgroupsMade(Vec<Cgroup>);
+
+impl CgroupsMade {
+    fn before(plan: &Plan) -> Result<CgroupsMade, Error> {
+        let Some((root, own)) = cgroup_of(plan) else {
+            return Ok(CgroupsMade(Vec::new()));
+        };
+        let cgroup = Cgroup::new(root.join(&own));
+        if cgroup.is_populated() {
+            let path = cgroup.path().display().to_string();
+            return Err(Error::new(format_args!("cgroup {path} holds processes already")).hint(
+                "set linux.cgroupsPath to another one, or delete the container that uses it",
+            ));
+        }
+        let made = own.ancestors().map(|path| root.join(path)).take_while(|path| !path.exists());
+        Ok(CgroupsMade(made.map(Cgroup::new).collect()))
+    }
+
+    /// The deepest first; one that another container has come to use stays.
+    fn remove(&self) {
+        for (depth, cgroup) in self.0.iter().enumerate() {
+            if depth > 0 && cgroup.is_populated() {
+                return;
+            }
+            let _ = match depth {
+                0 => cgroup.remove(),
+                _ => fs::remove_dir(cgroup.path()).map_err(Error::new), // EBUSY: another uses it.
+            };
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Where an error is said: on stderr, and in the file of --log.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::time;
+
+/// --log and --log-format
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// The file, if one is wanted.
+    pub file: Option<PathBuf>,
+    /// Whether it holds JSON, one object a line.
+    pub json: bool,
+}
+
+impl Log {
+    /// Says an error: the one line that there is. Engines parse the whole JSON
+    /// file as one object, so that nothing else is ever written there.
+    pub fn error(&self, error: &Error) {
+        let mut stderr = std::io::stderr().lock();
+        // Nobody is left to tell if stderr is closed.
+        let _ = writeln!(stderr, "vial: {error}");
+        if let Some(hint) = error.what_to_do() {
+            let _ = writeln!(stderr, "hint: {hint}"); // As above.
+        }
+        let Some(file) = &self.file else { return };
+        let line = self.line(error);
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        if let Err(e) = opened.and_then(|mut file| file.write_all(line.as_bytes())) {
+            let _ = writeln!(stderr, "vial: write {}: {e}", file.display()); // As above.
+        }
+    }
+
+    fn line(&self, error: &Error) -> String {
+        let message = match error.what_to_do() {
+            Some(hint) => format!("{error} (hint: {hint})"),
+            None => error.to_string(),
+        };
+        let time = time::now_in_seconds();
+        match self.json {
+            true => {
+                let object = serde_json::json!({"level": "error", "msg": message, "time": time});
+                format!("{object}\n")
+            }
+            false => format!("time=\"{time}\" level=error msg={message:?}\n"),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The Plan as the CLI holds it: the bytes that vial-init gets, and for each
+//! item the field of config.json that asked for it.
+
+use std::borrow::Cow;
+
+use vial_plan::{Header, Item, Stage, item_size, write_item};
+
+/// The path of a field of config.json, as `mounts[2].options`; empty where an
+/// item stands for no field.
+pub type Origin = Cow<'static, str>;
+
+/// A Plan while it is made, and as it is kept for the words of its failures.
+#[derive(Debug, Default)]
+pub struct Plan {
+    sections: [Section; 3],
+    pointers: u32,
+}
+
+#[derive(Debug, Default)]
+struct Section {
+    bytes: Vec<u8>,
+    origins: Vec<Origin>,
+}
+
+impl Plan {
+    /// Adds an item to the end of a stage's section.
+    pub fn push(&mut self, stage: Stage, item: &Item<'_>, origin: impl Into<Origin>) {
+        let section = &mut self.sections[stage as usize];
+        section.bytes.reserve(item_size(item));
+        write_item(item, &mut |part| section.bytes.extend_from_slice(part));
+        section.origins.push(origin.into());
+        // Both lists of execve end with a null, and HOME may join the second.
+        let pointers = match item {
+            Item::Program { args, env, .. } => args.len() + env.len() + 3,
+            Item::MapHelper { map, .. } => map.len() + 4,
+            _ => 0,
+        };
+        self.pointers = self.pointers.max(pointers as u32);
+    }
+
+    /// The Plan as it is sent.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let sections = &self.sections;
+        let header = Header {
+            lengths: sections.each_ref().map(|section| section.bytes.len() as u32),
+            counts: sections.each_ref().map(|section| section.origins.len() as u32),
+            pointers: self.pointers,
+        };
+        let mut bytes = header.to_bytes().to_vec();
+        for section in sections {
+            bytes.extend_from_slice(&section.bytes);
+        }
+        bytes
+    }
+
+    /// Every item in order, with its stage and origin.
+    pub fn items(&self) -> impl Iterator<Item = (Stage, Item<'_>, &str)> {
+        let stages = [Stage::Outside, Stage::Between, Stage::Inside];
+        stages.into_iter().zip(&self.sections).flat_map(|(stage, section)| {
+            let items = vial_plan::Items::new(&section.bytes, 0);
+            let origins = section.origins.iter().map(|origin| &**origin);
+            let both = items.zip(origins);
+            both.filter_map(move |((_, item), origin)| Some((stage, item.ok()?, origin)))
+        })
+    }
+
+    /// The item with this index, counted over all sections, and its origin.
+    pub fn item(&self, index: u32) -> Option<(Item<'_>, &str)> {
+        self.items().nth(index as usize).map(|(_, item, origin)| (item, origin))
+    }
+}

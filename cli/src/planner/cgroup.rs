@@ -1,0 +1,156 @@
+//! linux.cgroupsPath: where the container's cgroup lies, and the acts that
+//! make it, with the controllers enabled on the way down.
+
+use std::ffi::CString;
+use std::path::{Component, Path, PathBuf};
+
+use vial_plan::{Item, Stage};
+
+use super::limits::{Limit, limits};
+use super::{devices, text, wrong};
+use crate::config::Config;
+use crate::error::Error;
+use crate::host::{Cgroup, Host};
+use crate::plan::Plan;
+
+/// The controllers that every container gets where the host offers them: what
+/// users expect to see accounted, whether limited or not.
+const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
+
+/// The container's cgroup from the root of the hierarchy. An absolute path
+/// counts from that root; a relative one, or none, from where the caller's own
+/// cgroup lies: that one holds processes, so that no controller could be
+/// enabled below it.
+pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBuf, Error> {
+    let beside_own = cgroup.own.parent().unwrap_or(Path::new(""));
+    let path = match configured {
+        "" => beside_own.join(format!("vial-{id}")),
+        path if path.starts_with('/') => PathBuf::from(path.trim_start_matches('/')),
+        path if path.contains(':') => {
+            return Err(wrong(
+                "linux.cgroupsPath",
+                format_args!("\"{path}\" is for systemd, which vial does not drive"),
+            )
+            .hint("have the engine use its cgroupfs driver"));
+        }
+        path => beside_own.join(path),
+    };
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(plain) {
+        return Err(wrong(
+            "linux.cgroupsPath",
+            format_args!("\"{configured}\" leads out of its parent"),
+        ));
+    }
+    let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    match path.as_os_str().is_empty() {
+        true => {
+            Err(wrong("linux.cgroupsPath", "the root of the hierarchy cannot be a container's"))
+        }
+        false => Ok(path),
+    }
+}
+
+/// Adds the acts that make the container's cgroup.
+pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> Result<(), Error> {
+    let limits = limits(&config.linux.resources)?;
+    let Some(cgroup) = &host.cgroup else {
+        return match limits.first() {
+            None => Ok(()),
+            Some(limit) => Err(wrong(
+                &limit.origin,
+                "no cgroup2 filesystem is mounted, so that no limit can be set",
+            )
+            .hint("mount -t cgroup2 none /sys/fs/cgroup, or leave the limit out")),
+        };
+    };
+    let path = cgroup_path(&config.linux.cgroups_path, id, cgroup)?;
+    if host.uid != 0 && !cgroup.is_writable(&path) {
+        return match limits.first() {
+            None => Ok(()),
+            Some(limit) => {
+                let what = format_args!("cgroup /{} may not be made by this user", path.display());
+                Err(wrong(&limit.origin, what)
+                    .hint("have a cgroup delegated, or leave the limit out"))
+            }
+        };
+    }
+    check_offered(&limits, cgroup)?;
+
+    let at = "linux.cgroupsPath";
+    let root = text(cgroup.root.as_os_str().as_encoded_bytes(), at)?;
+    plan.push(Stage::Outside, &Item::CgroupRoot { path: &root }, "");
+    make(plan, &path, &controllers(&limits, cgroup), cgroup, host)?;
+    for limit in &limits {
+        let (file, value) =
+            (text(&*limit.file, &limit.origin)?, text(&*limit.value, &limit.origin)?);
+        let item = Item::CgroupWrite { file: &file, value: &value };
+        plan.push(Stage::Outside, &item, limit.origin.clone());
+    }
+    if host.is_privileged()
+        && let Some(program) = devices::filter(&config.linux.resources.devices)?
+    {
+        let item = Item::CgroupDevices { program: &program };
+        plan.push(Stage::Outside, &item, "linux.resources.devices");
+    }
+    Ok(())
+}
+
+/// Each directory on the way, its controllers enabled before the next is made.
+fn make(
+    plan: &mut Plan,
+    path: &Path,
+    controllers: &str,
+    cgroup: &Cgroup,
+    host: &Host,
+) -> Result<(), Error> {
+    let origin = "linux.cgroupsPath";
+    let mut parents: Vec<&Path> = path.ancestors().skip(1).collect();
+    parents.reverse();
+    for (depth, parent) in parents.into_iter().enumerate() {
+        let directory = directory(parent)?;
+        if depth > 0 {
+            plan.push(Stage::Outside, &Item::CgroupMkdir { directory: &directory }, origin);
+        }
+        // Above what was delegated to an unprivileged user, nothing is theirs.
+        if !controllers.is_empty() && (host.uid == 0 || cgroup.is_writable(parent)) {
+            let enabled = text(controllers, origin)?;
+            let item = Item::CgroupControllers { directory: &directory, controllers: &enabled };
+            plan.push(Stage::Outside, &item, origin);
+        }
+    }
+    let directory = directory(path)?;
+    plan.push(Stage::Outside, &Item::CgroupMkdir { directory: &directory }, origin);
+    plan.push(Stage::Outside, &Item::CgroupOpen { directory: &directory }, origin);
+    Ok(())
+}
+
+fn directory(path: &Path) -> Result<CString, Error> {
+    text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")
+}
+
+fn check_offered(limits: &[Limit], cgroup: &Cgroup) -> Result<(), Error> {
+    for limit in limits {
+        let controller = limit.controller();
+        if controller != "cgroup" && !cgroup.controllers.iter().any(|offered| offered == controller)
+        {
+            let what = format_args!(
+                "{} cannot be set, as the kernel offers no {controller} controller at {}",
+                limit.file,
+                cgroup.root.display()
+            );
+            return Err(wrong(&limit.origin, what).hint(
+                "see cgroup.controllers there; a kernel option may be missing, or cgroup v1 hold it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn controllers(limits: &[Limit], cgroup: &Cgroup) -> String {
+    let wanted = |name: &str| {
+        ACCOUNTED.contains(&name) || limits.iter().any(|limit| limit.controller() == name)
+    };
+    let enabled = cgroup.controllers.iter().filter(|name| wanted(name));
+    enabled.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
+}

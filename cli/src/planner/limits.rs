@@ -1,0 +1,200 @@
+//! linux.resources: each limit as a file of cgroup v2 and what is written.
+
+use super::{refuse, wrong};
+use crate::config::resources::{BlockIo, Cpu, Memory, Resources};
+use crate::error::Error;
+
+/// One write to the container's cgroup.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// The file.
+    pub(super) file: String,
+    /// What is written.
+    pub(super) value: String,
+    /// The field of config.json.
+    pub(super) origin: String,
+}
+
+impl Limit {
+    /// The controller that the file belongs to.
+    pub(super) fn controller(&self) -> &str {
+        self.file.split('.').next().unwrap_or_default()
+    }
+}
+
+/// Every limit, in the order in which they are written.
+pub(super) fn limits(resources: &Resources) -> Result<Vec<Limit>, Error> {
+    let mut limits = Limits(Vec::new());
+    memory(&resources.memory, &mut limits)?;
+    cpu(&resources.cpu, &mut limits)?;
+    if let Some(limit) = resources.pids.limit.filter(|limit| *limit != 0) {
+        limits.add("pids.max", number_or_max(limit), "pids.limit");
+    }
+    block_io(&resources.block_io, &mut limits)?;
+    for (index, huge) in resources.hugepage_limits.iter().enumerate() {
+        let at = format!("hugepageLimits[{index}]");
+        limits.add(&format!("hugetlb.{}.max", huge.page_size), huge.limit, &at);
+    }
+    for (device, rdma) in &resources.rdma {
+        let mut value = device.clone();
+        for (name, limit) in [("hca_handle", rdma.hca_handles), ("hca_object", rdma.hca_objects)] {
+            if let Some(limit) = limit {
+                value.push_str(&format!(" {name}={limit}"));
+            }
+        }
+        limits.add("rdma.max", value, &format!("rdma.{device}"));
+    }
+    if resources.network.class_id.is_some() || !resources.network.priorities.is_empty() {
+        return Err(only_v1("network"));
+    }
+    for (file, value) in &resources.unified {
+        if file.contains('/') || !file.contains('.') || file.starts_with('.') {
+            let at = format_args!("linux.resources.unified.{file}");
+            return Err(wrong(at, "not the name of a cgroup file"));
+        }
+        limits.add(file, value, &format!("unified.{file}"));
+    }
+    Ok(limits.0)
+}
+
+struct Limits(Vec<Limit>);
+
+impl Limits {
+    fn add(&mut self, file: &str, value: impl ToString, field: &str) {
+        self.0.push(Limit {
+            file: file.to_owned(),
+            value: value.to_string(),
+            origin: format!("linux.resources.{field}"),
+        });
+    }
+}
+
+fn memory(memory: &Memory, limits: &mut Limits) -> Result<(), Error> {
+    for (field, present) in [
+        ("memory.swappiness", memory.swappiness.is_some()),
+        ("memory.disableOOMKiller", memory.disable_oom_killer == Some(true)),
+        ("memory.kernelTCP", memory.kernel_tcp.is_some_and(|limit| limit > 0)),
+    ] {
+        if present {
+            return Err(only_v1(field));
+        }
+    }
+    // Swap first: a limit on memory alone would let it all be swapped out.
+    if let Some(both) = memory.swap.filter(|both| *both != 0) {
+        let swap = match (both, memory.limit) {
+            (-1, _) => "max".to_owned(),
+            (both, Some(limit)) if limit > 0 && both >= limit => (both - limit).to_string(),
+            (_, Some(limit)) if limit > 0 => {
+                return Err(wrong(
+                    "linux.resources.memory.swap",
+                    "below memory.limit, which it includes",
+                ));
+            }
+            _ => {
+                return Err(wrong(
+                    "linux.resources.memory.swap",
+                    "set without memory.limit, which it includes",
+                ));
+            }
+        };
+        limits.add("memory.swap.max", swap, "memory.swap");
+    }
+    if let Some(limit) = memory.limit.filter(|limit| *limit != 0) {
+        limits.add("memory.max", number_or_max(limit), "memory.limit");
+    }
+    if let Some(low) = memory.reservation.filter(|low| *low != 0) {
+        limits.add("memory.low", number_or_max(low), "memory.reservation");
+    }
+    Ok(())
+}
+
+fn cpu(cpu: &Cpu, limits: &mut Limits) -> Result<(), Error> {
+    if cpu.realtime_runtime.is_some_and(|time| time != 0)
+        || cpu.realtime_period.is_some_and(|time| time != 0)
+    {
+        return Err(only_v1("cpu.realtimeRuntime"));
+    }
+    if let Some(idle) = cpu.idle {
+        limits.add("cpu.idle", idle, "cpu.idle");
+    }
+    if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
+        limits.add("cpu.weight", weight(shares), "cpu.shares");
+    }
+    let period = cpu.period.filter(|period| *period != 0);
+    match (cpu.quota.filter(|quota| *quota != 0), period) {
+        (None, None) => {}
+        (quota, period) => {
+            let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
+            let quota = number_or_max(quota.unwrap_or(-1));
+            limits.add("cpu.max", format_args!("{quota} {}", period.unwrap_or(100_000)), field);
+        }
+    }
+    if let Some(burst) = cpu.burst {
+        limits.add("cpu.max.burst", burst, "cpu.burst");
+    }
+    if !cpu.cpus.is_empty() {
+        limits.add("cpuset.cpus", &cpu.cpus, "cpu.cpus");
+    }
+    if !cpu.mems.is_empty() {
+        limits.add("cpuset.mems", &cpu.mems, "cpu.mems");
+    }
+    Ok(())
+}
+
+/// cpu.weight of cpu.shares, so that the defaults 1024 and 100 correspond, as
+/// the smallest and the largest do: a quadratic in the logarithm of shares.
+fn weight(shares: u64) -> u64 {
+    if shares <= 2 {
+        return 1;
+    }
+    if shares >= 262_144 {
+        return 10_000;
+    }
+    let log = (shares as f64).log2();
+    let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+    10_f64.powf(exponent).ceil() as u64
+}
+
+fn block_io(io: &BlockIo, limits: &mut Limits) -> Result<(), Error> {
+    if io.leaf_weight.is_some_and(|weight| weight != 0) {
+        return Err(only_v1("blockIO.leafWeight"));
+    }
+    if let Some(weight) = io.weight.filter(|weight| *weight != 0) {
+        limits.add("io.weight", io_weight(weight), "blockIO.weight");
+    }
+    for (index, device) in io.weight_device.iter().enumerate() {
+        let field = format!("blockIO.weightDevice[{index}]");
+        if device.leaf_weight.is_some_and(|weight| weight != 0) {
+            return Err(only_v1(&field));
+        }
+        let weight = io_weight(device.weight.unwrap_or_default());
+        limits.add("io.weight", format_args!("{}:{} {weight}", device.major, device.minor), &field);
+    }
+    for (name, devices, key) in [
+        ("throttleReadBpsDevice", &io.throttle_read_bps_device, "rbps"),
+        ("throttleWriteBpsDevice", &io.throttle_write_bps_device, "wbps"),
+        ("throttleReadIOPSDevice", &io.throttle_read_iops_device, "riops"),
+        ("throttleWriteIOPSDevice", &io.throttle_write_iops_device, "wiops"),
+    ] {
+        for (index, device) in devices.iter().enumerate() {
+            let value = format!("{}:{} {key}={}", device.major, device.minor, device.rate);
+            limits.add("io.max", value, &format!("blockIO.{name}[{index}]"));
+        }
+    }
+    Ok(())
+}
+
+/// io.weight, 1 to 10000, of blkio's 10 to 1000.
+fn io_weight(weight: u16) -> u64 {
+    let weight = u64::from(weight.clamp(10, 1000));
+    1 + (weight - 10) * 9999 / 990
+}
+
+fn number_or_max(limit: i64) -> String {
+    if limit < 0 { "max".to_owned() } else { limit.to_string() }
+}
+
+fn only_v1(field: &str) -> Error {
+    refuse::not_supported(&format!("linux.resources.{field}"))
+        .hint("only cgroup v1 has it; leave it out")
+}

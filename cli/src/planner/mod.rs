@@ -1,0 +1,75 @@
+//! Config -> Plan: the only place that validates, that fills in what the spec
+//! leaves open, and that says what is not supported. A pure function of its
+//! arguments, so that it is tested without privileges.
+//!
+//! **Invariant:** after the planner nobody asks whether something is set.
+//! **Invariant:** every error names the field of config.json.
+
+mod cgroup;
+mod devices;
+mod exec;
+mod limits;
+mod mount_options;
+mod mounts;
+mod namespaces;
+mod process;
+mod refuse;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+
+pub use cgroup::cgroup_path;
+pub use exec::{Exec, exec};
+pub use mount_options::supported as supported_mount_options;
+pub use namespaces::{KINDS as NAMESPACES, Namespaces};
+pub use process::{CAPABILITIES, capability_name};
+
+/// What a caller asks for beside config.json.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The container's id.
+    pub id: String,
+    /// The bundle, an absolute path.
+    pub bundle: PathBuf,
+    /// Move the root instead of pivoting it.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many fds from 3 on the container is to have.
+    pub preserve_fds: u32,
+    /// proc and sysfs mounts of the host, to be hidden if the root is moved.
+    pub host_mounts: Vec<PathBuf>,
+}
+
+/// What is done to make a container and start it.
+pub fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
+    refuse::refuse(config, host)?;
+    timeline::create(config, request, host)
+}
+
+/// A text for the kernel; one that holds a NUL would end early.
+fn text(value: impl Into<Vec<u8>>, field: &str) -> Result<CString, Error> {
+    CString::new(value).map_err(|_| Error::new(format_args!("config.json {field}: holds a NUL")))
+}
+
+/// An error of a field.
+fn wrong(field: impl std::fmt::Display, what: impl std::fmt::Display) -> Error {
+    Error::new(format_args!("config.json {field}: {what}"))
+}
+
+/// The absolute path of the rootfs.
+pub fn rootfs(config: &Config, bundle: &Path) -> Result<PathBuf, Error> {
+    let root = config.root.as_ref().ok_or_else(|| wrong("root", "missing"))?;
+    if root.path.is_empty() {
+        return Err(wrong("root.path", "missing"));
+    }
+    Ok(bundle.join(&root.path))
+}

@@ -1,0 +1,335 @@
+//! mounts, linux.devices, masked and read-only paths: how the rootfs is
+//! furnished.
+
+use std::path::{Component, Path};
+
+use vial_plan::{Item, Stage};
+
+use super::mount_options::{Options, ms, options};
+use super::namespaces::kind;
+use super::{Namespaces, text, wrong};
+use crate::config::linux::Device;
+use crate::config::{Config, Mount};
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+
+const INSIDE: Stage = Stage::Inside;
+
+/// Files of /proc over which one may be bound: what says how much of the
+/// machine there is, as lxcfs does.
+const PROC_FILES: [&str; 10] = [
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "net/dev",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "sys/kernel/ns_last_pid",
+    "uptime",
+];
+
+/// The default devices of the spec.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+/// The default links of the spec.
+const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
+    (c"/proc/self/fd", c"/dev/fd"),
+    (c"/proc/self/fd/0", c"/dev/stdin"),
+    (c"/proc/self/fd/1", c"/dev/stdout"),
+    (c"/proc/self/fd/2", c"/dev/stderr"),
+    (c"pts/ptmx", c"/dev/ptmx"),
+];
+
+/// Everything that is mounted, in the order of config.json.
+pub(super) fn mounts(
+    plan: &mut Plan,
+    config: &Config,
+    bundle: &Path,
+    namespaces: &Namespaces,
+    host: &Host,
+) -> Result<(), Error> {
+    for (index, mount) in config.mounts.iter().enumerate() {
+        let field = format!("mounts[{index}]");
+        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+            return Err(super::refuse::not_supported(&format!("{field}.uidMappings")));
+        }
+        let options = options(&mount.options, &field)?;
+        check_destination(mount, &options, &field)?;
+        if options.is_bind() || mount.kind == "bind" {
+            bind(plan, mount, &options, bundle, &field)?;
+        } else if options.flags & ms::REMOUNT != 0 {
+            let (target, data) =
+                (text(&*mount.destination, &field)?, text(&*options.data, &field)?);
+            let flags = options.flags & !ms::REMOUNT;
+            plan.push(INSIDE, &Item::Remount { target: &target, flags, data: &data }, field);
+        } else {
+            filesystem(plan, mount, &options, namespaces, host, &field)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<(), Error> {
+    let at = format!("{field}.destination");
+    let destination = Path::new(&mount.destination);
+    if mount.destination.is_empty() {
+        return Err(wrong(at, "missing"));
+    }
+    if destination.components().any(|part| part == Component::ParentDir) {
+        return Err(wrong(at, format_args!("\"{}\" holds `..`", mount.destination)));
+    }
+    let below = destination.strip_prefix("/").unwrap_or(destination);
+    if let Ok(file) = below.strip_prefix("proc") {
+        // What lies in /proc is read by the runtime and by security modules:
+        // something else in its place would be taken for the kernel's word.
+        let whole = file.as_os_str().is_empty();
+        let real = mount.kind == "proc" || (options.is_bind() && mount.source == "/proc");
+        let known = PROC_FILES.iter().any(|known| file == Path::new(known));
+        if (whole && !real) || (!whole && !known) {
+            let what = format_args!(
+                "\"{}\" may not be mounted over: it is inside /proc",
+                mount.destination
+            );
+            return Err(
+                wrong(at, what).hint("mount proc itself, or bind over a file like /proc/meminfo")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Under /proc, /sys and /dev no symbolic link may lead, whoever made it.
+fn is_strict(destination: &str) -> bool {
+    let first = destination.split('/').find(|part| !part.is_empty() && *part != ".");
+    matches!(first, Some("proc" | "sys" | "dev"))
+}
+
+fn bind(
+    plan: &mut Plan,
+    mount: &Mount,
+    options: &Options,
+    bundle: &Path,
+    field: &str,
+) -> Result<(), Error> {
+    if mount.source.is_empty() {
+        return Err(wrong(format_args!("{field}.source"), "missing, but a bind needs one"));
+    }
+    if !options.data.is_empty() {
+        let what = format_args!("\"{}\" is no option of a bind", options.data);
+        return Err(wrong(format_args!("{field}.options"), what));
+    }
+    if options.copy_up {
+        return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));
+    }
+    let source = text(bundle.join(&mount.source).into_os_string().into_encoded_bytes(), field)?;
+    let target = text(&*mount.destination, field)?;
+    let item = Item::Bind {
+        source: &source,
+        target: &target,
+        recursive: options.flags & ms::REC != 0,
+        set: options.set,
+        clear: options.clear,
+        strict: is_strict(&mount.destination),
+    };
+    plan.push(INSIDE, &item, field.to_owned());
+    attributes(plan, &target, options, true, field);
+    Ok(())
+}
+
+fn filesystem(
+    plan: &mut Plan,
+    mount: &Mount,
+    options: &Options,
+    namespaces: &Namespaces,
+    host: &Host,
+    field: &str,
+) -> Result<(), Error> {
+    if mount.kind.is_empty() || mount.kind == "none" {
+        return Err(wrong(format_args!("{field}.type"), "missing")
+            .hint("name a filesystem, or add the option bind or rbind"));
+    }
+    let target = text(&*mount.destination, field)?;
+    if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
+        cgroup(plan, &target, options, namespaces, host, field)?;
+        attributes(plan, &target, options, false, field);
+        return Ok(());
+    }
+    let source = if mount.source.is_empty() { &mount.kind } else { &mount.source };
+    let (source, fstype) = (text(source.as_bytes(), field)?, text(&*mount.kind, field)?);
+    let data = text(&*options.data, field)?;
+    let (target, flags) = (&*target, options.flags);
+    if options.copy_up && mount.kind != "tmpfs" {
+        return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));
+    }
+    let (source, fstype, data) = (&*source, &*fstype, &*data);
+    let item = match options.copy_up {
+        // Read-only only once it holds what is copied: that comes after.
+        true => Item::MountCopy { source, target, fstype, flags: flags & !ms::RDONLY, data },
+        false => {
+            let strict =
+                is_strict(&mount.destination) || matches!(mount.kind.as_str(), "proc" | "sysfs");
+            Item::Mount { source, target, fstype, flags, data, strict }
+        }
+    };
+    plan.push(INSIDE, &item, field.to_owned());
+    if options.copy_up && flags & ms::RDONLY != 0 {
+        let item =
+            Item::MountAttributes { target, set: 1, clear: 0, propagation: 0, recursive: false };
+        plan.push(INSIDE, &item, field.to_owned());
+    }
+    attributes(plan, target, options, false, field);
+    Ok(())
+}
+
+/// A view of the container's own cgroup. Without a cgroup namespace it would
+/// be the host's whole hierarchy: that one is shown read-only (CVE-2023-25809).
+fn cgroup(
+    plan: &mut Plan,
+    target: &std::ffi::CStr,
+    options: &Options,
+    namespaces: &Namespaces,
+    host: &Host,
+    field: &str,
+) -> Result<(), Error> {
+    let mut flags = options.flags;
+    if !namespaces.has(kind::CGROUP) && !host.is_privileged() {
+        flags |= ms::RDONLY;
+    }
+    let root = host.cgroup.as_ref().map(|cgroup| cgroup.root.clone()).unwrap_or_default();
+    let root = text(root.into_os_string().into_encoded_bytes(), field)?;
+    plan.push(INSIDE, &Item::MountCgroup { target, flags, host: &root }, field.to_owned());
+    Ok(())
+}
+
+/// Recursive attributes and propagation, after the mount. A new filesystem is
+/// private already.
+fn attributes(
+    plan: &mut Plan,
+    target: &std::ffi::CStr,
+    options: &Options,
+    bind: bool,
+    field: &str,
+) {
+    if options.recursive_set | options.recursive_clear != 0 {
+        let item = Item::MountAttributes {
+            target,
+            set: options.recursive_set,
+            clear: options.recursive_clear,
+            propagation: 0,
+            recursive: true,
+        };
+        plan.push(INSIDE, &item, field.to_owned());
+    }
+    if let Some((propagation, recursive)) = options.propagation
+        && (bind || propagation != ms::PRIVATE)
+    {
+        let propagation = u64::from(propagation);
+        let item = Item::MountAttributes { target, set: 0, clear: 0, propagation, recursive };
+        plan.push(INSIDE, &item, field.to_owned());
+    }
+}
+
+/// Device nodes and links, unless the host's /dev is bound there.
+pub(super) fn devices(
+    plan: &mut Plan,
+    config: &Config,
+    namespaces: &Namespaces,
+    host: &Host,
+) -> Result<(), Error> {
+    let bound = config.mounts.iter().any(|mount| {
+        let bind =
+            mount.kind == "bind" || mount.options.iter().any(|o| o == "bind" || o == "rbind");
+        bind && mount.destination.trim_matches('/') == "dev"
+    });
+    if bound {
+        return Ok(());
+    }
+    let by_bind = host.in_user_namespace || namespaces.has(kind::USER);
+    for (path, major, minor) in DEVICES {
+        if config.linux.devices.iter().any(|device| device.path == path) {
+            continue; // config.json says how it is to be.
+        }
+        let path = text(path, "")?;
+        let item = match by_bind {
+            true => Item::DeviceBind { source: &path, path: &path },
+            false => {
+                Item::DeviceNode { path: &path, mode: 0o020_666, major, minor, uid: 0, gid: 0 }
+            }
+        };
+        plan.push(INSIDE, &item, "");
+    }
+    for (index, configured) in config.linux.devices.iter().enumerate() {
+        device(plan, configured, by_bind, &format!("linux.devices[{index}]"))?;
+    }
+    for (target, path) in LINKS {
+        plan.push(INSIDE, &Item::Symlink { target, path }, "");
+    }
+    Ok(())
+}
+
+fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Result<(), Error> {
+    let kind = match device.kind.as_str() {
+        "c" | "u" => 0o020_000,
+        "b" => 0o060_000,
+        "p" => 0o010_000,
+        other => {
+            let what = format_args!("\"{other}\" is none of c, b, u, p");
+            return Err(wrong(format_args!("{field}.type"), what));
+        }
+    };
+    if !device.path.starts_with('/') || device.path.split('/').any(|part| part == "..") {
+        let what = format_args!("\"{}\" is no absolute path without `..`", device.path);
+        return Err(wrong(format_args!("{field}.path"), what));
+    }
+    let path = text(&*device.path, field)?;
+    if by_bind && device.kind != "p" {
+        plan.push(INSIDE, &Item::DeviceBind { source: &path, path: &path }, field.to_owned());
+        return Ok(());
+    }
+    let number = |value: i64, name: &str| {
+        u32::try_from(value)
+            .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))
+    };
+    let item = Item::DeviceNode {
+        path: &path,
+        mode: kind | (device.file_mode.unwrap_or(0o666) & 0o7777),
+        major: number(device.major, "major")?,
+        minor: number(device.minor, "minor")?,
+        uid: device.uid.unwrap_or(0),
+        gid: device.gid.unwrap_or(0),
+    };
+    plan.push(INSIDE, &item, field.to_owned());
+    Ok(())
+}
+
+/// linux.maskedPaths and linux.readonlyPaths
+pub(super) fn masks(plan: &mut Plan, config: &Config) -> Result<(), Error> {
+    for (index, path) in config.linux.masked_paths.iter().enumerate() {
+        let field = format!("linux.maskedPaths[{index}]");
+        let path = absolute(path, &field)?;
+        plan.push(INSIDE, &Item::MaskPath { path: &path }, field);
+    }
+    for (index, path) in config.linux.readonly_paths.iter().enumerate() {
+        let field = format!("linux.readonlyPaths[{index}]");
+        let path = absolute(path, &field)?;
+        plan.push(INSIDE, &Item::ReadonlyPath { path: &path }, field);
+    }
+    Ok(())
+}
+
+pub(super) fn absolute(path: &str, field: &str) -> Result<std::ffi::CString, Error> {
+    if !path.starts_with('/') {
+        return Err(wrong(field, format_args!("\"{path}\" is no absolute path")));
+    }
+    text(path, field)
+}

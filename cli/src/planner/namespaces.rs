@@ -1,0 +1,147 @@
+//! linux.namespaces: which are made, which are joined, and the mappings.
+
+use std::ffi::CString;
+use std::fmt::Write;
+
+use super::{text, wrong};
+use crate::config::linux::{IdMapping, Linux};
+use crate::error::Error;
+use crate::host::Host;
+
+/// The spec's names, the files of /proc/PID/ns, and the flags of clone(2).
+pub const KINDS: [(&str, &str, u32); 8] = [
+    ("user", "user", 0x1000_0000),
+    ("mount", "mnt", 0x0002_0000),
+    ("uts", "uts", 0x0400_0000),
+    ("ipc", "ipc", 0x0800_0000),
+    ("network", "net", 0x4000_0000),
+    ("pid", "pid", 0x2000_0000),
+    ("cgroup", "cgroup", 0x0200_0000),
+    ("time", "time", 0x0000_0080),
+];
+
+/// CLONE_NEW* of the kinds that need naming.
+pub(super) mod kind {
+    pub(crate) const USER: u32 = 0x1000_0000;
+    pub(crate) const MOUNT: u32 = 0x0002_0000;
+    pub(crate) const UTS: u32 = 0x0400_0000;
+    pub(crate) const NETWORK: u32 = 0x4000_0000;
+    pub(crate) const CGROUP: u32 = 0x0200_0000;
+    pub(crate) const TIME: u32 = 0x0000_0080;
+}
+
+/// The namespaces of a container.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    /// Those to make, as flags.
+    pub new: u32,
+    /// Those to join: flag, path and field, the user namespace first.
+    pub joined: Vec<(u32, CString, String)>,
+}
+
+impl Namespaces {
+    /// Reads linux.namespaces.
+    pub fn from_config(linux: &Linux) -> Result<Namespaces, Error> {
+        let mut result = Namespaces::default();
+        let mut seen = 0;
+        for (index, namespace) in linux.namespaces.iter().enumerate() {
+            let field = format!("linux.namespaces[{index}]");
+            let known = KINDS.iter().find(|(name, ..)| *name == namespace.kind);
+            let Some((_, _, flag)) = known else {
+                let what = format_args!("unknown namespace type \"{}\"", namespace.kind);
+                return Err(wrong(format_args!("{field}.type"), what));
+            };
+            if seen & flag != 0 {
+                let what = format_args!("a second namespace of type \"{}\"", namespace.kind);
+                return Err(wrong(field, what));
+            }
+            seen |= flag;
+            match namespace.path.is_empty() {
+                true => result.new |= flag,
+                false => {
+                    let path = text(&*namespace.path, &field)?;
+                    result.joined.push((*flag, path, format!("{field}.path")));
+                }
+            }
+        }
+        result.joined.sort_by_key(|(flag, ..)| *flag != kind::USER);
+        Ok(result)
+    }
+
+    /// Whether a kind is made or joined.
+    pub fn has(&self, kind: u32) -> bool {
+        self.new & kind != 0 || self.joined.iter().any(|(flag, ..)| *flag == kind)
+    }
+}
+
+/// How a new user namespace is mapped.
+#[derive(Debug)]
+pub(super) enum Mapping {
+    /// By a write to uid_map or gid_map.
+    Write(CString),
+    /// By newuidmap or newgidmap, with these numbers, NUL-terminated each.
+    Helper(CString, Vec<u8>),
+}
+
+/// Decides how a map is written. `own` is the caller's id, the one that an
+/// unprivileged caller may map without help.
+pub(super) fn mapping(
+    map: &[IdMapping],
+    field: &str,
+    own: u32,
+    host: &Host,
+) -> Result<Mapping, Error> {
+    if map.is_empty() {
+        return Err(wrong(field, "missing, but a new user namespace needs a mapping"));
+    }
+    for (index, range) in map.iter().enumerate() {
+        let ends = [range.container_id, range.host_id].map(|first| first.checked_add(range.size));
+        if range.size == 0 || ends.contains(&None) {
+            return Err(wrong(format_args!("{field}[{index}].size"), "out of range"));
+        }
+    }
+    let alone = matches!(map, [range] if range.size == 1 && range.host_id == own);
+    if host.uid == 0 || alone {
+        let mut lines = String::new();
+        for range in map {
+            let _ = writeln!(lines, "{} {} {}", range.container_id, range.host_id, range.size); // To a String: cannot fail.
+        }
+        return Ok(Mapping::Write(text(lines, field)?));
+    }
+    let (name, helper) = match field.ends_with("uidMappings") {
+        true => ("newuidmap", &host.newuidmap),
+        false => ("newgidmap", &host.newgidmap),
+    };
+    let Some(helper) = helper else {
+        return Err(wrong(
+            field,
+            format_args!("{name} is needed for these ranges, and not installed"),
+        )
+        .hint("install the package uidmap, or map the own id alone with size 1"));
+    };
+    let mut numbers = Vec::new();
+    for number in map.iter().flat_map(|range| [range.container_id, range.host_id, range.size]) {
+        numbers.extend_from_slice(number.to_string().as_bytes());
+        numbers.push(0);
+    }
+    Ok(Mapping::Helper(text(helper.as_os_str().as_encoded_bytes(), field)?, numbers))
+}
+
+/// The lines of /proc/PID/timens_offsets.
+pub(super) fn time_offsets(linux: &Linux) -> Result<Option<CString>, Error> {
+    let mut lines = String::new();
+    for (clock, offset) in &linux.time_offsets {
+        let field = format!("linux.timeOffsets.{clock}");
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(wrong(field, "unknown clock; monotonic and boottime have offsets"));
+        }
+        if offset.nanosecs >= 1_000_000_000 {
+            return Err(wrong(format_args!("{field}.nanosecs"), "not below 1000000000"));
+        }
+        let _ = writeln!(lines, "{clock} {} {}", offset.secs, offset.nanosecs); // To a String: cannot fail.
+    }
+    match lines.is_empty() {
+        true => Ok(None),
+        false => text(lines, "linux.timeOffsets").map(Some),
+    }
+}

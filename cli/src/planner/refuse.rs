@@ -1,0 +1,82 @@
+//! What is in config.json and cannot be done: said, never dropped.
+
+use super::wrong;
+use crate::config::{Config, Hooks, Process};
+use crate::error::Error;
+use crate::host::Host;
+
+/// Refuses a version of another major, and what vial does not do yet.
+pub(super) fn refuse(config: &Config, host: &Host) -> Result<(), Error> {
+    version(&config.oci_version)?;
+    hooks(&config.hooks)?;
+    if let Some(process) = &config.process {
+        self::process(process, "process")?;
+    }
+    let linux = &config.linux;
+    let fields = [
+        ("linux.netDevices", !linux.net_devices.is_empty()),
+        ("linux.intelRdt", linux.intel_rdt.is_some()),
+        ("linux.memoryPolicy", linux.memory_policy.is_some()),
+        ("linux.mountLabel", !linux.mount_label.is_empty()),
+        ("linux.personality", linux.personality.is_some()),
+    ];
+    refuse_present(&fields)?;
+    let user = linux.namespaces.iter().any(|namespace| namespace.kind == "user");
+    if host.uid != 0 && !user {
+        return Err(wrong("linux.namespaces", "not root, so that a user namespace is needed")
+            .hint("add {\"type\": \"user\"} with mappings; `vial spec --rootless` writes one"));
+    }
+    Ok(())
+}
+
+/// Refuses what a process, of the container or of an exec, asks for.
+pub(super) fn process(process: &Process, at: &str) -> Result<(), Error> {
+    for (field, present) in [
+        ("apparmorProfile", !process.apparmor_profile.is_empty()),
+        ("selinuxLabel", !process.selinux_label.is_empty()),
+        ("scheduler", process.scheduler.is_some()),
+        ("ioPriority", process.io_priority.is_some()),
+        ("execCPUAffinity", process.exec_cpu_affinity.is_some()),
+    ] {
+        if present {
+            return Err(not_supported(&format!("{at}.{field}")));
+        }
+    }
+    Ok(())
+}
+
+/// Any 1.x: a newer minor only adds fields.
+fn version(version: &str) -> Result<(), Error> {
+    let mut parts = version.split(['.', '-', '+']);
+    let numbers = [parts.next(), parts.next(), parts.next()];
+    let valid = numbers.iter().all(|part| part.is_some_and(|part| part.parse::<u32>().is_ok()));
+    match numbers[0] {
+        _ if !valid => {
+            Err(wrong("ociVersion", format_args!("\"{version}\" is no version, as 1.3.0")))
+        }
+        Some("1") => Ok(()),
+        _ => Err(wrong("ociVersion", format_args!("{version} is not supported, any 1.x is"))),
+    }
+}
+
+fn hooks(hooks: &Hooks) -> Result<(), Error> {
+    refuse_present(&[
+        ("hooks.prestart", !hooks.prestart.is_empty()),
+        ("hooks.createRuntime", !hooks.create_runtime.is_empty()),
+        ("hooks.createContainer", !hooks.create_container.is_empty()),
+        ("hooks.startContainer", !hooks.start_container.is_empty()),
+        ("hooks.poststart", !hooks.poststart.is_empty()),
+        ("hooks.poststop", !hooks.poststop.is_empty()),
+    ])
+}
+
+fn refuse_present(fields: &[(&str, bool)]) -> Result<(), Error> {
+    match fields.iter().find(|(_, present)| *present) {
+        Some((field, _)) => Err(not_supported(field)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn not_supported(field: &str) -> Error {
+    wrong(field, "not supported by this version of vial")
+}

@@ -1,0 +1,338 @@
+//! The life of a container, act by act, each with the reason why it stands
+//! where it stands. What vial-init does is what is written here, in this order.
+
+use vial_plan::{Item, Stage};
+
+use super::mount_options::{ms, root_propagation};
+use super::namespaces::{Mapping, kind, mapping, time_offsets};
+use super::process::Subject;
+use super::{Namespaces, Request, cgroup, mounts, process, rootfs, text, wrong};
+use crate::config::{Config, Process};
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+
+const OUTSIDE: Stage = Stage::Outside;
+const BETWEEN: Stage = Stage::Between;
+const INSIDE: Stage = Stage::Inside;
+
+/// What is done to make a container and start it.
+pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
+    let process = config.process.as_ref().ok_or_else(|| wrong("process", "missing"))?;
+    let namespaces = Namespaces::from_config(&config.linux)?;
+    if !namespaces.has(kind::MOUNT) {
+        return Err(wrong("linux.namespaces", "no mount namespace, which the rootfs needs")
+            .hint("add {\"type\": \"mount\"}"));
+    }
+    let mut plan = Plan::default();
+    let mapped = Mapped::from_config(config, &namespaces, host)?;
+    outside(&mut plan, config, request, host, process, &namespaces, mapped.as_ref())?;
+    inside(&mut plan, config, request, host, process, &namespaces, mapped.as_ref())?;
+    Ok(plan)
+}
+
+/// A new user namespace.
+struct Mapped {
+    uids: Mapping,
+    gids: Mapping,
+    /// Whether setgroups(2) is denied, the price of an unprivileged gid_map.
+    denies_setgroups: bool,
+}
+
+impl Mapped {
+    fn from_config(
+        config: &Config,
+        namespaces: &Namespaces,
+        host: &Host,
+    ) -> Result<Option<Mapped>, Error> {
+        let linux = &config.linux;
+        if namespaces.new & kind::USER == 0 {
+            let given = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+            if given && !namespaces.has(kind::USER) {
+                return Err(wrong(
+                    "linux.uidMappings",
+                    "set, but there is no user namespace to map",
+                ));
+            }
+            return Ok(None);
+        }
+        let uids = mapping(&linux.uid_mappings, "linux.uidMappings", host.uid, host)?;
+        let gids = mapping(&linux.gid_mappings, "linux.gidMappings", host.gid, host)?;
+        let denies_setgroups = host.uid != 0 && matches!(gids, Mapping::Write(_));
+        Ok(Some(Mapped { uids, gids, denies_setgroups }))
+    }
+}
+
+/// Stage 0, and stage 1 where it is needed.
+fn outside(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    host: &Host,
+    process: &Process,
+    namespaces: &Namespaces,
+    mapped: Option<&Mapped>,
+) -> Result<(), Error> {
+    // First, so that nothing that leaked into this process is in reach of it.
+    plan.push(OUTSIDE, &Item::CloseInherited { from: 3 + request.preserve_fds }, "");
+    // Before any namespace is joined: the host's, whatever a joined one holds.
+    plan.push(OUTSIDE, &Item::Procfs {}, "");
+    // The limits before the process that they are for: it is born within them.
+    cgroup::plan(plan, config, &request.id, host)?;
+    // What takes the host's privileges, and is inherited.
+    process::oom_score_adj(plan, process, "process")?;
+    process::raise_limits(plan, process, "process")?;
+
+    let offsets = time_offsets(&config.linux)?;
+    if offsets.is_some() && namespaces.new & kind::TIME == 0 {
+        return Err(wrong("linux.timeOffsets", "set, but there is no new time namespace"));
+    }
+    if !namespaces.joined.is_empty() {
+        plan.push(OUTSIDE, &Item::Undumpable {}, "");
+    }
+    // The user namespace comes first in the list: it grants the right to join
+    // those that it owns. By this process itself, as it is done after this.
+    for (kind, path, field) in &namespaces.joined {
+        plan.push(OUTSIDE, &Item::JoinPath { path, kind: *kind }, field.clone());
+    }
+    // A new cgroup namespace must be made within the cgroup, so not by clone3:
+    // its root is where the caller is (cgroup_namespaces(7)).
+    let by_clone = namespaces.new & !kind::CGROUP;
+    let Some(offsets) = offsets else {
+        clone(plan, OUTSIDE, INSIDE, by_clone, mapped);
+        return Ok(());
+    };
+    // Offsets are written before the first process enters, by one who is
+    // privileged over the namespace (time_namespaces(7)).
+    let writer = match mapped {
+        None => OUTSIDE,
+        Some(mapped) => {
+            clone(plan, OUTSIDE, BETWEEN, kind::USER, Some(mapped));
+            plan.push(BETWEEN, &Item::AwaitMapping {}, "");
+            plan.push(BETWEEN, &Item::BecomeRoot { groups: !mapped.denies_setgroups }, "");
+            BETWEEN
+        }
+    };
+    plan.push(writer, &Item::Unshare { kinds: kind::TIME }, "linux.namespaces");
+    plan.push(writer, &Item::TimeOffsets { offsets: &offsets }, "linux.timeOffsets");
+    let rest = by_clone & !kind::TIME & !(if writer == BETWEEN { kind::USER } else { 0 });
+    clone(plan, writer, INSIDE, rest, None);
+    Ok(())
+}
+
+/// One clone3 for every namespace, and the mapping from outside after it.
+fn clone(plan: &mut Plan, from: Stage, to: Stage, kinds: u32, mapped: Option<&Mapped>) {
+    let item = Item::Clone { stage: to as u32, kinds, mapped: mapped.is_some() };
+    plan.push(from, &item, "linux.namespaces");
+    let Some(mapped) = mapped else { return };
+    if mapped.denies_setgroups {
+        plan.push(from, &Item::DenySetgroups {}, "linux.gidMappings");
+    }
+    for (mapping, field) in
+        [(&mapped.uids, "linux.uidMappings"), (&mapped.gids, "linux.gidMappings")]
+    {
+        match mapping {
+            Mapping::Write(map) if field.contains("uid") => {
+                plan.push(from, &Item::UidMap { map }, field)
+            }
+            Mapping::Write(map) => plan.push(from, &Item::GidMap { map }, field),
+            Mapping::Helper(program, numbers) => {
+                if let Some(map) = vial_plan::Strings::new(numbers) {
+                    plan.push(from, &Item::MapHelper { program, map }, field);
+                }
+            }
+        }
+    }
+    plan.push(from, &Item::ReleaseChild {}, "");
+}
+
+/// Stage 2: what the container's first process does before it is one.
+fn inside(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    host: &Host,
+    process: &Process,
+    namespaces: &Namespaces,
+    mapped: Option<&Mapped>,
+) -> Result<(), Error> {
+    // Root of the user namespace before anything is made, to own it.
+    become_root(plan, namespaces, mapped);
+    // Neither the caller's session, and terminal, nor its keys are shared.
+    plan.push(INSIDE, &Item::Session {}, "");
+    if !request.no_new_keyring {
+        let name = text(format!("_ses.{}", request.id), "")?;
+        plan.push(INSIDE, &Item::Keyring { name: &name }, "");
+    }
+    identity(plan, config, namespaces)?;
+    // The old root is still there, and /proc the host's: nothing of the
+    // container's can stand in the way of a kernel parameter.
+    sysctl(plan, config, namespaces)?;
+    filesystem(plan, config, request, host, process, namespaces)?;
+
+    let seccomp = match &config.linux.seccomp {
+        Some(profile) => Some(super::exec::compile(profile)?),
+        None => None,
+    };
+    let set_groups = mapped.is_none_or(|mapped| !mapped.denies_setgroups)
+        && !config.annotations.contains_key("run.oci.keep_original_groups");
+    let subject =
+        Subject { process, at: "process", set_groups, seccomp, preserve_fds: request.preserve_fds };
+    process::plan(plan, &subject, host)
+}
+
+fn become_root(plan: &mut Plan, namespaces: &Namespaces, mapped: Option<&Mapped>) {
+    match mapped {
+        // With stage 1 in between, it is who was mapped, and became root.
+        Some(mapped) if plan.items().all(|(stage, ..)| stage == OUTSIDE) => {
+            plan.push(INSIDE, &Item::AwaitMapping {}, "");
+            plan.push(INSIDE, &Item::BecomeRoot { groups: !mapped.denies_setgroups }, "");
+        }
+        Some(_) => {}
+        None if namespaces.has(kind::USER) => {
+            plan.push(INSIDE, &Item::BecomeRoot { groups: false }, "linux.namespaces");
+        }
+        None => {}
+    }
+}
+
+/// Names and interfaces, which belong to new namespaces only.
+fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(), Error> {
+    if namespaces.new & kind::CGROUP != 0 {
+        // The process is in its cgroup by now, which becomes the root.
+        plan.push(INSIDE, &Item::Unshare { kinds: kind::CGROUP }, "linux.namespaces");
+    }
+    if namespaces.new & kind::NETWORK != 0 {
+        plan.push(INSIDE, &Item::Loopback {}, "linux.namespaces");
+    }
+    for (field, name) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
+        if name.is_empty() {
+            continue;
+        }
+        if !namespaces.has(kind::UTS) {
+            return Err(wrong(field, "set, but without a uts namespace it would be the host's"));
+        }
+        if name.len() > 64 {
+            return Err(wrong(field, "longer than the 64 bytes that the kernel holds"));
+        }
+        let name = text(&**name, field)?;
+        match field {
+            "hostname" => plan.push(INSIDE, &Item::Hostname { name: &name }, field),
+            _ => plan.push(INSIDE, &Item::Domainname { name: &name }, field),
+        }
+    }
+    Ok(())
+}
+
+/// linux.sysctl: only what a namespace of the container's own holds.
+fn sysctl(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(), Error> {
+    for (key, value) in &config.linux.sysctl {
+        let field = format!("linux.sysctl.{key}");
+        // Either separator may be used; the one that comes first is it.
+        let path = match key.find(['.', '/']).map(|at| key.as_bytes()[at]) {
+            Some(b'.') => key.chars().map(swap).collect(),
+            _ => key.clone(),
+        };
+        let (needed, name) = if path.starts_with("net/") {
+            (kind::NETWORK, "network")
+        } else if path.starts_with("fs/mqueue/") || is_ipc(&path) {
+            (0x0800_0000, "ipc")
+        } else if path == "kernel/domainname" || path == "kernel/hostname" {
+            (kind::UTS, "uts")
+        } else {
+            return Err(wrong(field, "not of a namespace: it would change the host"));
+        };
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(wrong(field, "no path below /proc/sys"));
+        }
+        if !namespaces.has(needed) {
+            let what = format_args!("without a {name} namespace it would change the host");
+            return Err(wrong(field, what));
+        }
+        let (path, value) = (text(path, &field)?, text(&**value, &field)?);
+        plan.push(INSIDE, &Item::Sysctl { path: &path, value: &value }, field);
+    }
+    Ok(())
+}
+
+/// `net.ipv4.conf.eth0/1.x`: the other separator stands for itself.
+fn swap(letter: char) -> char {
+    match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    }
+}
+
+fn is_ipc(path: &str) -> bool {
+    const KEYS: [&str; 10] = [
+        "msgmax",
+        "msgmnb",
+        "msgmni",
+        "sem",
+        "shmall",
+        "shmmax",
+        "shmmni",
+        "shm_rmid_forced",
+        "msg_next_id",
+        "sem_next_id",
+    ];
+    path.strip_prefix("kernel/").is_some_and(|key| KEYS.contains(&key))
+}
+
+fn filesystem(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    host: &Host,
+    process: &Process,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
+    let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
+    let root = text(root, "root.path")?;
+    let propagation = root_propagation(&config.linux.rootfs_propagation)?;
+    // First of all mounts: none that follows may reach the host. A shared root
+    // is asked for to reach it; then at least the rootfs's own mount is not.
+    let flags = propagation.unwrap_or(ms::SLAVE | ms::REC);
+    plan.push(INSIDE, &Item::Propagation { flags: flags | ms::REC }, "linux.rootfsPropagation");
+    if flags & ms::SHARED != 0 {
+        plan.push(INSIDE, &Item::ParentPrivate { path: &root }, "linux.rootfsPropagation");
+    }
+    let item = Item::Rootfs { path: &root, initramfs: host.root_is_memory && !request.no_pivot };
+    plan.push(INSIDE, &item, "root.path");
+    mounts::mounts(plan, config, &request.bundle, namespaces, host)?;
+    // After the mounts, which bring /dev.
+    mounts::devices(plan, config, namespaces, host)?;
+    process::make_directory(plan, process, "process")?;
+    // After /dev/pts, of which the terminal is.
+    terminal(plan, process, true);
+    // After everything that writes, or looks, where they are.
+    mounts::masks(plan, config)?;
+    if config.root.as_ref().is_some_and(|root| root.readonly) {
+        plan.push(INSIDE, &Item::ReadonlyRoot {}, "root.readonly");
+    }
+    // Last, as it takes the host's files out of sight.
+    match request.no_pivot {
+        false => plan.push(INSIDE, &Item::PivotRoot {}, "root.path"),
+        true => {
+            for path in &request.host_mounts {
+                let path = text(path.as_os_str().as_encoded_bytes(), "")?;
+                plan.push(INSIDE, &Item::HideMount { path: &path }, "");
+            }
+            plan.push(INSIDE, &Item::MoveRoot {}, "root.path");
+        }
+    }
+    if let Some(flags) = propagation {
+        plan.push(INSIDE, &Item::RootPropagation { flags }, "linux.rootfsPropagation");
+    }
+    Ok(())
+}
+
+/// process.terminal and process.consoleSize
+pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
+    if process.terminal {
+        let size = process.console_size.unwrap_or_default();
+        let (rows, columns) = (u32::from(size.height), u32::from(size.width));
+        plan.push(INSIDE, &Item::Terminal { rows, columns, console }, "process.terminal");
+    }
+}

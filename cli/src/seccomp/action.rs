@@ -1,0 +1,74 @@
+//! From `SCMP_ACT_*` to what a filter returns (seccomp(2), linux/seccomp.h).
+
+use super::Error;
+
+pub(super) const KILL_THREAD: u32 = 0x0000_0000;
+const KILL_PROCESS: u32 = 0x8000_0000;
+const TRAP: u32 = 0x0003_0000;
+const ERRNO: u32 = 0x0005_0000;
+const TRACE: u32 = 0x7ff0_0000;
+const LOG: u32 = 0x7ffc_0000;
+const ALLOW: u32 = 0x7fff_0000;
+
+/// The upper half of a return value, without the errno.
+const ACTION: u32 = 0xffff_0000;
+
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+/// What a call gets that is newer than the profile.
+pub(super) const NO_SUCH_CALL: u32 = ERRNO | ENOSYS;
+
+/// The return value for an action and its errno, whose fields are `action` and
+/// `errno` under linux.seccomp.
+pub(super) fn resolve(
+    name: &str,
+    errno: Option<u32>,
+    paths: &dyn Fn() -> (String, String),
+) -> Result<u32, Error> {
+    let action = match name {
+        // KILL is the old name of KILL_THREAD, in libseccomp and in runc.
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => KILL_THREAD,
+        "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
+        "SCMP_ACT_TRAP" => TRAP,
+        "SCMP_ACT_ERRNO" => ERRNO,
+        "SCMP_ACT_TRACE" => TRACE,
+        "SCMP_ACT_ALLOW" => ALLOW,
+        "SCMP_ACT_LOG" => LOG,
+        "SCMP_ACT_NOTIFY" => {
+            return Err(Error::new(
+                paths().0,
+                "SCMP_ACT_NOTIFY is not supported yet".into(),
+            ));
+        }
+        _ => return Err(Error::new(paths().0, format!("unknown action {name:?}"))),
+    };
+    // The kernel lowers a greater errno to 4095 in silence, and libseccomp
+    // refuses it; a tracer gets 16 bits.
+    let limit = match action {
+        ERRNO => 4095,
+        TRACE => 0xffff,
+        _ if errno.is_some() => {
+            // The spec demands this error. runc drops the value.
+            return Err(Error::new(
+                paths().1,
+                format!("{name} has no errno to return"),
+            ));
+        }
+        _ => return Ok(action),
+    };
+    match errno.unwrap_or(EPERM) {
+        errno if errno <= limit => Ok(action | errno),
+        errno => Err(Error::new(
+            paths().1,
+            format!("{errno} is above {limit}, the greatest errno for {name}"),
+        )),
+    }
+}
+
+/// Whether a profile with this default denies what it does not name. One that
+/// allows, logs or leaves the call to a tracer lets new calls reach the kernel,
+/// which answers for itself.
+pub(super) fn denies(action: u32) -> bool {
+    !matches!(action & ACTION, ALLOW | LOG | TRACE)
+}

@@ -1,0 +1,125 @@
+//! The architectures whose system calls a filter can tell apart.
+
+use super::Error;
+
+/// An architecture with a table of system calls here.
+///
+/// x32 is one to a profile, as it is to libseccomp, though the kernel reports
+/// it as x86_64 with a bit in the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// `SCMP_ARCH_X86_64`
+    X86_64,
+    /// `SCMP_ARCH_X86`, i386 to the kernel.
+    X86,
+    /// `SCMP_ARCH_X32`
+    X32,
+    /// `SCMP_ARCH_AARCH64`
+    Aarch64,
+    /// `SCMP_ARCH_ARM`, EABI.
+    Arm,
+    /// `SCMP_ARCH_RISCV64`
+    Riscv64,
+}
+
+/// The architectures of the spec that no machine vial runs on can execute.
+const FOREIGN: [&str; 17] = [
+    "LOONGARCH64",
+    "M68K",
+    "MIPS",
+    "MIPS64",
+    "MIPS64N32",
+    "MIPSEL",
+    "MIPSEL64",
+    "MIPSEL64N32",
+    "PARISC",
+    "PARISC64",
+    "PPC",
+    "PPC64",
+    "PPC64LE",
+    "S390",
+    "S390X",
+    "SH",
+    "SHEB",
+];
+
+impl Arch {
+    /// The architecture that this program was built for.
+    pub const fn native() -> Arch {
+        #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+        return Arch::X86_64;
+        #[cfg(all(target_arch = "x86_64", target_pointer_width = "32"))]
+        return Arch::X32;
+        #[cfg(target_arch = "x86")]
+        return Arch::X86;
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        return Arch::Aarch64;
+        #[cfg(all(target_arch = "arm", target_endian = "little"))]
+        return Arch::Arm;
+        #[cfg(target_arch = "riscv64")]
+        return Arch::Riscv64;
+    }
+
+    /// `seccomp_data.arch`: the AUDIT_ARCH_* value, linux/audit.h.
+    pub const fn audit(self) -> u32 {
+        match self {
+            Arch::X86_64 | Arch::X32 => 0xc000_003e,
+            Arch::X86 => 0x4000_0003,
+            Arch::Aarch64 => 0xc000_00b7,
+            Arch::Arm => 0x4000_0028,
+            Arch::Riscv64 => 0xc000_00f3,
+        }
+    }
+
+    /// Whether all 64 bits of an argument count. On the others the kernel fills
+    /// the high half with zeros; on x32 it does not, and there libseccomp
+    /// compares the low half alone, as the callee does.
+    pub(super) const fn is_64_bit(self) -> bool {
+        matches!(self, Arch::X86_64 | Arch::Aarch64 | Arch::Riscv64)
+    }
+
+    /// Whether one machine runs both: a filter need not speak of the others.
+    const fn runs_beside(self, other: Arch) -> bool {
+        self.family() == other.family()
+    }
+
+    const fn family(self) -> u32 {
+        match self {
+            Arch::X86_64 | Arch::X86 | Arch::X32 => 0,
+            Arch::Aarch64 | Arch::Arm => 1,
+            Arch::Riscv64 => 2,
+        }
+    }
+}
+
+/// What a filter speaks of: `native` first, as most calls are its, then what
+/// the profile lists and the machine could run.
+///
+/// The native architecture is in every filter, listed or not, as in
+/// libseccomp's, whose filters start with it. One that this machine cannot run
+/// is left out: the kernel never reports it, and libseccomp, which would
+/// compile it, refuses it only for another byte order.
+pub(super) fn listed(names: &[String], native: Arch) -> Result<Vec<Arch>, Error> {
+    let mut listed = vec![native];
+    for (i, name) in names.iter().enumerate() {
+        let arch = match name.strip_prefix("SCMP_ARCH_") {
+            Some("X86_64") => Arch::X86_64,
+            Some("X86") => Arch::X86,
+            Some("X32") => Arch::X32,
+            Some("AARCH64") => Arch::Aarch64,
+            Some("ARM") => Arch::Arm,
+            Some("RISCV64") => Arch::Riscv64,
+            Some(name) if FOREIGN.contains(&name) => continue,
+            _ => {
+                return Err(Error::new(
+                    format!("architectures[{i}]"),
+                    format!("unknown architecture {name:?}"),
+                ));
+            }
+        };
+        if arch.runs_beside(native) && !listed.contains(&arch) {
+            listed.push(arch);
+        }
+    }
+    Ok(listed)
+}

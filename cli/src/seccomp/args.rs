@@ -1,0 +1,118 @@
+//! Conditions on arguments.
+
+use super::Error;
+use crate::config::seccomp::Arg;
+
+/// What an argument is tested for. The other operators are these, negated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Test {
+    /// `argument & mask == value`
+    Equal,
+    /// `argument > value`
+    Greater,
+    /// `argument >= value`
+    GreaterOrEqual,
+}
+
+/// One condition on one argument, of 64 bits or, after `narrowed`, of 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) index: u32,
+    pub(super) test: Test,
+    pub(super) negated: bool,
+    pub(super) mask: u64,
+    pub(super) value: u64,
+    /// Whether the high half of the argument counts.
+    pub(super) wide: bool,
+}
+
+impl Condition {
+    /// The condition in `arg`, which is at `path` under linux.seccomp.
+    fn resolve(arg: &Arg, path: &dyn Fn(&str) -> String) -> Result<Condition, Error> {
+        let (test, negated) = match arg.op.as_str() {
+            "SCMP_CMP_EQ" | "SCMP_CMP_MASKED_EQ" => (Test::Equal, false),
+            "SCMP_CMP_NE" => (Test::Equal, true),
+            "SCMP_CMP_GT" => (Test::Greater, false),
+            "SCMP_CMP_LE" => (Test::Greater, true),
+            "SCMP_CMP_GE" => (Test::GreaterOrEqual, false),
+            "SCMP_CMP_LT" => (Test::GreaterOrEqual, true),
+            op => return Err(Error::new(path("op"), format!("unknown operator {op:?}"))),
+        };
+        if arg.index > 5 {
+            return Err(Error::new(
+                path("index"),
+                format!(
+                    "{} is above 5, the last argument of a system call",
+                    arg.index
+                ),
+            ));
+        }
+        // Bits of the value outside the mask do not count, as in libseccomp.
+        let (mask, value) = match arg.op.as_str() {
+            "SCMP_CMP_MASKED_EQ" => (arg.value, arg.value_two & arg.value),
+            _ => (u64::MAX, arg.value),
+        };
+        Ok(Condition {
+            index: arg.index,
+            test,
+            negated,
+            mask,
+            value,
+            wide: true,
+        })
+    }
+
+    /// The same condition on the low half of the argument, for an architecture
+    /// of 32 bits. What the value has above 32 bits is dropped, as in
+    /// libseccomp.
+    pub(super) fn narrowed(self) -> Condition {
+        const LOW: u64 = 0xffff_ffff;
+        Condition {
+            mask: self.mask & LOW,
+            value: self.value & LOW,
+            wide: false,
+            ..self
+        }
+    }
+
+    /// Whether any argument will do: a mask of nothing.
+    pub(super) fn always_holds(self) -> bool {
+        self.mask == 0
+    }
+
+    /// Whether it compares with a single value, bit for bit.
+    pub(super) fn is_plain_equal(self) -> bool {
+        let all = if self.wide { u64::MAX } else { 0xffff_ffff };
+        self.test == Test::Equal && !self.negated && self.mask == all
+    }
+}
+
+/// The alternatives that a rule's `args` stand for: one, all of whose
+/// conditions must hold, unless two conditions are on the same argument. Then
+/// each condition is an alternative of its own, which is how runc read such
+/// rules from the beginning and how profiles are written since: to allow one of
+/// several values.
+pub(super) fn resolve(
+    args: &[Arg],
+    path: impl Fn(usize, &str) -> String,
+) -> Result<Vec<Vec<Condition>>, Error> {
+    let conditions = args
+        .iter()
+        .enumerate()
+        .map(|(i, arg)| Condition::resolve(arg, &|field| path(i, field)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut seen = 0u8;
+    let mut repeated = false;
+    for condition in &conditions {
+        repeated |= seen & (1 << condition.index) != 0;
+        seen |= 1 << condition.index;
+    }
+    Ok(if repeated {
+        conditions
+            .into_iter()
+            .map(|condition| vec![condition])
+            .collect()
+    } else {
+        vec![conditions]
+    })
+}

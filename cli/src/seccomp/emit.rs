@@ -1,0 +1,323 @@
+//! Ranges to BPF.
+//!
+//! BPF jumps only forward, so the program is written from its end: whatever an
+//! instruction jumps to is already there and its distance is known.
+
+use super::Error;
+use super::args::{Condition, Test};
+use super::decision::{BAD_ARCH, Decision, Range, Space};
+
+/// One `struct sock_filter` (linux/filter.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// The operation, BPF_*.
+    pub code: u16,
+    /// How many instructions a jump skips if its test holds.
+    pub jt: u8,
+    /// How many it skips if not.
+    pub jf: u8,
+    /// The operand.
+    pub k: u32,
+}
+
+impl Instruction {
+    /// The instruction as the kernel reads it, in this machine's byte order.
+    pub fn to_bytes(self) -> [u8; 8] {
+        let [a, b] = self.code.to_ne_bytes();
+        let [w, x, y, z] = self.k.to_ne_bytes();
+        [a, b, self.jt, self.jf, w, x, y, z]
+    }
+}
+
+/// The most instructions that the kernel takes (BPF_MAXINSNS).
+const MAX_LEN: usize = 4096;
+
+/// The farthest that a conditional jump reaches is 255. What is needed nearby
+/// stays a little below, since two jumps of one instruction may each need a
+/// longer jump next to it.
+const REACH: usize = 250;
+
+/// Within this distance a return is shared; beyond it another copy, one
+/// instruction as a jump to it would be, serves what follows.
+const SHARED: usize = 200;
+
+const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
+const JUMP: u16 = 0x05;
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_GREATER: u16 = 0x25;
+const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
+const RETURN: u16 = 0x06;
+
+/// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCH: u32 = 4;
+const ARGS: u32 = 16;
+
+/// The program that finds the space of a call's architecture and then the
+/// decision for its number. The first space, the native one, is found first.
+pub(super) fn program(spaces: &[Space]) -> Result<Vec<Instruction>, Error> {
+    let mut writer = Writer::default();
+    let mut entries = Vec::new();
+    for space in spaces.iter().rev() {
+        let tree = writer.tree(&space.ranges);
+        entries.push((space.audit, writer.load(NUMBER, tree)));
+    }
+    let mut next = writer.ret(BAD_ARCH);
+    for (audit, entry) in entries {
+        next = writer.branch(JUMP_EQUAL, audit, entry, next);
+    }
+    writer.load(ARCH, next);
+    if writer.backward.len() > MAX_LEN {
+        let len = writer.backward.len();
+        let message =
+            format!("the filter is {len} instructions long and the kernel takes {MAX_LEN}");
+        return Err(Error::new(String::new(), message));
+    }
+    writer.backward.reverse();
+    Ok(writer.backward)
+}
+
+/// An instruction that is already written: its distance from the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Label(usize);
+
+#[derive(Default)]
+struct Writer<'a> {
+    backward: Vec<Instruction>,
+    /// The latest return of each action.
+    returns: Vec<(u32, Label)>,
+    /// The checks that were written for decisions with conditions.
+    checks: Vec<(&'a Decision, Label)>,
+}
+
+impl<'a> Writer<'a> {
+    fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) -> Label {
+        let label = Label(self.backward.len());
+        self.backward.push(Instruction { code, jt, jf, k });
+        label
+    }
+
+    /// How many instructions the next one has to skip to reach `to`.
+    fn distance(&self, to: Label) -> usize {
+        self.backward.len().saturating_sub(to.0 + 1)
+    }
+
+    /// Something within reach that leads to `to`: itself, a copy of it if it is
+    /// a return, or a jump.
+    fn near(&mut self, to: Label) -> Label {
+        if self.distance(to) <= REACH {
+            to
+        } else {
+            self.adjacent(to)
+        }
+    }
+
+    /// Something right behind the next instruction that leads to `to`.
+    fn adjacent(&mut self, to: Label) -> Label {
+        match (self.distance(to), self.backward.get(to.0)) {
+            (0, _) => to,
+            (
+                _,
+                Some(&Instruction {
+                    code: RETURN, k, ..
+                }),
+            ) => self.push(RETURN, 0, 0, k),
+            // A program whose jumps exceed 32 bits is refused for its length.
+            (distance, _) => self.push(JUMP, 0, 0, distance as u32),
+        }
+    }
+
+    fn ret(&mut self, action: u32) -> Label {
+        let known = self.returns.iter().position(|known| known.0 == action);
+        if let Some((_, label)) = known.and_then(|known| self.returns.get(known))
+            && self.distance(*label) <= SHARED
+        {
+            return *label;
+        }
+        let label = self.push(RETURN, 0, 0, action);
+        match known.and_then(|known| self.returns.get_mut(known)) {
+            Some(known) => known.1 = label,
+            None => self.returns.push((action, label)),
+        }
+        label
+    }
+
+    fn load(&mut self, offset: u32, next: Label) -> Label {
+        self.adjacent(next);
+        self.push(LOAD, 0, 0, offset)
+    }
+
+    fn and(&mut self, mask: u32, next: Label) -> Label {
+        self.adjacent(next);
+        self.push(AND, 0, 0, mask)
+    }
+
+    fn branch(&mut self, code: u16, k: u32, holds: Label, fails: Label) -> Label {
+        if holds == fails {
+            return holds;
+        }
+        let holds = self.near(holds);
+        let fails = self.near(fails);
+        // `near` saw to it that both fit.
+        let jt = self.distance(holds) as u8;
+        let jf = self.distance(fails) as u8;
+        self.push(code, jt, jf, k)
+    }
+
+    /// The search for a number, which is loaded, among `ranges`.
+    fn tree(&mut self, ranges: &'a [Range]) -> Label {
+        match ranges {
+            [] => self.ret(BAD_ARCH),
+            [range] => self.decision(&range.decision),
+            // One number amid others: one comparison tells.
+            [before, one, after]
+                if before.decision == after.decision && one.first + 1 == after.first =>
+            {
+                let others = self.decision(&before.decision);
+                let one_decision = self.decision(&one.decision);
+                self.branch(JUMP_EQUAL, one.first, one_decision, others)
+            }
+            _ => {
+                let (left, right) = ranges.split_at(middle(ranges));
+                let first = right.first().map_or(0, |range| range.first);
+                let right = self.tree(right);
+                let left = self.tree(left);
+                self.branch(JUMP_GREATER_OR_EQUAL, first, right, left)
+            }
+        }
+    }
+
+    fn decision(&mut self, decision: &'a Decision) -> Label {
+        let (rules, default) = match decision {
+            Decision::Always(action) => return self.ret(*action),
+            Decision::First(rules, default) => (rules, *default),
+        };
+        if let Some((_, label)) = self.checks.iter().find(|(known, _)| *known == decision) {
+            return *label;
+        }
+        let mut next = self.ret(default);
+        let mut rest = rules.as_slice();
+        while let Some(last) = rest.last() {
+            if let [condition] = last.conditions.as_slice()
+                && condition.is_plain_equal()
+            {
+                // Rules for some values of one argument, such as those for
+                // personality(2), load it once.
+                let alike = rest
+                    .iter()
+                    .rev()
+                    .take_while(|rule| {
+                        matches!(rule.conditions.as_slice(), [other]
+                        if other.is_plain_equal()
+                            && other.index == condition.index
+                            && high(other.value) == high(condition.value))
+                    })
+                    .count();
+                let (before, values) = rest.split_at(rest.len() - alike);
+                let mut low_half = next;
+                for rule in values.iter().rev() {
+                    let action = self.ret(rule.action);
+                    let value = rule
+                        .conditions
+                        .first()
+                        .map_or(0, |condition| condition.value);
+                    low_half = self.branch(JUMP_EQUAL, low(value), action, low_half);
+                }
+                let loaded = self.load(low_offset(condition), low_half);
+                next = if condition.wide {
+                    let equal = self.branch(JUMP_EQUAL, high(condition.value), loaded, next);
+                    self.load(high_offset(condition), equal)
+                } else {
+                    loaded
+                };
+                rest = before;
+                continue;
+            }
+            let mut holds = self.ret(last.action);
+            for condition in last.conditions.iter().rev() {
+                holds = self.condition(condition, holds, next);
+            }
+            next = holds;
+            rest = rest.get(..rest.len() - 1).unwrap_or_default();
+        }
+        self.checks.push((decision, next));
+        next
+    }
+
+    fn condition(&mut self, condition: &Condition, holds: Label, fails: Label) -> Label {
+        let (holds, fails) = if condition.negated {
+            (fails, holds)
+        } else {
+            (holds, fails)
+        };
+        let (mask, value) = (condition.mask, condition.value);
+        let code = match condition.test {
+            Test::Equal => {
+                let next = self.half(low_offset(condition), low(mask), low(value), holds, fails);
+                return if condition.wide {
+                    self.half(high_offset(condition), high(mask), high(value), next, fails)
+                } else {
+                    next
+                };
+            }
+            Test::Greater => JUMP_GREATER,
+            Test::GreaterOrEqual => JUMP_GREATER_OR_EQUAL,
+        };
+        let compared = self.branch(code, low(value), holds, fails);
+        let next = self.load(low_offset(condition), compared);
+        if !condition.wide {
+            return next;
+        }
+        let equal = self.branch(JUMP_EQUAL, high(value), next, fails);
+        let compared = self.branch(JUMP_GREATER, high(value), holds, equal);
+        self.load(high_offset(condition), compared)
+    }
+
+    /// One half of an argument, compared under a mask; without bits in the mask
+    /// there is nothing to compare.
+    fn half(&mut self, offset: u32, mask: u32, value: u32, holds: Label, fails: Label) -> Label {
+        if mask == 0 {
+            return holds;
+        }
+        let mut next = self.branch(JUMP_EQUAL, value, holds, fails);
+        if mask != u32::MAX {
+            next = self.and(mask, next);
+        }
+        self.load(offset, next)
+    }
+}
+
+/// Where to cut `ranges` in two of about the same weight.
+fn middle(ranges: &[Range]) -> usize {
+    let total: u64 = ranges.iter().map(|range| u64::from(range.weight)).sum();
+    let mut before = 0;
+    for (i, range) in ranges.iter().enumerate() {
+        let weight = u64::from(range.weight);
+        // The cut stands before the range that holds the middle or behind it,
+        // whichever is nearer.
+        if 2 * before + weight >= total {
+            return i.clamp(1, ranges.len() - 1);
+        }
+        before += weight;
+    }
+    ranges.len() / 2
+}
+
+fn low(value: u64) -> u32 {
+    value as u32
+}
+
+fn high(value: u64) -> u32 {
+    (value >> 32) as u32
+}
+
+/// Where the low half of the argument is: every architecture here is
+/// little-endian.
+fn low_offset(condition: &Condition) -> u32 {
+    ARGS + 8 * condition.index
+}
+
+fn high_offset(condition: &Condition) -> u32 {
+    low_offset(condition) + 4
+}

@@ -1,0 +1,136 @@
+//! The caller's terminal joined to a container's: raw on this side, of the same
+//! size, bytes carried both ways.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, read, write};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::termios::{
+    OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
+
+use crate::error::Error;
+
+/// A container's terminal, and the caller's, which is restored at the end.
+#[derive(Debug)]
+pub struct Terminal {
+    master: OwnedFd,
+    /// What the caller's terminal was before; None: stdin is none.
+    saved: Option<Termios>,
+    /// Bytes for the container that it has not taken yet.
+    pending: Vec<u8>,
+    /// Whether stdin may have more.
+    stdin_open: bool,
+    /// Whether the container's side may have more.
+    master_open: bool,
+}
+
+impl Terminal {
+    /// Receives the master that stage 2 has sent, and sets both sides up.
+    pub fn receive(socket: &UnixStream) -> Result<Terminal, Error> {
+        let failed = |errno| Error::errno("take over the terminal", errno);
+        let master = receive_fd(socket).map_err(failed)?;
+        let flags = fcntl_getfl(&master).map_err(failed)?;
+        fcntl_setfl(&master, flags | OFlags::NONBLOCK).map_err(failed)?;
+        let stdin = io::stdin();
+        let mut saved = None;
+        if isatty(&stdin) {
+            let before = tcgetattr(&stdin).map_err(failed)?;
+            let mut raw = before.clone();
+            raw.make_raw();
+            tcsetattr(&stdin, OptionalActions::Now, &raw).map_err(failed)?;
+            saved = Some(before);
+        }
+        let terminal =
+            Terminal { master, saved, pending: Vec::new(), stdin_open: true, master_open: true };
+        terminal.resize();
+        Ok(terminal)
+    }
+
+    /// Gives the container's terminal the size of the caller's.
+    pub fn resize(&self) {
+        if self.saved.is_some()
+            && let Ok(size) = tcgetwinsize(io::stdin())
+        {
+            let _ = tcsetwinsize(&self.master, size); // EIO: it is closed.
+        }
+    }
+
+    /// What poll(2) is to wait for: input to take, and the master.
+    pub fn wants(&self) -> (bool, Option<(BorrowedFd<'_>, bool)>) {
+        let input = self.stdin_open && self.pending.is_empty();
+        let master = self.master_open.then(|| (self.master.as_fd(), !self.pending.is_empty()));
+        (input, master)
+    }
+
+    /// stdin has bytes.
+    pub fn input(&mut self) {
+        let mut buffer = [0; 4096];
+        match read(io::stdin(), &mut buffer) {
+            Ok(0) | Err(Errno::IO) => self.stdin_open = false,
+            Ok(count) => {
+                self.pending.extend_from_slice(&buffer[..count]);
+                self.feed();
+            }
+            Err(_) => {} // EINTR, EAGAIN: poll tells when to try again.
+        }
+    }
+
+    /// Writes what the container has not taken yet.
+    pub fn feed(&mut self) {
+        if let Ok(count) = write(&self.master, &self.pending) {
+            self.pending.drain(..count);
+        }
+    }
+
+    /// Carries the container's output; false once there is no more for now.
+    pub fn output(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        match read(&self.master, &mut buffer) {
+            // EIO: the last process has closed its side.
+            Ok(0) | Err(Errno::IO) => self.master_open = false,
+            Ok(count) => {
+                let mut rest = &buffer[..count];
+                while !rest.is_empty() {
+                    match write(io::stdout(), rest) {
+                        Ok(count) => rest = &rest[count..],
+                        Err(Errno::INTR | Errno::AGAIN) => {}
+                        Err(_) => return false, // Nobody reads any more.
+                    }
+                }
+                return true;
+            }
+            Err(_) => {} // EAGAIN: nothing there.
+        }
+        false
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        while self.master_open && self.output() {}
+        if let Some(saved) = &self.saved {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, saved); // The terminal was hung up.
+        }
+    }
+}
+
+fn receive_fd(socket: &UnixStream) -> rustix::io::Result<OwnedFd> {
+    let mut name = [0; 64];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut name)];
+    recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message
+            && let Some(fd) = fds.into_iter().next()
+        {
+            return Ok(fd);
+        }
+    }
+    Err(Errno::BADF)
+}

@@ -1,0 +1,172 @@
+//! Each act of a Plan in words: for `vial plan`, and for errors.
+
+use std::ffi::CStr;
+
+use vial_plan::Item;
+
+use crate::planner::{NAMESPACES, capability_name};
+
+/// What an item does, as one clause.
+pub fn describe(item: &Item<'_>) -> String {
+    match item {
+        Item::CloseInherited { from } => format!("close every inherited fd from {from} on"),
+        Item::Procfs {} => "open the host's /proc".into(),
+        Item::CgroupRoot { path } => format!("open the cgroup2 filesystem at {}", show(path)),
+        Item::CgroupControllers { directory, controllers } => {
+            format!("enable {} below cgroup /{}", show(controllers), show(directory))
+        }
+        Item::CgroupMkdir { directory } => format!("make cgroup /{}", show(directory)),
+        Item::CgroupOpen { directory } => format!("use cgroup /{}", show(directory)),
+        Item::CgroupWrite { file, value } => format!("write {} to {}", show(value), show(file)),
+        Item::CgroupDevices { program } => {
+            format!("filter devices by {} eBPF instructions", program.len() / 8)
+        }
+        Item::OomScoreAdj { value } => format!("set oom_score_adj to {}", show(value)),
+        Item::RaiseRlimit { resource, hard } => {
+            format!("raise the hard limit {resource} to {hard}")
+        }
+        Item::Undumpable {} => "keep others from tracing this process".into(),
+        Item::JoinPath { path, kind } => {
+            format!("join the {} namespace {}", kinds(*kind), show(path))
+        }
+        Item::JoinProcess { kinds: flags } => {
+            format!("join the container's {} namespaces", kinds(*flags))
+        }
+        Item::Unshare { kinds: flags } => format!("make a new {} namespace", kinds(*flags)),
+        Item::TimeOffsets { offsets } => {
+            format!("set clock offsets {}", show(offsets).trim_end().replace('\n', ", "))
+        }
+        Item::Clone { kinds: 0, .. } => "start the next stage".into(),
+        Item::Clone { kinds: flags, .. } => {
+            format!("start the next stage in new {} namespaces", kinds(*flags))
+        }
+        Item::DenySetgroups {} => "deny setgroups".into(),
+        Item::UidMap { map } => format!("map uids {}", show(map).trim_end().replace('\n', ", ")),
+        Item::GidMap { map } => format!("map gids {}", show(map).trim_end().replace('\n', ", ")),
+        Item::MapHelper { program, .. } => format!("map ids by {}", show(program)),
+        Item::ReleaseChild {} => "let the next stage go on".into(),
+        Item::AwaitMapping {} => "wait to be mapped".into(),
+        Item::BecomeRoot { .. } => "become root of the user namespace".into(),
+        Item::Loopback {} => "bring up the interface lo".into(),
+        Item::Hostname { name } => format!("set the host name to {}", show(name)),
+        Item::Domainname { name } => format!("set the domain name to {}", show(name)),
+        Item::Sysctl { path, value } => {
+            format!("write {} to /proc/sys/{}", show(value), show(path))
+        }
+        Item::Session {} => "make a session".into(),
+        Item::Keyring { name } => format!("join a new session keyring {}", show(name)),
+        item => describe_rootfs(item),
+    }
+}
+
+fn describe_rootfs(item: &Item<'_>) -> String {
+    match item {
+        Item::Propagation { flags } => format!("make every mount {}", propagation(*flags)),
+        Item::ParentPrivate { path } => format!("make the mount of {} private", show(path)),
+        Item::Rootfs { path, initramfs: false } => format!("bind the rootfs {}", show(path)),
+        Item::Rootfs { path, .. } => {
+            format!("leave the initramfs for a bind of it, and bind the rootfs {}", show(path))
+        }
+        Item::PresentRoot {} => "open the container's root".into(),
+        Item::Mount { target, fstype, flags, data, .. } => {
+            let mut text = format!("mount {} on {}", show(fstype), show(target));
+            if *flags != 0 {
+                text.push_str(&format!(" with flags {flags:#x}"));
+            }
+            if !data.is_empty() {
+                text.push_str(&format!(" and options {}", show(data)));
+            }
+            text
+        }
+        Item::MountCopy { target, fstype, .. } => {
+            format!("mount {} on {} with a copy of what it covers", show(fstype), show(target))
+        }
+        Item::MountCgroup { target, .. } => format!("mount cgroup2 on {}", show(target)),
+        Item::Bind { source, target, set, .. } => {
+            let readonly = if set & 1 != 0 { " read-only" } else { "" };
+            format!("bind {} on {}{readonly}", show(source), show(target))
+        }
+        Item::MountAttributes { target, propagation: 0, .. } => {
+            format!("set attributes of the mounts at {}", show(target))
+        }
+        Item::MountAttributes { target, propagation: kind, .. } => {
+            format!("make the mount at {} {}", show(target), propagation(*kind as u32))
+        }
+        Item::Remount { target, .. } => format!("remount {}", show(target)),
+        Item::DeviceNode { path, major, minor, .. } => {
+            format!("make device {} ({major}:{minor})", show(path))
+        }
+        Item::DeviceBind { source, .. } => format!("bind device {}", show(source)),
+        Item::Symlink { target, path } => format!("link {} to {}", show(path), show(target)),
+        Item::Directory { path } => format!("make directory {}", show(path)),
+        Item::Terminal { .. } => "open a terminal and send it over the console socket".into(),
+        Item::MaskPath { path } => format!("mask {}", show(path)),
+        Item::ReadonlyPath { path } => format!("make {} read-only", show(path)),
+        Item::ReadonlyRoot {} => "make the rootfs read-only".into(),
+        Item::RootPropagation { flags } => format!("make the root mount {}", propagation(*flags)),
+        Item::HideMount { path } => format!("hide {} of the host", show(path)),
+        Item::PivotRoot {} => "make the rootfs the root".into(),
+        Item::MoveRoot {} => "move the rootfs onto the root".into(),
+        item => describe_process(item),
+    }
+}
+
+fn describe_process(item: &Item<'_>) -> String {
+    match item {
+        Item::OwnStdio { uid } => format!("give standard input, output and error to user {uid}"),
+        Item::Rlimit { resource, soft, hard } => {
+            format!("limit {resource} to {soft}, at most {hard}")
+        }
+        Item::WorkingDirectory { path } => format!("change to {}", show(path)),
+        Item::BoundingSet { keep } => format!("keep in the bounding set {}", capabilities(*keep)),
+        Item::User { uid, gid, .. } => format!("become user {uid}, group {gid}"),
+        Item::Umask { mask } => format!("set the umask to {mask:04o}"),
+        Item::Capabilities { effective, .. } => {
+            format!("have capabilities {}", capabilities(*effective))
+        }
+        Item::NoNewPrivs {} => "set no_new_privs".into(),
+        Item::Home { uid } => format!("set HOME of user {uid}"),
+        Item::Program { args, .. } => {
+            let name = args.iter().next().map(show).unwrap_or_default();
+            format!("find the program {name}")
+        }
+        Item::CloseFds { from } => format!("close every fd from {from} on"),
+        Item::AwaitStart {} => "wait for start".into(),
+        Item::Seccomp { filter, .. } => {
+            format!("load a seccomp filter of {} instructions", filter.len() / 8)
+        }
+        Item::DropCapabilities { effective, .. } => {
+            format!("have capabilities {} only", capabilities(*effective))
+        }
+        Item::Execute {} => "execute the program".into(),
+        item => item.name().into(),
+    }
+}
+
+fn show(text: &CStr) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+fn kinds(flags: u32) -> String {
+    let names = NAMESPACES.iter().filter(|(_, _, flag)| flags & flag != 0).map(|(name, ..)| *name);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn propagation(flags: u32) -> &'static str {
+    match flags & !0x4000 {
+        0x2_0000 => "unbindable",
+        0x4_0000 => "private",
+        0x8_0000 => "slave",
+        _ => "shared",
+    }
+}
+
+fn capabilities(bits: u64) -> String {
+    let names: Vec<String> =
+        (0..64).filter(|bit| bits & (1 << bit) != 0).filter_map(capability_name).collect();
+    match names.len() {
+        0 => "none".into(),
+        41 => "all".into(),
+        _ => names.join(" "),
+    }
+}
