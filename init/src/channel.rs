@@ -1,14 +1,18 @@
 //! The socket to the CLI: the Plan comes, one Reply goes.
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 use vial_plan::{Header, Refused, Reply, Step};
 
 use crate::fault::{During, Fault};
+use crate::path::PATH_MAX;
 use crate::sys::memory;
 
-/// The scratch text's size: HOME=, as long as a sane home directory's path.
-const SCRATCH: usize = 512;
+/// Room for the texts of execve that the Plan does not hold: the program's path
+/// and HOME. Memory that is not written to costs nothing.
+const SCRATCH: usize = PATH_MAX + 512;
 
 /// A Plan as it was received, in memory that lives as long as the process.
 #[derive(Debug)]
@@ -17,10 +21,30 @@ pub struct Received {
     pub header: Header,
     /// Its sections.
     pub body: &'static [u8],
-    /// Room for the pointers of execve's lists.
+    /// What it asked to have room for.
+    pub memory: Memory,
+}
+
+/// Room for what execve reads.
+#[derive(Debug)]
+pub struct Memory {
+    /// For the pointers of its lists.
     pub pointers: &'static mut [usize],
-    /// Room for one text that execve is to see and the Plan does not hold.
-    pub scratch: &'static mut [u8],
+    /// Zeroed bytes for texts.
+    scratch: &'static mut [u8],
+}
+
+impl Memory {
+    /// Keeps a text, with a NUL, as long as the process lives.
+    pub fn keep(&mut self, text: &[u8]) -> Option<&'static CStr> {
+        let scratch = core::mem::take(&mut self.scratch);
+        let (room, rest) = scratch.split_at_mut_checked(text.len().checked_add(1)?)?;
+        self.scratch = rest;
+        for (to, from) in room.iter_mut().zip(text) {
+            *to = *from;
+        }
+        CStr::from_bytes_until_nul(room).ok()
+    }
 }
 
 /// Reads a whole Plan. Held in one piece of exactly its size, it needs no
@@ -37,7 +61,7 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
     let (pointers, bytes) = memory::map(header.pointers as usize, room).during(Step::MapPlan)?;
     let (body, scratch) = bytes.split_at_mut_checked(length).ok_or(Fault::PLAN)?;
     read_whole(channel, body)?;
-    Ok(Received { header, body, pointers, scratch })
+    Ok(Received { header, body, memory: Memory { pointers, scratch } })
 }
 
 fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {

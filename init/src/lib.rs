@@ -57,8 +57,7 @@ pub fn main(arguments: Arguments) -> ! {
             let mut life = Life {
                 header: plan.header,
                 body: plan.body,
-                pointers: plan.pointers,
-                scratch: plan.scratch,
+                memory: plan.memory,
                 channel,
                 start: inherited.start,
                 console: inherited.console,
@@ -92,8 +91,7 @@ pub fn main(arguments: Arguments) -> ! {
 pub struct Life {
     header: Header,
     body: &'static [u8],
-    pointers: &'static mut [usize],
-    scratch: &'static mut [u8],
+    memory: channel::Memory,
     /// The Plan came and the Reply goes here.
     channel: OwnedFd,
     start: Option<OwnedFd>,

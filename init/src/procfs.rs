@@ -12,6 +12,7 @@ use rustix::io::{Errno, Result, write};
 use vial_plan::Step;
 
 use crate::fault::{During, Fault};
+use crate::path::PathBuffer;
 
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const PROC_ROOT_INO: u64 = 1;
@@ -44,6 +45,14 @@ impl Procfs {
         let file = self.open_file(path, OFlags::WRONLY).during(Step::OpenProcFile)?;
         write(&file, value).during(Step::WriteProcFile)?;
         Ok(())
+    }
+
+    /// Writes a kernel parameter; path is below /proc/sys.
+    #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+    pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
+        let mut file: PathBuffer = PathBuffer::new();
+        file.push(b"sys/").and_then(|f| f.push(path.to_bytes())).during(Step::OpenProcFile)?;
+        self.write(file.as_c_str(), value)
     }
 
     /// Opens a file; nothing may be mounted on the way, and no link but `self`

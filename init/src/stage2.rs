@@ -7,7 +7,6 @@ use rustix::thread::set_no_new_privs;
 use vial_plan::{Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
-use crate::path::PathBuffer;
 use crate::rootfs::{Rootfs, attributes, bind, console, device, filesystem, mask, pivot};
 use crate::security::{capabilities, keyring, loopback, rlimit, stdio, user};
 use crate::start::Program;
@@ -29,11 +28,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::Domainname { name } => {
             rustix::system::setdomainname(name.to_bytes()).during(Step::SetDomainname)
         }
-        Item::Sysctl { path, value } => {
-            let mut file: PathBuffer = PathBuffer::new();
-            file.push(b"sys/").and_then(|f| f.push(path.to_bytes())).during(Step::OpenProcFile)?;
-            life.procfs()?.write(file.as_c_str(), value.to_bytes())
-        }
+        Item::Sysctl { path, value } => life.procfs()?.write_parameter(path, value.to_bytes()),
         Item::Propagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::ParentPrivate { path } => filesystem::make_parent_private(path),
         Item::Rootfs { path, initramfs } => {
@@ -98,8 +93,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
             if let Some(path) = life.directory_is_due {
                 start::change_directory_again(path)?;
             }
-            let pointers = core::mem::take(&mut life.pointers);
-            life.program = Some(Program::find(args, env, path, pointers)?);
+            life.program = Some(Program::find(args, env, path, &mut life.memory)?);
             Ok(())
         }
         Item::Home { uid } => start::find_home(life, uid),

@@ -12,11 +12,12 @@ use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use vial_plan::{Reply, Step, Strings};
 
+use crate::channel::Memory;
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
-use crate::sys::{close_range, exit, getcwd};
+use crate::sys::{close_range, exit, getcwd, memory};
 use crate::{Life, channel, fault};
 
 /// Closes every fd from `from` on but these, none of which lies below it.
@@ -34,6 +35,7 @@ pub fn close_all_but(from: u32, mut ours: [Option<RawFd>; 4]) -> Result<(), Faul
 }
 
 /// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists.
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 fn close(first: u32, last: u32) -> rustix::io::Result<()> {
     match close_range::close_range(first, last) {
         Err(Errno::NOSYS | Errno::PERM) => {}
@@ -66,14 +68,14 @@ pub fn map_helper(
 ) -> Result<(), Fault> {
     match clone3(0, None).during(Step::StartMapHelper)? {
         Side::Child => {
-            let (args, env) = core::mem::take(&mut life.pointers)
+            let (args, env) = core::mem::take(&mut life.memory.pointers)
                 .split_at_mut_checked(map.len().saturating_add(3))
                 .unwrap_or_default();
             let (mut args, env) = (Vector::new(args), Vector::new(env));
             let mut text: PathBuffer<16> = PathBuffer::new();
             let whole = text.push_number(child).is_ok()
                 && args.push(program).is_some()
-                && args.push(keep(&mut life.scratch, text.as_bytes())).is_some()
+                && life.memory.keep(text.as_bytes()).and_then(|pid| args.push(pid)).is_some()
                 && map.iter().all(|number| args.push(number).is_some());
             if whole {
                 let _ = execve(program, &args, &env); // The status says that it failed.
@@ -111,6 +113,7 @@ pub fn change_directory_again(path: &CStr) -> Result<(), Fault> {
 
 /// CVE-2024-21626: a path like /proc/self/fd/7 may name a directory of the
 /// host by a leaked fd; getcwd(2) tells that it is not below the root.
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 fn check_directory() -> Result<(), Fault> {
     let mut path = [0; 4096];
     match getcwd::first_byte(&mut path).during(Step::UnreachableDirectory)? {
@@ -122,7 +125,7 @@ fn check_directory() -> Result<(), Fault> {
 /// What is to be executed, ready but for the call.
 #[derive(Debug)]
 pub struct Program {
-    path: PathBuffer,
+    path: &'static CStr,
     args: Vector,
     env: Vector,
 }
@@ -134,48 +137,46 @@ impl Program {
         args: Strings<'static>,
         env: Strings<'static>,
         path: &CStr,
-        room: &'static mut [usize],
+        memory: &mut Memory,
     ) -> Result<Program, Fault> {
         let name = args.iter().next().prepared()?;
-        let found = match name.to_bytes().contains(&b'/') {
-            true => {
-                let mut place = PathBuffer::new();
-                place.push(name.to_bytes()).during(Step::FindProgram)?;
-                executable(&place).during(Step::FindProgram)?;
-                place
-            }
-            false => search(name.to_bytes(), path.to_bytes()).during(Step::FindProgram)?,
-        };
+        let path = match name.to_bytes().contains(&b'/') {
+            true => executable(name).map(|()| name),
+            false => search(name.to_bytes(), path.to_bytes(), memory),
+        }
+        .during(Step::FindProgram)?;
+        let room = core::mem::take(&mut memory.pointers);
         let length = args.len().saturating_add(1);
         let (front, back) = room.split_at_mut_checked(length).prepared()?;
         let (mut arg_list, mut env_list) = (Vector::new(front), Vector::new(back));
+        let step = Step::BuildArguments;
         for text in args.iter() {
-            arg_list.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })?;
+            arg_list.push(text).ok_or(Fault { step, ..Fault::PLAN })?;
         }
         for text in env.iter() {
-            env_list.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })?;
+            env_list.push(text).ok_or(Fault { step, ..Fault::PLAN })?;
         }
-        Ok(Program { path: found, args: arg_list, env: env_list })
+        Ok(Program { path, args: arg_list, env: env_list })
     }
 
-    /// execve(2), again where a write to the file is just ending. Returns only
-    /// what hindered it.
+    /// execve(2). Returns only what hindered it.
     pub fn execute(&self) -> Fault {
-        fault(Step::Execute, execve(self.path.as_c_str(), &self.args, &self.env))
+        fault(Step::Execute, execve(self.path, &self.args, &self.env))
     }
 }
 
-fn search(name: &[u8], path: &[u8]) -> rustix::io::Result<PathBuffer> {
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> rustix::io::Result<&'static CStr> {
     let mut failure = Errno::NOENT;
     if name.is_empty() {
         return Err(failure);
     }
     for directory in path.split(|b| *b == b':') {
-        let mut place = PathBuffer::new();
+        let mut place: PathBuffer = PathBuffer::new();
         place.push(if directory.is_empty() { b"." } else { directory })?;
         place.push(b"/")?.push(name)?;
-        match executable(&place) {
-            Ok(()) => return Ok(place),
+        match executable(place.as_c_str()) {
+            Ok(()) => return memory.keep(place.as_bytes()).ok_or(Errno::NAMETOOLONG),
             // Found, but not to be run: said only if nothing better is found.
             Err(Errno::ACCESS) => failure = Errno::ACCESS,
             Err(_) => {}
@@ -185,40 +186,28 @@ fn search(name: &[u8], path: &[u8]) -> rustix::io::Result<PathBuffer> {
 }
 
 /// Whether this user may execute the file; a directory is EISDIR.
-fn executable(place: &PathBuffer) -> rustix::io::Result<()> {
-    let found = stat(place.as_c_str())?;
+fn executable(place: &CStr) -> rustix::io::Result<()> {
+    let found = stat(place)?;
     if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
         return Err(Errno::ISDIR);
     }
-    accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS).or_else(
-        |errno| match errno {
-            // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
-            Errno::NOSYS | Errno::PERM => {
-                accessat(CWD, place.as_c_str(), Access::EXEC_OK, AtFlags::empty())
-            }
-            errno => Err(errno),
-        },
-    )
+    match accessat(CWD, place, Access::EXEC_OK, AtFlags::EACCESS) {
+        // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
+        Err(Errno::NOSYS | Errno::PERM) => accessat(CWD, place, Access::EXEC_OK, AtFlags::empty()),
+        result => result,
+    }
 }
 
 /// Adds HOME: the sixth field of the user's line in the container's passwd(5),
 /// or `/` where there is none.
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
     let mut home: PathBuffer<512> = PathBuffer::new();
     let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
-    let text = keep(&mut life.scratch, if found { home.as_bytes() } else { b"HOME=/" });
+    let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
     let program = life.program.as_mut().prepared()?;
-    program.env.push(text).ok_or(Fault { step: Step::BuildArguments, ..Fault::PLAN })
-}
-
-/// Copies a text to where it lives as long as the process.
-fn keep(scratch: &mut &'static mut [u8], text: &[u8]) -> &'static CStr {
-    let room = core::mem::take(scratch);
-    for (to, from) in room.iter_mut().zip(text) {
-        *to = *from;
-    }
-    // The scratch is zeroed memory, so that a NUL follows the text.
-    CStr::from_bytes_until_nul(room).unwrap_or_default()
+    let step = Step::BuildArguments;
+    text.and_then(|text| program.env.push(text)).ok_or(Fault { step, ..Fault::PLAN })
 }
 
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
@@ -282,6 +271,7 @@ pub fn await_start(life: &mut Life) -> Result<(), Fault> {
     let pid = procfs.own_pid().during(Step::Answer)?;
     drop(procfs); // Whoever traces this process while it waits finds no way to the host.
     channel::answer(&life.channel, &Reply::Ready { pid });
+    memory::forget_stack(); // What the rootfs took of it is not needed again.
     match life.start.take() {
         Some(listener) => life.channel = accept(&listener).during(Step::AwaitStart)?,
         None => {

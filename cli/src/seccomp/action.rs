@@ -36,10 +36,7 @@ pub(super) fn resolve(
         "SCMP_ACT_ALLOW" => ALLOW,
         "SCMP_ACT_LOG" => LOG,
         "SCMP_ACT_NOTIFY" => {
-            return Err(Error::new(
-                paths().0,
-                "SCMP_ACT_NOTIFY is not supported yet".into(),
-            ));
+            return Err(Error::new(paths().0, "SCMP_ACT_NOTIFY is not supported yet".into()));
         }
         _ => return Err(Error::new(paths().0, format!("unknown action {name:?}"))),
     };
@@ -50,10 +47,7 @@ pub(super) fn resolve(
         TRACE => 0xffff,
         _ if errno.is_some() => {
             // The spec demands this error. runc drops the value.
-            return Err(Error::new(
-                paths().1,
-                format!("{name} has no errno to return"),
-            ));
+            return Err(Error::new(paths().1, format!("{name} has no errno to return")));
         }
         _ => return Ok(action),
     };

@@ -41,10 +41,7 @@ impl Condition {
         if arg.index > 5 {
             return Err(Error::new(
                 path("index"),
-                format!(
-                    "{} is above 5, the last argument of a system call",
-                    arg.index
-                ),
+                format!("{} is above 5, the last argument of a system call", arg.index),
             ));
         }
         // Bits of the value outside the mask do not count, as in libseccomp.
@@ -52,14 +49,7 @@ impl Condition {
             "SCMP_CMP_MASKED_EQ" => (arg.value, arg.value_two & arg.value),
             _ => (u64::MAX, arg.value),
         };
-        Ok(Condition {
-            index: arg.index,
-            test,
-            negated,
-            mask,
-            value,
-            wide: true,
-        })
+        Ok(Condition { index: arg.index, test, negated, mask, value, wide: true })
     }
 
     /// The same condition on the low half of the argument, for an architecture
@@ -67,12 +57,7 @@ impl Condition {
     /// libseccomp.
     pub(super) fn narrowed(self) -> Condition {
         const LOW: u64 = 0xffff_ffff;
-        Condition {
-            mask: self.mask & LOW,
-            value: self.value & LOW,
-            wide: false,
-            ..self
-        }
+        Condition { mask: self.mask & LOW, value: self.value & LOW, wide: false, ..self }
     }
 
     /// Whether any argument will do: a mask of nothing.
@@ -108,10 +93,7 @@ pub(super) fn resolve(
         seen |= 1 << condition.index;
     }
     Ok(if repeated {
-        conditions
-            .into_iter()
-            .map(|condition| vec![condition])
-            .collect()
+        conditions.into_iter().map(|condition| vec![condition]).collect()
     } else {
         vec![conditions]
     })

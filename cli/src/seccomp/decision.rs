@@ -62,10 +62,7 @@ pub(super) fn spaces(profile: &Profile, archs: &[Arch]) -> Vec<Space> {
             ranges.add(profile, *arch, u32::MAX);
         }
         ranges.weigh();
-        spaces.push(Space {
-            audit: arch.audit(),
-            ranges: ranges.0,
-        });
+        spaces.push(Space { audit: arch.audit(), ranges: ranges.0 });
     }
     spaces
 }
@@ -77,11 +74,7 @@ impl Ranges {
     /// is not made.
     fn push(&mut self, first: u32, decision: Decision) {
         if self.0.last().is_none_or(|last| last.decision != decision) {
-            self.0.push(Range {
-                first,
-                decision,
-                weight: 1,
-            });
+            self.0.push(Range { first, decision, weight: 1 });
         }
     }
 
@@ -134,14 +127,7 @@ fn numbered(profile: &Profile, arch: Arch) -> Vec<Numbered> {
     // does, for 25 us more with the engines' default profile.
     let mut insert = |number: u32, rule: usize, multiplexed: Option<u32>| {
         let at = calls.partition_point(|call| call.number <= number);
-        calls.insert(
-            at,
-            Numbered {
-                number,
-                rule,
-                multiplexed,
-            },
-        );
+        calls.insert(at, Numbered { number, rule, multiplexed });
     };
     for &(call, rule) in &profile.calls {
         if let Some(number) = call.number(arch) {
@@ -184,19 +170,9 @@ impl Unnamed {
                 let new = newest.saturating_add(1);
                 let beyond = action::NO_SUCH_CALL;
                 if resumed < last && new <= reserved {
-                    [
-                        (first, default),
-                        (new, beyond),
-                        (reserved, default),
-                        (resumed, beyond),
-                    ]
+                    [(first, default), (new, beyond), (reserved, default), (resumed, beyond)]
                 } else {
-                    [
-                        (first, default),
-                        (new, beyond),
-                        (last, beyond),
-                        (last, beyond),
-                    ]
+                    [(first, default), (new, beyond), (last, beyond), (last, beyond)]
                 }
             }
             // As in runc: a profile that names nothing of this architecture
@@ -234,13 +210,7 @@ fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision>
         if conditions.is_empty() {
             return Some(Decision::Always(rule.action));
         }
-        add_rule(
-            &mut rules,
-            Rule {
-                action: rule.action,
-                conditions,
-            },
-        );
+        add_rule(&mut rules, Rule { action: rule.action, conditions });
     }
     (!rules.is_empty()).then_some(Decision::First(rules, profile.default))
 }
@@ -255,21 +225,12 @@ fn conditions(rule: &Rule, arch: Arch, multiplexed: Option<u32>) -> Vec<Conditio
         value: which.into(),
         wide: true,
     });
-    let others = rule
-        .conditions
-        .iter()
-        .copied()
-        .filter(|condition| which.is_none() || condition.index != 0);
+    let others =
+        rule.conditions.iter().copied().filter(|condition| which.is_none() || condition.index != 0);
     which
         .into_iter()
         .chain(others)
-        .map(|condition| {
-            if arch.is_64_bit() {
-                condition
-            } else {
-                condition.narrowed()
-            }
-        })
+        .map(|condition| if arch.is_64_bit() { condition } else { condition.narrowed() })
         .filter(|condition| !condition.always_holds())
         .collect()
 }
@@ -277,9 +238,7 @@ fn conditions(rule: &Rule, arch: Arch, multiplexed: Option<u32>) -> Vec<Conditio
 /// Adds a rule, unless a wider one is there; narrower ones make way for it.
 fn add_rule(rules: &mut Vec<Rule>, rule: Rule) {
     fn is_wider(a: &Rule, b: &Rule) -> bool {
-        a.conditions
-            .iter()
-            .all(|condition| b.conditions.contains(condition))
+        a.conditions.iter().all(|condition| b.conditions.contains(condition))
     }
     if !rules.iter().any(|other| is_wider(other, &rule)) {
         rules.retain(|other| !is_wider(&rule, other));

@@ -106,23 +106,14 @@ impl<'a> Writer<'a> {
     /// Something within reach that leads to `to`: itself, a copy of it if it is
     /// a return, or a jump.
     fn near(&mut self, to: Label) -> Label {
-        if self.distance(to) <= REACH {
-            to
-        } else {
-            self.adjacent(to)
-        }
+        if self.distance(to) <= REACH { to } else { self.adjacent(to) }
     }
 
     /// Something right behind the next instruction that leads to `to`.
     fn adjacent(&mut self, to: Label) -> Label {
         match (self.distance(to), self.backward.get(to.0)) {
             (0, _) => to,
-            (
-                _,
-                Some(&Instruction {
-                    code: RETURN, k, ..
-                }),
-            ) => self.push(RETURN, 0, 0, k),
+            (_, Some(&Instruction { code: RETURN, k, .. })) => self.push(RETURN, 0, 0, k),
             // A program whose jumps exceed 32 bits is refused for its length.
             (distance, _) => self.push(JUMP, 0, 0, distance as u32),
         }
@@ -218,10 +209,7 @@ impl<'a> Writer<'a> {
                 let mut low_half = next;
                 for rule in values.iter().rev() {
                     let action = self.ret(rule.action);
-                    let value = rule
-                        .conditions
-                        .first()
-                        .map_or(0, |condition| condition.value);
+                    let value = rule.conditions.first().map_or(0, |condition| condition.value);
                     low_half = self.branch(JUMP_EQUAL, low(value), action, low_half);
                 }
                 let loaded = self.load(low_offset(condition), low_half);
@@ -246,11 +234,7 @@ impl<'a> Writer<'a> {
     }
 
     fn condition(&mut self, condition: &Condition, holds: Label, fails: Label) -> Label {
-        let (holds, fails) = if condition.negated {
-            (fails, holds)
-        } else {
-            (holds, fails)
-        };
+        let (holds, fails) = if condition.negated { (fails, holds) } else { (holds, fails) };
         let (mask, value) = (condition.mask, condition.value);
         let code = match condition.test {
             Test::Equal => {

@@ -80,10 +80,7 @@ impl Filter {
     /// The program as an array of `struct sock_filter`, 8 bytes each, in this
     /// machine's byte order: what `sock_fprog.filter` points to.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.program
-            .iter()
-            .flat_map(|instruction| instruction.to_bytes())
-            .collect()
+        self.program.iter().flat_map(|instruction| instruction.to_bytes()).collect()
     }
 }
 
@@ -100,10 +97,7 @@ impl Error {
     /// An error at `path`, which is relative to linux.seccomp.
     fn new(path: String, message: String) -> Error {
         let dot = if path.is_empty() { "" } else { "." };
-        Error {
-            path: format!("linux.seccomp{dot}{path}"),
-            message,
-        }
+        Error { path: format!("linux.seccomp{dot}{path}"), message }
     }
 }
 
@@ -136,10 +130,7 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
     let archs = arch::listed(&profile.architectures, native)?;
     let profile = resolve(profile)?;
     let spaces = decision::spaces(&profile, &archs);
-    Ok(Filter {
-        flags,
-        program: emit::program(&spaces)?,
-    })
+    Ok(Filter { flags, program: emit::program(&spaces)? })
 }
 
 /// The flags for seccomp(2). Their absence is not the empty list: then runc
@@ -186,10 +177,7 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
     let mut calls = Vec::new();
     for (i, syscall) in profile.syscalls.iter().enumerate() {
         let action = action::resolve(&syscall.action, syscall.errno_ret, &|| {
-            (
-                format!("syscalls[{i}].action"),
-                format!("syscalls[{i}].errnoRet"),
-            )
+            (format!("syscalls[{i}].action"), format!("syscalls[{i}].errnoRet"))
         })?;
         let alternatives = args::resolve(&syscall.args, |arg, field| {
             format!("syscalls[{i}].args[{arg}].{field}")
@@ -199,11 +187,7 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
             return Err(Error::new(format!("syscalls[{i}].names"), message));
         }
         let first = rules.len();
-        rules.extend(
-            alternatives
-                .into_iter()
-                .map(|conditions| Rule { action, conditions }),
-        );
+        rules.extend(alternatives.into_iter().map(|conditions| Rule { action, conditions }));
         for (j, name) in syscall.names.iter().enumerate() {
             let call = Call::named(name).ok_or_else(|| {
                 let message = format!("no architecture of Linux has a system call {name:?}");
@@ -212,9 +196,5 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
             calls.extend((first..rules.len()).map(|rule| (call, rule)));
         }
     }
-    Ok(Profile {
-        default,
-        rules,
-        calls,
-    })
+    Ok(Profile { default, rules, calls })
 }

@@ -12,14 +12,8 @@ use crate::config::seccomp::{Arg, Seccomp, Syscall};
 pub(crate) use containers::default_profile;
 use machine::{Data, run};
 
-const EVERY: [Arch; 6] = [
-    Arch::X86_64,
-    Arch::X86,
-    Arch::X32,
-    Arch::Aarch64,
-    Arch::Arm,
-    Arch::Riscv64,
-];
+const EVERY: [Arch; 6] =
+    [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64, Arch::Arm, Arch::Riscv64];
 
 const NAMES: [&str; 7] = [
     "SCMP_CMP_NE",
@@ -93,15 +87,7 @@ fn numbers() -> impl Iterator<Item = u32> {
     (0..=600)
         .chain(0xf_0000 - 1..0xf_0000 + 9)
         .chain((0..=600).map(|number| 0x4000_0000 + number))
-        .chain([
-            601,
-            4095,
-            0xffff,
-            0x3fff_ffff,
-            0x4000_ffff,
-            0x7fff_ffff,
-            0x8000_0000,
-        ])
+        .chain([601, 4095, 0xffff, 0x3fff_ffff, 0x4000_ffff, 0x7fff_ffff, 0x8000_0000])
         .chain([0x8000_0001, 0xffff_fffe, 0xffff_ffff])
 }
 
@@ -152,17 +138,10 @@ fn conditional(profile: &Seccomp, arch: Arch) -> Vec<u32> {
 /// Runs `check` on every number of every architecture, and on many arguments
 /// where they matter.
 fn for_every_call(profile: &Seccomp, random: &mut Random, mut check: impl FnMut(&Data)) {
-    let audits = EVERY
-        .iter()
-        .map(|arch| arch.audit())
-        .chain([0, 0x8000_0016, u32::MAX]);
+    let audits = EVERY.iter().map(|arch| arch.audit()).chain([0, 0x8000_0016, u32::MAX]);
     for arch in audits {
         for number in numbers() {
-            check(&Data {
-                number,
-                arch,
-                args: [0; 6],
-            });
+            check(&Data { number, arch, args: [0; 6] });
         }
     }
     let values: Vec<Vec<u64>> = (0..6).map(|index| arguments(profile, index)).collect();
@@ -175,11 +154,7 @@ fn for_every_call(profile: &Seccomp, random: &mut Random, mut check: impl FnMut(
                         *arg = *random.pick(&values[other]);
                     }
                     args[index] = value;
-                    check(&Data {
-                        number,
-                        arch: arch.audit(),
-                        args,
-                    });
+                    check(&Data { number, arch: arch.audit(), args });
                 }
             }
         }
@@ -271,18 +246,8 @@ fn random_profile(random: &mut Random, measure: Measure) -> Seccomp {
         "restart_syscall",
         "s390_sthyi",
     ];
-    const VALUES: [u64; 10] = [
-        0,
-        1,
-        2,
-        16,
-        0x7fff_ffff,
-        0xffff_ffff,
-        1 << 32,
-        (1 << 32) + 1,
-        1 << 63,
-        u64::MAX,
-    ];
+    const VALUES: [u64; 10] =
+        [0, 1, 2, 16, 0x7fff_ffff, 0xffff_ffff, 1 << 32, (1 << 32) + 1, 1 << 63, u64::MAX];
     let action = |random: &mut Random| {
         let action = *random.pick(&ACTIONS);
         let errno = matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") && !random.one_in(3);
@@ -290,19 +255,12 @@ fn random_profile(random: &mut Random, measure: Measure) -> Seccomp {
     };
     let operators: &[&str] = match measure {
         Measure::Spec => &NAMES,
-        Measure::LibseccompMany => &[
-            "SCMP_CMP_EQ",
-            "SCMP_CMP_MASKED_EQ",
-            "SCMP_CMP_GE",
-            "SCMP_CMP_GT",
-        ],
-        Measure::LibseccompOne => &[
-            "SCMP_CMP_EQ",
-            "SCMP_CMP_MASKED_EQ",
-            "SCMP_CMP_GE",
-            "SCMP_CMP_NE",
-            "SCMP_CMP_LT",
-        ],
+        Measure::LibseccompMany => {
+            &["SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT"]
+        }
+        Measure::LibseccompOne => {
+            &["SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_GE", "SCMP_CMP_NE", "SCMP_CMP_LT"]
+        }
     };
     let mut unused = CALLS.to_vec();
     let (default_action, default_errno_ret) = action(random);
@@ -334,28 +292,15 @@ fn random_profile(random: &mut Random, measure: Measure) -> Seccomp {
                 _ if args.is_empty() => action(random),
                 _ => with_args.clone(),
             };
-            Syscall {
-                names,
-                action,
-                errno_ret,
-                args,
-            }
+            Syscall { names, action, errno_ret, args }
         })
         .collect();
-    let architectures = [
-        "X86_64", "X86", "X32", "AARCH64", "ARM", "RISCV64", "MIPS64",
-    ]
-    .into_iter()
-    .filter(|_| random.one_in(2))
-    .map(|name| format!("SCMP_ARCH_{name}"))
-    .collect();
-    Seccomp {
-        default_action,
-        default_errno_ret,
-        architectures,
-        syscalls,
-        ..Seccomp::default()
-    }
+    let architectures = ["X86_64", "X86", "X32", "AARCH64", "ARM", "RISCV64", "MIPS64"]
+        .into_iter()
+        .filter(|_| random.one_in(2))
+        .map(|name| format!("SCMP_ARCH_{name}"))
+        .collect();
+    Seccomp { default_action, default_errno_ret, architectures, syscalls, ..Seccomp::default() }
 }
 
 #[test]
@@ -388,9 +333,7 @@ fn long_programs_decide_as_the_spec_says() {
     let names: Vec<&str> = table::all_names().collect();
     let mut profile = Seccomp {
         default_action: "SCMP_ACT_ALLOW".into(),
-        architectures: ["X86_64", "X86", "X32"]
-            .map(|name| format!("SCMP_ARCH_{name}"))
-            .into(),
+        architectures: ["X86_64", "X86", "X32"].map(|name| format!("SCMP_ARCH_{name}")).into(),
         ..Seccomp::default()
     };
     for (i, name) in names.iter().enumerate() {
@@ -399,21 +342,13 @@ fn long_programs_decide_as_the_spec_says() {
             action: "SCMP_ACT_ERRNO".into(),
             errno_ret: Some(i as u32),
             args: match i % 4 {
-                0 => vec![Arg {
-                    value: i as u64,
-                    op: "SCMP_CMP_GT".into(),
-                    ..Arg::default()
-                }],
+                0 => vec![Arg { value: i as u64, op: "SCMP_CMP_GT".into(), ..Arg::default() }],
                 _ => Vec::new(),
             },
         });
     }
     let filter = compiled(&profile, Arch::X86_64);
-    assert!(
-        filter.program.len() > 2500,
-        "{} instructions",
-        filter.program.len()
-    );
+    assert!(filter.program.len() > 2500, "{} instructions", filter.program.len());
     check_against_spec(&profile, Arch::X86_64, &mut Random(7));
 }
 
@@ -425,37 +360,18 @@ fn a_program_too_long_for_the_kernel_is_refused() {
             names: vec!["read".into()],
             action: "SCMP_ACT_ALLOW".into(),
             errno_ret: None,
-            args: vec![Arg {
-                value: i << 20,
-                op: "SCMP_CMP_GT".into(),
-                ..Arg::default()
-            }],
+            args: vec![Arg { value: i << 20, op: "SCMP_CMP_GT".into(), ..Arg::default() }],
         });
     }
     let error = compile(&profile, Arch::X86_64).unwrap_err();
     assert_eq!(error.path, "linux.seccomp");
-    assert!(
-        error
-            .message
-            .ends_with("instructions long and the kernel takes 4096"),
-        "{error}"
-    );
+    assert!(error.message.ends_with("instructions long and the kernel takes 4096"), "{error}");
 }
 
 fn check_decision(json: &str, native: Arch, number: u32, args: [u64; 6], expected: u32) {
     let filter = compiled(&profile(json), native);
-    let (decision, _) = run(
-        &filter.program,
-        &Data {
-            number,
-            arch: native.audit(),
-            args,
-        },
-    );
-    assert_eq!(
-        decision, expected,
-        "{decision:#x} for {number} {args:?} with {json}"
-    );
+    let (decision, _) = run(&filter.program, &Data { number, arch: native.audit(), args });
+    assert_eq!(decision, expected, "{decision:#x} for {number} {args:?} with {json}");
 }
 
 /// The rules of precedence, each in the smallest profile that shows it, apart
@@ -511,20 +427,8 @@ fn only_the_low_half_counts_on_32_bits() {
     }
     check_decision(json, Arch::X86_64, 0, [1, 2, 0, 0, 0, 0], 0);
     check_decision(json, Arch::X86_64, 0, [1, 3, 0, 0, 0, 0], 0x0005_0001);
-    check_decision(
-        json,
-        Arch::X86_64,
-        0,
-        [high + 1, 2, 0, 0, 0, 0],
-        0x7ffc_0000,
-    );
-    check_decision(
-        json,
-        Arch::X86_64,
-        1,
-        [1, high + 1, 0, 0, 0, 0],
-        0x0005_0001,
-    );
+    check_decision(json, Arch::X86_64, 0, [high + 1, 2, 0, 0, 0, 0], 0x7ffc_0000);
+    check_decision(json, Arch::X86_64, 1, [1, high + 1, 0, 0, 0, 0], 0x0005_0001);
 }
 
 /// The direct call and the one inside socketcall(2) or ipc(2).
@@ -536,13 +440,7 @@ fn multiplexed_calls_of_x86_get_the_rule_of_the_direct_call() {
                   {"index": 1, "value": 7, "op": "SCMP_CMP_EQ"}]},
         {"names": ["semget", "accept"], "action": "SCMP_ACT_ALLOW"}]}"#;
     let decides = |number: u32, args: [u64; 2], expected: u32| {
-        check_decision(
-            json,
-            Arch::X86,
-            number,
-            [args[0], args[1], 0, 0, 0, 0],
-            expected,
-        );
+        check_decision(json, Arch::X86, number, [args[0], args[1], 0, 0, 0, 0], expected);
     };
     decides(359, [2, 7], 0x7ffc_0000);
     decides(359, [3, 7], 0x0005_0001);
@@ -572,13 +470,7 @@ fn calls_newer_than_the_profile_get_enosys() {
         decides("ERRNO", names, native, 435, 0x0005_0001);
         decides("ERRNO", names, native, 437, ENOSYS);
         decides("KILL_PROCESS", names, native, 437, ENOSYS);
-        decides(
-            "TRAP",
-            r#""read", "close_range", "clone""#,
-            native,
-            437,
-            ENOSYS,
-        );
+        decides("TRAP", r#""read", "close_range", "clone""#, native, 437, ENOSYS);
         decides("ALLOW", names, native, 437, 0x7fff_0000);
         decides("LOG", names, native, 437, 0x7ffc_0000);
         decides("TRACE", names, native, 437, 0x7ff0_0001);
@@ -599,15 +491,8 @@ fn calls_newer_than_the_profile_get_enosys() {
 }
 
 fn check_error(json: &str, path: &str, message: &str) {
-    let expected = Error {
-        path: path.into(),
-        message: message.into(),
-    };
-    assert_eq!(
-        compile(&profile(json), Arch::X86_64),
-        Err(expected),
-        "{json}"
-    );
+    let expected = Error { path: path.into(), message: message.into() };
+    assert_eq!(compile(&profile(json), Arch::X86_64), Err(expected), "{json}");
 }
 
 #[test]
@@ -700,10 +585,7 @@ fn errors_name_the_value_and_its_path() {
 fn flags_are_those_of_seccomp_2() {
     let flags = |json: &str| compiled(&profile(json), Arch::X86_64).flags;
     assert_eq!(flags(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#), 4);
-    assert_eq!(
-        flags(r#"{"defaultAction": "SCMP_ACT_ALLOW", "flags": []}"#),
-        0
-    );
+    assert_eq!(flags(r#"{"defaultAction": "SCMP_ACT_ALLOW", "flags": []}"#), 0);
     assert_eq!(
         flags(
             r#"{"defaultAction": "SCMP_ACT_ALLOW", "unknownField": 1, "flags":
@@ -719,11 +601,7 @@ fn the_default_profile_takes_few_instructions_and_little_time() {
     let Some(profile) = default_profile(native, &[]) else {
         return;
     };
-    let names = profile
-        .syscalls
-        .iter()
-        .map(|syscall| syscall.names.len())
-        .sum::<usize>();
+    let names = profile.syscalls.iter().map(|syscall| syscall.names.len()).sum::<usize>();
     let start = std::time::Instant::now();
     for _ in 0..20 {
         compiled(&profile, native);
@@ -734,11 +612,7 @@ fn the_default_profile_takes_few_instructions_and_little_time() {
     let mut executed = Vec::new();
     for call in table::all_names().filter_map(table::Call::named) {
         if let Some(number) = call.number(native) {
-            let data = Data {
-                number,
-                arch: native.audit(),
-                args: [0; 6],
-            };
+            let data = Data { number, arch: native.audit(), args: [0; 6] };
             executed.push(run(&filter.program, &data).1);
         }
     }
@@ -751,15 +625,8 @@ fn the_default_profile_takes_few_instructions_and_little_time() {
         profile.architectures.len(),
         filter.program.len(),
     );
-    assert!(
-        filter.program.len() <= 700,
-        "{} instructions",
-        filter.program.len()
-    );
-    assert!(
-        average <= 11.0,
-        "{average} instructions executed on average"
-    );
+    assert!(filter.program.len() <= 700, "{} instructions", filter.program.len());
+    assert!(average <= 11.0, "{average} instructions executed on average");
     assert!(most <= 24, "{most} instructions executed");
     assert!(time.as_millis() < 50, "compiled in {time:?}");
 }

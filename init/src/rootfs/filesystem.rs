@@ -45,6 +45,7 @@ pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
 
 /// The mount that holds a path: EINVAL says that the path is not where one is
 /// mounted, so that the directory above it is tried.
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     let mut rest = path.to_bytes();
     loop {

@@ -1,7 +1,7 @@
 //! mmap(2) for the Plan, and the memory routines that the compiler calls where
 //! no libc has them.
 
-use linux_raw_sys::general::__NR_mmap;
+use linux_raw_sys::general::{__NR_madvise, __NR_mmap};
 use rustix::io::{Errno, Result};
 
 use super::answer;
@@ -26,4 +26,21 @@ pub fn map(words: usize, bytes: usize) -> Result<(&'static mut [usize], &'static
     let tail = unsafe { start.add(front) };
     // SAFETY: `bytes` bytes follow, and the words do not reach into them.
     Ok((list, unsafe { core::slice::from_raw_parts_mut(tail, bytes) }))
+}
+
+/// madvise(2), MADV_DONTNEED: gives back the pages of the stack below the
+/// caller's frame, which deeper calls have used and left behind.
+#[inline(never)]
+pub fn forget_stack() {
+    const PAGE: usize = 4096;
+    const REACH: usize = 256 * 1024;
+    const MADV_DONTNEED: usize = 4;
+    let here = 0_u8;
+    // A page is left for this frame and for the call itself.
+    let end = ((&raw const here).addr() / PAGE * PAGE).saturating_sub(PAGE);
+    let start = end.saturating_sub(REACH);
+    // SAFETY: what lies below the stack pointer's page belongs to no live
+    // frame. ENOMEM: the stack was never as deep, and what there is of it is
+    // given back; EINVAL: pages are larger here, and nothing is.
+    unsafe { syscall(__NR_madvise, [start, end - start, MADV_DONTNEED, 0, 0, 0]) };
 }

@@ -57,30 +57,16 @@ fn expand(template: &Value, native: Arch, more: &[&str]) -> Value {
     let mut archs = vec![json!(scmp)];
     for entry in template["archMap"].as_array().into_iter().flatten() {
         if entry["architecture"] == scmp {
-            archs.extend(
-                entry["subArchitectures"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
+            archs.extend(entry["subArchitectures"].as_array().into_iter().flatten().cloned());
         }
     }
     let caps: Vec<&str> = CAPABILITIES.iter().chain(more).copied().collect();
     let any = |list: &Value, of: &[&str]| {
-        let mut items = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
+        let mut items = list.as_array().into_iter().flatten().filter_map(Value::as_str);
         items.any(|item| of.contains(&item))
     };
     let all = |list: &Value, of: &[&str]| {
-        let mut items = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
+        let mut items = list.as_array().into_iter().flatten().filter_map(Value::as_str);
         items.all(|item| of.contains(&item))
     };
     let mut syscalls = Vec::new();

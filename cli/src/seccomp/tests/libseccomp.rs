@@ -73,19 +73,14 @@ fn ask(requests: &[Value]) -> Option<Vec<Value>> {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let input: String = requests
-        .iter()
-        .map(|request| format!("{request}\n"))
-        .collect();
+    let input: String = requests.iter().map(|request| format!("{request}\n")).collect();
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     assert!(output.status.success());
     let lines = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), requests.len());
     Some(answers)
 }
@@ -130,10 +125,8 @@ fn request(profile: &Seccomp, native: Arch) -> Value {
 }
 
 fn check(cases: &[(Seccomp, Arch)]) {
-    let requests: Vec<Value> = cases
-        .iter()
-        .map(|(profile, native)| request(profile, *native))
-        .collect();
+    let requests: Vec<Value> =
+        cases.iter().map(|(profile, native)| request(profile, *native)).collect();
     let Some(answers) = ask(&requests) else {
         return;
     };
@@ -141,10 +134,7 @@ fn check(cases: &[(Seccomp, Arch)]) {
     for ((profile, native), answer) in cases.iter().zip(answers) {
         compared += check_one(profile, *native, &answer);
     }
-    println!(
-        "{} filters and {compared} calls compared with libseccomp",
-        cases.len()
-    );
+    println!("{} filters and {compared} calls compared with libseccomp", cases.len());
 }
 
 fn check_one(profile: &Seccomp, native: Arch, answer: &Value) -> usize {
@@ -167,11 +157,7 @@ fn check_one(profile: &Seccomp, native: Arch, answer: &Value) -> usize {
         if (0x8000_0002..u32::MAX).contains(&number) {
             return;
         }
-        for arch in archs
-            .iter()
-            .copied()
-            .filter(|arch| arch.audit() == data.arch)
-        {
+        for arch in archs.iter().copied().filter(|arch| arch.audit() == data.arch) {
             if (arch == Arch::X32) != (data.arch == Arch::X32.audit() && number >= 0x4000_0000) {
                 continue;
             }
@@ -216,11 +202,7 @@ fn profiles_decide_as_in_libseccomp() {
     for native in [Arch::X86_64, Arch::Aarch64, Arch::Arm, Arch::Riscv64] {
         // LE after another condition is where libseccomp errs on 32 bits.
         let mut broad = broad_profile();
-        for arg in broad
-            .syscalls
-            .iter_mut()
-            .flat_map(|syscall| &mut syscall.args)
-        {
+        for arg in broad.syscalls.iter_mut().flat_map(|syscall| &mut syscall.args) {
             if arg.op == "SCMP_CMP_LE" {
                 arg.op = "SCMP_CMP_LT".into();
             }
@@ -308,9 +290,6 @@ fn the_table_has_the_numbers_of_libseccomp() {
             assert_eq!(call.number(arch), expected, "{call_name} on {arch:?}");
         }
     }
-    println!(
-        "{known} of {} numbers are known to libseccomp",
-        names.len() * EVERY.len()
-    );
+    println!("{known} of {} numbers are known to libseccomp", names.len() * EVERY.len());
     assert!(known > 2500);
 }

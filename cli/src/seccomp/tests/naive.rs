@@ -17,16 +17,9 @@ pub(super) struct Meaning<'a> {
 impl<'a> Meaning<'a> {
     pub(super) fn new(profile: &'a Seccomp, native: Arch) -> Meaning<'a> {
         let calls = profile.syscalls.iter().flat_map(|syscall| {
-            syscall
-                .names
-                .iter()
-                .map(move |name| (Call::named(name).unwrap(), syscall))
+            syscall.names.iter().map(move |name| (Call::named(name).unwrap(), syscall))
         });
-        Meaning {
-            profile,
-            native,
-            calls: calls.collect(),
-        }
+        Meaning { profile, native, calls: calls.collect() }
     }
 
     /// The decision for one call.
@@ -40,10 +33,7 @@ impl<'a> Meaning<'a> {
             let multiplexed = call.multiplexed().filter(|_| arch == Arch::X86);
             [call.number(arch), multiplexed.map(|(number, _)| number)]
         });
-        numbers
-            .flatten()
-            .filter(|&number| !is_reserved(arch, number))
-            .max()
+        numbers.flatten().filter(|&number| !is_reserved(arch, number)).max()
     }
 }
 
@@ -63,11 +53,7 @@ fn decide(meaning: &Meaning<'_>, data: &Data) -> u32 {
     if !speaks_of(profile, native, arch) {
         // The number of a call that a tracer skips has the bit of x32.
         let skipped = x86_64 && data.number == u32::MAX;
-        return if skipped && speaks_of(profile, native, Arch::X86_64) {
-            default
-        } else {
-            KILL
-        };
+        return if skipped && speaks_of(profile, native, Arch::X86_64) { default } else { KILL };
     }
     if let Some(newest) = meaning.newest(arch)
         && data.number > newest
@@ -101,12 +87,7 @@ fn decide(meaning: &Meaning<'_>, data: &Data) -> u32 {
             }
             if let Some((_, which)) = multiplexed {
                 let op = "SCMP_CMP_EQ".into();
-                let first = Arg {
-                    index: 0,
-                    value: which.into(),
-                    value_two: 0,
-                    op,
-                };
+                let first = Arg { index: 0, value: which.into(), value_two: 0, op };
                 let others = wanted.filter(|comparison| comparison.index != 0);
                 let all = [Comparison::new(&first, arch)].into_iter().chain(others);
                 alternatives.push((all.collect(), action));
@@ -167,15 +148,9 @@ pub(super) fn action(name: &str, errno: Option<u32>) -> u32 {
 
 /// The alternatives of a rule, by runc's reading of repeated arguments.
 pub(super) fn split(args: &[Arg]) -> Vec<Vec<Arg>> {
-    let repeated = args
-        .iter()
-        .enumerate()
-        .any(|(i, arg)| args[..i].iter().any(|a| a.index == arg.index));
-    if repeated {
-        args.iter().map(|arg| vec![arg.clone()]).collect()
-    } else {
-        vec![args.to_vec()]
-    }
+    let repeated =
+        args.iter().enumerate().any(|(i, arg)| args[..i].iter().any(|a| a.index == arg.index));
+    if repeated { args.iter().map(|arg| vec![arg.clone()]).collect() } else { vec![args.to_vec()] }
 }
 
 #[derive(Clone, PartialEq)]
@@ -204,13 +179,7 @@ impl Comparison {
             "SCMP_CMP_GE" => (">=", bits, arg.value & bits),
             op => panic!("operator {op}"),
         };
-        Comparison {
-            index: arg.index,
-            op,
-            mask,
-            value,
-            bits,
-        }
+        Comparison { index: arg.index, op, mask, value, bits }
     }
 
     fn holds(&self, data: &Data) -> bool {

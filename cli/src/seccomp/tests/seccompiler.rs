@@ -35,12 +35,8 @@ fn program(profile: &Seccomp, native: Arch) -> Vec<Instruction> {
             .unwrap()
             .try_into()
             .unwrap();
-    let instruction = |i: &seccompiler::sock_filter| Instruction {
-        code: i.code,
-        jt: i.jt,
-        jf: i.jf,
-        k: i.k,
-    };
+    let instruction =
+        |i: &seccompiler::sock_filter| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k };
     program.iter().map(instruction).collect()
 }
 
@@ -59,24 +55,8 @@ fn condition(arg: &Arg) -> SeccompCondition {
 
 #[test]
 fn profiles_decide_as_in_seccompiler() {
-    const CALLS: [&str; 6] = [
-        "read",
-        "write",
-        "openat",
-        "clone",
-        "personality",
-        "close_range",
-    ];
-    const VALUES: [u64; 8] = [
-        0,
-        1,
-        8,
-        0xffff_ffff,
-        1 << 32,
-        (1 << 32) + 8,
-        1 << 63,
-        u64::MAX,
-    ];
+    const CALLS: [&str; 6] = ["read", "write", "openat", "clone", "personality", "close_range"];
+    const VALUES: [u64; 8] = [0, 1, 8, 0xffff_ffff, 1 << 32, (1 << 32) + 8, 1 << 63, u64::MAX];
     let mut random = Random(5);
     for round in 0..40 {
         let native = [Arch::X86_64, Arch::Aarch64, Arch::Riscv64][round % 3];
@@ -100,11 +80,8 @@ fn profiles_decide_as_in_seccompiler() {
                 });
             }
         }
-        let profile = Seccomp {
-            default_action: "SCMP_ACT_ALLOW".into(),
-            syscalls,
-            ..Seccomp::default()
-        };
+        let profile =
+            Seccomp { default_action: "SCMP_ACT_ALLOW".into(), syscalls, ..Seccomp::default() };
         let ours = compiled(&profile, native).program;
         let theirs = program(&profile, native);
         let check = |data: &Data| {
@@ -115,22 +92,14 @@ fn profiles_decide_as_in_seccompiler() {
             );
         };
         for number in 0..=600 {
-            check(&Data {
-                number,
-                arch: native.audit(),
-                args: [0; 6],
-            });
+            check(&Data { number, arch: native.audit(), args: [0; 6] });
         }
         for number in conditional(&profile, native) {
             for index in 0..6 {
                 for value in arguments(&profile, index) {
                     let mut args = [0; 6].map(|_: u64| *random.pick(&VALUES));
                     args[index as usize] = value;
-                    check(&Data {
-                        number,
-                        arch: native.audit(),
-                        args,
-                    });
+                    check(&Data { number, arch: native.audit(), args });
                 }
             }
         }
