@@ -1,2 +1,89 @@
-//! Targets.
+//! Where vial runs: one file per target, and the build that ships for it.
+//!
+//! A [`Target`] is a machine that vial is built for, tested on and measured
+//! on. To add one is to write one file of constants next to `x86_64.rs`, name
+//! it in [`ALL`], and give vial-init its entry file for that architecture.
+//!
+//! - [`ship`] builds the binaries as shipped: musl, static, small, stripped.
+//! - [`toolchain`] finds what builds them: rustup's std where it has the
+//!   target, Debian's Rust with its std built from source where it has not.
+//! - [`debian`] fetches packages, of any architecture, beside the system.
+//!
+//! **Invariant:** nothing here changes the system's package architectures,
+//! and what is fetched lies in the user's cache, never in the source tree.
 #![forbid(unsafe_code)]
+
+mod aarch64;
+pub mod command;
+pub mod debian;
+pub mod elf;
+pub mod ship;
+pub mod toolchain;
+mod x86_64;
+
+pub use command::Error;
+
+/// One KiB, in bytes.
+pub const KIB: u64 = 1024;
+
+/// Every target, the most used first.
+pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET];
+
+/// A machine that vial is built for.
+#[derive(Debug)]
+pub struct Target {
+    /// The short name: the kernel's word for the architecture.
+    pub name: &'static str,
+    /// Rust's target triple of both binaries.
+    pub triple: &'static str,
+    /// Debian's word for the architecture.
+    pub debian: &'static str,
+    /// The folder below /usr/lib where Debian's musl-dev keeps libc.a.
+    pub musl: &'static str,
+    /// How the binaries say what they are made for.
+    pub elf: elf::Identity,
+    /// The largest size that ships, in bytes.
+    pub budget: Budget,
+    /// Debian's kernel package for tests: the one that boots quickest.
+    pub kernel: &'static str,
+    /// Debian's kernel package with 9p, for machines that borrow the host's /.
+    pub full_kernel: &'static str,
+    /// The machine to boot that kernel on.
+    pub qemu: Qemu,
+}
+
+/// Sizes in bytes that a shipped binary must not pass.
+#[derive(Debug)]
+pub struct Budget {
+    /// vial-init.
+    pub init: u64,
+    /// vial.
+    pub cli: u64,
+}
+
+/// A machine that QEMU emulates.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The program.
+    pub program: &'static str,
+    /// The Debian package that has it.
+    pub package: &'static str,
+    /// What `-machine` says.
+    pub machine: &'static str,
+    /// What `-cpu` says where the processor is emulated.
+    pub cpu: &'static str,
+    /// The kernel's name of the serial console.
+    pub console: &'static str,
+}
+
+/// The target of the machine that this program runs on.
+#[must_use]
+pub fn native() -> Option<&'static Target> {
+    by_name(std::env::consts::ARCH)
+}
+
+/// The target of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Target> {
+    ALL.iter().copied().find(|target| target.name == name)
+}

@@ -1,0 +1,21 @@
+//! 64-bit ARM boards: i.MX 8, Raspberry Pi 3 and later, Jetson, and their kin.
+
+use crate::{Budget, KIB, Qemu, Target, elf};
+
+pub(crate) const TARGET: Target = Target {
+    name: "aarch64",
+    triple: "aarch64-unknown-linux-musl",
+    debian: "arm64",
+    musl: "aarch64-linux-musl",
+    elf: elf::Identity { bits: 64, machine: 183 },
+    budget: Budget { init: 64 * KIB, cli: 512 * KIB },
+    kernel: "linux-image-cloud-arm64",
+    full_kernel: "linux-image-arm64",
+    qemu: Qemu {
+        program: "qemu-system-aarch64",
+        package: "qemu-system-arm",
+        machine: "virt",
+        cpu: "cortex-a57",
+        console: "ttyAMA0",
+    },
+};

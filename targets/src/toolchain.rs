@@ -1,0 +1,191 @@
+//! Finds what builds for a target: rustup's std where it is installed, else
+//! Debian's Rust, whose std is built from source and so fits any target.
+//!
+//! Both link with lld itself, not through a C compiler, because no C compiler
+//! for another architecture is then needed. What a C compiler would add (the
+//! start files and libc.a of musl) is named here.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{self, Error, OnPath};
+use crate::{Target, debian};
+
+/// Debian's packages with a Rust whose std can be built from source.
+const DEBIAN_RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
+
+/// A compiler, a linker and a musl for one target.
+#[derive(Debug)]
+pub struct Toolchain {
+    /// What it is, for people.
+    pub name: &'static str,
+    cargo: PathBuf,
+    rustc: PathBuf,
+    lld: PathBuf,
+    /// The folder of crt1.o, crti.o, crtn.o and libc.a.
+    musl: PathBuf,
+    /// A folder with libunwind.a, which std asks for and abort never calls.
+    unwind: PathBuf,
+    builds_std: bool,
+}
+
+impl Toolchain {
+    /// The toolchain for that target.
+    ///
+    /// # Errors
+    /// Neither route is open; says which packages would open one.
+    pub fn find(target: &Target) -> Result<Self, Error> {
+        let forced = std::env::var_os("VIAL_TOOLCHAIN");
+        match Self::rustup(target) {
+            Some(toolchain) if forced.is_none_or(|name| name != "debian") => Ok(toolchain),
+            _ => Self::debian(target).map_err(|error| {
+                let triple = target.triple;
+                error.during(format!(
+                    "no Rust for {triple} (rustup target add {triple}, or Debian's)"
+                ))
+            }),
+        }
+    }
+
+    /// The Rust on PATH, if its std for the target is installed.
+    fn rustup(target: &Target) -> Option<Self> {
+        let folder = printed("rustc", &["--print", "target-libdir", "--target", target.triple])?;
+        let names = fs::read_dir(&folder)
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        if !names.into_iter().any(|name| name.starts_with("libstd-")) {
+            return None;
+        }
+        let musl = folder.join("self-contained");
+        Some(Self {
+            name: "rustup's std",
+            cargo: "cargo".into(),
+            rustc: "rustc".into(),
+            lld: lld()?,
+            unwind: musl.clone(),
+            musl,
+            builds_std: false,
+        })
+    }
+
+    /// Debian's Rust and musl, installed or fetched if need be.
+    fn debian(target: &Target) -> Result<Self, Error> {
+        debian::install(DEBIAN_RUST)?;
+        if lld().is_none() {
+            debian::install(&["lld"])?;
+        }
+        let lld = lld().ok_or_else(|| Error::new("there is neither rust-lld nor ld.lld"))?;
+        let musl = debian::unpacked("musl-dev", target.debian)?.join("usr/lib").join(target.musl);
+        Ok(Self {
+            name: "Debian's Rust, std from source",
+            cargo: "/usr/bin/cargo".into(),
+            rustc: "/usr/bin/rustc".into(),
+            lld,
+            musl,
+            unwind: empty_unwind()?,
+            builds_std: true,
+        })
+    }
+
+    /// A `cargo rustc --release` for the target, without what would say which
+    /// binary; its output goes below `folder`.
+    #[must_use]
+    pub fn cargo(&self, target: &Target, folder: &Path) -> Command {
+        let mut cargo = Command::new(&self.cargo);
+        clean_environment(&mut cargo);
+        cargo.args(["rustc", "--release", "--target", target.triple]);
+        cargo.env("RUSTC", &self.rustc);
+        cargo.env("CARGO_TARGET_DIR", folder);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags());
+        if self.builds_std {
+            // The switches are unstable by name; Debian's Rust is a release.
+            cargo.env("RUSTC_BOOTSTRAP", "1");
+            cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+        }
+        cargo
+    }
+
+    /// One set of flags for every binary of a target, so that what they share,
+    /// std above all, is built once.
+    fn flags(&self) -> OsString {
+        let mut flags = vec![
+            join("-Clinker=", &self.lld),
+            "-Clinker-flavor=ld.lld".into(),
+            "-Clink-self-contained=no".into(),
+            "-Ctarget-feature=+crt-static".into(),
+            "-Crelocation-model=static".into(),
+            "-Crelro-level=off".into(),
+            "-Cforce-unwind-tables=no".into(),
+            // A profile's override for one package makes cargo forget `strip`.
+            "-Cstrip=symbols".into(),
+            join("-Lnative=", &self.musl),
+            join("-Lnative=", &self.unwind),
+        ];
+        if self.builds_std {
+            flags.extend(["-Zunstable-options".into(), "-Cpanic=immediate-abort".into()]);
+        }
+        flags.join(std::ffi::OsStr::new("\x1f"))
+    }
+
+    /// What the linker adds to a program that is linked with libc: the start
+    /// files, in the order that makes `_init` one function.
+    #[must_use]
+    pub fn libc_start(&self) -> Vec<OsString> {
+        ["crt1.o", "crti.o", "crtn.o"]
+            .iter()
+            .map(|file| join("-Clink-arg=", &self.musl.join(file)))
+            .collect()
+    }
+}
+
+/// `cargo ship` runs below cargo, whose variables are about this program and
+/// this compiler: none of them may reach the build for another target.
+fn clean_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let is_cargos =
+            text.starts_with("CARGO") && text != "CARGO_HOME" && text != "CARGO_NET_OFFLINE";
+        if is_cargos || text.starts_with("RUSTFLAGS") || text == "LD_LIBRARY_PATH" {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// lld: the one that came with the Rust on PATH, as it is never too old for
+/// what that Rust writes, or else the system's.
+fn lld() -> Option<PathBuf> {
+    let own = || {
+        let sysroot = printed("rustc", &["--print", "sysroot"])?;
+        let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let path = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld");
+        path.is_file().then_some(path)
+    };
+    let system = PathBuf::from("/usr/bin/ld.lld");
+    own().or_else(|| system.is_file().then_some(system))
+}
+
+/// A folder with a libunwind.a that holds nothing: eight bytes are the whole
+/// of an empty ar archive.
+fn empty_unwind() -> Result<PathBuf, Error> {
+    let folder = debian::cache()?.join("unwind");
+    let path = folder.join("libunwind.a");
+    if !path.is_file() {
+        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        fs::write(&path, "!<arch>\n").on_path("write", &path)?;
+    }
+    Ok(folder)
+}
+
+/// The path that a program prints, if it runs at all.
+fn printed(program: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let text = command::output(Command::new(program).args(arguments)).ok()?;
+    Some(PathBuf::from(text.trim()))
+}
+
+fn join(option: &str, path: &Path) -> OsString {
+    let mut joined = OsString::from(option);
+    joined.push(path);
+    joined
+}

@@ -1,0 +1,21 @@
+//! PCs, gateways and industrial computers, and the machine of most developers.
+
+use crate::{Budget, KIB, Qemu, Target, elf};
+
+pub(crate) const TARGET: Target = Target {
+    name: "x86_64",
+    triple: "x86_64-unknown-linux-musl",
+    debian: "amd64",
+    musl: "x86_64-linux-musl",
+    elf: elf::Identity { bits: 64, machine: 62 },
+    budget: Budget { init: 64 * KIB, cli: 512 * KIB },
+    kernel: "linux-image-cloud-amd64",
+    full_kernel: "linux-image-amd64",
+    qemu: Qemu {
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        machine: "q35",
+        cpu: "max",
+        console: "ttyS0",
+    },
+};

@@ -1,0 +1,166 @@
+//! PID 1 of a machine: mounts what a system has, makes / what was asked for,
+//! runs one program, says how it ended, and powers off.
+
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+
+use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::process::{WaitOptions, wait};
+use rustix::system::RebootCommand;
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+use vial_tests::{processes, sys, vm};
+
+/// A file system of every Linux system: where, type, data.
+const USUAL: &[(&str, &str, &CStr)] = &[
+    ("/proc", "proc", c""),
+    ("/sys", "sysfs", c""),
+    ("/dev", "devtmpfs", c"mode=755"),
+    ("/dev/pts", "devpts", c"mode=620,gid=5,ptmxmode=666"),
+    ("/dev/shm", "tmpfs", c"mode=1777"),
+    ("/dev/mqueue", "mqueue", c""),
+    ("/sys/fs/cgroup", "cgroup2", c""),
+    ("/tmp", "tmpfs", c"mode=1777"),
+];
+
+/// Does all of it; never returns.
+pub(crate) fn be_init() -> ! {
+    let code = match prepare().and_then(|()| run()) {
+        Ok(code) => code,
+        Err(error) => {
+            println!("guest: {error}");
+            1
+        }
+    };
+    println!("{}{code}", vm::EXIT);
+    rustix::fs::sync();
+    let off = rustix::system::reboot(RebootCommand::PowerOff);
+    println!("guest: reboot(2): {off:?}");
+    // The kernel panics when its init ends, and panic=-1 ends QEMU.
+    std::process::exit(1)
+}
+
+fn prepare() -> Result<(), Error> {
+    make("/proc")?;
+    attach("proc", "/proc", "proc", c"")?;
+    let words = fs::read_to_string("/proc/cmdline").on_path("read", Path::new("/proc/cmdline"))?;
+    let root = words.split_whitespace().find_map(|word| word.strip_prefix(vm::ROOT));
+    load_modules()?;
+    match root {
+        Some("initramfs") => {}
+        Some("host") => {
+            make("/host")?;
+            make("/memory")?;
+            make("/new")?;
+            let data = c"trans=virtio,version=9p2000.L,cache=loose,msize=524288,ro";
+            attach(vm::HOST_TAG, "/host", "9p", data)?;
+            attach("tmpfs", "/memory", "tmpfs", c"mode=755")?;
+            make("/memory/upper")?;
+            make("/memory/work")?;
+            let layers = c"lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work";
+            attach("overlay", "/new", "overlay", layers)?;
+            enter("/new")?;
+        }
+        _ => {
+            make("/new")?;
+            attach("tmpfs", "/new", "tmpfs", c"mode=755")?;
+            enter("/new")?;
+        }
+    }
+    for (path, kind, data) in USUAL {
+        make(path)?;
+        // In the initramfs, /proc is there already.
+        if *path != "/proc" || root != Some("initramfs") {
+            attach(kind, path, kind, data)?;
+        }
+    }
+    sys::loopback_up().map_err(|error| Error::new(format!("bring lo up: {error}")))
+}
+
+/// Takes our binaries along and makes `new` the root. It becomes a mount on
+/// the initramfs, which is what `pivot_root(2)` asks of a root.
+fn enter(new: &str) -> Result<(), Error> {
+    let run = format!("{new}/run");
+    make(&run)?;
+    attach("tmpfs", &run, "tmpfs", c"mode=755")?;
+    let there = format!("{new}{}", vm::BINARIES);
+    make(&there)?;
+    let entries = fs::read_dir(vm::BINARIES).on_path("read", Path::new(vm::BINARIES))?;
+    for entry in entries.flatten() {
+        let place = Path::new(&there).join(entry.file_name());
+        fs::copy(entry.path(), &place).on_path("write", &place)?;
+        // What lies in the initramfs is memory, and is needed no more.
+        let _ = fs::remove_file(entry.path());
+    }
+    std::env::set_current_dir(new).on_path("enter", Path::new(new))?;
+    mount_move(".", "/").map_err(|errno| Error::new(format!("move {new} to /: {errno}")))?;
+    rustix::process::chroot(".").map_err(|errno| Error::new(format!("chroot: {errno}")))?;
+    std::env::set_current_dir("/").on_path("enter", Path::new("/"))
+}
+
+/// finit_module(2) of each file, in the order of their names.
+fn load_modules() -> Result<(), Error> {
+    let folder = Path::new("/modules");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).on_path("read", folder)?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for path in files {
+        let file = File::open(&path).on_path("open", &path)?;
+        if let Err(errno) = rustix::system::finit_module(&file, c"", 0) {
+            // Not every machine has every device; what is missed says so.
+            println!("guest: load {}: {errno}", path.display());
+        }
+        let _ = fs::remove_file(&path); // It is memory, as above.
+    }
+    Ok(())
+}
+
+/// Runs the program, reaping what falls to PID 1 meanwhile.
+fn run() -> Result<i32, Error> {
+    let read = |name: &str| {
+        let path = Path::new(vm::BINARIES).join(name);
+        fs::read_to_string(&path).on_path("read", &path)
+    };
+    let words = read("command")?;
+    let mut words = words.lines();
+    let program = words.next().unwrap_or("guest");
+    let ours = Path::new(vm::BINARIES).join(program);
+    let program = if ours.exists() { ours.as_path() } else { Path::new(program) };
+    let mut command = Command::new(program);
+    command.args(words).env_clear();
+    command.env(
+        "PATH",
+        format!("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}", vm::BINARIES),
+    );
+    command.envs([("HOME", "/root"), ("TERM", "dumb"), ("VIAL_MACHINE", std::env::consts::ARCH)]);
+    command.envs(read("environment")?.lines().filter_map(|line| line.split_once('=')));
+    println!("{}", vm::BEGIN);
+    let child = command.spawn().on_path("start", program)?;
+    let status = wait_for(&child)?;
+    processes::reap();
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+}
+
+fn wait_for(child: &Child) -> Result<ExitStatus, Error> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get().cast_unsigned() == child.id() => {
+                return Ok(ExitStatus::from_raw(status.as_raw()));
+            }
+            Ok(_) => {} // An orphan, whose parent PID 1 became.
+            Err(errno) => return Err(Error::new(format!("wait: {errno}"))),
+        }
+    }
+}
+
+fn make(path: &str) -> Result<(), Error> {
+    fs::create_dir_all(path).on_path("create", Path::new(path))
+}
+
+fn attach(source: &str, path: &str, kind: &str, data: &CStr) -> Result<(), Error> {
+    mount(source, path, kind, MountFlags::empty(), data)
+        .map_err(|errno| Error::new(format!("mount {kind} on {path}: {errno}")))
+}

@@ -1,0 +1,219 @@
+//! What the probe can be told to do. A deed that fails prints the errno's name.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use vial_tests::sys;
+
+use crate::report;
+
+/// Why the deeds end here.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With that code, as told.
+    Exit(u8),
+    /// A deed failed.
+    Failed(io::Error),
+    /// There is no such deed, or not with such words.
+    Misused(&'static str),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        End::Failed(error)
+    }
+}
+
+impl From<std::num::ParseIntError> for End {
+    fn from(_: std::num::ParseIntError) -> Self {
+        End::Misused("not a number")
+    }
+}
+
+/// Does one deed.
+pub(crate) fn run(words: &[&str]) -> Result<(), End> {
+    match *words {
+        ["report"] => println!("{}", report::everything()),
+        ["exit", code] => return Err(End::Exit(code.parse()?)),
+        ["sleep", seconds] => sleep(Duration::from_secs(seconds.parse()?)),
+        ["echo", text] => println!("{text}"),
+        ["cat", path] => io::stdout().write_all(&fs::read(path)?)?,
+        ["write", path, text] => open(path, "write")?.write_all(text.as_bytes())?,
+        ["append", path, text] => open(path, "append")?.write_all(text.as_bytes())?,
+        ["create", path, text] => fs::write(path, text)?,
+        ["mkdir", path] => fs::create_dir(path)?,
+        ["remove", path] => fs::remove_file(path)?,
+        ["stat", path] => println!("{}", stat(path)?),
+        ["ls", path] => list(path)?,
+        ["fds"] => println!("{}", report::fds()),
+        ["open-device", path, mode] => open_device(path, mode)?,
+        ["call", number, ref arguments @ ..] => call(number, arguments)?,
+        ["fork", count] => fork(count.parse()?)?,
+        ["ignore", signal, "sleep"] => {
+            sys::ignore_signal(signal.parse()?);
+            sleep(Duration::from_secs(3600));
+        }
+        ["signals"] => signals(),
+        ["allocate", mib] => allocate(mib.parse()?),
+        ["tty-echo"] => tty_echo()?,
+        ["wait-file", path] => wait_file(path),
+        ["exec", program, ref arguments @ ..] => exec(program, arguments)?,
+        _ => return Err(End::Misused("no such deed")),
+    }
+    io::stdout().flush()?;
+    Ok(())
+}
+
+/// Opens an existing file; creating one is another deed, since on a read-only
+/// file system the two fail differently.
+fn open(path: &str, mode: &str) -> io::Result<fs::File> {
+    let (read, write) = match mode {
+        "read" => (true, false),
+        "write" => (false, true),
+        "append" => return OpenOptions::new().append(true).open(path),
+        _ => (true, true),
+    };
+    OpenOptions::new().read(read).write(write).open(path)
+}
+
+/// Opens a device without waiting for its other end.
+fn open_device(path: &str, mode: &str) -> io::Result<()> {
+    let (read, write) = (mode.contains('r'), mode.contains('w'));
+    OpenOptions::new().read(read).write(write).custom_flags(libc::O_NONBLOCK).open(path)?;
+    println!("opened");
+    Ok(())
+}
+
+fn stat(path: &str) -> io::Result<serde_json::Value> {
+    let meta = fs::symlink_metadata(path)?;
+    Ok(serde_json::json!({
+        "type": kind(&meta.file_type()),
+        "mode": format!("{:04o}", meta.mode() & 0o7777),
+        "uid": meta.uid(),
+        "gid": meta.gid(),
+        "size": meta.size(),
+        "device": report::device(meta.rdev()),
+        "link": fs::read_link(path).ok(),
+    }))
+}
+
+/// The letter of a file's type, as `ls -l` shows it.
+pub(crate) fn kind(file_type: &fs::FileType) -> &'static str {
+    match file_type {
+        t if t.is_dir() => "d",
+        t if t.is_symlink() => "l",
+        t if t.is_char_device() => "c",
+        t if t.is_block_device() => "b",
+        t if t.is_fifo() => "p",
+        t if t.is_socket() => "s",
+        _ => "-",
+    }
+}
+
+fn list(path: &str) -> io::Result<()> {
+    let mut names: Vec<_> =
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    names.sort();
+    names.iter().for_each(|name| println!("{}", name.to_string_lossy()));
+    Ok(())
+}
+
+/// A system call by its number on this architecture. An argument is a number
+/// (decimal, 0x or negative) or, after a colon, a string.
+fn call(number: &str, arguments: &[&str]) -> Result<(), End> {
+    let mut strings = Vec::new();
+    let mut values = [0_usize; 6];
+    for (value, word) in values.iter_mut().zip(arguments) {
+        *value = match word.strip_prefix(':') {
+            Some(text) => {
+                let text = CString::new(text).map_err(io::Error::from)?;
+                let place = text.as_ptr().expose_provenance();
+                strings.push(text); // Its heap block stays where it is.
+                place
+            }
+            None => parse_number(word)?,
+        };
+    }
+    let answer = sys::call(number.parse()?, values)?;
+    println!("{answer}");
+    Ok(())
+}
+
+fn parse_number(word: &str) -> Result<usize, End> {
+    match word.strip_prefix("0x") {
+        Some(digits) => Ok(usize::from_str_radix(digits, 16)?),
+        None if word.starts_with('-') => Ok(word.parse::<isize>()?.cast_unsigned()),
+        None => Ok(word.parse()?),
+    }
+}
+
+/// Starts children that sleep, says how many could be started, and sleeps.
+fn fork(count: usize) -> io::Result<()> {
+    let mut children = Vec::new();
+    for _ in 0..count {
+        match Command::new("/proc/self/exe").args(["sleep", "3600"]).spawn() {
+            Ok(child) => children.push(child),
+            Err(error) => {
+                println!("{} {}", children.len(), sys::errno_name(&error));
+                return Ok(());
+            }
+        }
+    }
+    println!("{}", children.len());
+    Ok(())
+}
+
+/// Prints the number of each signal that arrives, until SIGTERM.
+fn signals() {
+    sys::hold_signals();
+    println!("ready");
+    loop {
+        let number = sys::next_signal();
+        println!("{number}");
+        if number == libc::SIGTERM {
+            return;
+        }
+    }
+}
+
+/// Touches every page of that much memory, saying how far it came.
+fn allocate(mib: usize) {
+    let mut held = Vec::new();
+    for count in 1..=mib {
+        held.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+        println!("{count}");
+    }
+}
+
+/// Answers each line that comes in, with the size of the terminal before it.
+fn tty_echo() -> io::Result<()> {
+    for line in io::stdin().lines() {
+        println!("{} {}", report::tty_size(), line?);
+    }
+    Ok(())
+}
+
+fn wait_file(path: &str) {
+    while !Path::new(path).exists() {
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Becomes another program; reads nothing before, so its stdin is untouched.
+fn exec(program: &str, arguments: &[&str]) -> io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    Err(Command::new(program).args(arguments).exec())
+}
+
+/// The text of a small file, or nothing where it cannot be read.
+pub(crate) fn text(path: &str) -> Option<String> {
+    let mut text = String::new();
+    fs::File::open(path).ok()?.read_to_string(&mut text).ok()?;
+    Some(text)
+}

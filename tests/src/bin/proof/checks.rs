@@ -1,0 +1,123 @@
+//! What is checked without running a container.
+
+use std::process::Command;
+
+use vial_targets::command;
+use vial_targets::ship::{self, Bin};
+use vial_targets::{ALL, Error, Target, debian};
+use vial_tests::runner::Totals;
+
+/// What the proof calls besides cargo, and what the engine tests run.
+const PACKAGES: &[&str] = &["xz-utils", "busybox-static"];
+/// What the engine tests run in their machine, borrowed from this host.
+const ENGINES: &[&str] = &["podman", "conmon", "crun", "runc"];
+
+/// Installs what is missing, and fetches the kernels.
+pub(crate) fn packages() -> Result<Totals, Error> {
+    let qemu = ALL.iter().map(|target| target.qemu.package);
+    let all: Vec<&str> = PACKAGES.iter().chain(ENGINES).copied().chain(qemu).collect();
+    debian::install(&all)?;
+    for target in ALL {
+        debian::unpacked(target.kernel, target.debian)?;
+    }
+    if let Some(target) = vial_targets::native() {
+        debian::unpacked(target.full_kernel, target.debian)?;
+    }
+    Ok(passed())
+}
+
+/// rustfmt, clippy and rustdoc, each without a word to say. vial-init's program
+/// is looked at alone, see init/Cargo.toml.
+pub(crate) fn lints() -> Result<Totals, Error> {
+    const FORMAT: &[&str] = &["fmt", "--all", "--check"];
+    const DOCUMENTATION: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps"];
+    const CLIPPY: &[&str] = &["clippy", "--quiet", "--workspace", "--all-targets"];
+    const CLIPPY_OF_INIT: &[&str] =
+        &["clippy", "--quiet", "--package", "vial-init", "--features", "program", "--bins"];
+    let mut totals = Totals::default();
+    for arguments in [FORMAT, CLIPPY, CLIPPY_OF_INIT, DOCUMENTATION] {
+        let mut cargo = cargo();
+        cargo.args(arguments).env("RUSTDOCFLAGS", "-D warnings");
+        if arguments[0] == "clippy" {
+            cargo.args(["--", "-D", "warnings"]);
+        }
+        let name = format!("cargo {}", arguments.join(" "));
+        check(&name, command::watched(&mut cargo), &mut totals);
+    }
+    Ok(totals)
+}
+
+/// `cargo test` of the whole workspace, counted by libtest's own totals.
+pub(crate) fn unit_tests() -> Result<Totals, Error> {
+    let mut cargo = cargo();
+    cargo.args(["test", "--quiet", "--workspace", "--no-fail-fast"]);
+    let done = cargo.output().map_err(|error| Error::new(format!("start cargo test: {error}")))?;
+    let said = String::from_utf8_lossy(&done.stdout);
+    let mut totals = Totals::default();
+    for counts in said.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        totals.passed += count(counts, " passed");
+        totals.failed += count(counts, " failed");
+        totals.skipped += count(counts, " ignored");
+    }
+    if !done.status.success() {
+        println!("{said}{}", String::from_utf8_lossy(&done.stderr));
+        totals.failed = totals.failed.max(1);
+    }
+    println!("{totals}");
+    Ok(totals)
+}
+
+/// A reachable panic leaves an undefined symbol in a release build of
+/// vial-init. The shipped build cannot show it where its std aborts at once,
+/// so the host's own toolchain does.
+pub(crate) fn no_panic() -> Result<Totals, Error> {
+    let mut totals = Totals::default();
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--release", "--package", "vial-init"]);
+    cargo.args(["--features", "program", "--bin", "vial-init"]);
+    check("vial-init links without a panic", command::watched(&mut cargo), &mut totals);
+    Ok(totals)
+}
+
+/// Builds what ships, and the tests' own binaries, for one target.
+pub(crate) fn ship(target: &Target) -> Result<Totals, Error> {
+    let folder = ship::build(target, Bin::ALL)?;
+    let mut totals = Totals::default();
+    for weight in ship::weigh(target, Bin::ALL, &folder)? {
+        let budget = weight.budget.map_or_else(String::new, |most| format!(" of {most}"));
+        let over = Error::new("over budget");
+        let fits = if weight.fits() { Ok(()) } else { Err(over) };
+        let name = format!("{:<9} {:>9} bytes{budget}", weight.bin.name(), weight.bytes);
+        check(&name, fits, &mut totals);
+    }
+    Ok(totals)
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(ship::workspace());
+    cargo
+}
+
+fn check(name: &str, result: Result<(), Error>, totals: &mut Totals) {
+    match result {
+        Ok(()) => {
+            println!("{name} ... ok");
+            totals.passed += 1;
+        }
+        Err(error) => {
+            println!("{name} ... FAILED ({error})");
+            totals.failed += 1;
+        }
+    }
+}
+
+fn passed() -> Totals {
+    Totals { passed: 1, ..Totals::default() }
+}
+
+/// The number before `word` in "ok. 3 passed; 0 failed; ...".
+fn count(counts: &str, word: &str) -> usize {
+    let front = counts.split(word).next().unwrap_or_default();
+    front.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}

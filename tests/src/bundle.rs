@@ -1,0 +1,68 @@
+//! Bundles for tests: a rootfs with the probe in it, and the smallest
+//! config.json that an engine would call a container.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+
+/// What `runc spec` writes, shortened; its process is `/probe report`.
+const CONFIG: &str = include_str!("config.json");
+
+/// A bundle on disk.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The folder of config.json.
+    pub path: PathBuf,
+    /// The folder that becomes the container's root.
+    pub rootfs: PathBuf,
+}
+
+impl Bundle {
+    /// Makes a bundle at `path` whose config.json is the base one after `edit`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn new(path: &Path, probe: &Path, edit: impl FnOnce(&mut Value)) -> Result<Self, Error> {
+        let rootfs = path.join("rootfs");
+        for folder in ["proc", "sys", "dev", "tmp", "run", "etc"] {
+            let folder = rootfs.join(folder);
+            fs::create_dir_all(&folder).on_path("create", &folder)?;
+        }
+        let inside = rootfs.join("probe");
+        fs::copy(probe, &inside).on_path("copy the probe to", &inside)?;
+        fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))
+            .on_path("make executable", &inside)?;
+        let bundle = Self { path: path.to_owned(), rootfs };
+        let mut config = base_config();
+        edit(&mut config);
+        bundle.write_config(&config)?;
+        Ok(bundle)
+    }
+
+    /// Writes config.json anew.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_config(&self, config: &Value) -> Result<(), Error> {
+        let place = self.path.join("config.json");
+        fs::write(&place, format!("{config:#}")).on_path("write", &place)
+    }
+}
+
+/// The base config.json.
+#[must_use]
+pub fn base_config() -> Value {
+    serde_json::from_str(CONFIG).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_base_config_is_json() {
+        assert_eq!(super::base_config()["process"]["args"][0], "/probe");
+    }
+}

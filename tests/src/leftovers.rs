@@ -1,0 +1,60 @@
+//! What a container may leave behind: processes, cgroups, mounts, state.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::{processes, runner};
+
+/// All that could have been left behind, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers(BTreeSet<String>);
+
+impl Leftovers {
+    /// What there is now: the descendants of this process, cgroups and mounts
+    /// with `tag` in their path, and the entries of the state folder.
+    ///
+    /// On a host other people mount and unmount meanwhile, hence the tag; a
+    /// machine is ours alone, so there every mount counts.
+    #[must_use]
+    pub fn now(tag: &str, state: &Path) -> Self {
+        let mut found = BTreeSet::new();
+        for (pid, name) in processes::descendants(std::process::id()) {
+            found.insert(format!("process {pid} ({name})"));
+        }
+        add_folders(Path::new("/sys/fs/cgroup"), tag, 8, &mut found);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for point in mounts.lines().filter_map(|line| line.split(' ').nth(4)) {
+            if runner::in_machine() || point.contains(tag) {
+                found.insert(format!("mount {point}"));
+            }
+        }
+        if let Ok(entries) = fs::read_dir(state) {
+            for entry in entries.flatten() {
+                found.insert(format!("state {}", entry.file_name().to_string_lossy()));
+            }
+        }
+        Self(found)
+    }
+
+    /// What is here and was not there before.
+    #[must_use]
+    pub fn since(&self, before: &Leftovers) -> Vec<String> {
+        self.0.difference(&before.0).cloned().collect()
+    }
+}
+
+fn add_folders(folder: &Path, tag: &str, depth: usize, found: &mut BTreeSet<String>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())) {
+        let path = entry.path();
+        if path.to_string_lossy().contains(tag) {
+            found.insert(format!("cgroup {}", path.display()));
+        }
+        if depth > 0 {
+            add_folders(&path, tag, depth - 1, found);
+        }
+    }
+}

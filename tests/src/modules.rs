@@ -1,0 +1,107 @@
+//! Finds kernel modules, and what they depend on, in an unpacked kernel
+//! package. Debian's packages lack modules.dep, as depmod(8) makes it where a
+//! kernel is installed, so each module's own `depends=` is read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+
+/// The modules of one kernel, by name.
+#[derive(Debug)]
+pub struct Modules {
+    files: BTreeMap<String, PathBuf>,
+}
+
+impl Modules {
+    /// The modules of the kernel in an unpacked package.
+    ///
+    /// # Errors
+    /// The package has no lib/modules, or it cannot be read.
+    pub fn of(package: &Path) -> Result<Self, Error> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![package.join("lib/modules")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).on_path("read", &folder)? {
+                let path = entry.on_path("read", &folder)?.path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else if let Some(name) = module_name(&path) {
+                    files.insert(name, path);
+                }
+            }
+        }
+        Ok(Self { files })
+    }
+
+    /// The named modules and all that they depend on, as (name, bytes), each
+    /// after what it needs. A name that is no module is built in or missing,
+    /// and left out: what needs it will say so.
+    ///
+    /// # Errors
+    /// A module cannot be read or decompressed.
+    pub fn in_order(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut ordered = Vec::new();
+        for name in names {
+            self.add(name, &mut ordered)?;
+        }
+        Ok(ordered)
+    }
+
+    fn add(&self, name: &str, ordered: &mut Vec<(String, Vec<u8>)>) -> Result<(), Error> {
+        let name = name.replace('-', "_");
+        let Some(path) = self.files.get(&name) else {
+            return Ok(());
+        };
+        if ordered.iter().any(|(known, _)| *known == name) {
+            return Ok(());
+        }
+        let bytes = read(path)?;
+        for dependency in depends(&bytes) {
+            self.add(&dependency, ordered)?;
+        }
+        ordered.push((name, bytes));
+        Ok(())
+    }
+}
+
+/// `nf_tables` of `.../nf_tables.ko` and `.../nf-tables.ko.xz`.
+fn module_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name.strip_suffix(".ko").or_else(|| name.strip_suffix(".ko.xz"))?;
+    Some(stem.replace('-', "_"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    if path.extension().is_some_and(|extension| extension == "xz") {
+        let done = Command::new("xz").arg("-dc").arg(path).output().on_path("decompress", path)?;
+        return Ok(done.stdout);
+    }
+    fs::read(path).on_path("read", path)
+}
+
+/// The names after `depends=` in the module's .modinfo section.
+fn depends(module: &[u8]) -> Vec<String> {
+    module
+        .split(|byte| *byte == 0)
+        .filter_map(|text| text.strip_prefix(b"depends="))
+        .filter_map(|list| std::str::from_utf8(list).ok())
+        .flat_map(|list| list.split(','))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_module_depends_on_is_read_from_the_module() {
+        assert_eq!(depends(b"\x7fELF\0license=GPL\0depends=9pnet,fscache\0"), ["9pnet", "fscache"]);
+        assert!(depends(b"\0depends=\0").is_empty());
+    }
+}

@@ -1,0 +1,69 @@
+//! Processes of this machine, as /proc shows them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+
+/// The processes that descend from `ancestor`, as (pid, name), zombies not
+/// counted.
+#[must_use]
+pub fn descendants(ancestor: u32) -> Vec<(u32, String)> {
+    let all = all();
+    let descends = |mut pid: u32| {
+        // A parent is older than its child, but pids wrap: bounded by count.
+        for _ in 0..all.len() {
+            match all.get(&pid) {
+                Some((parent, ..)) if *parent == ancestor => return true,
+                Some((parent, ..)) => pid = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    all.iter()
+        .filter(|(pid, (_, state, _))| *state != 'Z' && descends(**pid))
+        .map(|(pid, (.., name))| (*pid, name.clone()))
+        .collect()
+}
+
+/// Kills all descendants and reaps those that are children by now.
+pub fn end_descendants(ancestor: u32) {
+    // Twice, since a process may fork while the list is read.
+    for _ in 0..2 {
+        for (pid, _) in descendants(ancestor) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // ESRCH is the wanted outcome, and nothing else can be done.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+    reap();
+}
+
+/// Reaps every child that has ended.
+pub fn reap() {
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+}
+
+/// Parent, state and name of each process.
+fn all() -> BTreeMap<u32, (u32, char, String)> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return BTreeMap::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid: u32| Some((pid, stat(pid)?)))
+        .collect()
+}
+
+/// proc_pid_stat(5): "pid (name) state parent ...", where the name may hold
+/// anything, so that its end is the last parenthesis.
+fn stat(pid: u32) -> Option<(u32, char, String)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (front, back) = text.rsplit_once(") ")?;
+    let (_, name) = front.split_once('(')?;
+    let mut fields = back.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((fields.next()?.parse().ok()?, state, name.to_owned()))
+}

@@ -1,0 +1,315 @@
+//! Runs the system tests, each in a process of its own, so that one that hangs
+//! or dies takes nothing with it.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+
+use crate::{Context, context, processes, system};
+
+/// How long one test may take; a machine under TCG is some ten times slower
+/// than its host.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Exit codes by which the process of one test answers its runner.
+const PASSED: u8 = 0;
+const FAILED: u8 = 1;
+const SKIPPED: u8 = 77;
+
+/// How a test ends that does not pass.
+#[derive(Debug)]
+pub enum Failure {
+    /// The claim does not hold: what was seen instead.
+    Failed(String),
+    /// The kernel lacks what the test needs, named.
+    Skipped(String),
+}
+
+/// What a test answers.
+pub type Outcome = Result<(), Failure>;
+
+impl<T: Into<String>> From<T> for Failure {
+    fn from(words: T) -> Self {
+        Self::Failed(words.into())
+    }
+}
+
+/// What a test needs that not every machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Effective user 0.
+    Root,
+    /// cgroup v2 at /sys/fs/cgroup, with the controllers in it.
+    Cgroup2,
+    /// User namespaces may be made.
+    UserNamespaces,
+    /// Time namespaces: CONFIG_TIME_NS, Linux 5.6.
+    TimeNamespaces,
+    /// CONFIG_KEYS.
+    Keyrings,
+    /// overlay is among the file systems.
+    Overlayfs,
+}
+
+impl Need {
+    /// The feature of the kernel that is missing here, if it is.
+    #[must_use]
+    pub fn missing(self) -> Option<&'static str> {
+        let exists = |path: &str| fs::exists(path).unwrap_or(false);
+        let has = |path: &str, word: &str| {
+            fs::read_to_string(path).is_ok_and(|text| text.split_whitespace().any(|w| w == word))
+        };
+        let (there, feature) = match self {
+            Need::Root => (vial_targets::debian::is_root(), "effective user 0"),
+            Need::Cgroup2 => {
+                (has("/sys/fs/cgroup/cgroup.controllers", "memory"), "cgroup v2 with controllers")
+            }
+            Need::UserNamespaces => (exists("/proc/self/ns/user"), "user namespaces"),
+            Need::TimeNamespaces => (exists("/proc/self/ns/time"), "time namespaces"),
+            Need::Keyrings => (exists("/proc/keys"), "keyrings (CONFIG_KEYS)"),
+            Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
+        };
+        (!there).then_some(feature)
+    }
+}
+
+/// One claim.
+#[derive(Debug)]
+pub struct Test {
+    /// The claim, in words joined by underscores.
+    pub name: &'static str,
+    /// What the kernel must have for it.
+    pub needs: &'static [Need],
+    /// Shows it.
+    pub run: fn(&Context) -> Outcome,
+}
+
+/// The claims of one file.
+#[derive(Debug)]
+pub struct Topic {
+    /// The file's name.
+    pub name: &'static str,
+    /// Its claims, in the order they run.
+    pub tests: &'static [Test],
+}
+
+/// Lists the tests of a topic: `topic!("kill", a_claim, another [Cgroup2])`.
+macro_rules! topic {
+    ($topic:literal, $( $test:ident $([$($need:ident),+])? ),+ $(,)?) => {
+        /// The claims of this file.
+        pub(super) const TOPIC: $crate::runner::Topic = $crate::runner::Topic {
+            name: $topic,
+            tests: &[ $( $crate::runner::Test {
+                name: stringify!($test),
+                needs: &[ $( $( $crate::runner::Need::$need ),+ )? ],
+                run: $test,
+            }, )+ ],
+        };
+    };
+}
+pub(crate) use topic;
+
+/// How many tests ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The claim holds.
+    pub passed: usize,
+    /// It does not.
+    pub failed: usize,
+    /// It could not be tried on this kernel.
+    pub skipped: usize,
+}
+
+impl Totals {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: Totals) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// Reads the line that [`Totals`] prints: "N passed, N failed, N skipped".
+    #[must_use]
+    pub fn read(line: &str) -> Option<Self> {
+        let mut parts = line.trim().split(", ");
+        let mut next = |word| parts.next()?.strip_suffix(word)?.parse().ok();
+        let totals =
+            Self { passed: next(" passed")?, failed: next(" failed")?, skipped: next(" skipped")? };
+        parts.next().is_none().then_some(totals)
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+/// Runs every test whose "topic::name" has the filter in it and prints a line
+/// for each, then the totals.
+///
+/// # Errors
+/// A test cannot be started at all.
+pub fn run(filter: &str) -> Result<Totals, Error> {
+    // What a test leaves behind becomes a child of this process, not of init,
+    // and is found and ended here.
+    let me = rustix::process::getpid();
+    rustix::process::set_child_subreaper(Some(me))
+        .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
+    let mut totals = Totals::default();
+    for topic in system::ALL {
+        for test in topic.tests {
+            let name = format!("{}::{}", topic.name, test.name);
+            if name.contains(filter) {
+                run_apart(&name, &mut totals)?;
+            }
+        }
+    }
+    println!("{totals}");
+    Ok(totals)
+}
+
+/// Runs one test in a process of its own, and words how it ended.
+fn run_apart(name: &str, totals: &mut Totals) -> Result<(), Error> {
+    // A file and not a pipe, as a process that is left behind would keep a
+    // pipe open, and reading it would never end.
+    let folder = std::env::temp_dir();
+    let said_path = folder.join(format!("vial-tests-said-{}", std::process::id()));
+    let said = File::create(&said_path).on_path("create", &said_path)?;
+    let exe = PathBuf::from("/proc/self/exe");
+    let mut child = Command::new(&exe)
+        .args(["test", name])
+        .stdin(Stdio::null())
+        .stdout(said.try_clone().on_path("duplicate", &said_path)?)
+        .stderr(said)
+        .spawn()
+        .on_path("start", &exe)?;
+
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().on_path("wait for", &exe)? {
+            break Some(status);
+        }
+        if began.elapsed() > TIME_LIMIT {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let left = processes::descendants(std::process::id());
+    processes::end_descendants(std::process::id());
+    // A test that was killed, or died, had no time to.
+    context::remove_folder(&context::folder_of(child.id()));
+
+    let said = String::from_utf8_lossy(&fs::read(&said_path).unwrap_or_default()).into_owned();
+    let _ = fs::remove_file(&said_path); // It may have gone with its folder.
+    let outcome = match status {
+        None => Err(Failure::Failed(format!("still running after {TIME_LIMIT:?}\n{said}"))),
+        Some(status) => match status.code() {
+            Some(code) if code == i32::from(PASSED) && left.is_empty() => Ok(()),
+            Some(code) if code == i32::from(PASSED) => {
+                Err(Failure::Failed(format!("left processes behind: {left:?}\n{said}")))
+            }
+            Some(code) if code == i32::from(SKIPPED) => Err(Failure::Skipped(said)),
+            _ => Err(Failure::Failed(format!("{status}\n{said}"))),
+        },
+    };
+    count(name, outcome, began.elapsed(), totals);
+    Ok(())
+}
+
+fn count(name: &str, outcome: Outcome, took: Duration, totals: &mut Totals) {
+    match outcome {
+        Ok(()) => {
+            totals.passed += 1;
+            println!("test {name} ... ok ({} ms)", took.as_millis());
+        }
+        Err(Failure::Skipped(feature)) => {
+            totals.skipped += 1;
+            println!("test {name} ... skipped (no {})", feature.trim());
+        }
+        Err(Failure::Failed(why)) => {
+            totals.failed += 1;
+            println!("test {name} ... FAILED");
+            why.trim_end().lines().for_each(|line| println!("    {line}"));
+        }
+    }
+}
+
+/// Runs the one test of that name in this process: what the runner starts.
+#[must_use]
+pub fn run_here(name: &str) -> ExitCode {
+    let found = system::ALL.iter().find_map(|topic| {
+        let rest = name.strip_prefix(topic.name)?.strip_prefix("::")?;
+        topic.tests.iter().find(|test| test.name == rest)
+    });
+    let outcome = match found {
+        None => Err(Failure::Failed(format!("there is no test {name}"))),
+        Some(test) => attempt(test),
+    };
+    match outcome {
+        Ok(()) => ExitCode::from(PASSED),
+        Err(Failure::Skipped(feature)) => {
+            println!("{feature}");
+            ExitCode::from(SKIPPED)
+        }
+        Err(Failure::Failed(why)) => {
+            println!("{why}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn attempt(test: &Test) -> Outcome {
+    let lacks = test.needs.iter().find_map(|need| Some((*need, need.missing()?)));
+    if let Some((need, feature)) = lacks {
+        // A machine of ours has cgroup v2; the host that runs us may not, and
+        // the machine then makes up for it.
+        let excused = need == Need::Cgroup2 && !in_machine();
+        return Err(if must_work() && !excused {
+            Failure::Failed(format!("no {feature}, and VIAL_MUST_WORK is set"))
+        } else {
+            Failure::Skipped(feature.to_owned())
+        });
+    }
+    let context = Context::new().map_err(Failure::from)?;
+    (test.run)(&context)
+}
+
+/// Whether this runs in a virtual machine of ours.
+#[must_use]
+pub fn in_machine() -> bool {
+    std::env::var_os("VIAL_MACHINE").is_some()
+}
+
+fn must_work() -> bool {
+    std::env::var_os("VIAL_MUST_WORK").is_some_and(|value| value == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_read_as_they_are_printed() {
+        let totals = Totals { passed: 12, failed: 0, skipped: 3 };
+        assert_eq!(Totals::read(&totals.to_string()), Some(totals));
+        assert_eq!(Totals::read("test a ... ok"), None);
+        assert_eq!(Totals::read("1 passed, 2 failed, 3 skipped, 4"), None);
+    }
+
+    #[test]
+    fn no_two_tests_have_one_name() {
+        let mut names: Vec<_> = system::ALL
+            .iter()
+            .flat_map(|topic| topic.tests.iter().map(|test| (topic.name, test.name)))
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,124 @@
+//! The only unsafe code of the tests: calls that neither std nor rustix has.
+#![allow(unsafe_code, reason = "the one place for it in the tests; see each SAFETY")]
+
+use std::io;
+use std::mem::MaybeUninit;
+
+/// syscall(2) with whatever numbers a test asks for: the value, or the errno.
+///
+/// A pointer among the arguments must come from a buffer that outlives the
+/// call. A number that is not one is what a test wants: the kernel answers
+/// EFAULT.
+///
+/// # Errors
+/// What the kernel answered.
+pub fn call(number: libc::c_long, a: [usize; 6]) -> io::Result<libc::c_long> {
+    let [a0, a1, a2, a3, a4, a5] = a;
+    // SAFETY: this process is the probe or a test; it calls with numbers and
+    // with buffers that it lends for the call, and owns nothing that a call
+    // could harm without its test failing.
+    let answer = unsafe { libc::syscall(number, a0, a1, a2, a3, a4, a5) };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Blocks every signal, so that [`next_signal`] receives them in order.
+pub fn hold_signals() {
+    let all = every_signal();
+    // SAFETY: the set is initialised and the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
+}
+
+/// sigwait(3): the number of the next signal that [`hold_signals`] held.
+#[must_use]
+pub fn next_signal() -> i32 {
+    let all = every_signal();
+    let mut number = 0;
+    // SAFETY: both point to locals that outlive the call.
+    unsafe { libc::sigwait(&raw const all, &raw mut number) };
+    number
+}
+
+/// Ignores a signal from here on, across execve(2) too.
+pub fn ignore_signal(number: i32) {
+    // SAFETY: SIG_IGN is no handler, so no code runs in signal context.
+    unsafe { libc::signal(number, libc::SIG_IGN) };
+}
+
+/// keyctl(2) `KEYCTL_GET_KEYRING_ID` of the session keyring, created if the
+/// process has none. Linux 2.6.10.
+///
+/// # Errors
+/// ENOSYS where the kernel has no keyrings.
+pub fn session_keyring() -> io::Result<libc::c_long> {
+    const KEYCTL_GET_KEYRING_ID: usize = 0;
+    const KEY_SPEC_SESSION_KEYRING: usize = 3_usize.wrapping_neg();
+    let arguments = [KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0, 0];
+    call(libc::SYS_keyctl, arguments)
+}
+
+/// keyctl(2) `KEYCTL_DESCRIBE`: "type;uid;gid;perm;description" of a key.
+///
+/// # Errors
+/// ENOKEY or EACCES; ENOSYS where the kernel has no keyrings.
+pub fn describe_key(key: libc::c_long) -> io::Result<String> {
+    const KEYCTL_DESCRIBE: usize = 6;
+    let mut buffer = vec![0_u8; 4096];
+    let id = usize::try_from(key).unwrap_or_default();
+    let place = buffer.as_mut_ptr().expose_provenance();
+    let length = call(libc::SYS_keyctl, [KEYCTL_DESCRIBE, id, place, buffer.len(), 0, 0])?;
+    let length = usize::try_from(length).unwrap_or_default().saturating_sub(1);
+    buffer.truncate(length);
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
+}
+
+/// ioctl(2) SIOCSIFFLAGS: brings the loopback interface up (netdevice(7)).
+///
+/// # Errors
+/// What the kernel answered.
+pub fn loopback_up() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    let mut name: [libc::c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
+    (name[0], name[1]) = (b'l'.cast_signed() as libc::c_char, b'o'.cast_signed() as libc::c_char);
+    let flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    let request = libc::ifreq {
+        ifr_name: name,
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags },
+    };
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+    // SAFETY: the kernel reads one ifreq, a local that outlives the call.
+    let answer = unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw const request) };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The name of an errno, as errno(3) spells it.
+#[must_use]
+pub fn errno_name(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => known_name(number).unwrap_or_else(|| format!("errno {number}")),
+        None => error.to_string(),
+    }
+}
+
+/// Neither std nor rustix can name an errno,
+/// so those that tests meet are listed.
+fn known_name(number: i32) -> Option<String> {
+    macro_rules! names {
+        ($($name:ident)*) => {
+            match number { $( libc::$name => Some(stringify!($name).to_owned()), )* _ => None }
+        };
+    }
+    names!(EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES
+        EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY
+        ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK
+        ENOSYS ENOTEMPTY ELOOP ENODATA EOVERFLOW EUSERS ENOTSOCK EPROTONOSUPPORT EOPNOTSUPP
+        EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ECONNREFUSED ETIMEDOUT
+        ESTALE EDQUOT ENOKEY EKEYEXPIRED EKEYREVOKED)
+}
+
+fn every_signal() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset writes the whole set and cannot fail.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: the call above initialised it.
+    unsafe { set.assume_init() }
+}

@@ -1,0 +1,82 @@
+//! `vial run`: one container from start to end.
+
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "run",
+    container_sees_its_config [Root],
+    exit_code_of_the_container_is_that_of_run [Root],
+    device_not_in_the_list_is_refused [Root],
+    memory_limit_is_in_the_cgroup [Root, Cgroup2],
+    nothing_is_left_of_a_container_that_ended [Root],
+    nothing_is_left_of_a_container_that_cannot_start [Root],
+);
+
+fn container_sees_its_config(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        config["hostname"] = "board".into();
+        config["process"]["cwd"] = "/tmp".into();
+    })?;
+    same("pid", report["pid"].as_u64(), Some(1))?;
+    same("hostname", report["hostname"].as_str(), Some("board"))?;
+    same("cwd", report["cwd"].as_str(), Some("/tmp"))?;
+    Ok(same("no_new_privs", report["no_new_privs"].as_str(), Some("1"))?)
+}
+
+fn exit_code_of_the_container_is_that_of_run(context: &Context) -> Outcome {
+    let bundle = context.probe_bundle(&["exit", "42"])?;
+    Ok(same("the code", context.run_bundle(&bundle)?.code, 42)?)
+}
+
+fn device_not_in_the_list_is_refused(context: &Context) -> Outcome {
+    // mknodat(2) of a device with the numbers of /dev/mem, then opening it.
+    let (mode, device) = ("0x21b6", "0x101");
+    let number = libc::SYS_mknodat.to_string();
+    let words =
+        ["call", &number, "-100", ":/tmp/mem", mode, device, "+", "open-device", "/tmp/mem", "r"];
+    let bundle = context.bundle(|config| {
+        config["process"]["args"] = crate::context::probe_arguments(&words);
+        let capabilities = serde_json::json!(["CAP_MKNOD", "CAP_SYS_RAWIO"]);
+        for set in ["bounding", "effective", "permitted"] {
+            config["process"]["capabilities"][set] = capabilities.clone();
+        }
+    })?;
+    let done = context.run_bundle(&bundle)?.failure()?;
+    Ok(same("what mknodat and open answered", done.stdout.trim(), "0\nEPERM")?)
+}
+
+fn memory_limit_is_in_the_cgroup(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        config["linux"]["resources"]["memory"] = serde_json::json!({ "limit": 64 << 20 });
+        let namespaces = config["linux"]["namespaces"].as_array_mut();
+        namespaces.into_iter().for_each(|list| list.push(serde_json::json!({ "type": "cgroup" })));
+        let mounts = config["mounts"].as_array_mut();
+        let cgroup = serde_json::json!({
+            "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+            "options": ["ro", "nosuid", "noexec", "nodev"]
+        });
+        mounts.into_iter().for_each(|list| list.push(cgroup.clone()));
+    })?;
+    let seen = &report["cgroup_files"]["memory.max"];
+    Ok(same("memory.max", seen.as_str(), Some("67108864"))?)
+}
+
+fn nothing_is_left_of_a_container_that_ended(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    context.run_bundle(&context.probe_bundle(&["echo", "hello"])?)?.success()?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn nothing_is_left_of_a_container_that_cannot_start(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let bundle = context.bundle(|config| {
+        config["process"]["args"] = serde_json::json!(["/no/such/program"]);
+    })?;
+    // Another reason to fail would show nothing, so the error must be this one.
+    let done = context.run_bundle(&bundle)?.failure()?;
+    same("the error names the program", done.stderr.contains("/no/such/program"), true)
+        .map_err(|why| format!("{why}: {done}"))?;
+    Ok(context.nothing_left_since(&before)?)
+}

@@ -1,0 +1,287 @@
+//! Virtual machines: a target's own kernel, booted by QEMU, with the guest as
+//! PID 1 of an initramfs. Nothing is installed and there is no disk.
+//!
+//! | root | / in the machine | for |
+//! |---|---|---|
+//! | tmpfs | a tmpfs over the initramfs, so that `pivot_root` works | the system tests |
+//! | initramfs | the initramfs itself, where `pivot_root` is EINVAL | what a board without a disk is |
+//! | host | the host's / by 9p, read-only, under an overlay in memory | engines, which are many programs |
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use vial_targets::command::OnPath;
+use vial_targets::ship::{self, Bin};
+use vial_targets::{Error, Target, debian};
+
+use crate::initramfs::{Content, Initramfs};
+use crate::modules::Modules;
+
+/// The folder of our binaries in the machine, whatever its root is.
+pub const BINARIES: &str = "/run/vial-tests";
+/// The line after which the machine's console is ours.
+pub const BEGIN: &str = "vial-guest: begin";
+/// The line that ends the run, before the exit code.
+pub const EXIT: &str = "vial-guest: exit ";
+/// The word of the kernel's command line that chooses the root.
+pub const ROOT: &str = "vial.root=";
+/// The tag under which the host's / is offered.
+pub const HOST_TAG: &str = "host";
+
+/// Modules for the system tests.
+const MODULES: &[&str] = &["overlay", "virtio_pci", "virtio_mmio", "virtio_rng"];
+/// Modules for a machine that borrows the host's / and runs engines.
+const HOST_MODULES: &[&str] =
+    &["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "overlay", "fuse"];
+/// Modules of the engines' networks.
+const NETWORK_MODULES: &[&str] = &[
+    "veth",
+    "bridge",
+    "br_netfilter",
+    "nf_tables",
+    "nft_compat",
+    "nft_chain_nat",
+    "nft_ct",
+    "nft_fib_inet",
+    "xt_MASQUERADE",
+    "xt_comment",
+    "xt_conntrack",
+    "xt_addrtype",
+    "xt_multiport",
+    "xt_mark",
+    "xt_nat",
+    "xt_tcpudp",
+    "ip_tables",
+    "iptable_nat",
+    "iptable_filter",
+    "tun",
+    "dummy",
+];
+
+/// What is / in a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// A tmpfs over the initramfs.
+    Tmpfs,
+    /// The initramfs.
+    Initramfs,
+    /// The host's /, under an overlay in memory.
+    Host,
+}
+
+impl Root {
+    /// The word on the kernel's command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Root::Tmpfs => "tmpfs",
+            Root::Initramfs => "initramfs",
+            Root::Host => "host",
+        }
+    }
+}
+
+/// A machine to boot once.
+#[derive(Debug)]
+pub struct Machine {
+    /// Whose kernel and which processor.
+    pub target: &'static Target,
+    /// What is / in it.
+    pub root: Root,
+    /// What runs in it: a program and its arguments. A program without a
+    /// slash is looked for among our binaries first.
+    pub command: Vec<String>,
+    /// Variables of that program, as NAME=VALUE.
+    pub environment: Vec<String>,
+    /// More files, below [`BINARIES`]: name, and the host's file.
+    pub files: Vec<(String, PathBuf)>,
+    /// When to give up.
+    pub time_limit: Duration,
+}
+
+impl Machine {
+    /// A machine that runs the system tests whose name has `filter` in it.
+    #[must_use]
+    pub fn of_tests(target: &'static Target, root: Root, filter: &str) -> Self {
+        Self {
+            target,
+            root,
+            command: vec!["guest".into(), "run".into(), filter.into()],
+            environment: Vec::new(),
+            files: Vec::new(),
+            time_limit: Duration::from_secs(900),
+        }
+    }
+
+    /// Boots it, hands each line of the program to `line`, and answers the
+    /// program's exit code.
+    ///
+    /// # Errors
+    /// It cannot be built or booted, or ends without an exit code in time; the
+    /// last lines of its console are shown.
+    pub fn run(&self, line: &mut dyn FnMut(&str)) -> Result<i32, Error> {
+        debian::install(&[self.target.qemu.package])?;
+        let package = match self.root {
+            Root::Host => self.target.full_kernel,
+            Root::Tmpfs | Root::Initramfs => self.target.kernel,
+        };
+        let package = debian::unpacked(package, self.target.debian)?;
+        let name = format!("{}-{}-{}", self.target.name, self.root.word(), std::process::id());
+        let folder = ship::output_folder().join("machines");
+        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        let initramfs = folder.join(format!("{name}.cpio"));
+        self.initramfs(&package)?.write(&initramfs)?;
+
+        let qemu = self.qemu(&kernel(&package)?, &initramfs);
+        let answer = Console::start(qemu).and_then(|console| console.follow(self.time_limit, line));
+        let _ = fs::remove_file(&initramfs); // Of use only to this machine.
+        answer.map_err(|error| {
+            error.during(format!("machine {} ({})", self.target.name, self.root.word()))
+        })
+    }
+
+    /// Our binaries, the modules in the order to load, and what to run.
+    fn initramfs(&self, package: &Path) -> Result<Initramfs, Error> {
+        let built = ship::output_folder().join("ship").join(self.target.name);
+        let folder = BINARIES.trim_start_matches('/');
+        let command = self.command.join("\n").into_bytes();
+        let environment = self.environment.join("\n").into_bytes();
+        let mut initramfs = Initramfs::default()
+            .with("dev", 0o755, Content::Folder)
+            .with("dev/console", 0o600, Content::Device(5, 1))
+            .with("dev/null", 0o666, Content::Device(1, 3))
+            .with("run", 0o755, Content::Folder)
+            .with(folder, 0o755, Content::Folder)
+            .with("init", 0o755, Content::Link(format!("{BINARIES}/guest")))
+            .with(&format!("{folder}/command"), 0o644, Content::Bytes(command))
+            .with(&format!("{folder}/environment"), 0o644, Content::Bytes(environment))
+            .with("modules", 0o755, Content::Folder);
+        for bin in Bin::ALL {
+            let file = Content::File(built.join(bin.name()));
+            initramfs = initramfs.with(&format!("{folder}/{}", bin.name()), 0o755, file);
+        }
+        for (name, file) in &self.files {
+            let content = Content::File(file.clone());
+            initramfs = initramfs.with(&format!("{folder}/{name}"), 0o755, content);
+        }
+        let modules = match self.root {
+            Root::Host => [HOST_MODULES, NETWORK_MODULES].concat(),
+            Root::Tmpfs | Root::Initramfs => MODULES.to_vec(),
+        };
+        let modules = Modules::of(package)?.in_order(&modules)?;
+        for (index, (name, bytes)) in modules.into_iter().enumerate() {
+            let path = format!("modules/{index:03}-{name}");
+            initramfs = initramfs.with(&path, 0o644, Content::Bytes(bytes));
+        }
+        Ok(initramfs)
+    }
+
+    fn qemu(&self, kernel: &Path, initramfs: &Path) -> Command {
+        let qemu = &self.target.qemu;
+        let words = format!(
+            "console={} panic=-1 quiet loglevel=4 cgroup_no_v1=all {ROOT}{}",
+            qemu.console,
+            self.root.word()
+        );
+        let mut command = Command::new(qemu.program);
+        command.args(["-machine", qemu.machine, "-smp", "2", "-nodefaults", "-no-reboot"]);
+        command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        command.args(["-device", "virtio-rng-pci"]);
+        // Where KVM exists it need not work with these kernels, and then fails
+        // only halfway through the boot: so it is asked for, never assumed.
+        if std::env::var_os("VIAL_KVM").is_some_and(|value| value == "1") {
+            command.args(["-accel", "kvm", "-cpu", "host"]);
+        } else {
+            command.args(["-accel", "tcg,thread=multi", "-cpu", qemu.cpu]);
+        }
+        if self.root == Root::Host {
+            command.args(["-m", "3072", "-fsdev"]);
+            command.arg("local,id=host,path=/,security_model=none,readonly=on,multidevs=remap");
+            command.arg("-device").arg(format!("virtio-9p-pci,fsdev=host,mount_tag={HOST_TAG}"));
+        } else {
+            command.args(["-m", "1024"]);
+        }
+        command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs).args(["-append", &words]);
+        command
+    }
+}
+
+/// boot/vmlinuz-* of an unpacked package.
+fn kernel(package: &Path) -> Result<PathBuf, Error> {
+    let boot = package.join("boot");
+    fs::read_dir(&boot)
+        .on_path("read", &boot)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
+        })
+        .ok_or_else(|| Error::new(format!("{} has no kernel", boot.display())))
+}
+
+/// A running machine and the lines of its serial port.
+struct Console {
+    qemu: Child,
+    lines: Receiver<String>,
+}
+
+impl Console {
+    fn start(mut command: Command) -> Result<Self, Error> {
+        let program = PathBuf::from(command.get_program());
+        let (stdin, null) = (Stdio::null(), Path::new("/dev/null"));
+        let stderr = File::options().write(true).open(null).on_path("open", null)?;
+        let mut qemu = command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(if std::env::var_os("VIAL_CONSOLE").is_some() {
+                Stdio::inherit()
+            } else {
+                stderr.into()
+            })
+            .spawn()
+            .on_path("start", &program)?;
+        let (sender, lines) = channel();
+        let serial = qemu.stdout.take();
+        std::thread::spawn(move || {
+            let Some(serial) = serial else { return };
+            for line in BufReader::new(serial).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+                if sender.send(line).is_err() {
+                    return; // Nobody listens any more: the time is over.
+                }
+            }
+        });
+        Ok(Self { qemu, lines })
+    }
+
+    /// Hands on the lines between the first and the last of ours.
+    fn follow(mut self, limit: Duration, line: &mut dyn FnMut(&str)) -> Result<i32, Error> {
+        let show_all = std::env::var_os("VIAL_CONSOLE").is_some();
+        let deadline = Instant::now() + limit;
+        let (mut ours, mut code, mut last) = (false, None, Vec::new());
+        let why = loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(text) if text.trim() == BEGIN => ours = true,
+                Ok(text) => {
+                    if let Some(number) = text.strip_prefix(EXIT) {
+                        code = number.trim().parse().ok();
+                        ours = false;
+                    } else if ours || show_all {
+                        line(&text);
+                    }
+                    last.push(text);
+                }
+                Err(RecvTimeoutError::Timeout) => break format!("no end after {limit:?}"),
+                Err(RecvTimeoutError::Disconnected) => break "ended without an exit code".into(),
+            }
+        };
+        // Killing what has ended already is harmless.
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        let shown = last.len().saturating_sub(40);
+        code.ok_or_else(|| Error::new(format!("{why}\n{}", last[shown..].join("\n"))))
+    }
+}

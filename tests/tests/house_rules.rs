@@ -1,0 +1,215 @@
+//! The rules of this tree that a compiler does not know.
+#![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use vial_targets::ship::workspace;
+
+/// Where unsafe code may stand: system calls, the entry code, the panic
+/// handler's undefined symbol, and the tests' own calls.
+const UNSAFE: &[&str] =
+    &["init/src/sys/", "init/src/entry/", "init/src/main.rs", "tests/src/sys.rs"];
+/// Files that may be long, since they are tables or tests.
+const LONG: &[&str] = &["cli/src/seccomp/table.rs", "tests/src/system/", "tests/tests/"];
+const LONGEST: usize = 400;
+/// All that may lie at the top.
+const TOP: &[&str] = &[
+    ".cargo",
+    ".ci",
+    ".clippy.toml",
+    ".git",
+    ".gitignore",
+    ".rustfmt.toml",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "cli",
+    "init",
+    "target",
+    "targets",
+    "tests",
+];
+/// Hosts that a link may name: documentation, never where this was built.
+const HOSTS: &[&str] = &[
+    "github.com",
+    "git.kernel.org",
+    "www.kernel.org",
+    "docs.kernel.org",
+    "lore.kernel.org",
+    "man7.org",
+    "www.apache.org",
+    "docs.rs",
+    "doc.rust-lang.org",
+    "rust-lang.github.io",
+    "opencontainers.org",
+    "www.yoctoproject.org",
+    "docs.yoctoproject.org",
+    "buildroot.org",
+    "specs.opencontainers.org",
+    "json-schema.org",
+    "nvd.nist.gov",
+    "www.debian.org",
+];
+
+/// Every text file of the tree, as its path from the top and its text.
+fn files() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![workspace().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            let hidden = matches!(path.file_name().unwrap().to_str(), Some(".git" | "target"));
+            if path.is_dir() && !hidden {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                files.push((from_top(&path), text));
+            }
+        }
+    }
+    files
+}
+
+fn from_top(path: &Path) -> String {
+    path.strip_prefix(workspace()).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    files().into_iter().filter(|(path, _)| path.ends_with(".rs")).collect()
+}
+
+fn starts_with_one_of(path: &str, list: &[&str]) -> bool {
+    list.iter().any(|start| path.starts_with(start))
+}
+
+/// Fails with every breach in words, not with the first one.
+#[track_caller]
+fn none(rule: &str, breaches: &[String]) {
+    assert!(breaches.is_empty(), "{rule}:\n  {}", breaches.join("\n  "));
+}
+
+/// A line without its comment; a `//` within a string cuts it too, which can
+/// only hide a breach behind an address in the same line.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+#[test]
+fn unsafe_code_stands_where_it_is_looked_for() {
+    let is_unsafe = |line: &str| {
+        let mut words = code(line).split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|word| word == "unsafe") && !line.contains('"')
+    };
+    let breaches: Vec<String> = rust_files()
+        .iter()
+        .filter(|(path, _)| !starts_with_one_of(path, UNSAFE))
+        .filter(|(_, text)| text.lines().any(is_unsafe))
+        .map(|(path, _)| path.clone())
+        .collect();
+    none("unsafe code is in none but the listed places", &breaches);
+}
+
+#[test]
+fn a_file_has_one_subject() {
+    let breaches: Vec<String> = rust_files()
+        .iter()
+        .filter(|(path, _)| !starts_with_one_of(path, LONG) && !path.ends_with("/tests.rs"))
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST)
+        .map(|(path, lines)| format!("{path} has {lines} lines"))
+        .collect();
+    none("a file has at most 400 lines", &breaches);
+}
+
+#[test]
+fn every_rust_file_opens_with_what_it_is() {
+    let breaches: Vec<String> = rust_files()
+        .iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(path, _)| path.clone())
+        .collect();
+    none("the first line of a file is its //! line", &breaches);
+}
+
+#[test]
+fn the_top_level_is_short() {
+    let allowed: BTreeSet<PathBuf> = TOP.iter().map(|name| workspace().join(name)).collect();
+    let breaches: Vec<String> = fs::read_dir(workspace())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| !allowed.contains(path))
+        .map(|path| from_top(&path))
+        .collect();
+    none("nothing lies at the top without a reason", &breaches);
+}
+
+#[test]
+fn no_file_names_the_machine_it_was_written_on() {
+    let top = workspace().to_string_lossy().into_owned();
+    let home = std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| home + "/");
+    let mut breaches = Vec::new();
+    for (path, text) in files() {
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{path}:{}", number + 1);
+            if line.contains(&top) || home.as_ref().is_some_and(|home| line.contains(home)) {
+                breaches.push(format!("{place} has a path of this machine"));
+            }
+            for host in hosts(line).filter(|host| !HOSTS.contains(host)) {
+                breaches.push(format!("{place} names the host {host}"));
+            }
+        }
+    }
+    none("no path or host of one machine is in the tree", &breaches);
+}
+
+/// The host of each address in the line.
+fn hosts(line: &str) -> impl Iterator<Item = &str> {
+    line.split("://").skip(1).filter_map(|rest| {
+        let host =
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').next()?;
+        host.contains('.').then(|| host.trim_end_matches('.'))
+    })
+}
+
+#[test]
+fn every_dependency_comes_from_the_public_registry() {
+    let lock = fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
+    let breaches: Vec<String> = lock
+        .lines()
+        .filter(|line| line.starts_with("source = "))
+        .filter(|line| !line.contains("\"registry+https://github.com/rust-lang/crates.io-index\""))
+        .map(str::to_owned)
+        .collect();
+    none("Cargo.lock names crates.io alone", &breaches);
+    let config = fs::read_to_string(workspace().join(".cargo/config.toml")).unwrap();
+    assert!(!config.contains("registr"), "a registry is the user's to configure");
+}
+
+#[test]
+fn vial_init_has_neither_std_nor_a_heap() {
+    let mut breaches = Vec::new();
+    for root in ["init/src/lib.rs", "init/src/main.rs", "init/plan/src/lib.rs"] {
+        let text = fs::read_to_string(workspace().join(root)).unwrap();
+        if !text.contains("no_std") {
+            breaches.push(format!("{root} has no #![no_std]"));
+        }
+    }
+    let of_init = |path: &str| starts_with_one_of(path, &["init/src/", "init/plan/src/"]);
+    for (path, text) in rust_files().iter().filter(|(path, _)| of_init(path)) {
+        // A module of tests at the end of a file has std.
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in shipped.lines().map(code) {
+            let uses = ["alloc", "std"].iter().any(|name| {
+                line.contains(&format!("extern crate {name}"))
+                    || line.contains(&format!(" {name}::"))
+            });
+            if uses {
+                breaches.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    none("vial-init uses core alone", &breaches);
+}
