@@ -104,14 +104,19 @@ impl Prepared {
         with_start: bool,
     ) -> Result<Created, Error> {
         let console = console.connect()?;
-        let made = CgroupsMade::before(&self.plan)?;
         let dir = Dir::create(&global.root, &self.id)?;
+        let made = match CgroupsMade::before(&self.plan) {
+            Ok(made) => made,
+            Err(error) => {
+                let _ = dir.remove(); // What cannot be removed is of less use than the error.
+                return Err(error);
+            }
+        };
         match self.create_in(dir, options, console, with_start) {
             Ok(created) => Ok(created),
             Err((dir, error)) => {
-                // What cannot be removed now is of less use than the error.
                 made.remove();
-                let _ = dir.remove();
+                let _ = dir.remove(); // As above.
                 Err(error)
             }
         }

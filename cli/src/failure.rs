@@ -69,7 +69,7 @@ fn program(plan: &Plan, item: &Item<'_>, origin: &str, step: Step, errno: Errno)
         }
         Errno::NOENT if step == Step::Execute => (
             "no such file or directory".to_owned(),
-            Some("it is there, so that its interpreter or dynamic loader is what is missing"),
+            Some("if it is there, its interpreter or dynamic loader is what is missing"),
         ),
         Errno::NOEXEC => (
             "exec format error".to_owned(),

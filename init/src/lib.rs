@@ -45,6 +45,9 @@ use crate::sys::start::Arguments;
 
 /// Where `_start` leads: reads the Plan and lives it.
 pub fn main(arguments: Arguments) -> ! {
+    // A caller that waits in the foreground blocks signals, to pass them on;
+    // the container is not to inherit that. EINVAL is not possible.
+    let _ = sys::signal::block_only(0);
     let Some(inherited) = Inherited::take(arguments) else {
         let [_, _, stderr] = sys::stdio::streams();
         // Nobody is left to tell if this fails.

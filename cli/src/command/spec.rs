@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use argh::FromArgs;
 use serde_json::{Value, json};
 
-use crate::args::SPEC;
 use crate::error::Error;
 use crate::host::Host;
 
@@ -28,12 +27,14 @@ impl Spec {
     pub fn run(self) -> Result<u8, Error> {
         let path = self.bundle.unwrap_or_default().join("config.json");
         let host = Host::read();
-        let config = match self.rootless {
-            true => rootless(template(), host.uid, host.gid),
-            false => template(),
+        let text = match self.rootless {
+            true => {
+                let template = serde_json::from_str(TEMPLATE).map_err(Error::new)?;
+                let config = rootless(template, host.uid, host.gid);
+                serde_json::to_string_pretty(&config).map_err(Error::new)? + "\n"
+            }
+            false => TEMPLATE.to_owned(),
         };
-        let mut text = serde_json::to_string_pretty(&config).map_err(Error::new)?;
-        text.push('\n');
         let failed = |e: std::io::Error| Error::io(format_args!("write {}", path.display()), &e);
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -51,54 +52,7 @@ impl Spec {
 
 /// A shell in a container with namespaces of its own, a few capabilities, and
 /// a read-only rootfs.
-fn template() -> Value {
-    let capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
-    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": source, "options": options});
-    json!({
-        "ociVersion": SPEC,
-        "process": {
-            "terminal": true,
-            "user": {"uid": 0, "gid": 0},
-            "args": ["sh"],
-            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
-            "cwd": "/",
-            "capabilities": {
-                "bounding": capabilities,
-                "effective": capabilities,
-                "permitted": capabilities,
-            },
-            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
-            "noNewPrivileges": true,
-        },
-        "root": {"path": "rootfs", "readonly": true},
-        "hostname": "vial",
-        "mounts": [
-            mount("/proc", "proc", "proc", &[]),
-            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount("/dev/pts", "devpts", "devpts",
-                &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-            mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-            mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-            mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
-        ],
-        "linux": {
-            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
-            "namespaces": [
-                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"},
-                {"type": "mount"}, {"type": "cgroup"},
-            ],
-            "maskedPaths": [
-                "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-                "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-                "/proc/scsi", "/sys/devices/virtual/powercap", "/sys/firmware",
-            ],
-            "readonlyPaths": [
-                "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-            ],
-        },
-    })
-}
+const TEMPLATE: &str = include_str!("spec.json");
 
 /// The own id is root inside; the host's network and /sys are used, as no other
 /// could be mounted; nothing is limited.

@@ -4,7 +4,9 @@
 //! planner to refuse.
 
 pub mod linux;
+mod locate;
 pub mod mount;
+mod nulls;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
@@ -14,6 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -70,24 +73,17 @@ pub struct Root {
 #[serde(rename_all = "camelCase", default)]
 pub struct Hooks {
     /// Deprecated: after the namespaces are made, before pivot_root.
-    pub prestart: Vec<Hook>,
+    pub prestart: Vec<IgnoredAny>,
     /// In the runtime's namespaces, before pivot_root.
-    pub create_runtime: Vec<Hook>,
+    pub create_runtime: Vec<IgnoredAny>,
     /// In the container's namespaces, before pivot_root.
-    pub create_container: Vec<Hook>,
+    pub create_container: Vec<IgnoredAny>,
     /// In the container, before the process is executed.
-    pub start_container: Vec<Hook>,
+    pub start_container: Vec<IgnoredAny>,
     /// In the runtime's namespaces, after the process was executed.
-    pub poststart: Vec<Hook>,
+    pub poststart: Vec<IgnoredAny>,
     /// In the runtime's namespaces, after the container was deleted.
-    pub poststop: Vec<Hook>,
-}
-
-/// One program to run.
-#[derive(Debug, Default, Deserialize)]
-pub struct Hook {
-    /// Its absolute path.
-    pub path: String,
+    pub poststop: Vec<IgnoredAny>,
 }
 
 impl Config {
@@ -107,18 +103,23 @@ impl Config {
 
 /// Reads a document of the spec, naming the field whose type is wrong, or the
 /// line and column where the text is no JSON.
-pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match inner.is_data() && path != "." {
-            true => Error::new(format!("{path}: {inner}")),
-            false => Error::new(inner),
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let text = nulls::blanked(bytes);
+    serde_json::from_slice(&text).map_err(|error| {
+        if !error.is_data() {
+            return Error::new(error);
         }
-    })?;
-    deserializer.end().map_err(Error::new)?;
-    Ok(value)
+        let place = locate::path_at(bytes, error.line(), error.column());
+        let text = error.to_string();
+        let path = match text.starts_with("missing field") {
+            true => locate::parent(&place),
+            false => &place,
+        };
+        match path.is_empty() {
+            true => Error::new(text),
+            false => Error::new(format_args!("{path}: {text}")),
+        }
+    })
 }
 
 /// Reads a JSON file that a person or an engine wrote, of a sane size.

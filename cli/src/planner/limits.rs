@@ -150,9 +150,49 @@ fn weight(shares: u64) -> u64 {
     if shares >= 262_144 {
         return 10_000;
     }
-    let log = (shares as f64).log2();
+    let log = log2(shares as f64);
     let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-    10_f64.powf(exponent).ceil() as u64
+    exp2(exponent * std::f64::consts::LOG2_10).ceil() as u64
+}
+
+/// The logarithm of a number from 1 on, a binary digit at a time: squaring
+/// doubles it, so that what passes 2 is the next digit. The functions of libm
+/// would bring 10 KiB of tables for this one formula.
+fn log2(mut number: f64) -> f64 {
+    let mut log = 0.0;
+    while number >= 2.0 {
+        number /= 2.0;
+        log += 1.0;
+    }
+    let mut digit = 0.5;
+    while digit > 1e-15 {
+        number *= number;
+        if number >= 2.0 {
+            number /= 2.0;
+            log += digit;
+        }
+        digit /= 2.0;
+    }
+    log
+}
+
+/// 2 to a power from 0 on, the same way: each binary digit stands for a root.
+fn exp2(mut power: f64) -> f64 {
+    let mut result = 1.0;
+    while power >= 1.0 {
+        power -= 1.0;
+        result *= 2.0;
+    }
+    let (mut digit, mut root) = (0.5, 2.0_f64.sqrt());
+    while digit > 1e-15 {
+        if power >= digit {
+            power -= digit;
+            result *= root;
+        }
+        digit /= 2.0;
+        root = root.sqrt();
+    }
+    result
 }
 
 fn block_io(io: &BlockIo, limits: &mut Limits) -> Result<(), Error> {
@@ -197,4 +237,26 @@ fn number_or_max(limit: i64) -> String {
 fn only_v1(field: &str) -> Error {
     refuse::not_supported(&format!("linux.resources.{field}"))
         .hint("only cgroup v1 has it; leave it out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weight;
+
+    #[test]
+    fn the_defaults_of_shares_and_weight_correspond() {
+        for (shares, expected) in
+            [(2, 1), (3, 2), (512, 59), (1024, 100), (2048, 174), (4096, 303), (262_144, 10_000)]
+        {
+            assert_eq!(weight(shares), expected, "cpu.shares {shares}");
+        }
+        let precise = |shares: u64| {
+            let log = (shares as f64).log2();
+            10_f64.powf((log * log + 125.0 * log) / 612.0 - 7.0 / 34.0)
+        };
+        for shares in (3..262_144).step_by(997) {
+            let off = weight(shares) as f64 - precise(shares);
+            assert!((-1e-6..=1.0 + 1e-6).contains(&off), "cpu.shares {shares}");
+        }
+    }
 }

@@ -168,7 +168,10 @@ impl Options {
                 self.attribute(0, field, recursive);
             }
             Kind::Time(flag, attribute) => {
-                self.flags |= if recursive { 0 } else { flag };
+                const TIMES: u32 = 0x400 | 0x20_0000 | 0x100_0000; // One holds, the last named.
+                if !recursive {
+                    self.flags = (self.flags & !TIMES) | flag;
+                }
                 self.attribute(attribute, ATIME, recursive);
             }
             Kind::Flag(flag) => self.flags |= flag,

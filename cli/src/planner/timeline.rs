@@ -293,7 +293,9 @@ fn filesystem(
     let propagation = root_propagation(&config.linux.rootfs_propagation)?;
     // First of all mounts: none that follows may reach the host. A shared root
     // is asked for to reach it; then at least the rootfs's own mount is not.
-    let flags = propagation.unwrap_or(ms::SLAVE | ms::REC);
+    // An unbindable rootfs could not be bound on itself: it becomes so later.
+    let bindable = propagation.filter(|flags| flags & ms::UNBINDABLE == 0);
+    let flags = bindable.unwrap_or(ms::SLAVE | ms::REC);
     plan.push(INSIDE, &Item::Propagation { flags: flags | ms::REC }, "linux.rootfsPropagation");
     if flags & ms::SHARED != 0 {
         plan.push(INSIDE, &Item::ParentPrivate { path: &root }, "linux.rootfsPropagation");
