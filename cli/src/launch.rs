@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 use vial_plan::{Item, Reply};
 
 use crate::error::Error;
@@ -110,7 +110,7 @@ impl Ready {
 /// Waits for every process that was started. Returns whether one was killed.
 pub fn reap() -> bool {
     let mut killed = false;
-    while let Ok(Some((_, status))) = waitpid(None, WaitOptions::empty()) {
+    while let Ok(Some((_, status))) = wait(WaitOptions::empty()) {
         killed |= WaitStatus::terminating_signal(status) == Some(9);
     }
     killed

@@ -48,6 +48,8 @@ pub fn main(arguments: Arguments) -> ! {
     // A caller that waits in the foreground blocks signals, to pass them on;
     // the container is not to inherit that. EINVAL is not possible.
     let _ = sys::signal::block_only(0);
+    // Started by an fd's path, it would be called by that number in ps(1).
+    let _ = rustix::thread::set_name(c"vial-init");
     let Some(inherited) = Inherited::take(arguments) else {
         let [_, _, stderr] = sys::stdio::streams();
         // Nobody is left to tell if this fails.
