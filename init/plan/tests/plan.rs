@@ -1,0 +1,178 @@
+//! The Plan's bytes: what is written is read again, and what is not a Plan is
+//! refused, never believed.
+
+use vial_plan::{
+    Failed, Header, Item, Items, Refused, Reply, Stage, Step, Strings, item_size, write_item,
+};
+
+/// A few items with every kind of field.
+fn samples() -> Vec<Item<'static>> {
+    let list = Strings::new(b"sh\0-c\0\0x\0").unwrap();
+    vec![
+        Item::Procfs {},
+        Item::CgroupMkdir { directory: c"a/b" },
+        Item::CgroupWrite { file: c"memory.max", value: c"" },
+        Item::CgroupDevices { program: &[0, 1, 2, 0xff] },
+        Item::RaiseRlimit { resource: 7, hard: u64::MAX },
+        Item::Clone { stage: 2, kinds: 0x2000_0000, mapped: true },
+        Item::Bind {
+            source: c"/host",
+            target: c"/inside",
+            recursive: false,
+            set: 1,
+            clear: u64::MAX,
+            strict: true,
+        },
+        Item::Program { args: list, env: Strings::new(b"").unwrap(), path: c"/bin:/usr/bin" },
+        Item::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true },
+        Item::Execute {},
+    ]
+}
+
+fn bytes(items: &[Item<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for item in items {
+        let before = bytes.len();
+        write_item(item, &mut |part| bytes.extend_from_slice(part));
+        assert_eq!(bytes.len() - before, item_size(item), "{item:?}");
+    }
+    bytes
+}
+
+#[test]
+fn items_are_read_as_they_were_written() {
+    let samples = samples();
+    let bytes = bytes(&samples);
+    let read: Vec<_> = Items::new(&bytes, 5).collect();
+    assert_eq!(read.len(), samples.len());
+    for ((at, item), (index, sample)) in read.into_iter().zip((5..).zip(samples)) {
+        assert_eq!((at, item), (index, Ok(sample)));
+    }
+}
+
+#[test]
+fn there_is_no_limit_on_how_many_items_there_are() {
+    let many: Vec<_> = (0..200_000).map(|uid| Item::OwnStdio { uid }).collect();
+    let bytes = bytes(&many);
+    assert_eq!(Items::new(&bytes, 0).filter(|(_, item)| item.is_ok()).count(), many.len());
+}
+
+#[test]
+fn a_section_that_is_cut_ends_in_an_error() {
+    let whole = bytes(&samples());
+    let ends: Vec<usize> = samples()
+        .iter()
+        .scan(0, |end, item| {
+            *end += item_size(item);
+            Some(*end)
+        })
+        .collect();
+    for length in (0..whole.len()).filter(|length| *length != 0 && !ends.contains(length)) {
+        let last = Items::new(&whole[..length], 0).last().unwrap();
+        assert!(last.1.is_err(), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_text_needs_its_one_nul() {
+    let mut cut = bytes(&[Item::Hostname { name: c"board" }]);
+    *cut.last_mut().unwrap() = b'x';
+    assert!(Items::new(&cut, 0).next().unwrap().1.is_err());
+    let mut twice = bytes(&[Item::Hostname { name: c"board" }]);
+    let at = twice.len() - 3;
+    twice[at] = 0;
+    assert!(Items::new(&twice, 0).next().unwrap().1.is_err());
+}
+
+#[test]
+fn what_follows_a_malformed_item_is_not_read() {
+    let mut bytes = bytes(&samples());
+    bytes[0] = 0xff;
+    let read: Vec<_> = Items::new(&bytes, 0).collect();
+    assert_eq!(read.len(), 1);
+    assert!(read[0].1.is_err());
+}
+
+/// Bytes of every kind: random ones, and Plans with random changes. That it
+/// returns at all, within the bytes, is the claim; Miri and the fuzz target
+/// look closer.
+#[test]
+fn any_bytes_are_read_to_an_end() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let whole = bytes(&samples());
+    for round in 0..20_000 {
+        let mut hostile = match round % 2 {
+            0 => whole.clone(),
+            _ => (0..random() % 200).map(|_| random() as u8).collect(),
+        };
+        for _ in 0..random() % 4 {
+            if let Some(at) = (random() as usize).checked_rem(hostile.len()) {
+                hostile[at] = random() as u8;
+            }
+        }
+        let items = Items::new(&hostile, 0).count();
+        assert!(items <= hostile.len() / 8 + 1);
+        let header = Header::from_bytes(&hostile);
+        assert!(header.is_err());
+        let _ = Reply::from_bytes(&hostile);
+    }
+}
+
+#[test]
+fn a_header_is_of_this_build_or_refused() {
+    let header = Header { lengths: [8, 0, 16], counts: [1, 0, 2], pointers: 9 };
+    let bytes = header.to_bytes();
+    assert_eq!(Header::from_bytes(&bytes), Ok(header));
+    assert_eq!(header.body(), Some(24));
+
+    let mut stranger = bytes;
+    stranger[0] ^= 1;
+    assert_eq!(Header::from_bytes(&stranger), Err(Refused::NotAPlan));
+    for byte in 8..20 {
+        let mut other = bytes;
+        other[byte] ^= 1;
+        assert_eq!(Header::from_bytes(&other), Err(Refused::OtherBuild), "byte {byte}");
+    }
+    assert_eq!(Header::from_bytes(&bytes[..40]), Err(Refused::NotAPlan));
+}
+
+#[test]
+fn sections_lie_within_the_body() {
+    let body = bytes(&samples());
+    let length = body.len() as u32;
+    let header = Header { lengths: [0, 0, length], counts: [0, 0, 10], pointers: 0 };
+    assert_eq!(header.items(Stage::Inside, &body).unwrap().count(), 10);
+    let beyond = Header { lengths: [0, 0, length + 1], ..header };
+    assert!(beyond.items(Stage::Inside, &body).is_none());
+    let overflow = Header { lengths: [u32::MAX, 2, 3], ..header };
+    assert_eq!(overflow.body(), None);
+    assert!(overflow.items(Stage::Inside, &body).is_none());
+}
+
+#[test]
+fn replies_are_read_as_they_were_written() {
+    for step in Step::ALL {
+        let failed = Failed { stage: Stage::Between, step: *step, item: 7, errno: 22 };
+        for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
+            assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
+        }
+    }
+    let mut unknown = Reply::Ready { pid: 1 }.to_bytes();
+    unknown[0] = 9;
+    assert_eq!(Reply::from_bytes(&unknown), None);
+}
+
+#[test]
+fn every_step_has_words_of_its_own() {
+    let mut words: Vec<_> = Step::ALL.iter().map(|step| step.words()).collect();
+    assert!(words.iter().all(|(what, _)| !what.trim().is_empty()));
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), Step::ALL.len());
+}
