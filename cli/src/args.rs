@@ -36,6 +36,7 @@ pub struct Vial {
 
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one value, made once")]
 enum Verb {
     Create(command::create::Create),
     Delete(command::delete::Delete),

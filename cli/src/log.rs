@@ -22,9 +22,9 @@ impl Log {
     pub fn error(&self, error: &Error) {
         let mut stderr = std::io::stderr().lock();
         // Nobody is left to tell if stderr is closed.
-        let _ = writeln!(stderr, "vial: {error}");
+        let _ = writeln!(stderr, "vial: {}", printable(&error.to_string()));
         if let Some(hint) = error.what_to_do() {
-            let _ = writeln!(stderr, "hint: {hint}"); // As above.
+            let _ = writeln!(stderr, "hint: {}", printable(hint)); // As above.
         }
         let Some(file) = &self.file else { return };
         let line = self.line(error);
@@ -47,5 +47,23 @@ impl Log {
             }
             false => format!("time=\"{time}\" level=error msg={message:?}\n"),
         }
+    }
+}
+
+/// What config.json holds may stand in an error: none of it is to end the line,
+/// or to steer the terminal that shows it.
+fn printable(text: &str) -> String {
+    let escape = |letter: char| match letter.is_control() {
+        true => letter.escape_debug().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_error_is_one_line() {
+        assert_eq!(super::printable("a\nb\u{1b}[2Jc\0 \u{e9}"), "a\\nb\\u{1b}[2Jc\\0 \u{e9}");
     }
 }

@@ -69,7 +69,7 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, program: &[u8]) -> Result<(), Faul
 
 /// KERNEL(5.7): moves a process that could not be born into the cgroup.
 pub fn enter(cgroup: BorrowedFd<'_>, pid: u32) -> Result<(), Fault> {
-    let mut text: PathBuffer<16> = PathBuffer::new();
+    let mut text: PathBuffer<16> = PathBuffer::empty();
     text.push_number(pid).during(Step::EnterCgroup)?;
     write_file(cgroup, c"cgroup.procs", text.as_c_str())
         .map_err(|fault| Fault { step: Step::EnterCgroup, ..fault })

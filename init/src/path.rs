@@ -16,7 +16,7 @@ pub struct PathBuffer<const SIZE: usize = PATH_MAX> {
 
 impl<const SIZE: usize> PathBuffer<SIZE> {
     /// An empty path.
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         PathBuffer { bytes: [0; SIZE], used: 0 }
     }
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn numbers_are_written_in_decimal() {
         for (number, text) in [(0, c"0"), (7, c"7"), (10, c"10"), (4_294_967_295, c"4294967295")] {
-            let mut path: PathBuffer<16> = PathBuffer::new();
+            let mut path: PathBuffer<16> = PathBuffer::empty();
             path.push_number(number).unwrap();
             assert_eq!(path.as_c_str(), text);
         }
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_path_too_long_is_refused() {
-        let mut path: PathBuffer<4> = PathBuffer::new();
+        let mut path: PathBuffer<4> = PathBuffer::empty();
         path.push(b"abc").unwrap();
         assert_eq!(path.push(b"d").map(|_| ()), Err(Errno::NAMETOOLONG));
         assert_eq!(path.as_c_str(), c"abc");

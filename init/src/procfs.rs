@@ -50,7 +50,7 @@ impl Procfs {
     /// Writes a kernel parameter; path is below /proc/sys.
     #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
     pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
-        let mut file: PathBuffer = PathBuffer::new();
+        let mut file: PathBuffer = PathBuffer::empty();
         file.push(b"sys/").and_then(|f| f.push(path.to_bytes())).during(Step::OpenProcFile)?;
         self.write(file.as_c_str(), value)
     }

@@ -111,7 +111,7 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
 }
 
 fn write_of_child(life: &Life, file: &[u8], value: &[u8]) -> Result<(), Fault> {
-    let mut path: PathBuffer<32> = PathBuffer::new();
+    let mut path: PathBuffer<32> = PathBuffer::empty();
     path.push_number(life.child).and_then(|path| path.push(file)).during(Step::OpenProcFile)?;
     life.procfs()?.write(path.as_c_str(), value)
 }

@@ -72,7 +72,7 @@ pub fn map_helper(
                 .split_at_mut_checked(map.len().saturating_add(3))
                 .unwrap_or_default();
             let (mut args, env) = (Vector::new(args), Vector::new(env));
-            let mut text: PathBuffer<16> = PathBuffer::new();
+            let mut text: PathBuffer<16> = PathBuffer::empty();
             let whole = text.push_number(child).is_ok()
                 && args.push(program).is_some()
                 && life.memory.keep(text.as_bytes()).and_then(|pid| args.push(pid)).is_some()
@@ -172,7 +172,7 @@ fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> rustix::io::Result<&
         return Err(failure);
     }
     for directory in path.split(|b| *b == b':') {
-        let mut place: PathBuffer = PathBuffer::new();
+        let mut place: PathBuffer = PathBuffer::empty();
         place.push(if directory.is_empty() { b"." } else { directory })?;
         place.push(b"/")?.push(name)?;
         match executable(place.as_c_str()) {
@@ -202,7 +202,7 @@ fn executable(place: &CStr) -> rustix::io::Result<()> {
 /// or `/` where there is none.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
-    let mut home: PathBuffer<512> = PathBuffer::new();
+    let mut home: PathBuffer<512> = PathBuffer::empty();
     let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
     let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
     let program = life.program.as_mut().prepared()?;
@@ -216,7 +216,7 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
         return Err(Errno::INVAL);
     }
-    let mut wanted: PathBuffer<16> = PathBuffer::new();
+    let mut wanted: PathBuffer<16> = PathBuffer::empty();
     wanted.push_number(uid)?;
     let mut matches = true;
     let (mut field, mut place) = (0_u32, 0_usize);

@@ -4,18 +4,74 @@
 //! by reading the text once more up to there, which costs nothing where there
 //! is no error, and a hundredth of what a path kept while reading takes in code.
 
+/// Members that are objects in every document of the spec. serde would read a
+/// list in the place of an object as its members in order.
+const OBJECTS: [&str; 17] = [
+    "root",
+    "process",
+    "user",
+    "consoleSize",
+    "capabilities",
+    "hooks",
+    "linux",
+    "resources",
+    "memory",
+    "cpu",
+    "pids",
+    "blockIO",
+    "network",
+    "seccomp",
+    "annotations",
+    "timeOffsets",
+    "sysctl",
+];
+
 /// The path at a line and column, both from 1: `process.args[2]`; empty at the
-/// top. The text up to there is known to be JSON.
-pub(super) fn path_at(text: &[u8], line: usize, column: usize) -> String {
+/// top. With `of_object`, of the object that ends there. The text up to there is
+/// known to be JSON.
+pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) -> String {
     let starts = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let offset = starts.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
+    let mut frames = scan(text, offset, |_| false);
+    if of_object {
+        frames.pop();
+    }
+    write(&frames)
+}
+
+/// The path of the first list that stands where only an object can.
+pub(super) fn misplaced_list(text: &[u8]) -> Option<String> {
+    let misplaced = |frames: &[Frame]| match frames.last() {
+        // No list of the spec's holds lists, and no document is one.
+        None | Some(Frame::Index(_)) => true,
+        Some(Frame::Key(key)) => OBJECTS.contains(&key.as_str()),
+    };
+    let mut found = None;
+    scan(text, text.len(), |frames| {
+        let stop = misplaced(frames);
+        if stop {
+            found = Some(write(frames));
+        }
+        stop
+    });
+    found
+}
+
+/// Reads up to an offset, and returns the objects and lists that are open there.
+/// `list` is asked at each list, before it is opened, whether to stop.
+fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame]) -> bool) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut bytes = text.iter().copied().enumerate().take_while(|(at, _)| *at < offset);
     let mut key = None;
     while let Some((at, byte)) = bytes.next() {
         match byte {
             b'{' => frames.push(Frame::Key(String::new())),
-            b'[' => frames.push(Frame::Index(0)),
+            b'[' => {
+                if list(&frames) {
+                    return frames;
+                }
+                frames.push(Frame::Index(0));
+            }
             b'}' | b']' => {
                 frames.pop();
             }
@@ -43,7 +99,7 @@ pub(super) fn path_at(text: &[u8], line: usize, column: usize) -> String {
             _ => {}
         }
     }
-    write(&frames)
+    frames
 }
 
 enum Frame {
@@ -66,11 +122,6 @@ fn write(frames: &[Frame]) -> String {
         }
     }
     path
-}
-
-/// The path of the object or list that holds the field.
-pub(super) fn parent(path: &str) -> &str {
-    path.rfind(['.', '[']).map_or("", |end| path.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -100,6 +151,10 @@ mod tests {
             "process.user.uid: inv",
         );
         check(r#"{"ociVersion": "1.0", "hostname": true}"#, "hostname: invalid type");
+        check(r#"{"ociVersion": "1.0", "root": ["rootfs", true]}"#, "root: invalid type: sequence");
+        check(r#"{"ociVersion": "1.0", "root": []}"#, "root: invalid type: sequence");
+        check(r#"{"ociVersion": "1.0", "mounts": [{}, ["/x"]]}"#, "mounts[1]: invalid type: seq");
+        check("[]", "invalid type: sequence");
     }
 
     #[test]
@@ -110,13 +165,17 @@ mod tests {
             r#"{"ociVersion": "1.0", "process": {"rlimits": [{"type": "x", "soft": 1}]}}"#,
             "process.rlimits[0]: missing field `hard`",
         );
+        check(
+            r#"{"ociVersion": "1.0", "linux": {"namespaces": [{"type": "pid"}, {}]}}"#,
+            "linux.namespaces[1]: missing field `type`",
+        );
     }
 
     #[test]
     fn what_is_no_json_is_named_by_line_and_column() {
         check("{\n  x}", "key must be a string at line 2 column 3");
         check("", "EOF while parsing a value at line 1 column 0");
-        check(&"[".repeat(50_000), "invalid type");
+        check(&"[".repeat(50_000), "invalid type: sequence");
         check(&format!("{{\"x\": {}", "[".repeat(50_000)), "EOF while parsing a list at line 1");
         check("{\"ociVersion\": \"1.0\"} x", "trailing characters at line 1 column 23");
     }

@@ -104,21 +104,24 @@ impl Config {
 /// Reads a document of the spec, naming the field whose type is wrong, or the
 /// line and column where the text is no JSON.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let at = |path: String, text: &str| match path.is_empty() {
+        true => Error::new(text),
+        false => Error::new(format_args!("{path}: {text}")),
+    };
     let text = nulls::blanked(bytes);
-    serde_json::from_slice(&text).map_err(|error| {
+    let result = serde_json::from_slice(&text);
+    if result.as_ref().err().is_none_or(serde_json::Error::is_data)
+        && let Some(path) = locate::misplaced_list(&text)
+    {
+        return Err(at(path, "invalid type: sequence, expected an object"));
+    }
+    result.map_err(|error| {
+        let words = error.to_string();
         if !error.is_data() {
-            return Error::new(error);
+            return Error::new(words);
         }
-        let place = locate::path_at(bytes, error.line(), error.column());
-        let text = error.to_string();
-        let path = match text.starts_with("missing field") {
-            true => locate::parent(&place),
-            false => &place,
-        };
-        match path.is_empty() {
-            true => Error::new(text),
-            false => Error::new(format_args!("{path}: {text}")),
-        }
+        let of_object = words.starts_with("missing field");
+        at(locate::path_at(&text, error.line(), error.column(), of_object), &words)
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vial_plan::Stage;
 
 use super::{Request, create, devices, limits};
-use crate::config::resources::{DeviceRule, Resources};
+use crate::config::resources::Resources;
 use crate::config::{self, Config};
 use crate::error::Error;
 use crate::host::{Cgroup, Host};
@@ -274,8 +274,9 @@ fn swap_is_what_is_beyond_memory() {
 
 /// What a device program answers, by an interpreter of its instructions.
 fn allows(rules: &Value, kind: u32, access: u32, major: u32, minor: u32) -> bool {
-    let rules: Vec<DeviceRule> = config::parse(rules.to_string().as_bytes()).unwrap();
-    let Some(program) = devices::filter(&rules).unwrap() else {
+    let resources = json!({"devices": rules}).to_string();
+    let resources: Resources = config::parse(resources.as_bytes()).unwrap();
+    let Some(program) = devices::filter(&resources.devices).unwrap() else {
         return true;
     };
     let context = [access << 16 | kind, major, minor];

@@ -1,6 +1,8 @@
 //! The Plan's bytes: what is written is read again, and what is not a Plan is
 //! refused, never believed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use vial_plan::{
     Failed, Header, Item, Items, Refused, Reply, Stage, Step, Strings, item_size, write_item,
 };

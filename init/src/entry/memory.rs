@@ -10,9 +10,9 @@ use core::ffi::c_int;
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     for at in 0..length {
         // SAFETY: `at` is below the length that the caller vouches for.
-        let byte = unsafe { from.add(at).read_volatile() };
+        let byte = unsafe { from.wrapping_add(at).read_volatile() };
         // SAFETY: the same.
-        unsafe { to.add(at).write_volatile(byte) };
+        unsafe { to.wrapping_add(at).write_volatile(byte) };
     }
     to
 }
@@ -27,9 +27,9 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mu
     }
     for at in (0..length).rev() {
         // SAFETY: `at` is below the length that the caller vouches for.
-        let byte = unsafe { from.add(at).read_volatile() };
+        let byte = unsafe { from.wrapping_add(at).read_volatile() };
         // SAFETY: the same.
-        unsafe { to.add(at).write_volatile(byte) };
+        unsafe { to.wrapping_add(at).write_volatile(byte) };
     }
     to
 }
@@ -40,7 +40,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mu
 unsafe extern "C" fn memset(to: *mut u8, byte: c_int, length: usize) -> *mut u8 {
     for at in 0..length {
         // SAFETY: `at` is below the length that the caller vouches for.
-        unsafe { to.add(at).write_volatile(byte as u8) };
+        unsafe { to.wrapping_add(at).write_volatile(byte as u8) };
     }
     to
 }
@@ -51,9 +51,9 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, length: usize) -> *mut u8 
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, length: usize) -> c_int {
     for at in 0..length {
         // SAFETY: `at` is below the length that the caller vouches for.
-        let x = unsafe { a.add(at).read_volatile() };
+        let x = unsafe { a.wrapping_add(at).read_volatile() };
         // SAFETY: the same.
-        let y = unsafe { b.add(at).read_volatile() };
+        let y = unsafe { b.wrapping_add(at).read_volatile() };
         if x != y {
             return c_int::from(x) - c_int::from(y);
         }
@@ -75,7 +75,7 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, length: usize) -> c_int {
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut length = 0;
     // SAFETY: every byte up to the NUL can be read, as the caller vouches.
-    while unsafe { text.add(length).read_volatile() } != 0 {
+    while unsafe { text.wrapping_add(length).read_volatile() } != 0 {
         length += 1;
     }
     length

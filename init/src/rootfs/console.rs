@@ -42,7 +42,7 @@ pub fn open(
         tcsetwinsize(&peer, size).during(Step::SetTerminalSize)?;
     }
     let number = minor(fstat(&peer).during(Step::OpenTerminal)?.st_rdev);
-    let mut name: PathBuffer<32> = PathBuffer::new();
+    let mut name: PathBuffer<32> = PathBuffer::empty();
     name.push(b"/dev/pts/").and_then(|n| n.push_number(number)).during(Step::OpenTerminal)?;
     send(socket, master.as_fd(), name.as_bytes())?;
     Ok(peer)

@@ -49,7 +49,7 @@ pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
 pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     let mut rest = path.to_bytes();
     loop {
-        let mut prefix: PathBuffer = PathBuffer::new();
+        let mut prefix: PathBuffer = PathBuffer::empty();
         prefix.push(if rest.is_empty() { b"/" } else { rest }).during(Step::ParentPrivate)?;
         match mount_change(prefix.as_c_str(), MountPropagationFlags::PRIVATE) {
             Err(Errno::INVAL) if !rest.is_empty() => rest = split_last(rest).0,

@@ -96,7 +96,7 @@ impl Rootfs {
 /// `self/fd/N`: what the fd refers to, as a path from procfs, which is the
 /// working directory while the rootfs is furnished.
 fn fd_path(fd: BorrowedFd<'_>) -> Result<PathBuffer<32>, Fault> {
-    let mut path = PathBuffer::new();
+    let mut path = PathBuffer::empty();
     path.push(b"self/fd/")
         .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
         .during(Step::ResolveTarget)?;

@@ -74,10 +74,10 @@ impl Rootfs {
         path: &CStr,
         strict: bool,
     ) -> core::result::Result<OwnedFd, Fault> {
-        let mut prefix: PathBuffer = PathBuffer::new();
+        let mut prefix: PathBuffer = PathBuffer::empty();
         let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
         for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {
-            let mut single: PathBuffer<256> = PathBuffer::new();
+            let mut single: PathBuffer<256> = PathBuffer::empty();
             single.push(name).during(Step::ResolveTarget)?;
             prefix.push(b"/").and_then(|p| p.push(name)).during(Step::ResolveTarget)?;
             current = match self.resolve(prefix.as_c_str(), strict) {
@@ -102,12 +102,12 @@ impl Rootfs {
     /// last component.
     pub fn parent(&self, path: &CStr) -> core::result::Result<(OwnedFd, PathBuffer<256>), Fault> {
         let (parent, last) = split_last(path.to_bytes());
-        let mut name: PathBuffer<256> = PathBuffer::new();
+        let mut name: PathBuffer<256> = PathBuffer::empty();
         name.push(last).during(Step::ResolveTarget)?;
         if matches!(last, b"" | b"." | b"..") {
             return Err(Fault { step: Step::ResolveTarget, errno: Errno::INVAL });
         }
-        let mut above: PathBuffer = PathBuffer::new();
+        let mut above: PathBuffer = PathBuffer::empty();
         above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
         let strict = first_component(parent) == b"dev";
         Ok((self.make_directory(above.as_c_str(), strict)?, name))

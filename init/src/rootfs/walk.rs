@@ -14,7 +14,7 @@ const MAX_LINKS: u32 = 40;
 /// without the last component, never by the kernel, so that a directory moved
 /// meanwhile cannot lead out.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
-    let mut todo: PathBuffer = PathBuffer::new();
+    let mut todo: PathBuffer = PathBuffer::empty();
     todo.push(path)?;
     let mut links = 0;
     loop {
@@ -42,7 +42,7 @@ fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Re
     let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut current = openat(root, c".", step | OFlags::DIRECTORY, Mode::empty())?;
     let mut names = path.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").peekable();
-    let mut done: PathBuffer = PathBuffer::new();
+    let mut done: PathBuffer = PathBuffer::empty();
     if names.peek().is_none() {
         return openat(root, c".", flags, Mode::empty()).map(Outcome::Opened);
     }
@@ -51,7 +51,7 @@ fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Re
             let above = crate::path::split_last(done.as_bytes()).0;
             return instead(above, b"", names);
         }
-        let mut single: PathBuffer<256> = PathBuffer::new();
+        let mut single: PathBuffer<256> = PathBuffer::empty();
         single.push(name)?;
         let next = openat(&current, single.as_c_str(), step, Mode::empty())?;
         let stat = statat(&next, c"", AtFlags::EMPTY_PATH)?;
@@ -87,7 +87,7 @@ fn last(
 }
 
 fn instead<'a>(from: &[u8], link: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Result<Outcome> {
-    let mut path: PathBuffer = PathBuffer::new();
+    let mut path: PathBuffer = PathBuffer::empty();
     path.push(from)?.push(b"/")?.push(link)?;
     for name in rest {
         path.push(b"/")?.push(name)?;
