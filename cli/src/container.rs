@@ -101,7 +101,13 @@ impl Dir {
             }
             Err(e) => return Err(failed(&path, e)),
         }
-        Dir::open(path)?.ok_or_else(|| does_not_exist(id))
+        match Dir::open(path.clone()) {
+            Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
+            Err(error) => {
+                let _ = fs::remove_dir(&path); // The first error is the one to tell.
+                Err(error)
+            }
+        }
     }
 
     /// Opens and locks; None if there is none, or none any more.

@@ -19,6 +19,8 @@ pub enum Bin {
     Guest,
     /// The tests' program inside containers.
     Probe,
+    /// The least that the start of a container needs, to measure against.
+    Floor,
 }
 
 impl Bin {
@@ -35,6 +37,7 @@ impl Bin {
             Bin::Init => "vial-init",
             Bin::Guest => "guest",
             Bin::Probe => "probe",
+            Bin::Floor => "floor",
         }
     }
 
@@ -42,7 +45,7 @@ impl Bin {
         match self {
             Bin::Cli => "vial",
             Bin::Init => "vial-init",
-            Bin::Guest | Bin::Probe => "vial-tests",
+            Bin::Guest | Bin::Probe | Bin::Floor => "vial-tests",
         }
     }
 
@@ -52,7 +55,7 @@ impl Bin {
         match self {
             Bin::Cli => Some(target.budget.cli),
             Bin::Init => Some(target.budget.init),
-            Bin::Guest | Bin::Probe => None,
+            Bin::Guest | Bin::Probe | Bin::Floor => None,
         }
     }
 
@@ -65,7 +68,7 @@ impl Bin {
             Bin::Init => ["--build-id=none", "-znoseparate-code", "--no-eh-frame-hdr"]
                 .map(|argument| format!("-Clink-arg={argument}").into())
                 .to_vec(),
-            Bin::Cli | Bin::Guest | Bin::Probe => toolchain.libc_start(),
+            Bin::Cli | Bin::Guest | Bin::Probe | Bin::Floor => toolchain.libc_start(),
         }
     }
 }

@@ -21,6 +21,61 @@ pub fn call(number: libc::c_long, a: [usize; 6]) -> io::Result<libc::c_long> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
+/// The owner of an fd that [`call`] answered.
+#[must_use]
+pub fn owned(fd: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
+    // SAFETY: a call has just made the fd, so nobody else owns it.
+    unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }
+}
+
+/// seccomp(2) with a filter that answers `errno` to these system calls of this
+/// architecture, for this process and what it starts: an old kernel, or a
+/// container around us. Linux 3.17.
+///
+/// # Errors
+/// What the kernel answered.
+pub fn refuse_calls(numbers: &[u32], errno: u32) -> io::Result<()> {
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut program = vec![instruction(LOAD_WORD, 0, 0, 0)];
+    for number in numbers {
+        program.push(instruction(JUMP_EQUAL, 0, 1, *number));
+        program.push(instruction(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
+    }
+    program.push(instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_mut_ptr(),
+    };
+    let place = (&raw const filter).expose_provenance();
+    let mode = libc::SECCOMP_SET_MODE_FILTER as usize;
+    call(libc::SYS_seccomp, [mode, 0, place, 0, 0, 0]).map(|_| ())
+}
+
+/// A system call of 32-bit x86, by its number there, without arguments: the
+/// answer, negative for an errno. None where no such entry is.
+#[must_use]
+pub fn call_i386(number: u32) -> Option<i32> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let answer: u64;
+        // SAFETY: int 0x80 preserves every register but rax, and r8 to r11;
+        // rbx is not ours to name, and without arguments it does not matter.
+        unsafe {
+            std::arch::asm!("int 0x80", inlateout("rax") u64::from(number) => answer,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+        }
+        Some(answer as i32)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = number;
+        None
+    }
+}
+
 /// Blocks every signal, so that [`next_signal`] receives them in order.
 pub fn hold_signals() {
     let all = every_signal();

@@ -302,6 +302,17 @@ fn filesystem(
     }
     let item = Item::Rootfs { path: &root, initramfs: host.root_is_memory && !request.no_pivot };
     plan.push(INSIDE, &item, "root.path");
+    if flags & ms::SHARED != 0 {
+        // Nor may the mount be shared that becomes the root (pivot_root(2)).
+        let item = Item::MountAttributes {
+            target: c"/",
+            set: 0,
+            clear: 0,
+            propagation: u64::from(ms::PRIVATE),
+            recursive: false,
+        };
+        plan.push(INSIDE, &item, "linux.rootfsPropagation");
+    }
     mounts::mounts(plan, config, &request.bundle, namespaces, host)?;
     // After the mounts, which bring /dev.
     mounts::devices(plan, config, namespaces, host)?;

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use serde_json::Value;
 
 use crate::Context;
@@ -173,8 +174,17 @@ pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
     if one_sentence { Ok(()) } else { Err(format!("not one sentence and a hint: {done}")) }
 }
 
+/// Waits for the process that a pid file names, an exec's, whose parent this
+/// became: the kernel holds the container's PID 1 until somebody does.
+pub(super) fn reap(pid_file: &Path) -> Result<WaitStatus, String> {
+    let text = fs::read_to_string(pid_file).map_err(words)?;
+    let pid = Pid::from_raw(text.parse().map_err(words)?);
+    let ended = waitpid(pid, WaitOptions::empty()).map_err(words)?;
+    ended.map(|(_, status)| status).ok_or_else(|| "it has not ended".into())
+}
+
 /// Waits for something that happens by itself.
-pub(super) fn wait_until(what: &str, holds: impl Fn() -> bool) -> Result<(), String> {
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
     let began = Instant::now();
     while !holds() {
         if began.elapsed() > PATIENCE {

@@ -2,8 +2,51 @@
 
 use crate::runner::Topic;
 
+mod bad_config;
+mod bad_rootfs;
+mod bad_surroundings;
+mod binds;
+mod cgroup;
+mod container;
+mod edit;
+mod escapes;
+mod exec;
+mod fallbacks;
+mod foreground;
+mod global;
 mod harness;
+mod lifecycle;
+mod namespaces;
+mod preserve_fds;
+mod rootfs;
 mod run;
+mod seccomp;
+mod security;
+mod terminal;
+mod userns;
+mod views;
 
 /// Every topic, from what must work first to what builds on it.
-pub const ALL: &[&Topic] = &[&harness::TOPIC, &run::TOPIC];
+pub const ALL: &[&Topic] = &[
+    &harness::TOPIC,
+    &run::TOPIC,
+    &lifecycle::TOPIC,
+    &foreground::TOPIC,
+    &terminal::TOPIC,
+    &exec::TOPIC,
+    &views::TOPIC,
+    &global::TOPIC,
+    &preserve_fds::TOPIC,
+    &bad_config::TOPIC,
+    &bad_rootfs::TOPIC,
+    &bad_surroundings::TOPIC,
+    &namespaces::TOPIC,
+    &rootfs::TOPIC,
+    &binds::TOPIC,
+    &security::TOPIC,
+    &escapes::TOPIC,
+    &cgroup::TOPIC,
+    &seccomp::TOPIC,
+    &userns::TOPIC,
+    &fallbacks::TOPIC,
+];

@@ -43,6 +43,9 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["exit", code] => return Err(End::Exit(code.parse()?)),
         ["sleep", seconds] => sleep(Duration::from_secs(seconds.parse()?)),
         ["echo", text] => println!("{text}"),
+        ["complain", text] => eprintln!("{text}"),
+        ["copy"] => _ = io::copy(&mut io::stdin(), &mut io::stdout())?,
+        ["tick", path] => tick(path)?,
         ["cat", path] => io::stdout().write_all(&fs::read(path)?)?,
         ["write", path, text] => open(path, "write")?.write_all(text.as_bytes())?,
         ["append", path, text] => open(path, "append")?.write_all(text.as_bytes())?,
@@ -54,6 +57,13 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["fds"] => println!("{}", report::fds()),
         ["open-device", path, mode] => open_device(path, mode)?,
         ["call", number, ref arguments @ ..] => call(number, arguments)?,
+        ["overwrite-exes", seen] => overwrite_exes(seen),
+        ["call-i386", number] => println!("{:?}", sys::call_i386(number.parse()?)),
+        ["refuse", errno, calls, program, ref arguments @ ..] => {
+            let numbers = calls.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+            sys::refuse_calls(&numbers, errno.parse()?)?;
+            exec(program, arguments)?;
+        }
         ["fork", count] => fork(count.parse()?)?,
         ["ignore", signal, "sleep"] => {
             sys::ignore_signal(signal.parse()?);
@@ -153,6 +163,21 @@ fn parse_number(word: &str) -> Result<usize, End> {
     }
 }
 
+/// Tries for ever to open for writing what other processes of the container
+/// execute, and notes what it could open; its own program is busy.
+fn overwrite_exes(seen: &str) {
+    loop {
+        for pid in 2..200 {
+            let path = format!("/proc/{pid}/exe");
+            let Ok(target) = fs::read_link(&path) else { continue };
+            if OpenOptions::new().write(true).open(&path).is_ok() {
+                // Nothing can be done about a note that fails.
+                let _ = fs::write(seen, target.to_string_lossy().as_bytes());
+            }
+        }
+    }
+}
+
 /// Starts children that sleep, says how many could be started, and sleeps.
 fn fork(count: usize) -> io::Result<()> {
     let mut children = Vec::new();
@@ -188,6 +213,14 @@ fn allocate(mib: usize) {
     for count in 1..=mib {
         held.push(std::hint::black_box(vec![1_u8; 1 << 20]));
         println!("{count}");
+    }
+}
+
+/// Makes a file longer by a byte, again and again.
+fn tick(path: &str) -> io::Result<()> {
+    loop {
+        OpenOptions::new().create(true).append(true).open(path)?.write_all(b".")?;
+        sleep(Duration::from_millis(5));
     }
 }
 

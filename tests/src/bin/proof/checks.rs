@@ -76,7 +76,8 @@ pub(crate) fn no_panic() -> Result<Totals, Error> {
     cargo.args(["--features", "panic-places"]).env("CARGO_TARGET_DIR", &folder);
     command::watched(&mut cargo)?;
     let path = folder.join("release/vial-init");
-    let bytes = std::fs::read(&path).map_err(|error| Error::new(format!("read {path:?}: {error}")))?;
+    let bytes =
+        std::fs::read(&path).map_err(|error| Error::new(format!("read {path:?}: {error}")))?;
     let texts = bytes.split(|byte| !byte.is_ascii_graphic());
     let places: Vec<_> =
         texts.map(String::from_utf8_lossy).filter(|text| text.ends_with(".rs")).collect();
