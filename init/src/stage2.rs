@@ -62,8 +62,9 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         }
         Item::ReadonlyRoot {} => attributes::make_root_readonly(life.rootfs()?),
         Item::HideMount { path } => pivot::hide(path),
-        Item::PivotRoot {} => pivot::pivot_root(life.rootfs()?),
-        Item::MoveRoot {} => pivot::move_root(life.rootfs()?),
+        // No fd of it stays, through which a working directory could be named.
+        Item::PivotRoot {} => pivot::pivot_root(&life.rootfs.take().prepared()?),
+        Item::MoveRoot {} => pivot::move_root(&life.rootfs.take().prepared()?),
         Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::OwnStdio { uid } => {
             if let Some(terminal) = life.terminal.take() {

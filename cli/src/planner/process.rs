@@ -293,6 +293,9 @@ fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
             return Err(wrong(format_args!("{at}.user.{name}"), format_args!("{id} is no id")));
         }
     }
+    if let Some(index) = user.additional_gids.iter().position(|gid| *gid == u32::MAX) {
+        return Err(wrong(format_args!("{at}.user.additionalGids[{index}]"), "no id"));
+    }
     let groups: Vec<u8> = user.additional_gids.iter().flat_map(|gid| gid.to_ne_bytes()).collect();
     let item = Item::User {
         uid: user.uid,
