@@ -2,7 +2,7 @@
 //! Plan, and answers once.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -79,8 +79,13 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
 
 /// Sends the Plan and reads the reply. Err(None): there was none.
 fn talk(plan: &Plan, mut channel: UnixStream) -> Result<Ready, Option<Error>> {
-    // A failure to write is the other side's end, of which it says more itself.
-    let _ = channel.write_all(&plan.to_bytes());
+    match channel.write_all(&plan.to_bytes()) {
+        // EPIPE is the other side's end, of which it has said more itself.
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Some(Error::io("send the plan to vial-init", &e)));
+        }
+        _ => {}
+    }
     match read_reply(&mut channel) {
         Some(Reply::Ready { pid }) => Ok(Ready { pid, channel }),
         Some(Reply::Failed(failed)) => Err(Some(failure::words(plan, &failed))),

@@ -54,7 +54,7 @@ pub fn describe(item: &Item<'_>) -> String {
             format!("write {} to /proc/sys/{}", show(value), show(path))
         }
         Item::Session {} => "make a session".into(),
-        Item::Keyring { name } => format!("join a new session keyring {}", show(name)),
+        Item::Keyring { name, .. } => format!("join the session keyring {}", show(name)),
         item => describe_rootfs(item),
     }
 }

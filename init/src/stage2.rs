@@ -20,7 +20,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::BecomeRoot { groups } => user::become_root(groups),
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
         Item::Session {} => rustix::process::setsid().map(|_| ()).during(Step::MakeSession),
-        Item::Keyring { name } => keyring::join(name),
+        Item::Keyring { name, make } => keyring::join(name, make),
         Item::Loopback {} => loopback::up(),
         Item::Hostname { name } => {
             rustix::system::sethostname(name.to_bytes()).during(Step::SetHostname)

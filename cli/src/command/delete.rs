@@ -98,6 +98,7 @@ fn clear(dir: &Dir, id: &str) -> Result<(), Error> {
 pub(super) fn after_run(root: &Path, id: &str) -> Result<(), Error> {
     match Container::find(root, id)? {
         Found::Whole(container) if container.status() == Status::Stopped => container.remove(),
-        _ => Ok(()),
+        Found::Whole(_) | Found::Nothing => Ok(()), // Deleted meanwhile, and perhaps made anew.
+        Found::Broken(_, error) => Err(error.context(id)),
     }
 }

@@ -78,7 +78,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     inside(&Item::Session {});
     if !exec.no_new_keyring {
         let name = text(format!("_ses.{}", exec.id), "")?;
-        inside(&Item::Keyring { name: &name });
+        inside(&Item::Keyring { name: &name, make: false });
     }
     if process.terminal {
         inside(&Item::PresentRoot {});

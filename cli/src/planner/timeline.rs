@@ -162,7 +162,7 @@ fn inside(
     plan.push(INSIDE, &Item::Session {}, "");
     if !request.no_new_keyring {
         let name = text(format!("_ses.{}", request.id), "")?;
-        plan.push(INSIDE, &Item::Keyring { name: &name }, "");
+        plan.push(INSIDE, &Item::Keyring { name: &name, make: true }, "");
     }
     identity(plan, config, namespaces)?;
     // The old root is still there, and /proc the host's: nothing of the

@@ -114,8 +114,9 @@ items! {
     27 Sysctl { path: &'a CStr, value: &'a CStr, }
     /// Make a session, and its leader of the process.
     28 Session {}
-    /// Make and join a session keyring.
-    29 Keyring { name: &'a CStr, }
+    /// Join the session keyring of this name, made if there is none; make: it is
+    /// new, and its user is to find it.
+    29 Keyring { name: &'a CStr, make: bool, }
 
     // Stage 2: the rootfs.
 

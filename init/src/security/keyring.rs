@@ -10,14 +10,17 @@ use crate::sys::keyctl::{Serial, describe, join_session_keyring, set_permissions
 
 const USER_SEARCH: u32 = 0x0008_0000;
 
-/// Makes a session keyring for the container, so that it cannot reach the keys
-/// of its caller; its user may search it, for a later exec to find it.
-pub fn join(name: &CStr) -> Result<(), Fault> {
+/// Joins the container's session keyring, so that it cannot reach the keys of its
+/// caller. Who makes it lets its user search it, for a later exec to find it.
+pub fn join(name: &CStr, make: bool) -> Result<(), Fault> {
     let keyring = match join_session_keyring(name) {
         Ok(keyring) => keyring,
         Err(Errno::NOSYS) => return Ok(()), // A kernel without keys has none to leak.
         Err(errno) => return Err(Fault { step: Step::MakeKeyring, errno }),
     };
+    if !make {
+        return Ok(());
+    }
     let permissions = permissions(keyring).during(Step::MakeKeyring)?;
     set_permissions(keyring, permissions | USER_SEARCH).during(Step::MakeKeyring)
 }
