@@ -1,0 +1,187 @@
+//! `cargo measure [--rounds N] [--vm | --native]`: measures vial against the
+//! least that a container's start can be, and against its peers.
+//!
+//!     cargo measure              in a virtual machine, and on this host
+//!     cargo measure --vm         in the machine alone
+//!     cargo measure --native     on this host alone, which needs root
+//!     cargo measure --rounds N   N rounds, and on the host five times as many
+//!
+//! All runtimes are given the same bundle, by turns, in one run; a run that
+//! fails is never a time. The peers are those that this host has installed.
+#![forbid(unsafe_code)]
+
+mod bundles;
+mod here;
+mod memory;
+mod profile;
+mod results;
+mod rows;
+mod runtime;
+mod statistics;
+mod table;
+mod timing;
+mod trace;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use vial_targets::command::OnPath;
+use vial_targets::ship::{self, Bin};
+use vial_targets::{Error, Target, debian};
+use vial_tests::vm::{BINARIES, Machine, Root};
+
+use crate::results::Results;
+use crate::runtime::{FLOOR, Runtime, VIAL};
+
+/// How many rounds the machine measures unless told otherwise.
+const ROUNDS: u32 = 15;
+/// The host is so much quicker than the machine.
+const ROUNDS_OF_HOST: u32 = 5;
+/// What is measured beside vial, and what the bundle is made of.
+const PACKAGES: &[&str] =
+    &["busybox-static", "crun", "runc", "golang-github-containers-common", "xz-utils"];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let result = match words[..] {
+        ["traced", ..] => Err(trace::be_traced(&arguments[1..])),
+        ["here", binaries, rounds] => here(Path::new(binaries), rounds),
+        _ => match wanted(&words) {
+            Some(wanted) => all(wanted),
+            None => {
+                eprintln!("usage: cargo measure [--rounds N] [--vm | --native]");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE, // A target was missed, as the output says.
+        Err(error) => {
+            eprintln!("measure: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+struct Wanted {
+    rounds: u32,
+    vm: bool,
+    native: bool,
+}
+
+fn wanted(words: &[&str]) -> Option<Wanted> {
+    let mut wanted = Wanted { rounds: ROUNDS, vm: true, native: true };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--rounds" => wanted.rounds = words.next()?.parse().ok().filter(|n| *n > 0)?,
+            "--vm" => wanted.native = false,
+            "--native" => wanted.vm = false,
+            _ => return None,
+        }
+    }
+    (wanted.vm || wanted.native).then_some(wanted)
+}
+
+/// Builds, measures, prints; answers whether every target is met.
+fn all(wanted: Wanted) -> Result<bool, Error> {
+    let target = vial_targets::by_name("x86_64").ok_or_else(|| Error::new("no such target"))?;
+    debian::install(PACKAGES)?;
+    let folder = ship::build(target, &[Bin::ALL, &[Bin::Floor]].concat())?;
+    let mut found = Vec::new();
+    if wanted.vm {
+        found.push(("in the machine", in_machine(target, &folder, wanted.rounds)?));
+    }
+    let is_here = vial_targets::native().is_some_and(|native| native.name == target.name);
+    if wanted.native && is_here && debian::is_root() {
+        let rounds = wanted.rounds.saturating_mul(ROUNDS_OF_HOST);
+        found.push(("on the host", on_host(&folder, rounds)?));
+    } else if wanted.native {
+        println!("Not measured on this host: it needs root, and an x86_64 processor.");
+    }
+    for (title, results) in &mut found {
+        weigh(&folder, results)?;
+        table::print(title, results);
+    }
+    Ok(found.iter().fold(true, |met, (title, results)| table::targets(title, results) && met))
+}
+
+/// In the machine that borrows the host's /, and with it the peers.
+fn in_machine(target: &'static Target, folder: &Path, rounds: u32) -> Result<Results, Error> {
+    let own = std::env::current_exe()
+        .map_err(|error| Error::new(format!("find this program: {error}")))?;
+    let machine = Machine {
+        target,
+        root: Root::Host,
+        command: ["measure", "here", BINARIES, &rounds.to_string()].map(str::to_owned).to_vec(),
+        environment: Vec::new(),
+        files: vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))],
+        time_limit: Duration::from_secs(120 + 20 * u64::from(rounds)),
+    };
+    let mut results = Results::default();
+    match machine.run(&mut |line| results.line(line))? {
+        0 => results.whole(),
+        code => Err(Error::new(format!("measure in the machine: exit code {code}"))),
+    }
+}
+
+/// On this host, in a process of its own as in the machine.
+fn on_host(folder: &Path, rounds: u32) -> Result<Results, Error> {
+    let own = PathBuf::from("/proc/self/exe");
+    let mut command = Command::new(&own);
+    command.arg("here").arg(folder).arg(rounds.to_string()).stdout(Stdio::piped());
+    let mut child = command.spawn().on_path("start", &own)?;
+    let mut results = Results::default();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| results.line(&line));
+    }
+    let status = child.wait().on_path("wait for", &own)?;
+    if status.success() { results.whole() } else { Err(Error::new(format!("measure: {status}"))) }
+}
+
+/// Measures here, which is in the machine or on the host.
+fn here(binaries: &Path, rounds: &str) -> Result<bool, Error> {
+    let rounds = rounds.parse().map_err(|_| Error::new("how many rounds?"))?;
+    println!("machine {}", machine());
+    here::measure_here(binaries, rounds)?;
+    Ok(true)
+}
+
+/// The kernel, the processors, and how cgroups are.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let release = read("/proc/sys/kernel/osrelease");
+    let cpus = read("/proc/cpuinfo");
+    let models = cpus.lines().filter_map(|line| line.strip_prefix("model name"));
+    let models: Vec<&str> = models.map(|model| model.trim_matches([' ', '\t', ':'])).collect();
+    let count = models.len();
+    let how = match fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) {
+        true => "cgroup v2",
+        false => "cgroup v1 controllers beside an empty cgroup v2",
+    };
+    let model = models.first().copied().unwrap_or("unknown");
+    format!("Linux {}, {count} × {model}, {how}", release.trim())
+}
+
+/// What the files of each runtime weigh, and the libraries that they load.
+fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
+    let bytes = |path: &Path| Ok::<u64, Error>(fs::metadata(path).on_path("read", path)?.len());
+    for runtime in Runtime::all(folder, folder) {
+        let mut files = runtime.files().into_iter();
+        let mut size = files.next().map_or(Ok(0), |program| bytes(&program))?;
+        if runtime.name == VIAL {
+            size += bytes(&folder.join(Bin::Init.name()))?;
+        }
+        results.fact(rows::SIZE, runtime.name, size);
+        let libraries = files.try_fold(0, |sum, file| Ok::<u64, Error>(sum + bytes(&file)?))?;
+        results.fact(rows::LIBRARIES, runtime.name, libraries);
+    }
+    Ok(())
+}

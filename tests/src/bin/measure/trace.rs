@@ -1,0 +1,178 @@
+//! ptrace(2): how many system calls a run makes before the user's program is
+//! executed, and how much memory the runtime's first process had at most.
+//!
+//! `ru_maxrss` would tell of this program too, since it is kept across fork and
+//! execve; what /proc says of a process that is about to exit is its own alone.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+use vial_tests::sys;
+
+// linux/ptrace.h
+const PTRACE_TRACEME: usize = 0;
+const PTRACE_CONT: usize = 7;
+const PTRACE_SYSCALL: usize = 24;
+const PTRACE_SETOPTIONS: usize = 0x4200;
+const EVENT_EXEC: i32 = 4;
+const EVENT_EXIT: i32 = 6;
+/// `TRACESYSGOOD`, and fork, vfork, clone, exec and exit.
+const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
+/// How a stop at a system call differs from a trap.
+const SYSCALL_STOP: i32 = 5 | 0x80;
+/// wait(2): threads too.
+const WALL: u32 = 0x4000_0000;
+
+/// What a run was seen to do.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// System calls of the runtime's first process, until it ends.
+    pub(crate) calls_of_first: u64,
+    /// Those of all its other processes, until the user's program is executed.
+    pub(crate) calls_of_others: u64,
+    /// The most memory that the first process had resident, in KiB.
+    pub(crate) peak_kib: u64,
+    /// The exit code of the first process.
+    pub(crate) code: Option<i32>,
+}
+
+/// A process or thread that is followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Task {
+    of_first: bool,
+    in_call: bool,
+    is_user_program: bool,
+}
+
+/// Runs a command to its end; `program` is where the user's lies.
+///
+/// # Errors
+/// It cannot be started, or the kernel lets nobody trace.
+pub(crate) fn follow(command: &Command, program: &Path) -> Result<Seen, Error> {
+    let own = Path::new("/proc/self/exe");
+    let mut launcher = Command::new(own);
+    launcher.arg("traced").arg(command.get_program()).args(command.get_args());
+    launcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = launcher.spawn().on_path("start", own)?;
+    let first = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Error::new("no pid"))?;
+    let (tasks, seen) = (BTreeMap::new(), Seen::default());
+    let mut tracer = Tracer { first, program, tasks, has_begun: false, seen };
+    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::from_bits_retain(WALL)) {
+        tracer.event(pid, status);
+    }
+    Ok(tracer.seen)
+}
+
+/// What [`follow`] starts: asks to be traced, stops, and becomes the command.
+pub(crate) fn be_traced(words: &[OsString]) -> Error {
+    let Some((program, arguments)) = words.split_first() else {
+        return Error::new("nothing to trace");
+    };
+    if let Err(error) = ptrace(PTRACE_TRACEME, None, 0) {
+        return Error::new(format!("ptrace(2): {error}"));
+    }
+    // The parent sees the stop and says how to go on.
+    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+    let error = Command::new(program).args(arguments).exec();
+    Error::new(format!("execve(2): {error}"))
+}
+
+struct Tracer<'a> {
+    first: Pid,
+    program: &'a Path,
+    tasks: BTreeMap<i32, Task>,
+    /// Whether the launcher has become the command.
+    has_begun: bool,
+    seen: Seen,
+}
+
+impl Tracer<'_> {
+    fn event(&mut self, pid: Pid, status: WaitStatus) {
+        let Some(signal) = status.stopping_signal() else {
+            self.tasks.remove(&pid.as_raw_nonzero().get());
+            if pid == self.first {
+                self.seen.code = status.exit_status();
+            }
+            return;
+        };
+        let number = pid.as_raw_nonzero().get();
+        let is_new = !self.tasks.contains_key(&number);
+        let first = self.first;
+        let task = self
+            .tasks
+            .entry(number)
+            .or_insert_with(|| Task { of_first: is_of(pid, first), ..Task::default() });
+        if is_new && pid == first {
+            // ESRCH: it was killed, and the next event says so.
+            let _ = ptrace(PTRACE_SETOPTIONS, Some(pid), OPTIONS);
+        }
+        let mut passed_on = 0;
+        match (signal, status.as_raw() >> 16) {
+            (SYSCALL_STOP, _) => {
+                task.in_call = !task.in_call;
+                if task.in_call && task.of_first {
+                    self.seen.calls_of_first += 1;
+                } else if task.in_call {
+                    self.seen.calls_of_others += 1;
+                }
+            }
+            (_, EVENT_EXEC) => {
+                if pid == first && !self.has_begun {
+                    // What the launcher did before is no part of it.
+                    (self.has_begun, self.seen.calls_of_first) = (true, 1);
+                }
+                task.is_user_program = is_program(pid, self.program);
+            }
+            (_, EVENT_EXIT) if pid == first => self.seen.peak_kib = peak_kib(pid),
+            (_, 0) if is_new => {} // The stop with which a traced task begins.
+            (_, 0) => passed_on = signal,
+            _ => {}
+        }
+        let how = if task.is_user_program { PTRACE_CONT } else { PTRACE_SYSCALL };
+        let _ = ptrace(how, Some(pid), passed_on.unsigned_abs() as usize); // ESRCH, as above.
+    }
+}
+
+/// Whether a task is a thread of that process.
+fn is_of(task: Pid, process: Pid) -> bool {
+    let path = format!("/proc/{}/task/{}", process.as_raw_nonzero(), task.as_raw_nonzero());
+    fs::exists(path).unwrap_or(false)
+}
+
+/// Whether a process executes that file, whatever its root is.
+fn is_program(pid: Pid, program: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(executed) = fs::metadata(format!("/proc/{}/exe", pid.as_raw_nonzero())) else {
+        return false;
+    };
+    fs::metadata(program)
+        .is_ok_and(|file| file.dev() == executed.dev() && file.ino() == executed.ino())
+}
+
+/// The high-water mark, which the kernel keeps in batches of pages, or what is
+/// resident at the end, which it counts page by page: whichever is more.
+fn peak_kib(pid: Pid) -> u64 {
+    let number = pid.as_raw_nonzero();
+    let high = field(&format!("/proc/{number}/status"), "VmHWM:");
+    let exact = field(&format!("/proc/{number}/smaps_rollup"), "Rss:");
+    high.max(exact).unwrap_or_default()
+}
+
+/// A line "Name:   123 kB" of a file of /proc.
+pub(crate) fn field(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn ptrace(request: usize, pid: Option<Pid>, data: usize) -> std::io::Result<()> {
+    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs() as usize);
+    sys::call(libc::SYS_ptrace, [request, pid, 0, data, 0, 0]).map(|_| ())
+}

@@ -1,0 +1,28 @@
+//! The engine tests: podman on top of vial, in a machine that borrows the
+//! host's programs. One topic a file, each test named as its claim.
+//!
+//! A claim here is one about both: that what a user asks of podman is what the
+//! container is. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows whether a
+//! test asks for that or for what vial happens to do.
+
+use crate::runner::Topic;
+
+mod exec;
+mod files;
+mod lifecycle;
+mod namespaces;
+mod podman;
+mod resources;
+mod run;
+mod security;
+
+/// Every topic, from what must work first to what builds on it.
+pub const ALL: &[&Topic] = &[
+    &run::TOPIC,
+    &exec::TOPIC,
+    &lifecycle::TOPIC,
+    &resources::TOPIC,
+    &files::TOPIC,
+    &security::TOPIC,
+    &namespaces::TOPIC,
+];

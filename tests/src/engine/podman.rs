@@ -1,0 +1,203 @@
+//! podman as the engine tests call it: its own storage, its own
+//! containers.conf, and an image made of busybox and the probe.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use vial_targets::command::OnPath;
+
+use crate::context::Done;
+use crate::{Context, processes};
+
+/// All that podman keeps: a tmpfs in our machine, made once a boot.
+const HOME: &str = "/run/vial-engine";
+/// The image.
+pub(super) const IMAGE: &str = "box";
+/// How long something may take that happens by itself; under TCG a call of
+/// podman takes seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// podman, with the image in its storage.
+pub(super) struct Podman<'a> {
+    pub(super) context: &'a Context,
+}
+
+impl<'a> Podman<'a> {
+    /// Makes storage and image if this is the first test since boot.
+    pub(super) fn ready(context: &'a Context) -> Result<Self, String> {
+        let podman = Self { context };
+        let ready = Path::new(HOME).join("ready");
+        if !ready.exists() {
+            let image = make_image(context)?;
+            configure(context)?;
+            podman.success(&["import", &image.to_string_lossy(), IMAGE])?;
+            fs::write(&ready, "").on_path("create", &ready)?;
+        }
+        Ok(podman)
+    }
+
+    /// podman with these words, not yet started.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        command.env("CONTAINERS_CONF", format!("{HOME}/containers.conf"));
+        command.args(["--root", &format!("{HOME}/storage"), "--runroot", &format!("{HOME}/run")]);
+        command.args(["--storage-driver", "overlay"]).args(words);
+        command
+    }
+
+    /// podman to its end, whatever that is.
+    pub(super) fn call(&self, words: &[&str]) -> Result<Done, String> {
+        Ok(self.context.run(&mut self.command(words))?)
+    }
+
+    /// podman to its successful end: what it printed, trimmed.
+    pub(super) fn success(&self, words: &[&str]) -> Result<String, String> {
+        let done = self.call(words)?.success();
+        let done = done.map_err(|why| format!("podman {}: {why}", words.join(" ")))?;
+        Ok(done.stdout.trim().to_owned())
+    }
+
+    /// `podman run --rm OPTIONS box WORDS`, whatever its end.
+    pub(super) fn run(&self, options: &[&str], words: &[&str]) -> Result<Done, String> {
+        self.call(&[&["run", "--rm"], options, &[IMAGE], words].concat())
+    }
+
+    /// What a shell in a container of these options prints, trimmed.
+    pub(super) fn says(&self, options: &[&str], script: &str) -> Result<String, String> {
+        self.success(&[&["run", "--rm"], options, &[IMAGE, "sh", "-c", script]].concat())
+    }
+
+    /// `podman run --detach` of a shell: the container's name.
+    pub(super) fn start(&self, options: &[&str], script: &str) -> Result<String, String> {
+        let name = self.context.id();
+        let front = ["run", "--detach", "--name", &name];
+        self.success(&[&front, options, &[IMAGE, "sh", "-c", script]].concat())?;
+        Ok(name)
+    }
+
+    /// podman through a shell: `$PODMAN` stands for it. For what only a shell
+    /// can set up: pipes, fds, a terminal.
+    pub(super) fn shell(&self, script: &str) -> Result<Done, String> {
+        let podman = self.command(&[]);
+        let words = std::iter::once(podman.get_program()).chain(podman.get_args());
+        let words: Vec<_> = words.map(std::ffi::OsStr::to_string_lossy).collect();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).env("PODMAN", words.join(" "));
+        shell.envs(podman.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ok(self.context.run(&mut shell)?)
+    }
+
+    /// The same in a terminal of 33 rows and 77 columns, by script(1).
+    pub(super) fn terminal(&self, script: &str) -> Result<Done, String> {
+        let inner = format!("stty rows 33 cols 77; exec {script}");
+        let done = self.shell(&format!("exec script -qec \"{inner}\" /dev/null"))?;
+        // script(1) ends its input with a NUL, which the terminal echoes; and
+        // a terminal ends lines with a carriage return.
+        let stdout = done.stdout.replace(['\0', '\r'], "").replace("^@", "");
+        Ok(Done { stdout, ..done })
+    }
+
+    /// A field of what `podman inspect` shows.
+    pub(super) fn inspect(&self, name: &str, field: &str) -> Result<String, String> {
+        self.success(&["inspect", "--format", &format!("{{{{.{field}}}}}"), name])
+    }
+
+    /// The pid of the container's process.
+    pub(super) fn pid(&self, name: &str) -> Result<String, String> {
+        self.inspect(name, "State.Pid")
+    }
+
+    /// Removes a container, running or not.
+    pub(super) fn remove(&self, name: &str) -> Result<(), String> {
+        self.success(&["rm", "--force", "--time", "0", name]).map(drop)
+    }
+}
+
+impl Drop for Podman<'_> {
+    /// conmon, and the podman that it starts to clean up, end after the podman
+    /// that the test waited for. What does not end is found by the runner.
+    fn drop(&mut self) {
+        let me = std::process::id();
+        let _ = wait_until("the end of conmon", || Ok(processes::descendants(me).is_empty()));
+    }
+}
+
+/// Waits for something that happens by itself.
+pub(super) fn wait_until(
+    what: &str,
+    mut holds: impl FnMut() -> Result<bool, String>,
+) -> Result<(), String> {
+    let began = Instant::now();
+    while !holds()? {
+        if began.elapsed() > PATIENCE {
+            return Err(format!("waited in vain for {what}"));
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// A tar file of a root: busybox, the probe, two users, and a folder whose
+/// content a tmpfs or a volume may copy up.
+fn make_image(context: &Context) -> Result<PathBuf, String> {
+    let root = Path::new(HOME).join("image");
+    for folder in ["bin", "etc", "tmp", "proc", "sys", "dev", "run", "root", "var/tmp", "data"] {
+        let folder = root.join(folder);
+        fs::create_dir_all(&folder).on_path("create", &folder)?;
+    }
+    fs::copy("/bin/busybox", root.join("bin/busybox")).on_path("copy", Path::new("/bin/busybox"))?;
+    fs::copy(&context.probe, root.join("bin/probe")).on_path("copy", &context.probe)?;
+    let mut install = Command::new("/bin/busybox");
+    install.args(["--install", "-s"]).arg(root.join("bin"));
+    context.run(&mut install)?.success()?;
+    for (name, text) in [
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),
+        ("etc/group", "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n"),
+        ("data/file", "from the image\n"),
+        ("bin/not-executable", "#!/bin/sh\n"),
+    ] {
+        fs::write(root.join(name), text).on_path("write", &root.join(name))?;
+    }
+    for folder in ["tmp", "var/tmp"] {
+        let folder = root.join(folder);
+        fs::set_permissions(&folder, Permissions::from_mode(0o1777)).on_path("open", &folder)?;
+    }
+    let file = Path::new(HOME).join("image.tar");
+    let mut tar = Command::new("tar");
+    context.run(tar.arg("-cf").arg(&file).arg("-C").arg(&root).arg("."))?.success()?;
+    Ok(file)
+}
+
+/// containers.conf, and the ids that `--userns=auto` takes from.
+fn configure(context: &Context) -> Result<(), String> {
+    let runtime = context.vial.display();
+    // podman knows what a runtime can do by its name.
+    let name = context.vial.file_name().unwrap_or_default().to_string_lossy();
+    let configuration = format!(
+        r#"
+        [containers]
+        log_driver = "k8s-file"
+        netns = "none"
+        [network]
+        network_backend = "netavark"
+        [engine]
+        cgroup_manager = "cgroupfs"
+        events_logger = "file"
+        runtime = "{name}"
+        runtime_supports_json = ["{name}"]
+        runtime_supports_nocgroup = ["{name}"]
+        [engine.runtimes]
+        {name} = ["{runtime}"]
+        "#
+    );
+    let file = Path::new(HOME).join("containers.conf");
+    fs::write(&file, configuration).on_path("write", &file)?;
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        fs::write(file, "containers:200000:1000000\n").on_path("write", Path::new(file))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `podman run`: what goes in, what comes out, and how it ends.
+
+use std::fs;
+
+use crate::context::{Done, same};
+use crate::engine::podman::{Podman, wait_until};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-run",
+    output_and_exit_code_pass[Podman],
+    end_by_a_signal_is_128_and_its_number[Podman],
+    missing_program_is_127_in_one_sentence[Podman],
+    program_that_cannot_run_is_126[Podman],
+    stdin_and_preserved_fds_reach_the_container[Podman],
+    detached_container_is_logged_and_waited_for[Podman],
+    terminal_has_the_callers_size_and_a_name[Podman],
+    entrypoint_environment_and_workdir_are_heeded[Podman],
+    init_is_catatonit_with_the_program_as_its_child[Podman],
+    pidfile_names_the_containers_process[Podman],
+    healthcheck_tells_health_from_sickness[Podman],
+);
+
+fn output_and_exit_code_pass(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let done = podman.run(&[], &["sh", "-c", "echo out; echo err >&2; exit 42"])?;
+    let (out, err) = (done.stdout.as_str(), done.stderr.as_str());
+    same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?;
+    let done = podman.run(&[], &["true"])?;
+    same("the end of true", (done.code, done.stderr.as_str()), (0, ""))?;
+    Ok(same("the end of false", podman.run(&[], &["false"])?.code, 1)?)
+}
+
+fn end_by_a_signal_is_128_and_its_number(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    // With the host's pids it is no PID 1, which a signal of its own spares.
+    let done = podman.run(&["--pid=host"], &["sh", "-c", "kill -9 $$"])?;
+    Ok(same("the exit code", done.code, 137).map_err(|why| format!("{why}: {done}"))?)
+}
+
+/// One line for people, made of the JSON that the runtime logged, and none of
+/// that JSON.
+fn one_sentence(done: &Done, words: &[&str]) -> Result<(), String> {
+    let lines = done.stderr.lines().count();
+    let missing = words.iter().find(|word| !done.stderr.contains(**word));
+    match missing {
+        None if lines == 1 && !done.stderr.contains("level") => Ok(()),
+        None => Err(format!("not one sentence: {done}")),
+        Some(word) => Err(format!("not said: {word}: {done}")),
+    }
+}
+
+fn missing_program_is_127_in_one_sentence(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let kind = "OCI runtime attempted to invoke a command that was not found";
+    for program in ["nosuch", "/no/such"] {
+        let done = podman.run(&[], &[program])?;
+        same(program, done.code, 127)?;
+        one_sentence(&done, &[kind])?;
+    }
+    Ok(())
+}
+
+fn program_that_cannot_run_is_126(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    for program in ["/etc", "/bin/not-executable", "/etc/passwd/below-a-file"] {
+        let done = podman.run(&[], &[program])?;
+        // Below a file there is nothing to find, as well.
+        let codes: &[i32] = if program.contains("below") { &[126, 127] } else { &[126] };
+        if !codes.contains(&done.code) {
+            return Err(format!("{program}: {done}").into());
+        }
+        one_sentence(&done, &["Error: "])?;
+    }
+    Ok(())
+}
+
+fn stdin_and_preserved_fds_reach_the_container(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let done = podman.shell("echo typed | $PODMAN run --rm -i box cat")?.success()?;
+    same("stdin", done.stdout.as_str(), "typed\n")?;
+    let file = context.folder.join("preserved");
+    fs::write(&file, "preserved\n").map_err(|error| error.to_string())?;
+    let script = format!("$PODMAN run --rm --preserve-fds 1 box cat <&3 3<{}", file.display());
+    let script = script.replace("cat <&3", "sh -c 'cat <&3'");
+    let done = podman.shell(&script)?.success()?;
+    Ok(same("fd 3", done.stdout.as_str(), "preserved\n")?)
+}
+
+fn detached_container_is_logged_and_waited_for(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&[], "echo one; echo two >&2; exit 3")?;
+    same("what it waited for", podman.success(&["wait", &name])?.as_str(), "3")?;
+    let done = podman.call(&["logs", &name])?.success()?;
+    same("the log", (done.stdout.as_str(), done.stderr.as_str()), ("one\n", "two\n"))?;
+    let runtime = context.vial.file_name().unwrap_or_default().to_string_lossy();
+    same("the runtime", podman.inspect(&name, "OCIRuntime")?, runtime)?;
+    Ok(podman.remove(&name)?)
+}
+
+fn terminal_has_the_callers_size_and_a_name(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let inner = "stty size; tty; test -c /dev/console && echo console; exit 5";
+    let done = podman.terminal(&format!("$PODMAN run --rm -it box sh -c '{inner}'"))?;
+    let wanted = (5, "33 77\n/dev/pts/0\nconsole\n");
+    Ok(same("what it printed", (done.code, done.stdout.as_str()), wanted)?)
+}
+
+fn entrypoint_environment_and_workdir_are_heeded(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--entrypoint", r#"["sh","-c"]"#, "--env", "A=b c", "--workdir", "/not/there"];
+    let done = podman.run(&options, &["echo $A; pwd; echo $0", "zero"])?.success()?;
+    Ok(same("what it printed", done.stdout.as_str(), "b c\n/not/there\nzero\n")?)
+}
+
+fn init_is_catatonit_with_the_program_as_its_child(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "cat /proc/1/comm; grep PPid /proc/$$/status; (sleep 0.1 &); sleep 1; ps | grep -c Z";
+    let said = podman.says(&["--init"], &format!("{script}; exit 0"))?;
+    Ok(same("what it sees", said.as_str(), "podman-init\nPPid:\t1\n0")?)
+}
+
+fn pidfile_names_the_containers_process(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let file = context.folder.join("pidfile");
+    let name = podman.start(&["--pidfile", &file.to_string_lossy()], "exec sleep 1000")?;
+    let pid = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+    same("the pid file", pid.trim(), podman.pid(&name)?)?;
+    wait_until("sleep", || {
+        Ok(fs::read_to_string(format!("/proc/{}/comm", pid.trim())).is_ok_and(|c| c == "sleep\n"))
+    })?;
+    Ok(podman.remove(&name)?)
+}
+
+fn healthcheck_tells_health_from_sickness(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--health-cmd", "test -e /tmp/healthy", "--health-interval", "disable"];
+    let name = podman.start(&options, "exec sleep 1000")?;
+    same("the sick one", podman.call(&["healthcheck", "run", &name])?.code, 1)?;
+    podman.success(&["exec", &name, "touch", "/tmp/healthy"])?;
+    same("the healthy one", podman.call(&["healthcheck", "run", &name])?.code, 0)?;
+    Ok(podman.remove(&name)?)
+}

@@ -1,0 +1,174 @@
+//! A rootfs that does not fit its config.json, or was made to lead out of it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use serde_json::{Value, json};
+
+use super::container::{refused, words};
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "bad_rootfs",
+    rootfs_that_is_missing_is_refused[Root],
+    program_that_cannot_be_executed_is_refused[Root],
+    text_that_the_kernel_cannot_take_is_refused[Root],
+    working_directory_that_is_none_is_refused[Root],
+    mount_target_with_dots_is_refused[Root],
+    mount_target_through_a_link_stays_in_the_rootfs[Root],
+    proc_sys_or_dev_as_a_link_is_refused[Root],
+    mount_source_that_is_missing_is_refused[Root],
+    mount_over_the_wrong_kind_is_refused[Root],
+);
+
+fn check(context: &Context, bundle: &Bundle, text: &str) -> Result<(), String> {
+    let before = context.leftovers();
+    let done = context.run_bundle(bundle)?;
+    refused(&done, text).map_err(|why| format!("{text}: {why}"))?;
+    context.nothing_left_since(&before)
+}
+
+fn edited(context: &Context, text: &str, edit: impl FnOnce(&mut Value)) -> Result<(), String> {
+    check(context, &context.bundle(edit)?, text)
+}
+
+fn rootfs_that_is_missing_is_refused(context: &Context) -> Outcome {
+    edited(context, "nowhere", |config| config["root"]["path"] = json!("nowhere"))?;
+    edited(context, "root.path", |config| config["root"]["path"] = json!(""))?;
+    edited(context, "config.json root", |config| config["root"]["path"] = json!("config.json"))?;
+    let bundle = context.bundle(|config| config["root"]["path"] = json!("loop"))?;
+    symlink("loop", bundle.path.join("loop")).map_err(words)?;
+    check(context, &bundle, "ELOOP")?;
+    Ok(edited(context, "root.path", |config| config["root"]["path"] = json!("a\0b"))?)
+}
+
+fn program_that_cannot_be_executed_is_refused(context: &Context) -> Outcome {
+    let cases: [(&str, &str); 6] = [
+        ("nosuch", "executable file not found in $PATH"),
+        ("/no/such", "no such file or directory"),
+        ("/tmp/text", "permission denied"),
+        ("/tmp/text/x", "not a directory"),
+        ("/tmp/garbage", "exec format error"),
+        ("/tmp/script", "no such file or directory"),
+    ];
+    for (program, text) in cases {
+        let bundle = context.bundle(|config| config["process"]["args"] = json!([program]))?;
+        let tmp = bundle.rootfs.join("tmp");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::write(tmp.join("text"), "hello").map_err(words)?;
+        fs::write(tmp.join("garbage"), "\x01\x02\x03").map_err(words)?;
+        fs::write(tmp.join("script"), "#!/no/such/interpreter\n").map_err(words)?;
+        fs::set_permissions(tmp.join("garbage"), executable.clone()).map_err(words)?;
+        fs::set_permissions(tmp.join("script"), executable).map_err(words)?;
+        check(context, &bundle, text).map_err(|why| format!("{program}: {why}"))?;
+    }
+    edited(context, "is a directory", |config| config["process"]["args"] = json!(["/tmp"]))?;
+    edited(context, "process.args", |config| config["process"]["args"] = json!([""]))?;
+    Ok(edited(context, "process.args", |config| config["process"]["args"] = json!([]))?)
+}
+
+fn text_that_the_kernel_cannot_take_is_refused(context: &Context) -> Outcome {
+    edited(context, "process.args[1]: holds a NUL", |config| {
+        config["process"]["args"] = json!(["/probe", "a\0b"]);
+    })?;
+    edited(context, "process.env[0]: holds a NUL", |config| {
+        config["process"]["env"] = json!(["A=\0"]);
+    })?;
+    edited(context, "process.env[1]", |config| {
+        config["process"]["env"] = json!(["A=b", "nothing"]);
+    })?;
+    edited(context, "hostname", |config| config["hostname"] = json!("a\0b"))?;
+    edited(context, "hostname", |config| config["hostname"] = json!("h".repeat(65)))?;
+    edited(context, "mounts[0]", |config| config["mounts"][0]["destination"] = json!("/pr\0oc"))?;
+    let long = "a".repeat(200_000); // MAX_ARG_STRLEN of execve(2) is 131,072.
+    Ok(edited(context, "argument list too long", |config| {
+        config["process"]["args"] = json!(["/probe", long]);
+    })?)
+}
+
+fn working_directory_that_is_none_is_refused(context: &Context) -> Outcome {
+    for (cwd, text) in [
+        ("", "process.cwd: missing"),
+        ("tmp", "process.cwd"),
+        ("/tmp/../..", "process.cwd"),
+        ("/probe", "process.cwd"),
+        ("/proc/self/fd/3", "process.cwd"),
+        ("/proc/self/fd/9", "process.cwd"),
+        ("/proc/1/root/../..", "process.cwd"),
+    ] {
+        edited(context, text, |config| config["process"]["cwd"] = json!(cwd))
+            .map_err(|why| format!("{cwd}: {why}"))?;
+    }
+    Ok(())
+}
+
+/// `mounts[6]` of a tmpfs at that place.
+fn mount_at(config: &mut Value, destination: &str) {
+    let mount = json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs" });
+    let _ = config["mounts"].as_array_mut().map(|mounts| mounts.push(mount));
+}
+
+fn mount_target_with_dots_is_refused(context: &Context) -> Outcome {
+    for target in ["/../x", "/tmp/../../x", "..", "/tmp/.."] {
+        edited(context, "mounts[6].destination", |config| mount_at(config, target))?;
+    }
+    Ok(edited(context, "mounts[6].destination", |config| mount_at(config, ""))?)
+}
+
+fn mount_target_through_a_link_stays_in_the_rootfs(context: &Context) -> Outcome {
+    let outside = context.folder.join("outside");
+    fs::create_dir(&outside).map_err(words)?;
+    let mut up = "../".repeat(20);
+    up.push_str(outside.to_string_lossy().trim_start_matches('/'));
+    for link in [outside.to_string_lossy().into_owned(), up] {
+        let bundle = context.bundle(|config| {
+            mount_at(config, "/out/made");
+            config["process"]["args"] = json!(["/probe", "create", "/out/made/file", "x"]);
+        })?;
+        symlink(&link, bundle.rootfs.join("out")).map_err(words)?;
+        let done = context.run_bundle(&bundle)?;
+        same("it neither failed whole nor worked", matches!(done.code, 0 | 1), true)?;
+        same("the folder outside", fs::read_dir(&outside).map_err(words)?.count(), 0)?;
+    }
+    Ok(())
+}
+
+fn proc_sys_or_dev_as_a_link_is_refused(context: &Context) -> Outcome {
+    for name in ["proc", "sys", "dev"] {
+        let bundle = context.bundle(|_| {})?;
+        let place = bundle.rootfs.join(name);
+        fs::remove_dir(&place).map_err(words)?;
+        symlink("tmp", &place).map_err(words)?;
+        check(context, &bundle, "mounts[").map_err(|why| format!("{name}: {why}"))?;
+        let touched = fs::read_dir(bundle.rootfs.join("tmp")).map_err(words)?.count();
+        same("what lies where the link leads", touched, 0)?;
+    }
+    Ok(())
+}
+
+fn mount_source_that_is_missing_is_refused(context: &Context) -> Outcome {
+    let bind =
+        json!({ "destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"] });
+    edited(context, "/no/such", |config| config["mounts"][4] = bind.clone())?;
+    edited(context, "mounts[4].source", |config| {
+        config["mounts"][4] = bind.clone();
+        config["mounts"][4]["source"] = json!("");
+    })?;
+    edited(context, "mounts[0].options", |config| {
+        config["mounts"][0]["options"] = json!(["bind", "nonsense"]);
+    })?;
+    Ok(edited(context, "mounts[4].type", |config| {
+        config["mounts"][4] = json!({ "destination": "/x", "source": "/tmp" });
+    })?)
+}
+
+fn mount_over_the_wrong_kind_is_refused(context: &Context) -> Outcome {
+    // A folder over the file /probe, and a file over the folder /tmp.
+    let over = |source: &str, target: &str| json!({ "destination": target, "type": "bind", "source": source, "options": ["bind"] });
+    edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc", "/probe"))?;
+    edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc/version", "/tmp"))?;
+    Ok(edited(context, "mounts[6]", |config| mount_at(config, "/probe"))?)
+}

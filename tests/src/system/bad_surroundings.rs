@@ -1,0 +1,206 @@
+//! Ids, state folders and installations that are wrong: said in one sentence,
+//! with nothing left behind.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
+use serde_json::json;
+
+use super::container::{refused, words};
+use crate::context::{Done, same};
+use crate::runner::{in_machine, topic};
+use crate::{Context, Outcome};
+
+topic!(
+    "bad_surroundings",
+    id_that_is_no_name_is_refused[Root],
+    state_folder_that_is_read_only_is_refused[Root],
+    state_folder_that_is_full_is_refused[Root],
+    state_folder_that_is_a_file_is_refused,
+    missing_vial_init_is_said[Root],
+    vial_init_of_another_build_is_refused[Root],
+    program_that_is_no_vial_init_is_refused[Root],
+    limit_without_its_controller_is_refused[Root],
+    user_namespaces_that_are_forbidden_are_named[Root, UserNamespaces],
+    closed_stdout_is_no_success,
+);
+
+fn id_that_is_no_name_is_refused(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let bundle = context.bundle(|_| {})?;
+    let path = bundle.path.to_string_lossy();
+    let long = "a".repeat(5000);
+    for id in ["", ".", "..", "a/b", "/etc", "../x", "a b", "a\n", ".hidden", "\u{e9}", &long] {
+        for verb in ["create", "run"] {
+            let done = context.vial(&[verb, "--bundle", &path, "--", id])?;
+            refused(&done, "id").map_err(|why| format!("{verb} {id:?}: {why}"))?;
+        }
+        for verb in ["state", "start", "kill", "delete"] {
+            let done = context.vial(&[verb, "--", id])?;
+            refused(&done, "id").map_err(|why| format!("{verb} {id:?}: {why}"))?;
+        }
+    }
+    Ok(context.nothing_left_since(&before)?)
+}
+
+/// `run` of a good bundle with that folder as the state folder.
+fn run_at(context: &Context, root: &std::path::Path) -> Result<Done, String> {
+    let bundle = context.probe_bundle(&["exit", "0"])?;
+    let mut command = Command::new(&context.vial);
+    command.arg("--root").arg(root).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    Ok(context.run(&mut command)?)
+}
+
+fn state_folder_that_is_read_only_is_refused(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let root = context.folder.join("read-only");
+    fs::create_dir(&root).map_err(words)?;
+    mount_bind(&root, &root).map_err(words)?;
+    let done = mount_remount(&root, MountFlags::BIND | MountFlags::RDONLY, "")
+        .map_err(words)
+        .and_then(|()| run_at(context, &root));
+    unmount(&root, UnmountFlags::DETACH).map_err(words)?;
+    refused(&done?, "EROFS (read-only file system)")?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn state_folder_that_is_full_is_refused(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let root = context.folder.join("full");
+    fs::create_dir(&root).map_err(words)?;
+    mount("tmpfs", &root, "tmpfs", MountFlags::empty(), c"size=16k,nr_inodes=20").map_err(words)?;
+    let filled = fs::write(root.join("fill"), vec![0; 1 << 20]);
+    let done = run_at(context, &root);
+    let left = fs::read_dir(&root).map(Iterator::count);
+    unmount(&root, UnmountFlags::DETACH).map_err(words)?;
+    same("it is full", filled.is_err(), true)?;
+    refused(&done?, "ENOSPC (no space left on device)")?;
+    same("what is in the state folder", left.map_err(words)?, 1)?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn state_folder_that_is_a_file_is_refused(context: &Context) -> Outcome {
+    let root = context.folder.join("file");
+    fs::write(&root, "").map_err(words)?;
+    let done = run_at(context, &root)?;
+    refused(&done, "file: ")?;
+    let list = context.run(Command::new(&context.vial).arg("--root").arg(&root).arg("list"))?;
+    Ok(refused(&list, "ENOTDIR")?)
+}
+
+/// vial in a folder of its own, where its vial-init is what the test makes it.
+fn vial_alone(context: &Context) -> Result<PathBuf, String> {
+    let folder = context.folder.join(format!("bin-{}", context.id()));
+    fs::create_dir(&folder).map_err(words)?;
+    fs::copy(&context.vial, folder.join("vial")).map_err(words)?;
+    Ok(folder)
+}
+
+fn run_by(context: &Context, folder: &std::path::Path, text: &str) -> Result<(), String> {
+    let before = context.leftovers();
+    let bundle = context.probe_bundle(&["exit", "0"])?;
+    let mut command = Command::new(folder.join("vial"));
+    command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
+    let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+    refused(&done, text)?;
+    context.nothing_left_since(&before)
+}
+
+fn missing_vial_init_is_said(context: &Context) -> Outcome {
+    if fs::exists("/usr/libexec/vial/vial-init").unwrap_or(false) {
+        return Ok(()); // Installed on this machine, and rightly found there.
+    }
+    Ok(run_by(context, &vial_alone(context)?, "vial-init is missing")?)
+}
+
+fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
+    let folder = vial_alone(context)?;
+    let done = context.run(Command::new(&context.vial).arg("--version"))?.success()?;
+    let build = done.stdout.lines().find_map(|line| line.strip_prefix("commit: "));
+    let build = u64::from_str_radix(build.unwrap_or_default(), 16).map_err(words)?;
+    let init = context.vial.with_file_name("vial-init");
+    let mut bytes = fs::read(&init).map_err(words)?;
+    let mut patched = 0;
+    // Whole in the code or the data, or as two halves on 32-bit machines.
+    let halves =
+        [(build as u32).to_ne_bytes().to_vec(), ((build >> 32) as u32).to_ne_bytes().to_vec()];
+    for wanted in [build.to_ne_bytes().to_vec()].iter().chain(&halves) {
+        let places: Vec<usize> = (0..bytes.len().saturating_sub(8))
+            .filter(|place| bytes[*place..].starts_with(wanted))
+            .collect();
+        places.iter().for_each(|place| bytes[*place] ^= 0xff);
+        patched += places.len();
+    }
+    if patched == 0 {
+        return Ok(()); // This machine's code builds the number from smaller parts.
+    }
+    let other = folder.join("vial-init");
+    fs::copy(&init, &other).map_err(words)?;
+    fs::write(&other, bytes).map_err(words)?;
+    Ok(run_by(context, &folder, "vial-init is of another build than vial")?)
+}
+
+fn program_that_is_no_vial_init_is_refused(context: &Context) -> Outcome {
+    let folder = vial_alone(context)?;
+    fs::copy(&context.probe, folder.join("vial-init")).map_err(words)?;
+    let before = context.leftovers();
+    let bundle = context.probe_bundle(&["exit", "0"])?;
+    let mut command = Command::new(folder.join("vial"));
+    command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
+    let done = context.run(command.arg(&bundle.path).arg(context.id()))?.failure()?;
+    // The other program may have said something before.
+    same("it is said", done.stderr.contains("vial: vial-init ended without an answer"), true)?;
+    context.nothing_left_since(&before)?;
+    fs::write(folder.join("vial-init"), "").map_err(words)?;
+    Ok(run_by(context, &folder, "vial-init")?)
+}
+
+fn limit_without_its_controller_is_refused(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let bundle = context.bundle(|config| {
+        config["linux"]["resources"]["unified"] = json!({ "nonsense.max": "1" });
+    })?;
+    let done = context.run_bundle(&bundle)?;
+    refused(&done, "linux.resources.unified.nonsense.max")?;
+    refused(&done, "nonsense controller")?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn user_namespaces_that_are_forbidden_are_named(context: &Context) -> Outcome {
+    if !in_machine() {
+        return Ok(()); // The setting is the whole host's, where others work.
+    }
+    let setting = "/proc/sys/user/max_user_namespaces";
+    let before = context.leftovers();
+    let bundle = context.bundle(|config| {
+        let mapping = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
+        config["linux"]["uidMappings"] = mapping.clone();
+        config["linux"]["gidMappings"] = mapping;
+        let namespaces = config["linux"]["namespaces"].as_array_mut();
+        let _ = namespaces.map(|list| list.push(json!({ "type": "user" })));
+    })?;
+    let was = fs::read_to_string(setting).map_err(words)?;
+    fs::write(setting, "0").map_err(words)?;
+    let done = context.run_bundle(&bundle);
+    fs::write(setting, was).map_err(words)?;
+    let done = done?;
+    refused(&done, "ENOSPC (no space left on device)")?;
+    refused(&done, setting)?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn closed_stdout_is_no_success(context: &Context) -> Outcome {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").map_err(words)?;
+    let err = context.folder.join("err");
+    let status = Command::new(&context.vial)
+        .arg("features")
+        .stdout(full)
+        .stderr(fs::File::create(&err).map_err(words)?)
+        .status()
+        .map_err(words)?;
+    same("the exit code", status.code(), Some(1))?;
+    let said = fs::read_to_string(&err).map_err(words)?;
+    Ok(same("it is said", said.contains("ENOSPC"), true)?)
+}

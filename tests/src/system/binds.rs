@@ -1,0 +1,241 @@
+//! Binds: of directories, files and trees, their flags and propagation.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, bind, has, mount_at};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "binds",
+    directory_and_file_are_bound[Root],
+    flags_of_a_bind_are_those_asked_for[Root],
+    plain_bind_leaves_the_mounts_below_out[Root],
+    recursive_bind_keeps_the_mounts_below[Root],
+    readonly_bind_refuses_writes[Root],
+    recursive_readonly_reaches_the_mounts_below[Root],
+    recursive_options_reach_the_mounts_below[Root],
+    propagation_of_a_bind_is_the_one_asked_for[Root],
+    mount_of_the_host_appears_in_a_slave_and_a_shared_bind[Root],
+    propagation_of_the_root_is_the_one_asked_for[Root],
+    source_that_is_not_there_is_refused_by_its_field[Root],
+    relative_source_counts_from_the_bundle[Root],
+    unknown_option_of_a_bind_is_refused[Root],
+);
+
+/// A folder of the host that is a mount, with another mount below it; both go
+/// with this.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new(context: &Context) -> Result<Self, String> {
+        let tree = Self(context.folder.join("tree"));
+        fs::create_dir_all(tree.0.join("below")).map_err(|e| e.to_string())?;
+        let flags = rustix::mount::MountFlags::empty();
+        for (place, name) in [(tree.0.clone(), "upper"), (tree.0.join("below"), "lower")] {
+            fs::create_dir_all(&place).map_err(|e| e.to_string())?;
+            rustix::mount::mount(name, &place, "tmpfs", flags, None).map_err(|e| e.to_string())?;
+            fs::write(place.join(name), name).map_err(|e| e.to_string())?;
+        }
+        Ok(tree)
+    }
+
+    fn path(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // What was mounted meanwhile lies above: until nothing is left.
+        while unmount(self.0.join("below"), UnmountFlags::DETACH).is_ok() {}
+        while unmount(&self.0, UnmountFlags::DETACH).is_ok() {}
+    }
+}
+
+fn directory_and_file_are_bound(context: &Context) -> Outcome {
+    let folder = context.folder.join("folder");
+    fs::create_dir(&folder).map_err(|e| e.to_string())?;
+    fs::write(folder.join("file"), "bound").map_err(|e| e.to_string())?;
+    let path = folder.to_string_lossy().into_owned();
+    let words = ["cat", "/folder/file", "+", "cat", "/file", "+", "create", "/folder/new", "made"];
+    let text = edit::said(context, &words, |config| {
+        bind(config, &path, "/folder", &["bind"]);
+        bind(config, &format!("{path}/file"), "/file", &["bind"]);
+    })?;
+    same("both", text.as_str(), "boundbound")?;
+    let made = fs::read_to_string(folder.join("new")).map_err(|e| e.to_string())?;
+    Ok(same("what was made inside", made.as_str(), "made")?)
+}
+
+fn flags_of_a_bind_are_those_asked_for(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    let report = context.report(|config| {
+        bind(config, &tree.path(), "/a", &["bind", "nosuid", "nodev", "noexec", "noatime", "ro"]);
+        bind(config, &tree.path(), "/b", &["bind"]);
+        bind(config, &tree.path(), "/c", &["rbind", "strictatime"]);
+    })?;
+    let options = &mount_at(&report, "/a")?["options"];
+    for word in ["nosuid", "nodev", "noexec", "noatime", "ro"] {
+        same(&format!("{word} of {options}"), has(options, word), true)?;
+    }
+    same("/b", &mount_at(&report, "/b")?["options"], &json!(["rw", "relatime"]))?;
+    Ok(same("/c", &mount_at(&report, "/c")?["options"], &json!(["rw"]))?)
+}
+
+fn plain_bind_leaves_the_mounts_below_out(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    let text = edit::said(context, &["ls", "/tree", "+", "ls", "/tree/below"], |config| {
+        bind(config, &tree.path(), "/tree", &["bind"]);
+    })?;
+    Ok(same("the names", text.as_str(), "below\nupper")?)
+}
+
+fn recursive_bind_keeps_the_mounts_below(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    let text =
+        edit::said(context, &["cat", "/tree/upper", "+", "cat", "/tree/below/lower"], |c| {
+            bind(c, &tree.path(), "/tree", &["rbind"]);
+        })?;
+    Ok(same("both files", text.as_str(), "upperlower")?)
+}
+
+fn readonly_bind_refuses_writes(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    // Not recursive: a mount below stays writable, as mount(8) says.
+    let words = ["create", "/tree/below/x", "", "+", "create", "/tree/x", ""];
+    let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "ro"]);
+    let done = edit::run(context, &words, edit)?.failure()?;
+    same("the errno", done.stdout.trim(), "EROFS")?;
+    same("the failed deed", done.stderr.contains("create /tree/x"), true)?;
+    let host = fs::write(tree.0.join("of-the-host"), "");
+    Ok(same("the host may write", host.is_ok(), true)?)
+}
+
+fn recursive_readonly_reaches_the_mounts_below(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    for path in ["/tree/x", "/tree/below/x"] {
+        let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "rro"]);
+        let done = edit::run(context, &["create", path, ""], edit)?.failure()?;
+        same(path, done.stdout.trim(), "EROFS")?;
+    }
+    let host = fs::write(tree.0.join("below/of-the-host"), "");
+    Ok(same("the host may write", host.is_ok(), true)?)
+}
+
+fn recursive_options_reach_the_mounts_below(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    let report = context.report(|config| {
+        let options = ["rbind", "rnosuid", "rnodev", "rnoexec", "rnoatime"];
+        bind(config, &tree.path(), "/tree", &options);
+    })?;
+    for point in ["/tree", "/tree/below"] {
+        let options = &mount_at(&report, point)?["options"];
+        for word in ["nosuid", "nodev", "noexec", "noatime", "rw"] {
+            same(&format!("{word} of {point} ({options})"), has(options, word), true)?;
+        }
+    }
+    Ok(())
+}
+
+/// "shared:N" and "master:N" without their numbers.
+fn propagation(mount: &Value) -> Vec<String> {
+    let words = mount["propagation"].as_array().cloned().unwrap_or_default();
+    let kind = |word: &Value| Some(word.as_str()?.split(':').next()?.to_owned());
+    words.iter().filter_map(kind).collect()
+}
+
+fn propagation_of_a_bind_is_the_one_asked_for(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
+    let below = tree.0.join("below");
+    mount_change(&below, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
+    let report = context.report(|config| {
+        for option in ["rprivate", "rslave", "rshared", "runbindable", "slave"] {
+            bind(config, &tree.path(), &format!("/{option}"), &["rbind", option]);
+        }
+    })?;
+    for (point, wanted) in [
+        ("/rprivate", &[] as &[&str]),
+        ("/rprivate/below", &[]),
+        ("/rslave", &["master"]),
+        ("/rslave/below", &["master"]),
+        ("/rshared", &["shared"]),
+        ("/rshared/below", &["shared"]),
+        ("/runbindable", &["unbindable"]),
+        ("/runbindable/below", &["unbindable"]),
+        ("/slave", &["master"]),
+    ] {
+        let seen = propagation(mount_at(&report, point)?);
+        let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
+        // A shared mount may be the slave of the host's too.
+        let seen: Vec<&str> = match wanted {
+            ["shared"] => seen.into_iter().filter(|word| *word == "shared").collect(),
+            _ => seen,
+        };
+        same(point, seen.as_slice(), wanted)?;
+    }
+    Ok(())
+}
+
+fn mount_of_the_host_appears_in_a_slave_and_a_shared_bind(context: &Context) -> Outcome {
+    for (option, appears) in [("rprivate", false), ("rslave", true), ("rshared", true)] {
+        let tree = Tree::new(context)?;
+        mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
+        fs::create_dir(tree.0.join("new")).map_err(|e| e.to_string())?;
+        let container = Container::start(context, &["sleep", "60"], |config| {
+            bind(config, &tree.path(), "/tree", &["rbind", option]);
+        })?;
+        mount_bind(tree.0.join("below"), tree.0.join("new")).map_err(|e| e.to_string())?;
+        let seen = container.root().join("tree/new/lower").exists();
+        // The propagated copy goes with the original.
+        let gone = unmount(tree.0.join("new"), UnmountFlags::DETACH);
+        same(&format!("{option}: it appears inside"), seen, appears)?;
+        gone.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+fn propagation_of_the_root_is_the_one_asked_for(context: &Context) -> Outcome {
+    for (value, wanted) in [
+        ("private", &[] as &[&str]),
+        ("rprivate", &[]),
+        ("shared", &["shared"]),
+        ("rshared", &["shared"]),
+        ("unbindable", &["unbindable"]),
+    ] {
+        let report =
+            context.report(|config| config["linux"]["rootfsPropagation"] = value.into())?;
+        let seen = propagation(mount_at(&report, "/")?);
+        let shared = seen.iter().any(|word| word == "shared" || word == "unbindable");
+        same(&format!("{value}: {seen:?}"), shared, !wanted.is_empty())?;
+        let slave = seen.iter().any(|word| word == "master");
+        same(&format!("{value}: slave in {seen:?}"), slave, false)?;
+    }
+    Ok(())
+}
+
+fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcome {
+    let words = ["mounts[6]", "/no/such/source", "ENOENT"];
+    Ok(edit::refused(context, &words, |c| bind(c, "/no/such/source", "/mnt", &["bind"]))?)
+}
+
+fn relative_source_counts_from_the_bundle(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        bind(config, "beside", "/file", &["bind"]);
+        edit::deeds(config, &["cat", "/file"]);
+    })?;
+    fs::write(bundle.path.join("beside"), "of the bundle").map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("the text", done.stdout.as_str(), "of the bundle")?)
+}
+
+fn unknown_option_of_a_bind_is_refused(context: &Context) -> Outcome {
+    let words = ["mounts[6].options", "no-such-option"];
+    Ok(edit::refused(context, &words, |c| bind(c, "/tmp", "/mnt", &["bind", "no-such-option"]))?)
+}

@@ -1,0 +1,251 @@
+//! Limits and the cgroup, as the container feels them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, show_cgroup};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "cgroup",
+    limits_are_in_the_files_of_the_cgroup [Root, Cgroup2],
+    unified_values_are_written_as_they_are [Root, Cgroup2],
+    file_that_the_kernel_has_not_is_refused_by_its_field [Root, Cgroup2],
+    fork_bomb_stops_at_the_limit [Root, Cgroup2],
+    memory_beyond_the_limit_is_the_end [Root, Cgroup2],
+    limit_too_low_for_vial_init_is_said [Root, Cgroup2],
+    absolute_path_counts_from_the_root [Root, Cgroup2],
+    controllers_are_enabled_on_the_way_down [Root, Cgroup2],
+    cgroup_goes_with_its_container [Root, Cgroup2],
+    empty_cgroup_is_taken_and_a_populated_one_refused [Root, Cgroup2],
+    device_that_is_not_in_the_list_is_refused [Root, Cgroup2],
+    device_that_is_in_the_list_is_opened [Root, Cgroup2],
+    default_devices_are_opened_whatever_the_list [Root],
+    processes_without_pid_namespace_go_with_the_container [Root, Cgroup2],
+);
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The cgroup of a process of the host, by proc_pid_cgroup(5).
+fn cgroup_of(pid: u32) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| e.to_string())?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).ok_or(text.clone())?;
+    Ok(Path::new(ROOT).join(path))
+}
+
+fn limited(context: &Context, resources: &Value) -> Result<Value, String> {
+    context.report(|config| {
+        show_cgroup(config, &["ro"]);
+        if let (Some(all), Some(more)) =
+            (config["linux"]["resources"].as_object_mut(), resources.as_object())
+        {
+            all.extend(more.clone());
+        }
+    })
+}
+
+fn limits_are_in_the_files_of_the_cgroup(context: &Context) -> Outcome {
+    let report = limited(
+        context,
+        &json!({
+            "memory": { "limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20 },
+            "cpu": { "shares": 1024, "quota": 50_000, "period": 200_000, "cpus": "0", "mems": "0" },
+            "pids": { "limit": 77 },
+        }),
+    )?;
+    for (file, value) in [
+        ("memory.max", "67108864"),
+        ("memory.low", "33554432"),
+        ("memory.swap.max", "33554432"),
+        ("cpu.max", "50000 200000"),
+        ("cpu.weight", "100"),
+        ("cpuset.cpus", "0"),
+        ("pids.max", "77"),
+    ] {
+        let seen = report["cgroup_files"][file].as_str();
+        if file == "memory.swap.max" && seen.is_none() {
+            continue; // A kernel without CONFIG_SWAP.
+        }
+        same(file, seen, Some(value))?;
+    }
+    Ok(same("affinity", report["affinity"].as_str(), Some("0"))?)
+}
+
+fn unified_values_are_written_as_they_are(context: &Context) -> Outcome {
+    let unified = json!({ "memory.high": "50331648", "cgroup.max.depth": "3", "pids.max": "12" });
+    let report = limited(context, &json!({ "unified": unified }))?;
+    same("memory.high", report["cgroup_files"]["memory.high"].as_str(), Some("50331648"))?;
+    Ok(same("pids.max", report["cgroup_files"]["pids.max"].as_str(), Some("12"))?)
+}
+
+fn file_that_the_kernel_has_not_is_refused_by_its_field(context: &Context) -> Outcome {
+    for file in ["memory.no_such", "nosuch.max", "../memory.max", "cgroup.procs/../x"] {
+        let field = format!("linux.resources.unified.{file}");
+        edit::refused(context, &[&field], |config| {
+            config["linux"]["resources"]["unified"] = json!({ file: "1" });
+        })?;
+    }
+    Ok(())
+}
+
+fn fork_bomb_stops_at_the_limit(context: &Context) -> Outcome {
+    let said = edit::said(context, &["fork", "100"], |config| {
+        config["linux"]["resources"]["pids"] = json!({ "limit": 10 });
+    })?;
+    // Nine beside the first; std may want a thread or a pipe of its own.
+    Ok(same("the children", said.as_str(), "9 EAGAIN")?)
+}
+
+fn memory_beyond_the_limit_is_the_end(context: &Context) -> Outcome {
+    let done = edit::run(context, &["allocate", "200"], |config| {
+        config["linux"]["resources"]["memory"] = json!({ "limit": 32 << 20, "swap": 32 << 20 });
+    })?;
+    same("the code", done.code, 137)?;
+    let last: u32 = done.stdout.lines().last().and_then(|n| n.parse().ok()).unwrap_or_default();
+    Ok(same(&format!("{last} MiB are some and below the limit"), (8..=32).contains(&last), true)?)
+}
+
+fn limit_too_low_for_vial_init_is_said(context: &Context) -> Outcome {
+    Ok(edit::refused(context, &["memory.limit"], |config| {
+        config["linux"]["resources"]["memory"] = json!({ "limit": 4096, "swap": 4096 });
+    })?)
+}
+
+fn absolute_path_counts_from_the_root(context: &Context) -> Outcome {
+    let path = format!("/{}/below/it", context.tag);
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        config["linux"]["cgroupsPath"] = json!(path);
+    })?;
+    let seen = cgroup_of(container.pid)?;
+    same("the cgroup", seen, PathBuf::from(format!("{ROOT}{path}")))?;
+    drop(container);
+    remove_parents(context);
+    Ok(())
+}
+
+/// Parents that cgroupsPath asked for stay, as with every runtime.
+fn remove_parents(context: &Context) {
+    let top = Path::new(ROOT).join(&context.tag);
+    let _ = fs::remove_dir(top.join("below")); // Gone if the runtime removed it.
+    let _ = fs::remove_dir(top);
+}
+
+fn controllers_are_enabled_on_the_way_down(context: &Context) -> Outcome {
+    let path = format!("/{}/below/it", context.tag);
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        config["linux"]["cgroupsPath"] = json!(path);
+        config["linux"]["resources"]["pids"] = json!({ "limit": 5 });
+    })?;
+    for parent in [format!("{ROOT}/{}", context.tag), format!("{ROOT}/{}/below", context.tag)] {
+        let file = format!("{parent}/cgroup.subtree_control");
+        let enabled = fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        for name in ["cpu", "memory", "pids"] {
+            let there = enabled.split_whitespace().any(|word| word == name);
+            same(&format!("{name} in {file}"), there, true)?;
+        }
+    }
+    drop(container);
+    remove_parents(context);
+    Ok(())
+}
+
+fn cgroup_goes_with_its_container(context: &Context) -> Outcome {
+    let container = Container::start(context, &["fork", "3", "+", "sleep", "60"], |config| {
+        edit::namespace(config, "cgroup");
+    })?;
+    let cgroup = cgroup_of(container.pid)?;
+    same("it is there", cgroup.is_dir(), true)?;
+    // A cgroup below, as systemd in a container makes one.
+    fs::create_dir(cgroup.join("below")).map_err(|e| e.to_string())?;
+    drop(container);
+    Ok(same("it is there", cgroup.exists(), false)?)
+}
+
+fn empty_cgroup_is_taken_and_a_populated_one_refused(context: &Context) -> Outcome {
+    let path = format!("/{}-shared", context.tag);
+    let folder = PathBuf::from(format!("{ROOT}{path}"));
+    fs::create_dir(&folder).map_err(|e| e.to_string())?;
+    let at = |config: &mut Value| {
+        config["linux"]["cgroupsPath"] = json!(path);
+        edit::deeds(config, &["sleep", "60"]);
+    };
+    let container = Container::start(context, &["sleep", "60"], at)?;
+    same("the cgroup", cgroup_of(container.pid)?, folder.clone())?;
+    let second = context.run_bundle(&context.bundle(at)?)?.failure()?;
+    edit::one_sentence(&second)?;
+    same("the first one still runs", cgroup_of(container.pid)?, folder)
+        .map_err(|why| format!("{why} after {second}"))?;
+    Ok(())
+}
+
+/// /dev/kmsg is 1:11 on every kernel, and no default device; reading it may take CAP_SYSLOG.
+fn kmsg(config: &mut Value, rules: &Value) {
+    let device = json!({ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 });
+    edit::add(&mut config["linux"]["devices"], device);
+    config["linux"]["resources"]["devices"] = rules.clone();
+    edit::deeds(config, &["open-device", "/dev/kmsg", "w"]);
+}
+
+/// GHSA-g54h-m393-cpwq: an empty list, or none, denied nothing.
+fn device_that_is_not_in_the_list_is_refused(context: &Context) -> Outcome {
+    let deny = json!({ "allow": false, "access": "rwm" });
+    let read = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" });
+    let again = json!({ "allow": false, "type": "c", "major": 1, "minor": 11, "access": "rwm" });
+    let open = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm" });
+    for rules in [json!([deny]), json!([]), json!([deny, read]), json!([deny, open, again])] {
+        let bundle = context.bundle(|config| kmsg(config, &rules))?;
+        let done = context.run_bundle(&bundle)?.failure()?;
+        same(&rules.to_string(), done.stdout.trim(), "EPERM")?;
+    }
+    let bundle = context.bundle(|config| {
+        kmsg(config, &json!([]));
+        config["linux"].as_object_mut().map(|linux| linux.remove("resources"));
+    })?;
+    let done = context.run_bundle(&bundle)?.failure()?;
+    Ok(same("no resources", done.stdout.trim(), "EPERM")?)
+}
+
+fn device_that_is_in_the_list_is_opened(context: &Context) -> Outcome {
+    let deny = json!({ "allow": false, "access": "rwm" });
+    for rule in [
+        json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "w" }),
+        json!({ "allow": true, "type": "c", "major": 1, "access": "rw" }),
+        json!({ "allow": true, "type": "a", "access": "rwm" }),
+        json!({ "allow": true, "access": "rwm" }),
+    ] {
+        let bundle = context.bundle(|config| kmsg(config, &json!([deny, rule])))?;
+        let done = context.run_bundle(&bundle)?;
+        same(&format!("{rule}: {done}"), done.stdout.trim(), "opened")?;
+    }
+    Ok(())
+}
+
+fn default_devices_are_opened_whatever_the_list(context: &Context) -> Outcome {
+    for name in ["null", "zero", "full", "random", "urandom"] {
+        let path = format!("/dev/{name}");
+        let said = edit::said(context, &["open-device", &path, "rw"], |_| {})?;
+        same(&path, said.as_str(), "opened")?;
+    }
+    Ok(())
+}
+
+fn processes_without_pid_namespace_go_with_the_container(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = Container::start(context, &["fork", "4", "+", "sleep", "60"], |config| {
+        edit::without_namespace(config, "pid");
+    })?;
+    let cgroup = cgroup_of(container.pid)?;
+    for _ in 0..500 {
+        let procs = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+        if procs.lines().count() == 5 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    drop(container);
+    Ok(context.nothing_left_since(&before)?)
+}

@@ -1,0 +1,399 @@
+//! The attacks of the past, one test each: refused or harmless, and nothing
+//! outside the rootfs touched.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, bind, mount};
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "escapes",
+    runtime_cannot_be_overwritten_by_its_container[Root],
+    runtime_cannot_be_overwritten_by_an_exec[Root],
+    waiting_container_cannot_be_read_or_written_by_another[Root],
+    dev_that_is_a_link_leads_nowhere[Root],
+    proc_and_sys_that_are_links_are_refused[Root],
+    link_in_a_mount_target_stays_within_the_root[Root],
+    missing_target_behind_a_link_is_not_made_on_the_host[Root],
+    device_path_behind_a_link_is_not_made_on_the_host[Root],
+    exchanged_mount_target_never_leads_to_the_host[Root],
+    null_device_that_is_a_link_masks_nothing_of_the_host[Root],
+    masked_link_is_masked_within_the_root[Root],
+    working_directory_in_a_leaked_fd_leads_nowhere[Root],
+    exec_directory_in_a_leaked_fd_is_refused[Root],
+    working_directory_behind_a_link_stays_within_the_root[Root],
+    mount_over_proc_is_refused[Root],
+    mount_inside_proc_is_refused[Root],
+    destination_with_dots_is_refused[Root],
+    cgroups_path_with_dots_is_refused[Root],
+    sysctl_of_a_fake_proc_is_the_kernels[Root],
+    ids_that_are_paths_are_refused[Root],
+    user_that_is_no_number_is_refused[Root],
+    passwd_that_leads_out_is_not_read[Root],
+);
+
+/// A folder of the host in which nothing may ever appear.
+fn outside(context: &Context) -> Result<PathBuf, String> {
+    let folder = context.folder.join("outside");
+    fs::create_dir(&folder).map_err(|e| e.to_string())?;
+    Ok(folder)
+}
+
+fn untouched(folder: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(folder).map_err(|e| e.to_string())?;
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    same(&format!("what is in {}", folder.display()), names, Vec::<std::ffi::OsString>::new())
+}
+
+/// Puts a link in the rootfs in the place of what is there.
+fn link(bundle: &Bundle, to: &Path, at: &str) -> Result<(), String> {
+    let place = bundle.rootfs.join(at);
+    let _ = fs::remove_dir(&place); // It may not be there.
+    symlink(to, &place).map_err(|error| format!("{}: {error}", place.display()))
+}
+
+/// CVE-2019-5736: /proc/self/exe as the program is the runtime's own binary,
+/// which another process of the container opens for writing.
+fn runtime_cannot_be_overwritten_by_its_container(context: &Context) -> Outcome {
+    let init = context.vial.with_file_name("vial-init");
+    let before = fs::read(&init).map_err(|e| e.to_string())?;
+    for path in ["/proc/self/exe", "/proc/1/exe"] {
+        // Runs vial-init anew, if anything, which has no channel and gives up.
+        let bundle = context.bundle(|c| c["process"]["args"] = json!([path]))?;
+        context.run_bundle(&bundle)?;
+    }
+    let after = fs::read(&init).map_err(|e| e.to_string())?;
+    Ok(same("vial-init is as it was", before == after, true)?)
+}
+
+/// The first process waits for processes that execute something in here, and
+/// writes where their /proc/PID/exe leads.
+fn runtime_cannot_be_overwritten_by_an_exec(context: &Context) -> Outcome {
+    let init = context.vial.with_file_name("vial-init");
+    let before = fs::read(&init).map_err(|e| e.to_string())?;
+    let container = Container::start(context, &["overwrite-exes", "/seen"], |config| {
+        edit::capabilities(config, &["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
+    })?;
+    for _ in 0..30 {
+        context.vial(&["exec", &container.id, "/proc/self/exe"])?;
+        container.exec(&[], &["exit", "0"])?.success()?;
+    }
+    let seen = fs::read_to_string(container.bundle.rootfs.join("seen")).unwrap_or_default();
+    same("files that could be written", seen.as_str(), "")?;
+    let after = fs::read(&init).map_err(|e| e.to_string())?;
+    Ok(same("vial-init is as it was", before == after, true)?)
+}
+
+/// A created container is still vial-init: a container that shares its pid
+/// namespace reaches neither its binary for writing nor its fds.
+fn waiting_container_cannot_be_read_or_written_by_another(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| edit::deeds(config, &["sleep", "60"]))?;
+    let waiting = Container::create(context, bundle)?;
+    for path in ["/proc/1/exe", "/proc/1/mem"] {
+        let done = edit::run(context, &["write", path, "x"], |config| {
+            edit::join(config, "pid", &waiting.namespace("pid"));
+            edit::capabilities(config, &["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
+        })?
+        .failure()?;
+        let answer = done.stdout.trim().to_owned();
+        let refused = ["EACCES", "EPERM", "ETXTBSY", "EIO"].contains(&answer.as_str());
+        same(&format!("{path} answered {answer}"), refused, true)?;
+    }
+    Ok(())
+}
+
+/// CVE-2026-41579, CVE-2026-47766: device nodes appeared where /dev led.
+fn dev_that_is_a_link_leads_nowhere(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    for keeps_mounts in [true, false] {
+        let bundle = context.bundle(|config| {
+            if !keeps_mounts {
+                let list = config["mounts"].as_array_mut();
+                list.into_iter().for_each(|list| {
+                    list.retain(|m| !m["destination"].to_string().contains("/dev"));
+                });
+            }
+        })?;
+        link(&bundle, &outside, "dev")?;
+        let done = context.run_bundle(&bundle)?;
+        untouched(&outside)?;
+        if done.code != 0 {
+            edit::one_sentence(&done)?;
+        }
+    }
+    Ok(())
+}
+
+/// CVE-2019-19921, CVE-2023-27561, CVE-2023-28642, CVE-2025-54867.
+fn proc_and_sys_that_are_links_are_refused(context: &Context) -> Outcome {
+    for (name, index) in [("proc", 0), ("sys", 5)] {
+        let bundle = context.bundle(|_| {})?;
+        fs::create_dir(bundle.rootfs.join("elsewhere")).map_err(|e| e.to_string())?;
+        link(&bundle, Path::new("elsewhere"), name)?;
+        let field = format!("mounts[{index}]");
+        edit::refused_bundle(context, &bundle, &[&field, &format!("/{name}")])?;
+    }
+    Ok(())
+}
+
+/// CVE-2019-18837: a link in the image led the mount out of it.
+fn link_in_a_mount_target_stays_within_the_root(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    let bundle = context.bundle(|config| {
+        mount(config, "tmpfs", "tmpfs", "/tmp/link/below", &[]);
+        bind(config, "/proc/version", "/tmp/link/file", &["bind"]);
+        edit::deeds(config, &["create", "/tmp/link/below/x", ""]);
+    })?;
+    link(&bundle, &outside, "tmp/link")?;
+    let done = context.run_bundle(&bundle)?;
+    untouched(&outside)?;
+    // The link leads to that path of the rootfs, where it is made.
+    if done.code != 0 {
+        edit::one_sentence(&done)?;
+    }
+    Ok(())
+}
+
+/// CVE-2024-45310.
+fn missing_target_behind_a_link_is_not_made_on_the_host(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    for target in [outside.clone(), Path::new("../../../../..").join(&outside)] {
+        let bundle = context.bundle(|config| {
+            mount(config, "tmpfs", "tmpfs", "/tmp/link/a/b/c", &[]);
+            bind(config, "/proc/version", "/etc/file-link", &["bind"]);
+        })?;
+        link(&bundle, &target, "tmp/link")?;
+        link(&bundle, &target.join("file"), "etc/file-link")?;
+        context.run_bundle(&bundle)?;
+        untouched(&outside)?;
+    }
+    Ok(())
+}
+
+fn device_path_behind_a_link_is_not_made_on_the_host(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    let bundle = context.bundle(|config| {
+        let device = json!({ "type": "c", "path": "/tmp/link/x", "major": 1, "minor": 3 });
+        edit::add(&mut config["linux"]["devices"], device);
+        let device = json!({ "type": "p", "path": "/etc/file-link" });
+        edit::add(&mut config["linux"]["devices"], device);
+    })?;
+    link(&bundle, &outside, "tmp/link")?;
+    link(&bundle, &outside.join("file"), "etc/file-link")?;
+    context.run_bundle(&bundle)?;
+    Ok(untouched(&outside)?)
+}
+
+/// CVE-2021-30465: while the runtime mounts in a volume that it shares with
+/// another container, that one exchanges a directory with a link.
+fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    let volume = context.folder.join("volume");
+    fs::create_dir_all(volume.join("a")).map_err(|e| e.to_string())?;
+    symlink(&outside, volume.join("b")).map_err(|e| e.to_string())?;
+    let bundle = context.bundle(|config| {
+        bind(config, &volume.to_string_lossy(), "/volume", &["rbind"]);
+        mount(config, "tmpfs", "tmpfs", "/volume/a/b/c", &[]);
+        mount(config, "tmpfs", "tmpfs", "/volume/a", &[]);
+        bind(config, "/proc/version", "/volume/a/file", &["bind"]);
+        edit::deeds(config, &["echo", "done"]);
+    })?;
+    let over = AtomicBool::new(false);
+    let (a, b) = (volume.join("a"), volume.join("b"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // EBUSY while it is a mount point: what the race is about.
+                let _ = renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
+            }
+        });
+        let all = (0..50).try_for_each(|_| {
+            let done = context.run_bundle(&bundle)?;
+            if done.code != 0 {
+                edit::one_sentence(&done)?;
+            }
+            untouched(&outside)
+        });
+        over.store(true, Ordering::Relaxed);
+        all
+    })?;
+    Ok(untouched(&outside)?)
+}
+
+/// CVE-2025-31133: the container's /dev/null as a link to what is then bound,
+/// writable, in the place of the mask.
+fn null_device_that_is_a_link_masks_nothing_of_the_host(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        // No tmpfs at /dev: it is the image's, with the image's null.
+        let list = config["mounts"].as_array_mut();
+        list.into_iter().for_each(|list| {
+            list.retain(|m| !m["destination"].to_string().contains("/dev"));
+        });
+        config["linux"]["maskedPaths"] = json!(["/proc/sys/kernel/shmmax"]);
+        config["linux"]["readonlyPaths"] = json!([]);
+        edit::deeds(config, &["cat", "/proc/sys/kernel/shmmax"]);
+    })?;
+    fs::write(bundle.rootfs.join("etc/target"), "of the image").map_err(|e| e.to_string())?;
+    link(&bundle, Path::new("/etc/target"), "dev/null")?;
+    let done = context.run_bundle(&bundle)?;
+    // Either it is refused, or the mask is what a mask should be.
+    match done.code {
+        0 => same("what the mask shows", done.stdout.as_str(), "")?,
+        _ => edit::one_sentence(&done)?,
+    }
+    let text = fs::read_to_string(bundle.rootfs.join("etc/target")).map_err(|e| e.to_string())?;
+    Ok(same("the link's target", text.as_str(), "of the image")?)
+}
+
+fn masked_link_is_masked_within_the_root(context: &Context) -> Outcome {
+    let secret = context.folder.join("secret");
+    fs::write(&secret, "of the host").map_err(|e| e.to_string())?;
+    let bundle = context.bundle(|config| {
+        config["linux"]["maskedPaths"] = json!(["/etc/link", "/etc/out"]);
+        edit::deeds(config, &["cat", "/etc/file"]);
+    })?;
+    fs::write(bundle.rootfs.join("etc/file"), "of the image").map_err(|e| e.to_string())?;
+    link(&bundle, Path::new("/etc/file"), "etc/link")?;
+    link(&bundle, &secret, "etc/out")?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    same("what the link leads to", done.stdout.as_str(), "")?;
+    let text = fs::read_to_string(&secret).map_err(|e| e.to_string())?;
+    Ok(same("the host's file", text.as_str(), "of the host")?)
+}
+
+/// CVE-2024-21626: the fd of a folder of the host, leaked, as the directory.
+fn working_directory_in_a_leaked_fd_leads_nowhere(context: &Context) -> Outcome {
+    for fd in 3..12 {
+        for path in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/../../..")] {
+            let bundle = context.bundle(|config| {
+                config["process"]["cwd"] = json!(path);
+                edit::deeds(config, &["cat", "../../../../../../etc/hostname"]);
+            })?;
+            // An fd of the rootfs itself leads nowhere but into it: there the
+            // file is not to be found.
+            let done = context.run_bundle(&bundle)?.failure()?;
+            if done.stdout.trim() != "ENOENT" {
+                edit::one_sentence(&done)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn exec_directory_in_a_leaked_fd_is_refused(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], |_| {})?;
+    symlink("/proc/self/fd/4", container.bundle.rootfs.join("link")).map_err(|e| e.to_string())?;
+    for path in (3..12).map(|fd| format!("/proc/self/fd/{fd}")).chain(["/link".into()]) {
+        let done = container.exec(&["--cwd", &path], &["echo", "entered"])?;
+        edit::one_sentence(&done.failure()?)?;
+    }
+    Ok(())
+}
+
+fn working_directory_behind_a_link_stays_within_the_root(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    let bundle = context.bundle(|config| config["process"]["cwd"] = "/tmp/link/new".into())?;
+    link(&bundle, &outside, "tmp/link")?;
+    context.run_bundle(&bundle)?;
+    Ok(untouched(&outside)?)
+}
+
+/// CVE-2019-16884: a volume on /proc takes in whoever reads it.
+fn mount_over_proc_is_refused(context: &Context) -> Outcome {
+    let outside = outside(context)?;
+    let path = outside.to_string_lossy().into_owned();
+    for destination in ["/proc", "proc/", "//proc/.", "/./proc"] {
+        let words = ["mounts[6].destination", "/proc"];
+        edit::refused(context, &words, |c| bind(c, &path, destination, &["rbind"]))?;
+        edit::refused(context, &words, |c| mount(c, "tmpfs", "x", destination, &[]))?;
+    }
+    Ok(())
+}
+
+fn mount_inside_proc_is_refused(context: &Context) -> Outcome {
+    for path in ["/proc/self/attr/exec", "/proc/1", "/proc/sys/kernel", "/proc/self/fd/3"] {
+        let words = ["mounts[6].destination", path];
+        edit::refused(context, &words, |c| bind(c, "/proc/version", path, &["bind"]))?;
+    }
+    // What lxcfs does.
+    let text = edit::said(context, &["cat", "/proc/uptime"], |config| {
+        bind(config, "/proc/version", "/proc/uptime", &["bind", "ro"]);
+    })?;
+    Ok(same("the version", text.starts_with("Linux version"), true)?)
+}
+
+fn destination_with_dots_is_refused(context: &Context) -> Outcome {
+    for path in ["/../../tmp/x", "/tmp/../../x", ".."] {
+        let words = ["mounts[6].destination", ".."];
+        edit::refused(context, &words, |c| mount(c, "tmpfs", "tmpfs", path, &[]))?;
+    }
+    Ok(())
+}
+
+fn cgroups_path_with_dots_is_refused(context: &Context) -> Outcome {
+    for path in ["/../x", "../../x", "/a/../../x", "/", "/."] {
+        edit::refused(context, &["linux.cgroupsPath"], |c| {
+            c["linux"]["cgroupsPath"] = json!(path)
+        })?;
+    }
+    Ok(())
+}
+
+/// CVE-2025-52881: what is written to /proc went where a mount led it.
+fn sysctl_of_a_fake_proc_is_the_kernels(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        config["linux"]["sysctl"] = json!({ "kernel.shmmax": "123456" });
+        edit::deeds(config, &["cat", "/proc/sys/kernel/shmmax"]);
+    })?;
+    let fake = bundle.rootfs.join("proc/sys/kernel");
+    fs::create_dir_all(&fake).map_err(|e| e.to_string())?;
+    symlink("/proc/sys/kernel/core_pattern", fake.join("shmmax")).map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("kernel.shmmax", done.stdout.trim(), "123456")?)
+}
+
+fn ids_that_are_paths_are_refused(context: &Context) -> Outcome {
+    let bundle = context.probe_bundle(&["echo", "ran"])?;
+    let path = bundle.path.to_string_lossy().into_owned();
+    for id in ["..", ".", "../x", "a/b", "/etc", "a\nb", "", "-x", "a b", &"x".repeat(5000)] {
+        let before = context.leftovers();
+        let done = context.vial(&["run", "--bundle", &path, "--", id])?.failure()?;
+        same(&format!("{id:?} ran"), done.stdout.contains("ran"), false)?;
+        edit::one_sentence(&done).map_err(|why| format!("{id:?}: {why}"))?;
+        for verb in ["state", "delete", "kill", "start"] {
+            edit::one_sentence(&context.vial(&[verb, "--", id])?.failure()?)?;
+        }
+        context.nothing_left_since(&before)?;
+    }
+    Ok(())
+}
+
+/// CVE-2026-30892: a user that could not be read was another one.
+fn user_that_is_no_number_is_refused(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], |_| {})?;
+    for user in ["1000x", "0x0", "", "-1", "1:", ":1", "1:2:3", "4294967296", " 1", "+1", "nobody"]
+    {
+        let done = container.exec(&["--user", user], &["echo", "ran"])?.failure()?;
+        edit::one_sentence(&done).map_err(|why| format!("{user:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+/// As CVE-2025-24965: a file of the image that the runtime reads by itself.
+fn passwd_that_leads_out_is_not_read(context: &Context) -> Outcome {
+    let passwd = context.folder.join("passwd");
+    fs::write(&passwd, "root:x:0:0::/of-the-host:/bin/sh\n").map_err(|e| e.to_string())?;
+    let bundle = context.bundle(|_| {})?;
+    link(&bundle, &passwd, "etc/passwd")?;
+    let report: Value = edit::report_of(context, &bundle)?;
+    Ok(same("HOME", report["env"]["HOME"].as_str(), Some("/"))?)
+}

@@ -1,0 +1,236 @@
+//! Kernels that lack calls, and filters around vial that hide them: the probe
+//! starts vial under a filter that answers for them.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, bind, mount};
+use crate::bundle::Bundle;
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "fallbacks",
+    hidden_calls_make_no_difference_to_a_container[Root],
+    all_hidden_together_make_no_difference[Root],
+    forbidden_openat2_is_as_good_as_a_missing_one[Root],
+    links_lead_nowhere_without_openat2[Root],
+    failed_call_is_one_sentence_and_leaves_nothing[Root],
+    failed_create_leaves_nothing[Root],
+);
+
+/// Younger than the oldest kernel that vial is for, or hidden by container
+/// engines around it.
+const HIDDEN: [(&str, libc::c_long); 9] = [
+    ("clone3", libc::SYS_clone3),
+    ("openat2", libc::SYS_openat2),
+    ("mount_setattr", libc::SYS_mount_setattr),
+    ("open_tree", libc::SYS_open_tree),
+    ("move_mount", libc::SYS_move_mount),
+    ("fsopen", libc::SYS_fsopen),
+    ("close_range", libc::SYS_close_range),
+    ("faccessat2", libc::SYS_faccessat2),
+    ("keyctl", libc::SYS_keyctl),
+];
+
+/// `vial VERB` of a bundle where these calls answer `errno`.
+fn without(
+    context: &Context,
+    calls: &[libc::c_long],
+    errno: i32,
+    verb: &str,
+    bundle: &Bundle,
+    id: &str,
+) -> Result<Done, String> {
+    let numbers: Vec<String> = calls.iter().map(ToString::to_string).collect();
+    let mut command = Command::new(&context.probe);
+    command.args(["refuse", &errno.to_string(), &numbers.join(",")]).arg(&context.vial);
+    command.arg("--root").arg(&context.state).args([verb, "--bundle"]).arg(&bundle.path).arg(id);
+    Ok(context.run(&mut command)?)
+}
+
+/// A bundle with something of every kind that has a fallback.
+fn furnished(context: &Context) -> Result<Bundle, String> {
+    let volume = context.folder.join("volume");
+    std::fs::create_dir_all(&volume).map_err(|e| e.to_string())?;
+    Ok(context.bundle(|config| {
+        bind(config, &volume.to_string_lossy(), "/volume", &["rbind", "ro", "nosuid", "rprivate"]);
+        bind(config, "/proc/version", "/etc/file", &["bind"]);
+        mount(config, "tmpfs", "tmpfs", "/etc/copied", &["tmpcopyup", "ro"]);
+        config["root"]["readonly"] = true.into();
+        config["process"]["cwd"] = "/tmp".into();
+    })?)
+}
+
+/// What must not depend on the kernel's age.
+fn what_matters(report: &Value) -> Value {
+    let mounts = report["mounts"].as_array().cloned().unwrap_or_default();
+    let mounts: Vec<Value> =
+        mounts.iter().map(|m| json!([m["point"], m["options"], m["type"]])).collect();
+    let fds = report["fds"].as_object().map(serde_json::Map::len);
+    json!({
+        "mounts": mounts, "fds": fds, "dev": report["dev"], "cwd": report["cwd"],
+        "capabilities": report["capabilities"], "hostname": report["hostname"],
+        "pid": report["pid"], "sid": report["sid"], "no_new_privs": report["no_new_privs"],
+    })
+}
+
+fn check(context: &Context, calls: &[libc::c_long], errno: i32, name: &str) -> Result<(), String> {
+    let bundle = furnished(context)?;
+    let plain = what_matters(&edit::report_of(context, &bundle)?);
+    let done = without(context, calls, errno, "run", &bundle, &context.id())?;
+    // No kernel has open_tree without move_mount: a filter that hides one of
+    // them is told by name.
+    if name == "move_mount" && done.code != 0 && done.stderr.contains(name) {
+        return edit::one_sentence(&done);
+    }
+    let done = done.success().map_err(|why| format!("without {name}: {why}"))?;
+    let seen: Value = serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))?;
+    // Under a filter of the host's, the process has that one too.
+    let seen = what_matters(&seen);
+    for (field, wanted) in plain.as_object().into_iter().flatten() {
+        same(&format!("{field} without {name}"), &seen[field], wanted)?;
+    }
+    Ok(())
+}
+
+fn hidden_calls_make_no_difference_to_a_container(context: &Context) -> Outcome {
+    let all = HIDDEN
+        .iter()
+        .filter_map(|(name, number)| check(context, &[*number], libc::ENOSYS, name).err());
+    let failures: Vec<String> = all.collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+fn all_hidden_together_make_no_difference(context: &Context) -> Outcome {
+    let all: Vec<_> = HIDDEN.iter().map(|(_, number)| *number).collect();
+    Ok(check(context, &all, libc::ENOSYS, "all of them")?)
+}
+
+fn forbidden_openat2_is_as_good_as_a_missing_one(context: &Context) -> Outcome {
+    // Older engines answer EPERM for what their profile does not know.
+    for (name, number) in HIDDEN.iter().filter(|(name, _)| ["openat2", "faccessat2"].contains(name))
+    {
+        check(context, &[*number], libc::EPERM, name)?;
+    }
+    Ok(())
+}
+
+/// The component walk in the place of openat2 must be as strict.
+fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
+    let outside = context.folder.join("outside");
+    std::fs::create_dir(&outside).map_err(|e| e.to_string())?;
+    for (at, to) in [
+        ("tmp/link", outside.clone()),
+        ("tmp/link", std::path::Path::new("../../../../../../../..").join(&outside)),
+        ("tmp/link", "/proc/self/root".into()),
+        ("dev", outside.clone()),
+        ("sys", outside.clone()),
+        ("proc", "tmp".into()),
+    ] {
+        let bundle = context.bundle(|config| {
+            mount(config, "tmpfs", "tmpfs", "/tmp/link/a/b", &[]);
+            bind(config, "/proc/version", "/tmp/link/file", &["bind"]);
+            edit::deeds(config, &["echo", "ran"]);
+        })?;
+        let place = bundle.rootfs.join(at);
+        let _ = std::fs::remove_dir(&place); // It may not be there.
+        std::os::unix::fs::symlink(&to, &place).map_err(|e| e.to_string())?;
+        let calls = [libc::SYS_openat2];
+        let done = without(context, &calls, libc::ENOSYS, "run", &bundle, &context.id())?;
+        let names = std::fs::read_dir(&outside).map_err(|e| e.to_string())?.count();
+        same(&format!("files outside after {at} led to {}", to.display()), names, 0)?;
+        let strict = at != "tmp/link";
+        same(
+            &format!("{at} -> {}: it ran: {done}", to.display()),
+            done.code == 0 && strict,
+            false,
+        )?;
+    }
+    Ok(())
+}
+
+/// What vial and vial-init call to make a container, but for what every
+/// program needs to start, to speak and to end, and to remove what it made.
+const CALLED: &[(&str, libc::c_long)] = &[
+    ("bpf", libc::SYS_bpf),
+    ("capset", libc::SYS_capset),
+    ("chdir", libc::SYS_chdir),
+    ("clone3", libc::SYS_clone3),
+    ("fchdir", libc::SYS_fchdir),
+    ("fchmod", libc::SYS_fchmod),
+    ("fchown", libc::SYS_fchown),
+    ("fchownat", libc::SYS_fchownat),
+    ("flock", libc::SYS_flock),
+    ("fsconfig", libc::SYS_fsconfig),
+    ("fsmount", libc::SYS_fsmount),
+    ("fsopen", libc::SYS_fsopen),
+    ("fstatfs", libc::SYS_fstatfs),
+    ("getcwd", libc::SYS_getcwd),
+    ("keyctl", libc::SYS_keyctl),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("mkdirat", libc::SYS_mkdirat),
+    ("mknodat", libc::SYS_mknodat),
+    ("mount", libc::SYS_mount),
+    ("mount_setattr", libc::SYS_mount_setattr),
+    ("move_mount", libc::SYS_move_mount),
+    ("open_tree", libc::SYS_open_tree),
+    ("openat2", libc::SYS_openat2),
+    ("pidfd_open", libc::SYS_pidfd_open),
+    ("pipe2", libc::SYS_pipe2),
+    ("pivot_root", libc::SYS_pivot_root),
+    ("prctl", libc::SYS_prctl),
+    ("prlimit64", libc::SYS_prlimit64),
+    ("readlinkat", libc::SYS_readlinkat),
+    ("renameat", libc::SYS_renameat),
+    ("sendfile", libc::SYS_sendfile),
+    ("setgroups", libc::SYS_setgroups),
+    ("sethostname", libc::SYS_sethostname),
+    ("setresgid", libc::SYS_setresgid),
+    ("setresuid", libc::SYS_setresuid),
+    ("setsid", libc::SYS_setsid),
+    ("socket", libc::SYS_socket),
+    ("socketpair", libc::SYS_socketpair),
+    ("symlinkat", libc::SYS_symlinkat),
+    ("umount2", libc::SYS_umount2),
+    ("unshare", libc::SYS_unshare),
+];
+
+/// Fails each call in each way: the container works, or there is one sentence;
+/// and never is anything left. Invariant 9.
+fn sweep(context: &Context, verb: &str) -> Outcome {
+    let bundle = context.probe_bundle(&["echo", "ran"])?;
+    let mut failures = Vec::new();
+    for (name, number) in CALLED {
+        for errno in [libc::EPERM, libc::ENOMEM, libc::EIO] {
+            let before = context.leftovers();
+            let id = context.id();
+            let done = without(context, &[*number], errno, verb, &bundle, &id)?;
+            let outcome = match done.code {
+                0 if verb == "create" => Ok(()),
+                0 => same("what it said", done.stdout.as_str(), "ran\n"),
+                _ => edit::one_sentence(&done),
+            };
+            if done.code == 0 && verb == "create" {
+                context.vial(&["delete", "--force", &id])?.success()?;
+            }
+            crate::processes::reap();
+            let left = context.nothing_left_since(&before);
+            for why in [outcome.err(), left.err()].into_iter().flatten() {
+                failures.push(format!("{name} answers {errno}: {why}"));
+            }
+            crate::processes::end_descendants(std::process::id());
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+fn failed_call_is_one_sentence_and_leaves_nothing(context: &Context) -> Outcome {
+    sweep(context, "run")
+}
+
+fn failed_create_leaves_nothing(context: &Context) -> Outcome {
+    sweep(context, "create")
+}

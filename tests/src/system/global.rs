@@ -1,0 +1,186 @@
+//! The command line before the verb: its forms, --log, --version, and what is
+//! no verb.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::container::{refused, words};
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "global",
+    root_may_be_written_in_every_form,
+    log_as_json_is_one_object_for_one_failure,
+    log_of_a_success_is_empty,
+    log_as_text_names_level_and_message,
+    log_that_cannot_be_written_hides_no_error,
+    unknown_log_format_is_refused,
+    version_has_the_lines_that_engines_take_apart,
+    systemd_cgroup_is_refused,
+    unknown_verb_is_refused,
+    checkpoint_is_no_verb,
+    no_words_at_all_are_refused,
+    help_names_every_verb,
+    every_verb_has_its_help,
+    option_without_its_value_is_refused,
+    option_that_is_none_is_refused,
+);
+
+/// vial with these words and no others.
+fn vial(context: &Context, words: &[&str]) -> Result<Done, String> {
+    Ok(context.run(Command::new(&context.vial).args(words))?)
+}
+
+fn root_may_be_written_in_every_form(context: &Context) -> Outcome {
+    let state = context.state.to_string_lossy().into_owned();
+    fs::create_dir_all(context.state.join("here")).map_err(words)?;
+    let (both, single) = (format!("--root={state}"), format!("-root={state}"));
+    let forms: [&[&str]; 5] = [
+        &["--root", &state],
+        &[&both],
+        &["-root", &state],
+        &[&single],
+        &["--debug", "--root", &state, "--log-format=json"],
+    ];
+    for form in forms {
+        // A folder without a state, which only this state folder has.
+        let done = vial(context, &[form, &["state", "here"]].concat())?;
+        same("the exit code", done.code, 1)?;
+        let found = done.stderr.contains("here") && !done.stderr.contains("does not exist");
+        same("it looked there", found, true).map_err(|why| format!("{form:?}: {why}: {done}"))?;
+    }
+    Ok(())
+}
+
+fn log_as_json_is_one_object_for_one_failure(context: &Context) -> Outcome {
+    let log = context.folder.join("log.json");
+    let log_word = log.to_string_lossy();
+    let failing: [&[&str]; 4] = [
+        &["state", "nobody"],
+        &["start", "nobody\"\n\\"],
+        &["create", "--bundle", "/no/such", "x"],
+        &["exec", "nobody", "/probe"],
+    ];
+    for verb in failing {
+        let words = [&["--log", &log_word, "--log-format", "json"][..], verb].concat();
+        let done = context.vial(&words)?;
+        same("the exit code", done.code, 1)?;
+        let text = fs::read_to_string(&log).map_err(self::words)?;
+        same("its lines", text.lines().count(), 1)?;
+        let object: Value = serde_json::from_str(&text).map_err(self::words)?;
+        same("level", object["level"].as_str(), Some("error"))?;
+        let said = done.stderr.lines().next().unwrap_or_default().trim_start_matches("vial: ");
+        let message = object["msg"].as_str().unwrap_or_default();
+        same("msg is what stderr says", message.starts_with(said), true)?;
+        let time = object["time"].as_str().unwrap_or_default();
+        same("time is RFC 3339", (time.len(), time.ends_with('Z')), (20, true))?;
+        fs::remove_file(&log).map_err(self::words)?;
+    }
+    Ok(())
+}
+
+fn log_of_a_success_is_empty(context: &Context) -> Outcome {
+    let log = context.folder.join("log.json");
+    let word = log.to_string_lossy();
+    context.vial(&["--log", &word, "--log-format=json", "list"])?.success()?;
+    Ok(same("the log", fs::read_to_string(&log).unwrap_or_default().as_str(), "")?)
+}
+
+fn log_as_text_names_level_and_message(context: &Context) -> Outcome {
+    let log = context.folder.join("log");
+    let word = log.to_string_lossy();
+    for count in 1..3 {
+        context.vial(&["--log", &word, "state", "nobody"])?.failure()?;
+        let text = fs::read_to_string(&log).map_err(words)?;
+        same("its lines", text.lines().count(), count)?;
+        same("level", text.contains("level=error"), true)?;
+        same("msg", text.contains("does not exist"), true)?;
+    }
+    Ok(())
+}
+
+fn log_that_cannot_be_written_hides_no_error(context: &Context) -> Outcome {
+    let done = context.vial(&["--log", "/no/such/folder/log", "state", "nobody"])?.failure()?;
+    Ok(same("the error", done.stderr.contains("does not exist"), true)?)
+}
+
+fn unknown_log_format_is_refused(context: &Context) -> Outcome {
+    Ok(refused(&context.vial(&["--log-format", "yaml", "list"])?, "yaml")?)
+}
+
+fn version_has_the_lines_that_engines_take_apart(context: &Context) -> Outcome {
+    for word in ["--version", "-v"] {
+        let done = vial(context, &[word])?.success()?;
+        same("stderr", done.stderr.as_str(), "")?;
+        let lines: Vec<&str> = done.stdout.lines().collect();
+        let starts =
+            |place: usize, with: &str| lines.get(place).is_some_and(|l| l.starts_with(with));
+        same("vial version", starts(0, "vial version "), true)?;
+        same("commit", starts(1, "commit: "), true)?;
+        same("spec", starts(2, "spec: 1."), true)?;
+    }
+    Ok(())
+}
+
+fn systemd_cgroup_is_refused(context: &Context) -> Outcome {
+    let bundle = context.bundle(|_| {})?;
+    let path = bundle.path.to_string_lossy();
+    let done = context.vial(&["--systemd-cgroup", "create", "--bundle", &path, "x"])?;
+    refused(&done, "--systemd-cgroup")?;
+    Ok(context.vial(&["--systemd-cgroup=false", "list"])?.success().map(drop)?)
+}
+
+fn unknown_verb_is_refused(context: &Context) -> Outcome {
+    Ok(refused(&context.vial(&["frobnicate", "x"])?, "frobnicate")?)
+}
+
+fn checkpoint_is_no_verb(context: &Context) -> Outcome {
+    // An exit code of 0 would tell podman that checkpoints work.
+    for words in [["checkpoint", "--help"], ["restore", "--help"], ["checkpoint", "x"]] {
+        let done = vial(context, &words)?;
+        refused(&done, words[0]).map_err(|why| format!("{words:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn no_words_at_all_are_refused(context: &Context) -> Outcome {
+    vial(context, &[])?.failure()?;
+    refused(&context.vial(&[])?, "")?;
+    Ok(refused(&context.vial(&["state"])?, "id")?)
+}
+
+fn help_names_every_verb(context: &Context) -> Outcome {
+    let done = vial(context, &["--help"])?.success()?;
+    for verb in VERBS {
+        same(verb, done.stdout.contains(verb), true)?;
+    }
+    Ok(())
+}
+
+const VERBS: [&str; 14] = [
+    "create", "delete", "exec", "features", "kill", "list", "pause", "plan", "ps", "resume", "run",
+    "spec", "start", "state",
+];
+
+fn every_verb_has_its_help(context: &Context) -> Outcome {
+    for verb in VERBS {
+        let done = vial(context, &[verb, "--help"])?;
+        same(verb, done.code, 0).map_err(|why| format!("{why}: {done}"))?;
+        same("it names the verb", done.stdout.contains(verb), true)?;
+    }
+    Ok(())
+}
+
+fn option_without_its_value_is_refused(context: &Context) -> Outcome {
+    refused(&vial(context, &["--root"])?, "root")?;
+    Ok(refused(&context.vial(&["create", "--bundle"])?, "bundle")?)
+}
+
+fn option_that_is_none_is_refused(context: &Context) -> Outcome {
+    refused(&context.vial(&["--nonsense", "list"])?, "--nonsense")?;
+    Ok(refused(&context.vial(&["list", "--nonsense"])?, "--nonsense")?)
+}

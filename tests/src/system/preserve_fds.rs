@@ -1,0 +1,196 @@
+//! Which file descriptors a container has: its streams, those it is to have,
+//! and no other that the caller happened to leave open.
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use serde_json::{Map, Value};
+
+use super::container::{Container, refused, words};
+use crate::context::{Done, probe_arguments, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "preserve_fds",
+    preserved_fds_are_there_and_no_others[Root],
+    fd_that_is_not_open_is_refused[Root],
+    absurd_count_is_refused[Root],
+    listen_fds_add_to_them[Root],
+    leaked_fds_reach_no_container[Root],
+    leaked_fds_reach_no_exec[Root],
+    created_container_holds_its_streams_and_sockets_alone[Root],
+    exec_preserves_fds_too[Root],
+);
+
+/// A file that a child inherits under that number.
+fn inherited(context: &Context, number: i32) -> Result<OwnedFd, String> {
+    let path = context.folder.join(format!("fd-{number}"));
+    fs::write(&path, number.to_string()).map_err(words)?;
+    let fd = inherit(File::open(&path).map_err(words)?, number)?;
+    same("the number of the fd", fd.as_raw_fd(), number)?;
+    Ok(fd)
+}
+
+/// The same under that number or, where it is taken, the next.
+fn inherit(file: File, number: i32) -> Result<OwnedFd, String> {
+    // The file itself may have taken that number.
+    let away = fcntl_dupfd_cloexec(&file, 500).map_err(words)?;
+    drop(file);
+    let fd = fcntl_dupfd_cloexec(&away, number).map_err(words)?;
+    fcntl_setfd(&fd, FdFlags::empty()).map_err(words)?;
+    Ok(fd)
+}
+
+/// `VERB --bundle OPTIONS ID` of a container that prints its fds.
+fn fds_of_run(context: &Context, options: &[&str], env: &[(&str, &str)]) -> Result<Done, String> {
+    let bundle = context.bundle(|config| {
+        config["process"]["args"] = probe_arguments(&["fds"]);
+    })?;
+    let mut command = context.command(&["run", "--bundle"]);
+    command.arg(&bundle.path).args(options).arg(context.id()).envs(env.iter().copied());
+    Ok(context.run(&mut command)?)
+}
+
+fn fds(done: Done) -> Result<Map<String, Value>, String> {
+    let done = done.success()?;
+    serde_json::from_str(&done.stdout).map_err(|error| format!("{error}: {done}"))
+}
+
+fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Result<(), String> {
+    let mut wanted: Vec<String> =
+        (0..3).chain(preserved.iter().copied()).map(|n| n.to_string()).collect();
+    wanted.sort();
+    same("the fds", fds.keys().cloned().collect::<Vec<_>>(), wanted)?;
+    for number in preserved {
+        // The path as it looks from within: outside of the container's root.
+        let name = format!("fd-{number}");
+        let seen = fds[&number.to_string()].as_str().unwrap_or_default();
+        same("it leads to its file", seen.ends_with(&name), true)
+            .map_err(|why| format!("{why}: {seen} of {}", context.folder.display()))?;
+    }
+    Ok(())
+}
+
+fn preserved_fds_are_there_and_no_others(context: &Context) -> Outcome {
+    let _open = (3..7).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
+    check(&fds(fds_of_run(context, &["--preserve-fds", "2"], &[])?)?, context, &[3, 4])?;
+    check(&fds(fds_of_run(context, &["--preserve-fds=4"], &[])?)?, context, &[3, 4, 5, 6])?;
+    check(&fds(fds_of_run(context, &["--preserve-fds", "0"], &[])?)?, context, &[])?;
+    Ok(check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?)
+}
+
+fn fd_that_is_not_open_is_refused(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let _open = [inherited(context, 3)?, inherited(context, 5)?];
+    let done = fds_of_run(context, &["--preserve-fds", "3"], &[])?;
+    refused(&done, "file descriptor 4 is not open")?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn absurd_count_is_refused(context: &Context) -> Outcome {
+    for count in ["4294967295", "4294967296", "-1", "x", ""] {
+        let done = fds_of_run(context, &[&format!("--preserve-fds={count}")], &[])?;
+        refused(&done, "preserve-fds").map_err(|why| format!("{count:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn listen_fds_add_to_them(context: &Context) -> Outcome {
+    let _open = (3..7).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
+    let env = [("LISTEN_FDS", "1"), ("LISTEN_PID", "1")];
+    check(&fds(fds_of_run(context, &[], &env)?)?, context, &[3])?;
+    check(&fds(fds_of_run(context, &["--preserve-fds=2"], &env)?)?, context, &[3, 4, 5])?;
+    for nonsense in ["x", "-1", ""] {
+        let done = fds_of_run(context, &[], &[("LISTEN_FDS", nonsense)])?;
+        if done.code == 0 {
+            check(&fds(done)?, context, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// What a careless caller leaves open: files, and directories of the host,
+/// through which a container could leave (CVE-2024-21626).
+fn leak(context: &Context) -> Result<Vec<OwnedFd>, String> {
+    let folder = context.folder.join("host");
+    fs::create_dir(&folder).map_err(words)?;
+    fs::write(folder.join("secret"), "").map_err(words)?;
+    let mut open = Vec::new();
+    for number in 3..200 {
+        open.push(match number % 2 {
+            0 => inherit(File::open(&folder).map_err(words)?, number)?,
+            _ => inherit(File::open(&context.vial).map_err(words)?, number)?,
+        });
+    }
+    Ok(open)
+}
+
+fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
+    let _open = leak(context)?;
+    check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?;
+    // Nor may a working directory lead through one of them.
+    for number in 3..30 {
+        let bundle = context.bundle(|config| {
+            config["process"]["args"] = probe_arguments(&["ls", "."]);
+            config["process"]["cwd"] = format!("/proc/self/fd/{number}").into();
+        })?;
+        stays_inside(&context.run_bundle(&bundle)?)?;
+    }
+    Ok(())
+}
+
+/// It was refused, or the fd was one of vial-init's own, in the container.
+fn stays_inside(done: &Done) -> Result<(), String> {
+    match done.code {
+        0 => same("the secret is seen", done.stdout.contains("secret"), false),
+        _ => refused(done, "cwd"),
+    }
+}
+
+fn leaked_fds_reach_no_exec(context: &Context) -> Outcome {
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let open = leak(context)?;
+    let mut command = context.command(&["exec", &container.id, "/probe", "fds"]);
+    check(&fds(context.run(&mut command)?)?, context, &[])?;
+    for number in 3..30 {
+        let cwd = format!("--cwd=/proc/self/fd/{number}");
+        let done = context.vial(&["exec", &cwd, &container.id, "/probe", "ls", "."])?;
+        stays_inside(&done)?;
+    }
+    drop(open);
+    Ok(container.remove()?)
+}
+
+fn created_container_holds_its_streams_and_sockets_alone(context: &Context) -> Outcome {
+    let open = leak(context)?;
+    let container = Container::created(context, &["fds"])?;
+    drop(open);
+    let folder = format!("/proc/{}/fd", container.pid()?);
+    for entry in fs::read_dir(&folder).map_err(words)?.flatten() {
+        let number: u32 = entry.file_name().to_string_lossy().parse().map_err(words)?;
+        let link = fs::read_link(entry.path()).map_err(words)?;
+        let link = link.to_string_lossy();
+        let fine = number < 3 || link.starts_with("socket:") || link.starts_with("/memfd:");
+        same("it is a stream or a socket", fine, true)
+            .map_err(|why| format!("{why}: {number} is {link}"))?;
+    }
+    container.vial("start", &[])?.success()?;
+    container.printed(1)?;
+    let seen = serde_json::from_str(&container.output()).map_err(words)?;
+    check(&seen, context, &[])?;
+    Ok(container.remove()?)
+}
+
+fn exec_preserves_fds_too(context: &Context) -> Outcome {
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let open = (3..6).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
+    let mut command = context.command(&["exec", "--preserve-fds", "2"]);
+    command.args([&container.id, "/probe", "fds"]);
+    check(&fds(context.run(&mut command)?)?, context, &[3, 4])?;
+    drop(open);
+    let done = context.vial(&["exec", "--preserve-fds=1", &container.id, "/probe", "fds"])?;
+    refused(&done, "file descriptor 3 is not open")?;
+    Ok(container.remove()?)
+}

@@ -1,0 +1,376 @@
+//! Mounts, devices, masks and the root itself, as the container sees them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, add, bind, has, mount, mount_at, said};
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "rootfs",
+    mounts_lie_in_the_order_of_config_json[Root],
+    flags_of_a_mount_are_those_asked_for[Root],
+    tmpfs_has_the_size_and_mode_asked_for[Root],
+    kernel_filesystems_are_real[Root],
+    relative_destination_counts_from_the_root[Root],
+    missing_targets_are_made[Root],
+    tmpcopyup_copies_what_is_covered[Root],
+    default_devices_and_links_are_there[Root],
+    devices_of_config_json_are_made_as_told[Root],
+    unknown_device_type_is_refused[Root],
+    masked_file_reads_as_empty_and_cannot_be_written[Root],
+    masked_directory_is_empty_and_read_only[Root],
+    masked_path_that_is_not_there_is_no_error[Root],
+    readonly_path_refuses_writes[Root],
+    readonly_root_refuses_writes_but_its_mounts_do_not[Root],
+    working_directory_is_made[Root],
+    nothing_of_the_hosts_mounts_is_inside[Root],
+    container_works_without_pivot_root[Root],
+    mounts_of_the_host_stay_as_they_were[Root],
+    missing_rootfs_is_refused[Root],
+);
+
+fn mounts_lie_in_the_order_of_config_json(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        mount(config, "tmpfs", "first", "/tmp/a", &[]);
+        mount(config, "tmpfs", "second", "/tmp/a/b", &[]);
+        mount(config, "tmpfs", "third", "/tmp/a", &[]); // Over both.
+        mount(config, "tmpfs", "fourth", "/tmp/a/b", &[]);
+    })?;
+    let mounts = report["mounts"].as_array().ok_or("no mounts")?;
+    let ours: Vec<_> = mounts
+        .iter()
+        .filter(|mount| mount["point"].as_str().is_some_and(|point| point.starts_with("/tmp/")))
+        .filter_map(|mount| mount["source"].as_str())
+        .collect();
+    Ok(same("the mounts", ours, vec!["first", "second", "third", "fourth"])?)
+}
+
+fn flags_of_a_mount_are_those_asked_for(context: &Context) -> Outcome {
+    const ALL: [(&str, &[&str], &[&str]); 9] = [
+        ("/tmp/plain", &[], &["rw", "relatime"]),
+        ("/tmp/ro", &["ro"], &["ro"]),
+        ("/tmp/hard", &["nosuid", "nodev", "noexec"], &["rw", "nosuid", "nodev", "noexec"]),
+        ("/tmp/noatime", &["noatime"], &["noatime"]),
+        ("/tmp/strict", &["strictatime"], &[]),
+        ("/tmp/nodiratime", &["nodiratime"], &["nodiratime"]),
+        ("/tmp/later", &["ro", "nosuid", "rw", "suid"], &["rw"]),
+        ("/tmp/nosymfollow", &["nosymfollow"], &["nosymfollow"]),
+        ("/tmp/relatime", &["noatime", "relatime"], &["relatime"]),
+    ];
+    const NEVER: [(&str, &[&str]); 4] = [
+        ("/tmp/plain", &["nosuid", "nodev", "noexec"]),
+        ("/tmp/strict", &["relatime", "noatime"]),
+        ("/tmp/later", &["nosuid", "ro"]),
+        ("/tmp/relatime", &["noatime"]),
+    ];
+    let report = context.report(|config| {
+        for (point, options, _) in ALL {
+            mount(config, "tmpfs", "tmpfs", point, options);
+        }
+    })?;
+    for (point, _, wanted) in ALL {
+        let options = &mount_at(&report, point)?["options"];
+        for word in wanted {
+            same(&format!("{word} of {point} ({options})"), has(options, word), true)?;
+        }
+    }
+    for (point, unwanted) in NEVER {
+        let options = &mount_at(&report, point)?["options"];
+        for word in unwanted {
+            same(&format!("{word} of {point} ({options})"), has(options, word), false)?;
+        }
+    }
+    Ok(())
+}
+
+fn tmpfs_has_the_size_and_mode_asked_for(context: &Context) -> Outcome {
+    let edit = |config: &mut Value| {
+        let options = ["size=64k", "mode=1711", "uid=7", "gid=8", "nr_inodes=9"];
+        mount(config, "tmpfs", "tmpfs", "/small", &options);
+    };
+    let report = context.report(edit)?;
+    let options = &mount_at(&report, "/small")?["super"];
+    for word in ["size=64k", "mode=1711", "uid=7", "gid=8", "nr_inodes=9"] {
+        same(&format!("{word} of {options}"), has(options, word), true)?;
+    }
+    let stat = said(context, &["stat", "/small"], edit)?;
+    let stat: Value = serde_json::from_str(&stat).map_err(|e| e.to_string())?;
+    Ok(same("the mode", stat["mode"].as_str(), Some("1711"))?)
+}
+
+fn kernel_filesystems_are_real(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        edit::namespace(config, "cgroup");
+        mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", &["ro"]);
+    })?;
+    for (point, kind) in [
+        ("/proc", "proc"),
+        ("/dev", "tmpfs"),
+        ("/dev/pts", "devpts"),
+        ("/dev/shm", "tmpfs"),
+        ("/dev/mqueue", "mqueue"),
+        ("/sys", "sysfs"),
+        ("/sys/fs/cgroup", "cgroup2"),
+    ] {
+        same(point, mount_at(&report, point)?["type"].as_str(), Some(kind))?;
+    }
+    // The root of what is seen there is the container's own cgroup.
+    Ok(same("root", mount_at(&report, "/sys/fs/cgroup")?["root"].as_str(), Some("/"))?)
+}
+
+fn relative_destination_counts_from_the_root(context: &Context) -> Outcome {
+    let report = context.report(|c| mount(c, "tmpfs", "tmpfs", "tmp/below", &[]))?;
+    mount_at(&report, "/tmp/below")?;
+    Ok(())
+}
+
+fn missing_targets_are_made(context: &Context) -> Outcome {
+    let file = context.folder.join("a-file");
+    fs::write(&file, "text of the host").map_err(|e| e.to_string())?;
+    let edit = |config: &mut Value| {
+        bind(config, &file.to_string_lossy(), "/not/yet/there/file", &["bind"]);
+        mount(config, "tmpfs", "tmpfs", "/nor/this/one", &[]);
+    };
+    let text = said(context, &["cat", "/not/yet/there/file", "+", "stat", "/nor/this/one"], edit)?;
+    Ok(same("the file's text", text.starts_with("text of the host{"), true)?)
+}
+
+/// A folder in the rootfs with what tmpcopyup may meet.
+fn furnish(bundle: &Bundle) -> std::io::Result<()> {
+    let folder = bundle.rootfs.join("etc/folder");
+    fs::create_dir_all(folder.join("sub/subsub"))?;
+    fs::write(folder.join("file"), "x".repeat(100_000))?;
+    fs::write(folder.join("sub/setuid"), "")?;
+    chown(folder.join("sub/setuid"), Some(12), Some(34))?;
+    fs::set_permissions(folder.join("sub/setuid"), fs::Permissions::from_mode(0o4711))?;
+    chown(folder.join("sub/subsub"), Some(56), Some(78))?;
+    fs::set_permissions(folder.join("sub/subsub"), fs::Permissions::from_mode(0o1730))?;
+    symlink("/nowhere/at/all", folder.join("link"))?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))
+}
+
+fn tmpcopyup_copies_what_is_covered(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        edit::deeds(
+            config,
+            &[
+                "stat",
+                "/etc/folder",
+                "+",
+                "stat",
+                "/etc/folder/file",
+                "+",
+                "stat",
+                "/etc/folder/sub/setuid",
+                "+",
+                "stat",
+                "/etc/folder/sub/subsub",
+                "+",
+                "stat",
+                "/etc/folder/link",
+                "+",
+                "create",
+                "/etc/folder/new",
+                "x",
+            ],
+        );
+        mount(config, "tmpfs", "tmpfs", "/etc/folder", &["tmpcopyup"]);
+    })?;
+    furnish(&bundle).map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    let seen: Vec<Value> =
+        done.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [folder, file, setuid, subsub, link] = seen.as_slice() else {
+        return Err(format!("not five answers: {done}").into());
+    };
+    same("the folder's mode", &folder["mode"], "0710")?;
+    same("the file's size", &file["size"], 100_000)?;
+    same(
+        "setuid",
+        (&setuid["mode"], &setuid["uid"], &setuid["gid"]),
+        (&json!("4711"), &json!(12), &json!(34)),
+    )?;
+    same(
+        "subsub",
+        (&subsub["mode"], &subsub["uid"], &subsub["gid"]),
+        (&json!("1730"), &json!(56), &json!(78)),
+    )?;
+    same("the link", &link["link"], "/nowhere/at/all")?;
+    let written = bundle.rootfs.join("etc/folder/new").exists();
+    Ok(same("the covered folder was written to", written, false)?)
+}
+
+fn default_devices_and_links_are_there(context: &Context) -> Outcome {
+    let report = context.report(|_| {})?;
+    for (name, numbers) in [
+        ("null", "1:3"),
+        ("zero", "1:5"),
+        ("full", "1:7"),
+        ("random", "1:8"),
+        ("urandom", "1:9"),
+        ("tty", "5:0"),
+    ] {
+        let seen = &report["dev"][name];
+        let wanted = json!({
+            "type": "c", "device": numbers, "mode": "0666", "uid": 0, "gid": 0, "link": null
+        });
+        same(name, seen, &wanted)?;
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        same(name, report["dev"][name]["link"].as_str(), Some(target))?;
+    }
+    Ok(())
+}
+
+fn devices_of_config_json_are_made_as_told(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        for device in [
+            json!({ "type": "c", "path": "/dev/chars", "major": 1, "minor": 3,
+                    "fileMode": 0o640, "uid": 11, "gid": 12 }),
+            json!({ "type": "b", "path": "/dev/blocks", "major": 7, "minor": 300 }),
+            json!({ "type": "p", "path": "/dev/pipe", "fileMode": 0o600 }),
+            json!({ "type": "u", "path": "/dev/unbuffered", "major": 1, "minor": 5 }),
+            json!({ "type": "c", "path": "/dev/null", "major": 1, "minor": 3, "fileMode": 0o600 }),
+        ] {
+            add(&mut config["linux"]["devices"], device);
+        }
+    })?;
+    for (name, kind, device, mode, uid, gid) in [
+        ("chars", "c", "1:3", "0640", 11, 12),
+        ("blocks", "b", "7:300", "0666", 0, 0),
+        ("pipe", "p", "0:0", "0600", 0, 0),
+        ("unbuffered", "c", "1:5", "0666", 0, 0),
+        ("null", "c", "1:3", "0600", 0, 0),
+    ] {
+        let wanted = json!({
+            "type": kind, "device": device, "mode": mode, "uid": uid, "gid": gid, "link": null
+        });
+        same(name, &report["dev"][name], &wanted)?;
+    }
+    Ok(())
+}
+
+fn unknown_device_type_is_refused(context: &Context) -> Outcome {
+    Ok(edit::refused(context, &["linux.devices[0].type", "\"x\""], |config| {
+        add(&mut config["linux"]["devices"], json!({ "type": "x", "path": "/dev/x" }));
+    })?)
+}
+
+fn masked_file_reads_as_empty_and_cannot_be_written(context: &Context) -> Outcome {
+    let mask = |config: &mut Value| config["linux"]["maskedPaths"] = json!(["/etc/secret"]);
+    let secret = context.bundle(|config| {
+        mask(config);
+        edit::deeds(config, &["cat", "/etc/secret", "+", "write", "/etc/secret", "gone"]);
+    })?;
+    let place = secret.rootfs.join("etc/secret");
+    fs::write(&place, "a secret").map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&secret)?;
+    // It is /dev/null, or an empty read-only file.
+    same("what was read", done.stdout.contains("a secret"), false)?;
+    let after = fs::read_to_string(&place).map_err(|e| e.to_string())?;
+    Ok(same("the file", after.as_str(), "a secret")?)
+}
+
+fn masked_directory_is_empty_and_read_only(context: &Context) -> Outcome {
+    let words = ["ls", "/etc/secrets", "+", "create", "/etc/secrets/x", ""];
+    let bundle = context.bundle(|config| {
+        config["linux"]["maskedPaths"] = json!(["/etc/secrets", "/sys/firmware"]);
+        edit::deeds(config, &words);
+    })?;
+    let folder = bundle.rootfs.join("etc/secrets");
+    fs::create_dir(&folder).map_err(|e| e.to_string())?;
+    fs::write(folder.join("secret"), "").map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.failure()?;
+    Ok(same("what ls and create answered", done.stdout.trim(), "EROFS")?)
+}
+
+fn masked_path_that_is_not_there_is_no_error(context: &Context) -> Outcome {
+    context.report(|config| {
+        config["linux"]["maskedPaths"] = json!(["/no/such", "/probe/below/a/file"]);
+        config["linux"]["readonlyPaths"] = json!(["/nor/this", "/probe/below/a/file"]);
+    })?;
+    Ok(())
+}
+
+fn readonly_path_refuses_writes(context: &Context) -> Outcome {
+    for path in ["/proc/sys/kernel/shmmax", "/proc/sysrq-trigger"] {
+        if !Path::new(path).exists() {
+            continue; // A kernel without CONFIG_MAGIC_SYSRQ.
+        }
+        let done = edit::run(context, &["write", path, "1"], |_| {})?.failure()?;
+        same(path, done.stdout.trim(), "EROFS")?;
+    }
+    let done = edit::run(context, &["create", "/etc/x", "1"], |config| {
+        config["linux"]["readonlyPaths"] = json!(["/etc"]);
+    })?
+    .failure()?;
+    Ok(same("/etc", done.stdout.trim(), "EROFS")?)
+}
+
+fn readonly_root_refuses_writes_but_its_mounts_do_not(context: &Context) -> Outcome {
+    let done = edit::run(
+        context,
+        &["create", "/dev/shm/x", "1", "+", "create", "/dev/y", "1", "+", "create", "/x", "1"],
+        |config| config["root"]["readonly"] = true.into(),
+    )?
+    .failure()?;
+    same("the errno", done.stdout.trim(), "EROFS")?;
+    Ok(same("the failed deed", done.stderr.contains("probe create /x 1"), true)?)
+}
+
+fn working_directory_is_made(context: &Context) -> Outcome {
+    let report = context.report(|c| c["process"]["cwd"] = "/home/of/nobody".into())?;
+    Ok(same("cwd", report["cwd"].as_str(), Some("/home/of/nobody"))?)
+}
+
+fn only_ours(report: &Value) -> Result<(), String> {
+    let mounts = report["mounts"].as_array().ok_or("no mounts")?;
+    for mount in mounts {
+        let point = mount["point"].as_str().unwrap_or_default();
+        let below = |root: &str| point == root || point.starts_with(&format!("{root}/"));
+        if point != "/" && !["/proc", "/sys", "/dev"].iter().any(|root| below(root)) {
+            return Err(format!("a mount of the host is inside: {mount}"));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_of_the_hosts_mounts_is_inside(context: &Context) -> Outcome {
+    Ok(only_ours(&context.report(|_| {})?)?)
+}
+
+fn container_works_without_pivot_root(context: &Context) -> Outcome {
+    let bundle = context.bundle(|_| {})?;
+    let mut command = context.command(&["run", "--no-pivot", "--bundle"]);
+    let done = context.run(command.arg(&bundle.path).arg(context.id()))?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    same("pid", report["pid"].as_u64(), Some(1))?;
+    same("type of /proc", mount_at(&report, "/proc")?["type"].as_str(), Some("proc"))?;
+    Ok(only_ours(&report)?)
+}
+
+fn mounts_of_the_host_stay_as_they_were(context: &Context) -> Outcome {
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string());
+    let before = mounts()?;
+    context.report(|config| mount(config, "tmpfs", "tmpfs", "/tmp/x", &[]))?;
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    Ok(same("the host's mounts", lines(&mounts()?), lines(&before))?)
+}
+
+fn missing_rootfs_is_refused(context: &Context) -> Outcome {
+    let path = Path::new("no-rootfs");
+    Ok(edit::refused(context, &["root.path", "no-rootfs"], |c| c["root"]["path"] = json!(path))?)
+}

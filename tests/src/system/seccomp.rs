@@ -1,0 +1,213 @@
+//! linux.seccomp in the kernel: what a filter answers to real system calls.
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "seccomp",
+    errno_is_answered_as_told[Root],
+    kill_process_and_trap_end_with_sigsys[Root],
+    log_lets_the_call_through[Root],
+    every_operator_compares_64_bits[Root],
+    conditions_of_one_rule_must_all_hold[Root],
+    filter_is_seen_in_status[Root],
+    filter_works_without_no_new_privs[Root],
+    filter_works_for_a_user_that_is_not_root[Root],
+    filter_is_loaded_by_exec_too[Root],
+    unknown_call_of_a_newer_kernel_is_enosys[Root],
+    entry_of_32_bit_x86_is_refused_where_it_is_not_listed[Root],
+    unknown_action_operator_and_architecture_are_refused[Root],
+);
+
+const ARCH: &str =
+    if cfg!(target_arch = "x86_64") { "SCMP_ARCH_X86_64" } else { "SCMP_ARCH_AARCH64" };
+
+fn profile(config: &mut Value, rules: &Value) {
+    config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": [ARCH], "syscalls": rules
+    });
+}
+
+/// getpriority(2), which nothing but the test calls: its first argument decides.
+fn call(context: &Context, arguments: &[&str], rule: &Value) -> Result<String, String> {
+    let number = libc::SYS_getpriority.to_string();
+    let mut words = vec!["call", &number];
+    words.extend(arguments);
+    let done = edit::run(context, &words, |config| profile(config, &json!([rule])))?;
+    Ok(match done.code {
+        0 | 1 => done.stdout.trim().to_owned(),
+        code => code.to_string(),
+    })
+}
+
+fn errno_is_answered_as_told(context: &Context) -> Outcome {
+    for (errno, name) in [(1, "EPERM"), (38, "ENOSYS"), (2, "ENOENT")] {
+        let rule = json!({
+            "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno
+        });
+        same("getpriority", call(context, &["0", "0"], &rule)?.as_str(), name)?;
+    }
+    let rule = json!({ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO" });
+    Ok(same("getpriority", call(context, &["0", "0"], &rule)?.as_str(), "EPERM")?)
+}
+
+fn kill_process_and_trap_end_with_sigsys(context: &Context) -> Outcome {
+    for action in
+        ["SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP"]
+    {
+        let rule = json!({ "names": ["getpriority"], "action": action });
+        let wanted = (128 + libc::SIGSYS).to_string();
+        same(action, call(context, &["0", "0"], &rule)?, wanted)?;
+    }
+    Ok(())
+}
+
+fn log_lets_the_call_through(context: &Context) -> Outcome {
+    let rule = json!({ "names": ["getpriority"], "action": "SCMP_ACT_LOG" });
+    Ok(same("getpriority", call(context, &["0", "0"], &rule)?.as_str(), "20")?)
+}
+
+fn with_condition(op: &str, value: u64, value_two: u64) -> Value {
+    json!({
+        "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 33,
+        "args": [{ "index": 1, "value": value, "valueTwo": value_two, "op": op }]
+    })
+}
+
+fn every_operator_compares_64_bits(context: &Context) -> Outcome {
+    const BIG: u64 = 0x1_0000_0005;
+    const MASK: u64 = 0xf_0000_000f;
+    for (op, value, two, arguments) in [
+        ("SCMP_CMP_EQ", BIG, 0, ["0x100000005", "0x5"]),
+        ("SCMP_CMP_NE", BIG, 0, ["0x100000005", "0x200000005"]),
+        ("SCMP_CMP_LT", BIG, 0, ["0x100000004", "0x100000005"]),
+        ("SCMP_CMP_LE", BIG, 0, ["0x100000005", "0x100000006"]),
+        ("SCMP_CMP_GE", BIG, 0, ["0x100000005", "0xffffffff"]),
+        ("SCMP_CMP_GT", BIG, 0, ["0x200000000", "0x100000005"]),
+        ("SCMP_CMP_MASKED_EQ", MASK, BIG, ["0xa100000fa5", "0xa200000fa5"]),
+    ] {
+        for argument in arguments {
+            let holds = holds(op, value, two, argument)?;
+            let answer = call(context, &["0", argument], &with_condition(op, value, two))?;
+            same(&format!("{op} {value:#x} {argument}: {answer}"), answer == "EDOM", holds)?;
+        }
+    }
+    Ok(())
+}
+
+/// seccomp_rule_add(3).
+fn holds(op: &str, value: u64, two: u64, argument: &str) -> Result<bool, String> {
+    let digits = argument.trim_start_matches("0x");
+    let argument = u64::from_str_radix(digits, 16).map_err(|e| e.to_string())?;
+    Ok(match op {
+        "SCMP_CMP_EQ" => argument == value,
+        "SCMP_CMP_NE" => argument != value,
+        "SCMP_CMP_LT" => argument < value,
+        "SCMP_CMP_LE" => argument <= value,
+        "SCMP_CMP_GE" => argument >= value,
+        "SCMP_CMP_GT" => argument > value,
+        _ => argument & value == two,
+    })
+}
+
+fn conditions_of_one_rule_must_all_hold(context: &Context) -> Outcome {
+    let rule = json!({
+        "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 33,
+        "args": [
+            { "index": 0, "value": 0, "op": "SCMP_CMP_EQ" },
+            { "index": 1, "value": 1, "op": "SCMP_CMP_EQ" }
+        ]
+    });
+    same("both", call(context, &["0", "1"], &rule)?.as_str(), "EDOM")?;
+    same("one", call(context, &["0", "0"], &rule)?.as_str(), "20")?;
+    Ok(())
+}
+
+fn any_filter(config: &mut Value) {
+    profile(config, &json!([{ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO" }]));
+}
+
+fn filter_is_seen_in_status(context: &Context) -> Outcome {
+    let report = context.report(any_filter)?;
+    same("Seccomp", report["seccomp"].as_str(), Some("2"))?;
+    let plain = context.report(|_| {})?;
+    Ok(same("Seccomp without", plain["seccomp"].as_str(), Some("0"))?)
+}
+
+fn filter_works_without_no_new_privs(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        any_filter(config);
+        config["process"]["noNewPrivileges"] = false.into();
+    })?;
+    same("Seccomp", report["seccomp"].as_str(), Some("2"))?;
+    same("NoNewPrivs", report["no_new_privs"].as_str(), Some("0"))?;
+    // CAP_SYS_ADMIN, which loading takes, is not left.
+    let wanted = Some("0000000020000420");
+    Ok(same("CapEff", report["capabilities"]["CapEff"].as_str(), wanted)?)
+}
+
+fn filter_works_for_a_user_that_is_not_root(context: &Context) -> Outcome {
+    for no_new_privs in [true, false] {
+        let report = context.report(|config| {
+            any_filter(config);
+            config["process"]["noNewPrivileges"] = no_new_privs.into();
+            config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+        })?;
+        same("Seccomp", report["seccomp"].as_str(), Some("2"))?;
+        let none = Some("0000000000000000");
+        same("CapPrm", report["capabilities"]["CapPrm"].as_str(), none)?;
+    }
+    Ok(())
+}
+
+fn filter_is_loaded_by_exec_too(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], any_filter)?;
+    let number = libc::SYS_getpriority.to_string();
+    let done = container.exec(&[], &["call", &number, "0", "0"])?.failure()?;
+    Ok(same("getpriority", done.stdout.trim(), "EPERM")?)
+}
+
+/// A profile of names denies the rest by EPERM, which programs take for a
+/// refusal and not for a call that is missing: what is newer than the profile's
+/// last call is ENOSYS.
+fn unknown_call_of_a_newer_kernel_is_enosys(context: &Context) -> Outcome {
+    let rule = json!({ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1 });
+    let said = edit::run(context, &["call", "9999"], |config| profile(config, &json!([rule])))?;
+    Ok(same("call 9999", said.failure()?.stdout.trim(), "ENOSYS")?)
+}
+
+fn entry_of_32_bit_x86_is_refused_where_it_is_not_listed(context: &Context) -> Outcome {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(()); // There is no such entry.
+    }
+    // getpid(2) of i386, under a filter for x86_64 alone.
+    let done = edit::run(context, &["call-i386", "20"], any_filter)?;
+    let refused = done.code == 128 + libc::SIGSYS || done.stdout.starts_with("Some(-");
+    same(&format!("refused: {done}"), refused, true)?;
+    let both = edit::run(context, &["call-i386", "20"], |config| {
+        any_filter(config);
+        edit::add(&mut config["linux"]["seccomp"]["architectures"], json!("SCMP_ARCH_X86"));
+    })?
+    .success()?;
+    // Where the kernel has no CONFIG_IA32_EMULATION, even that is a signal.
+    Ok(same("getpid of i386", both.stdout.trim(), "Some(1)")?)
+}
+
+fn unknown_action_operator_and_architecture_are_refused(context: &Context) -> Outcome {
+    let refused = |word: &str, edit: fn(&mut Value)| {
+        edit::refused(context, &["linux.seccomp", word], |config| {
+            any_filter(config);
+            edit(&mut config["linux"]["seccomp"]);
+        })
+    };
+    refused("SCMP_ACT_X", |s| s["defaultAction"] = "SCMP_ACT_X".into())?;
+    refused("SCMP_ACT_Y", |s| s["syscalls"][0]["action"] = "SCMP_ACT_Y".into())?;
+    refused("SCMP_ARCH_Z", |s| s["architectures"][0] = "SCMP_ARCH_Z".into())?;
+    Ok(refused("SCMP_CMP_W", |s| {
+        s["syscalls"][0]["args"] = json!([{ "index": 0, "value": 0, "op": "SCMP_CMP_W" }]);
+    })?)
+}

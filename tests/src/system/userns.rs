@@ -1,0 +1,206 @@
+//! User namespaces: mapped ranges, and callers that are not root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, user_namespace};
+use crate::bundle::Bundle;
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "userns",
+    ids_are_mapped_as_config_json_says [Root, UserNamespaces],
+    file_made_inside_belongs_to_the_mapped_user [Root, UserNamespaces],
+    devices_are_the_hosts_by_bind [Root, UserNamespaces],
+    user_and_groups_work_within_a_range [Root, UserNamespaces],
+    user_beyond_the_mapping_is_refused [Root, UserNamespaces],
+    mapping_that_is_missing_or_wrong_is_refused [Root, UserNamespaces],
+    exec_enters_the_user_namespace [Root, UserNamespaces],
+    unprivileged_user_runs_a_container [Root, UserNamespaces],
+    unprivileged_user_without_user_namespace_is_told [Root, UserNamespaces],
+);
+
+const FIRST: u32 = 100_000;
+
+/// A bundle whose files belong to the mapped root.
+fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
+    let bundle = context.bundle(|config| {
+        user_namespace(config, FIRST);
+        edit(config);
+    })?;
+    own(&bundle, FIRST)?;
+    Ok(bundle)
+}
+
+fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
+    let mut folders = vec![bundle.path.clone()];
+    while let Some(folder) = folders.pop() {
+        chown(&folder, Some(id), Some(id)).map_err(|e| e.to_string())?;
+        for entry in fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten() {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                false => chown(entry.path(), Some(id), Some(id)).map_err(|e| e.to_string())?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn words(map: &Value) -> Vec<String> {
+    map.as_str().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn ids_are_mapped_as_config_json_says(context: &Context) -> Outcome {
+    let report = edit::report_of(context, &bundle(context, |_| {})?)?;
+    same("uid", report["uid"].as_u64(), Some(0))?;
+    same("gid", report["gid"].as_u64(), Some(0))?;
+    for map in ["uid_map", "gid_map"] {
+        same(map, words(&report[map]), ["0", "100000", "65536"])?;
+    }
+    let report = edit::report_of(
+        context,
+        &bundle(context, |config| {
+            config["linux"]["uidMappings"] = json!([
+                { "containerID": 0, "hostID": 100_000, "size": 10 },
+                { "containerID": 10, "hostID": 200_000, "size": 20 }
+            ]);
+        })?,
+    )?;
+    Ok(same("uid_map", words(&report["uid_map"]), ["0", "100000", "10", "10", "200000", "20"])?)
+}
+
+fn file_made_inside_belongs_to_the_mapped_user(context: &Context) -> Outcome {
+    let bundle = bundle(context, |config| {
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1001 });
+        edit::deeds(config, &["create", "/tmp/made", ""]);
+    })?;
+    let folder = bundle.rootfs.join("tmp");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).map_err(|e| e.to_string())?;
+    context.run_bundle(&bundle)?.success()?;
+    let meta = fs::metadata(folder.join("made")).map_err(|e| e.to_string())?;
+    Ok(same("the owner", (meta.uid(), meta.gid()), (FIRST + 1000, FIRST + 1001))?)
+}
+
+fn devices_are_the_hosts_by_bind(context: &Context) -> Outcome {
+    let open = ["open-device", "/dev/null", "rw", "+", "open-device", "/dev/zero", "r"];
+    let done = context.run_bundle(&bundle(context, |c| edit::deeds(c, &open))?)?.success()?;
+    same("both", done.stdout.as_str(), "opened\nopened\n")?;
+    let report = edit::report_of(context, &bundle(context, |_| {})?)?;
+    same("null", report["dev"]["null"]["device"].as_str(), Some("1:3"))?;
+    // What can be made inside cannot be opened.
+    let number = libc::SYS_mknodat.to_string();
+    let words = ["call", &number, "-100", ":/tmp/x", "0x21b6", "0x103"];
+    let made = bundle(context, |config| {
+        edit::capabilities(config, &["CAP_MKNOD"]);
+        edit::deeds(config, &words);
+    })?;
+    let done = context.run_bundle(&made)?.failure()?;
+    Ok(same("mknodat", done.stdout.trim(), "EPERM")?)
+}
+
+fn user_and_groups_work_within_a_range(context: &Context) -> Outcome {
+    let report = edit::report_of(
+        context,
+        &bundle(context, |config| {
+            config["process"]["user"] = json!({ "uid": 12, "gid": 34, "additionalGids": [56, 78] });
+        })?,
+    )?;
+    same("uid", report["uid"].as_u64(), Some(12))?;
+    same("groups", &report["groups"], &json!([56, 78]))?;
+    Ok(same("setgroups", report["setgroups"].as_str().map(str::trim), Some("allow"))?)
+}
+
+fn user_beyond_the_mapping_is_refused(context: &Context) -> Outcome {
+    let bundle = bundle(context, |c| c["process"]["user"]["uid"] = json!(70_000))?;
+    Ok(edit::refused_bundle(context, &bundle, &["process.user", "70000"])?)
+}
+
+fn mapping_that_is_missing_or_wrong_is_refused(context: &Context) -> Outcome {
+    edit::refused(context, &["linux.uidMappings"], |config| edit::namespace(config, "user"))?;
+    let overlap = json!([
+        { "containerID": 0, "hostID": 1000, "size": 10 },
+        { "containerID": 5, "hostID": 2000, "size": 10 }
+    ]);
+    edit::refused(context, &["linux.uidMappings"], |config| {
+        user_namespace(config, FIRST);
+        config["linux"]["uidMappings"] = overlap;
+    })?;
+    Ok(edit::refused(context, &["linux.gidMappings[0].size"], |config| {
+        user_namespace(config, FIRST);
+        config["linux"]["gidMappings"][0]["size"] = json!(u32::MAX);
+    })?)
+}
+
+fn exec_enters_the_user_namespace(context: &Context) -> Outcome {
+    let bundle = bundle(context, |config| edit::deeds(config, &["sleep", "60"]))?;
+    let container = Container::create(context, bundle)?;
+    context.vial(&["start", &container.id])?.success()?;
+    let done = container.exec(&["--user", "5:6"], &["report"])?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let wanted = container.namespace_inode("user")?;
+    same("the user namespace", report["namespaces"]["user"].as_str(), Some(&*wanted))?;
+    Ok(same("the user", (&report["uid"], &report["gid"]), (&json!(5), &json!(6)))?)
+}
+
+/// The id of a user that no system gives anybody.
+const NOBODY: u32 = 61_234;
+
+/// `vial run` as that user, with a state folder of its own.
+fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
+    let runtime = context.folder.join("runtime");
+    if !runtime.exists() {
+        fs::create_dir_all(runtime.join("bin")).map_err(|e| e.to_string())?;
+        chown(&runtime, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
+    }
+    // Binaries where anybody may execute them.
+    for name in ["vial", "vial-init"] {
+        let place = runtime.join("bin").join(name);
+        fs::copy(context.vial.with_file_name(name), &place).map_err(|e| e.to_string())?;
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&place, mode).map_err(|e| e.to_string())?;
+    }
+    let mut command = std::process::Command::new(runtime.join("bin/vial"));
+    command.args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    command.env("XDG_RUNTIME_DIR", &runtime).uid(NOBODY).gid(NOBODY);
+    Ok(context.run(&mut command)?)
+}
+
+/// As `vial spec --rootless` writes it.
+fn rootless(config: &mut Value) {
+    edit::namespace(config, "user");
+    let map = json!([{ "containerID": 0, "hostID": NOBODY, "size": 1 }]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    config["linux"].as_object_mut().map(|linux| linux.remove("resources"));
+    // Group 5 is not mapped.
+    for mount in config["mounts"].as_array_mut().into_iter().flatten() {
+        if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+}
+
+fn unprivileged_user_runs_a_container(context: &Context) -> Outcome {
+    let bundle = context.bundle(rootless)?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    same("pid", report["pid"].as_u64(), Some(1))?;
+    same("uid", report["uid"].as_u64(), Some(0))?;
+    same("uid_map", words(&report["uid_map"]), ["0", "61234", "1"])?;
+    same("setgroups", report["setgroups"].as_str().map(str::trim), Some("deny"))?;
+    Ok(same("null", report["dev"]["null"]["device"].as_str(), Some("1:3"))?)
+}
+
+fn unprivileged_user_without_user_namespace_is_told(context: &Context) -> Outcome {
+    let bundle = context.bundle(|_| {})?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.failure()?;
+    edit::one_sentence(&done)?;
+    Ok(same("a word of it", done.stderr.contains("user namespace"), true)?)
+}
