@@ -17,7 +17,9 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MoveMountFlags, mount, move_mount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
+};
 use rustix::process::fchdir;
 use vial_plan::Step;
 
@@ -116,12 +118,25 @@ fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
 }
 
 /// The first root of the system cannot be pivoted away, as no mount lies below
-/// it. A recursive bind of it, attached on it and made the root, can.
+/// it. A recursive bind of it, attached on it and made the root, can; but not
+/// while the mount below it is shared (pivot_root(2)).
 fn leave_initramfs() -> Result<(), Fault> {
-    let tree = open_tree::clone_path(c"/", true).during(Step::BindRootfs)?;
+    mount_change(c"/", MountPropagationFlags::PRIVATE).during(Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-    attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs)?;
+    let tree = match open_tree::clone_path(c"/", true) {
+        Ok(tree) => {
+            let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
+            attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs)?;
+            tree
+        }
+        // KERNEL(5.2): what is mounted on the root is reached by its `..`.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let bind = MountFlags::BIND | MountFlags::REC;
+            mount(c"/", c"/", c"", bind, None).during(Step::BindRootfs)?;
+            openat(CWD, c"/..", flags, Mode::empty()).during(Step::OpenRootfs)?
+        }
+        Err(errno) => return Err(Fault { step: Step::BindRootfs, errno }),
+    };
     fchdir(&tree).during(Step::EnterRootfs)?;
     rustix::process::chroot(c".").during(Step::Chroot)
 }
