@@ -71,32 +71,49 @@ pub struct Global {
 }
 
 /// Reads the command line.
-pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, Error> {
-    let mut words = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        let word = argument.into_string();
-        words.push(word.map_err(|raw| Error::new(format_args!("argument {raw:?} is not UTF-8")))?);
-    }
+pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
+    let words = text(arguments).map_err(|error| (Log::default(), error))?;
     if matches!(words.first().map(String::as_str), Some("--version" | "-v")) {
         return Ok(Parsed::Print(version()));
     }
     let words = normalise(words);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Vial::from_args(&["vial"], &words) {
-        Ok(vial) => vial.check().map(|vial| Parsed::Run(Box::new(vial))),
+        Ok(vial) => match vial.check() {
+            Ok(()) => Ok(Parsed::Run(Box::new(vial))),
+            Err(error) => Err((vial.log(), error)),
+        },
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
         Err(exit) => {
-            let text: Vec<&str> =
-                exit.output.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+            let lines = exit.output.lines().map(str::trim).filter(|line| !line.is_empty());
+            let said = lower_first(&lines.collect::<Vec<_>>().join(" "));
             let verb = words.iter().find(|word| command::NAMES.contains(word));
             let help = verb.map_or("vial --help".to_owned(), |verb| format!("vial {verb} --help"));
-            Err(Error::new(lower_first(&text.join(" "))).hint(format_args!("try `{help}`")))
+            Err((log_of(&words), Error::new(said).hint(format_args!("try `{help}`"))))
         }
     }
 }
 
+/// Where errors are said, of a command line that is wrong elsewhere.
+fn log_of(words: &[&str]) -> Log {
+    let value = |name: &str| {
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at + 1).copied()
+    };
+    Log { file: value("--log").map(PathBuf::from), json: value("--log-format") == Some("json") }
+}
+
+fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
+    let mut words = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let word = argument.into_string();
+        words.push(word.map_err(|raw| Error::new(format_args!("argument {raw:?} is not UTF-8")))?);
+    }
+    Ok(words)
+}
+
 impl Vial {
-    fn check(self) -> Result<Vial, Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.systemd_cgroup {
             return Err(Error::new(
                 "--systemd-cgroup is not supported: vial writes cgroups itself",
@@ -107,7 +124,7 @@ impl Vial {
             return Err(Error::new(format_args!("unknown log format \"{}\"", self.log_format))
                 .hint("use text or json"));
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Where errors are said.

@@ -36,8 +36,8 @@ impl Log {
 
     fn line(&self, error: &Error) -> String {
         let message = match error.what_to_do() {
-            Some(hint) => format!("{error} (hint: {hint})"),
-            None => error.to_string(),
+            Some(hint) => printable(&format!("{error} (hint: {hint})")),
+            None => printable(&error.to_string()),
         };
         let time = time::now_in_seconds();
         match self.json {

@@ -19,8 +19,8 @@ fn main() -> ExitCode {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            vial::log::Log::default().error(&error);
+        Err((log, error)) => {
+            log.error(&error);
             ExitCode::FAILURE
         }
     }

@@ -32,25 +32,29 @@ const OBJECTS: [&str; 17] = [
 pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) -> String {
     let starts = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let offset = starts.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
-    let mut frames = scan(text, offset, |_| false);
+    let mut frames = scan(text, offset, |_, _| false);
     if of_object {
         frames.pop();
     }
     write(&frames)
 }
 
-/// The path of the first list that stands where only an object can.
-pub(super) fn misplaced_list(text: &[u8]) -> Option<String> {
+/// The path of the first list that stands where only an object can, and its line
+/// and column.
+pub(super) fn misplaced_list(text: &[u8]) -> Option<(String, usize, usize)> {
     let misplaced = |frames: &[Frame]| match frames.last() {
         // No list of the spec's holds lists, and no document is one.
         None | Some(Frame::Index(_)) => true,
         Some(Frame::Key(key)) => OBJECTS.contains(&key.as_str()),
     };
     let mut found = None;
-    scan(text, text.len(), |frames| {
+    scan(text, text.len(), |frames, at| {
         let stop = misplaced(frames);
         if stop {
-            found = Some(write(frames));
+            let before = text.get(..at).unwrap_or_default();
+            let lines = before.iter().filter(|byte| **byte == b'\n').count();
+            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            found = Some((write(frames), lines + 1, at - start + 1));
         }
         stop
     });
@@ -59,7 +63,7 @@ pub(super) fn misplaced_list(text: &[u8]) -> Option<String> {
 
 /// Reads up to an offset, and returns the objects and lists that are open there.
 /// `list` is asked at each list, before it is opened, whether to stop.
-fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame]) -> bool) -> Vec<Frame> {
+fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame], usize) -> bool) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut bytes = text.iter().copied().enumerate().take_while(|(at, _)| *at < offset);
     let mut key = None;
@@ -67,7 +71,7 @@ fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame]) -> bool) -> V
         match byte {
             b'{' => frames.push(Frame::Key(String::new())),
             b'[' => {
-                if list(&frames) {
+                if list(&frames, at) {
                     return frames;
                 }
                 frames.push(Frame::Index(0));

@@ -111,9 +111,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let text = nulls::blanked(bytes);
     let result = serde_json::from_slice(&text);
     if result.as_ref().err().is_none_or(serde_json::Error::is_data)
-        && let Some(path) = locate::misplaced_list(&text)
+        && let Some((path, line, column)) = locate::misplaced_list(&text)
     {
-        return Err(at(path, "invalid type: sequence, expected an object"));
+        let what = "invalid type: sequence, expected an object";
+        return Err(at(path, &format!("{what} at line {line} column {column}")));
     }
     result.map_err(|error| {
         let words = error.to_string();

@@ -125,7 +125,7 @@ fn wrong_type_is_refused_with_its_field(context: &Context) -> Outcome {
         ("/root/readonly", json!(0), "root.readonly"),
         ("/mounts", json!({}), "mounts"),
         ("/mounts/2/options", json!("ro"), "mounts[2].options"),
-        ("/linux/namespaces/1/type", json!(null), "linux.namespaces[1].type"),
+        ("/linux/namespaces/1/type", json!(null), "linux.namespaces[1]"),
         ("/linux/resources/memory", json!({"limit": "1G"}), "linux.resources.memory.limit"),
         ("/linux/maskedPaths/3", json!({}), "linux.maskedPaths[3]"),
         ("/hostname", json!(["a"]), "hostname"),

@@ -364,7 +364,7 @@ fn sysctl_of_a_fake_proc_is_the_kernels(context: &Context) -> Outcome {
 fn ids_that_are_paths_are_refused(context: &Context) -> Outcome {
     let bundle = context.probe_bundle(&["echo", "ran"])?;
     let path = bundle.path.to_string_lossy().into_owned();
-    for id in ["..", ".", "../x", "a/b", "/etc", "a\nb", "", "-x", "a b", &"x".repeat(5000)] {
+    for id in ["..", ".", "../x", "a/b", "/etc", "a\nb", "", "a b", &"x".repeat(5000)] {
         let before = context.leftovers();
         let done = context.vial(&["run", "--bundle", &path, "--", id])?.failure()?;
         same(&format!("{id:?} ran"), done.stdout.contains("ran"), false)?;
