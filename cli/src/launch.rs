@@ -1,6 +1,7 @@
-//! From a Plan to a process: a sealed copy of vial-init is started, gets the
+//! From a Plan to a process: vial-init, sealed against writing, is started, gets the
 //! Plan, and answers once.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,11 +13,15 @@ use std::process::Command;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
+use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
+use vial_init::sys::open_tree;
 use vial_plan::{Item, Reply};
 
 use crate::error::Error;
 use crate::failure;
 use crate::plan::Plan;
+
+const MOUNT_ATTR_RDONLY: u64 = 1;
 
 /// Where vial-init lies if not beside vial itself.
 const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
@@ -43,7 +48,7 @@ pub struct Ready {
 /// Starts vial-init on a Plan, and waits for its answer. If it fails, nothing
 /// that it started is left.
 pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
-    let program = sealed_copy(&find_init()?)?;
+    let program = sealed(&find_init()?)?;
     let (channel, theirs) =
         UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
@@ -148,8 +153,30 @@ fn find_init() -> Result<PathBuf, Error> {
     }
 }
 
-/// vial-init in memory that nobody can change: a container that finds it as
-/// /proc/PID/exe can neither write it nor reach the file on disk.
+/// vial-init where nobody can write it: a container that finds it as
+/// /proc/PID/exe finds it on a read-only mount of its own, which no mount
+/// namespace holds, so that no one can make it writable: mount_setattr(2) takes
+/// mounts of the caller's namespace, and detached ones while their fd is open,
+/// which is this process's alone and closed before anything of the container's
+/// runs. Unlike a copy in memory its pages are shared by all containers.
+///
+/// Where such a mount cannot be had, as without privileges or before Linux 5.12,
+/// it is a copy in memory, sealed.
+fn sealed(path: &Path) -> Result<OwnedFd, Error> {
+    let words = path.as_os_str().as_encoded_bytes();
+    let mounted = CString::new(words).map_err(|_| Errno::INVAL).and_then(|path| {
+        let mount = open_tree::clone_path(&path, false)?;
+        let readonly = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
+        mount_setattr(mount.as_fd(), false, &readonly)?;
+        Ok(mount)
+    });
+    match mounted {
+        Ok(mount) => Ok(mount),
+        Err(_) => sealed_copy(path),
+    }
+}
+
+/// vial-init in memory that nobody can change.
 fn sealed_copy(path: &Path) -> Result<OwnedFd, Error> {
     let failed =
         |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);

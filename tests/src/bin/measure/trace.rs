@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 use vial_tests::sys;
@@ -64,7 +64,7 @@ pub(crate) fn follow(command: &Command, program: &Path) -> Result<Seen, Error> {
     let first = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Error::new("no pid"))?;
     let (tasks, seen) = (BTreeMap::new(), Seen::default());
     let mut tracer = Tracer { first, program, tasks, has_begun: false, seen };
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::from_bits_retain(WALL)) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::from_bits_retain(WALL)) {
         tracer.event(pid, status);
     }
     Ok(tracer.seen)
