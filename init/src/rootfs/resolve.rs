@@ -74,6 +74,10 @@ impl Rootfs {
         path: &CStr,
         strict: bool,
     ) -> core::result::Result<OwnedFd, Fault> {
+        // Mostly it is there, and one call finds it.
+        if let Ok(there) = self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, strict) {
+            return Ok(there);
+        }
         let mut prefix: PathBuffer = PathBuffer::empty();
         let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
         for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {
