@@ -123,22 +123,18 @@ struct Numbered {
 /// number, in the order of the profile.
 fn numbered(profile: &Profile, arch: Arch) -> Vec<Numbered> {
     let mut calls: Vec<Numbered> = Vec::with_capacity(profile.calls.len());
-    // Inserting makes the program 4 KB smaller than the standard library's sort
-    // does, for 25 us more with the engines' default profile.
-    let mut insert = |number: u32, rule: usize, multiplexed: Option<u32>| {
-        let at = calls.partition_point(|call| call.number <= number);
-        calls.insert(at, Numbered { number, rule, multiplexed });
-    };
     for &(call, rule) in &profile.calls {
         if let Some(number) = call.number(arch) {
-            insert(number, rule, None);
+            calls.push(Numbered { number, rule, multiplexed: None });
         }
         if arch == Arch::X86
             && let Some((number, which)) = call.multiplexed()
         {
-            insert(number, rule, Some(which));
+            calls.push(Numbered { number, rule, multiplexed: Some(which) });
         }
     }
+    // Rules count up in the profile, so that this is its order.
+    calls.sort_unstable_by_key(|call| (call.number, call.rule));
     calls
 }
 

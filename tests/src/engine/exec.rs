@@ -1,0 +1,88 @@
+//! `podman exec`: a second process in a container that runs.
+
+use crate::context::same;
+use crate::engine::podman::{Podman, wait_until};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-exec",
+    output_and_exit_codes_of_exec_pass[Podman],
+    user_environment_and_workdir_are_its_own[Podman],
+    terminal_of_exec_is_another_one[Podman],
+    detached_exec_goes_on_alone[Podman],
+    exec_has_the_containers_view_and_limits[Podman],
+);
+
+/// Shows one claim of a container that sleeps.
+fn in_a_sleeper(
+    context: &Context,
+    options: &[&str],
+    claim: impl FnOnce(&Podman, &str) -> Result<(), String>,
+) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(options, "exec sleep 1000")?;
+    let shown = claim(&podman, &name);
+    podman.remove(&name)?;
+    Ok(shown?)
+}
+
+fn output_and_exit_codes_of_exec_pass(context: &Context) -> Outcome {
+    in_a_sleeper(context, &[], |podman, name| {
+        let done = podman.call(&["exec", name, "sh", "-c", "echo out; echo err >&2; exit 7"])?;
+        let seen = (done.code, done.stdout.as_str(), done.stderr.contains("err\n"));
+        same("what came out", seen, (7, "out\n", true))?;
+        for (program, code) in [("nosuch", 127), ("/no/such", 127), ("/bin/not-executable", 126)] {
+            let done = podman.call(&["exec", name, program])?;
+            same(program, done.code, code).map_err(|why| format!("{why}: {done}"))?;
+        }
+        let done = podman.shell(&format!("echo typed | $PODMAN exec -i {name} cat"))?.success()?;
+        same("stdin", done.stdout.as_str(), "typed\n")
+    })
+}
+
+fn user_environment_and_workdir_are_its_own(context: &Context) -> Outcome {
+    in_a_sleeper(context, &["--env", "A=container", "--env", "B=container"], |podman, name| {
+        let options = ["exec", "--user", "user:extra", "--env", "A=exec", "--workdir", "/data"];
+        let script = "id -u; id -g; id -G; echo $A $B $HOME; pwd";
+        let said = podman.success(&[&options[..], &[name, "sh", "-c", script]].concat())?;
+        same("what it sees", said.as_str(), "1000\n2000\n2000\nexec container /tmp\n/data")
+    })
+}
+
+fn terminal_of_exec_is_another_one(context: &Context) -> Outcome {
+    in_a_sleeper(context, &["--tty"], |podman, name| {
+        let script = format!("$PODMAN exec -it {name} sh -c 'stty size; tty; exit 6'");
+        let done = podman.terminal(&script)?;
+        // pts/0 is that of the container's own process.
+        let seen = (done.code, done.stdout.as_str());
+        same("what it printed", seen, (6, "33 77\n/dev/pts/1\n"))
+    })
+}
+
+fn detached_exec_goes_on_alone(context: &Context) -> Outcome {
+    in_a_sleeper(context, &[], |podman, name| {
+        let script = "sleep 1; echo done > /tmp/note; exec sleep 1000";
+        podman.success(&["exec", "--detach", name, "sh", "-c", script])?;
+        wait_until("the note", || {
+            Ok(podman.call(&["exec", name, "cat", "/tmp/note"])?.stdout == "done\n")
+        })?;
+        let top = podman.success(&["top", name, "args"])?;
+        same("the programs in it", top.lines().filter(|line| line.contains("sleep")).count(), 2)
+    })
+}
+
+/// The second process is held by all that holds the first.
+fn exec_has_the_containers_view_and_limits(context: &Context) -> Outcome {
+    let options = ["--cap-drop=all", "--cap-add=chown", "--security-opt=no-new-privileges"];
+    let options = [&options[..], &["--ulimit", "nofile=55:66", "--hostname=held"]].concat();
+    in_a_sleeper(context, &options, |podman, name| {
+        let script = "grep -E 'CapBnd|CapEff|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n; \
+                      hostname; cat /proc/self/cgroup /proc/1/cgroup; for n in cgroup ipc mnt net \
+                      pid uts; do readlink /proc/1/ns/$n /proc/self/ns/$n | uniq | wc -l; done";
+        let said = podman.success(&["exec", name, "sh", "-c", script])?;
+        let wanted = "CapEff:\t0000000000000001\nCapBnd:\t0000000000000001\nNoNewPrivs:\t1\n\
+                      Seccomp:\t2\n55\nheld\n0::/\n0::/\n1\n1\n1\n1\n1\n1";
+        same("what it sees", said.as_str(), wanted)
+    })
+}

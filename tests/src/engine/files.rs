@@ -1,0 +1,150 @@
+//! What lies where in the container: volumes, tmpfs, devices, podman's files.
+
+use std::fs;
+
+use crate::context::same;
+use crate::engine::podman::Podman;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-files",
+    read_only_root_has_writable_tmpfs[Podman],
+    tmpfs_has_its_options_and_what_lay_there[Podman],
+    volumes_are_the_hosts_folders[Podman],
+    propagation_is_the_one_asked_for[Podman],
+    named_volume_keeps_what_is_written[Podman],
+    device_is_there_and_open_as_allowed[Podman],
+    podmans_own_files_are_in_place[Podman],
+    kernel_files_are_hidden_or_read_only[Podman],
+);
+
+/// Prints the field of mountinfo at `$2` for the mount point `$1`.
+const FIELD: &str = "field() { awk -v p=$1 -v f=$2 '$5 == p { print $f }' /proc/self/mountinfo; }";
+
+fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "for d in / /data /tmp /run /var/tmp /dev/shm /dev; do touch $d/x 2>/dev/null && \
+                  echo $d; done; touch /x 2>&1 | grep -c 'Read-only file system'";
+    let said = podman.says(&["--read-only"], script)?;
+    same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n/dev\n1").or_else(|_| {
+        // podman asks for a writable /dev unless told otherwise.
+        same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n1")
+    })?;
+    let script = "for d in / /tmp /run /var/tmp; do touch $d/x 2>/dev/null && echo $d; done; echo end";
+    let said = podman.says(&["--read-only", "--read-only-tmpfs=false"], script)?;
+    Ok(same("what is writable without", said.as_str(), "end")?)
+}
+
+fn tmpfs_has_its_options_and_what_lay_there(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--tmpfs=/data", "--tmpfs=/t:size=1m,mode=700,noexec", "--shm-size=3m"];
+    let script = format!(
+        "{FIELD}; cat /data/file; field /data 9; touch /data/x && echo writable; \
+         stat -c %a /t; grep -c ' /t tmpfs .*noexec.*size=1024k' /proc/mounts; \
+         grep -c ' /dev/shm tmpfs .*size=3072k' /proc/mounts"
+    );
+    let wanted = "from the image\ntmpfs\nwritable\n700\n1\n1";
+    same("what it sees", podman.says(&options, &script)?.replace("-\n", "").as_str(), wanted).or_else(
+        |why| {
+            // Field 9 is "-" where a mount has no peers; the type is next.
+            podman.says(&options, &script.replace("field /data 9", "echo tmpfs")).and_then(|said| {
+                same("what it sees", said.as_str(), wanted).map_err(|more| format!("{why}; {more}"))
+            })
+        },
+    )?;
+    let options = ["--mount=type=tmpfs,destination=/data,notmpcopyup"];
+    Ok(same("what is not copied", podman.says(&options, "ls /data")?.as_str(), "")?)
+}
+
+fn volumes_are_the_hosts_folders(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let host = context.folder.join("shared");
+    fs::create_dir_all(&host).map_err(|error| error.to_string())?;
+    fs::write(host.join("in"), "from the host\n").map_err(|error| error.to_string())?;
+    let host = host.display();
+    let (rw, ro) = (format!("{host}:/rw"), format!("{host}:/ro:ro,noexec"));
+    let file = format!("{host}/in:/data/file:ro");
+    let script = "cat /rw/in /data/file; echo from within > /rw/out; touch /ro/x 2>/dev/null || echo \
+                  refused; grep -c ' /ro .*ro.*noexec' /proc/mounts";
+    let said = podman.says(&["-v", &rw, "-v", &ro, "-v", &file], script)?;
+    same("what it sees", said.as_str(), "from the host\nfrom the host\nrefused\n1")?;
+    let out = fs::read_to_string(context.folder.join("shared/out")).unwrap_or_default();
+    Ok(same("what it wrote", out.as_str(), "from within\n")?)
+}
+
+fn propagation_is_the_one_asked_for(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    // A shared mount of our own, since / of the machine is private.
+    let folder = context.folder.join("shared");
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let path = folder.display();
+    let shell = |script: &str| podman.shell(script)?.success();
+    shell(&format!("mount -t tmpfs shared {path} && mount --make-shared {path}"))?;
+    let volume = |mode| format!("{path}:/{mode}:{mode}");
+    let volumes = ["private", "rslave", "rshared"].map(volume);
+    let options: Vec<_> = volumes.iter().flat_map(|volume| ["-v", volume]).collect();
+    let script = format!(
+        "{FIELD}; for m in private rslave rshared; do field /$m 7 | sed s/:.*//; done; echo up; \
+         while ! test -e /rslave/sub/note; do sleep 0.1; done; ls /rslave/sub /private/sub"
+    );
+    let seen = podman.start(&options, &script).and_then(|name| {
+        shell(&format!("mkdir {path}/sub && mount -t tmpfs sub {path}/sub && touch {path}/sub/note"))?;
+        let code = podman.success(&["wait", &name])?;
+        let log = podman.success(&["logs", &name])?;
+        podman.remove(&name)?;
+        Ok((code, log))
+    });
+    shell(&format!("umount -R {path}"))?;
+    let wanted = "-\nmaster\nshared\nup\n/private/sub:\n\n/rslave/sub:\nnote";
+    let (code, log) = seen?;
+    Ok(same("what it sees", (code.as_str(), log.as_str()), ("0", wanted))?)
+}
+
+fn named_volume_keeps_what_is_written(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let volume = context.id();
+    let option = format!("--volume={volume}:/data");
+    let said = podman.says(&[&option], "cat /data/file; echo kept > /data/kept")?;
+    same("the image's content", said.as_str(), "from the image")?;
+    same("what was written", podman.says(&[&option], "cat /data/kept")?.as_str(), "kept")?;
+    Ok(podman.success(&["volume", "rm", &volume]).map(drop)?)
+}
+
+fn device_is_there_and_open_as_allowed(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--device=/dev/loop-control:/dev/ours:r", "--device=/dev/kmsg"];
+    let options = if fs::exists("/dev/loop-control").unwrap_or(false) {
+        options
+    } else {
+        ["--device=/dev/mem:/dev/ours:r", "--device=/dev/kmsg"]
+    };
+    // The cgroup's device program decides before the driver does.
+    let script = "probe open-device /dev/ours rw; test -c /dev/kmsg && probe open-device /dev/kmsg w; \
+                  mknod /tmp/mem c 1 1 && probe open-device /tmp/mem r; \
+                  echo x > /dev/null && probe open-device /dev/zero r";
+    let done = podman.run(&options, &["sh", "-c", script])?;
+    let said = done.stdout + &done.stderr;
+    let said = said.lines().collect::<Vec<_>>().join(" ");
+    Ok(same("what it could open", said.as_str(), "EPERM opened EPERM opened")?)
+}
+
+fn podmans_own_files_are_in_place(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--hostname=named", "--add-host=one.two:1.2.3.4", "--dns=9.9.9.9"];
+    let script = "hostname; cat /etc/hostname; grep -c '^1.2.3.4.*one.two' /etc/hosts; \
+                  cat /run/.containerenv | wc -c; echo $HOSTNAME $container";
+    let said = podman.says(&options[..2], script)?;
+    Ok(same("what it sees", said.as_str(), "named\nnamed\n1\n0\nnamed podman")?)
+}
+
+fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "wc -c < /proc/kcore; wc -c < /proc/keys; ls /sys/firmware | wc -l; \
+                  for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /sys/kernel/profiling \
+                  /sys/power/state; do (echo x > $f) 2>/dev/null && echo $f; done; echo end";
+    same("what it sees", podman.says(&[], script)?.as_str(), "0\n0\n0\nend")?;
+    let option = "--security-opt=unmask=/proc/keys";
+    let seen = podman.says(&[option], "wc -c < /proc/keys; wc -c < /proc/kcore")?;
+    Ok(same("what is unmasked", seen.starts_with("0\n") || !seen.ends_with("\n0"), false)?)
+}

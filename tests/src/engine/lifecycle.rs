@@ -1,0 +1,185 @@
+//! A container's life as podman leads it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::context::same;
+use crate::engine::podman::{IMAGE, Podman, wait_until};
+use crate::leftovers::Leftovers;
+use crate::runner::topic;
+use crate::system::at_once;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-life",
+    pause_freezes_and_unpause_thaws[Podman],
+    stop_asks_before_it_kills[Podman],
+    kill_sends_the_signal_it_is_told[Podman],
+    inspect_tells_running_from_exited_and_start_starts_again[Podman],
+    restart_is_another_process[Podman],
+    top_lists_the_processes[Podman],
+    created_container_waits_for_its_start[Podman],
+    forced_removal_and_run_rm_leave_nothing[Podman],
+    failed_run_leaves_nothing[Podman],
+    twenty_containers_live_at_once[Podman],
+);
+
+/// All that podman and vial could leave, with vial's default state folder.
+fn leftovers() -> Leftovers {
+    Leftovers::now("libpod-", Path::new("/run/vial"))
+}
+
+/// Fails if more is left than before, a while after the last call: what cleans
+/// up behind conmon is another process.
+fn nothing_left_since(before: &Leftovers) -> Result<(), String> {
+    let left = || leftovers().since(before);
+    wait_until("an end of what is left", || Ok(left().is_empty()))
+        .map_err(|_| format!("left behind: {}", left().join(", ")))
+}
+
+/// Whether the kernel says that the container's cgroup is frozen.
+fn frozen(podman: &Podman, name: &str) -> Result<bool, String> {
+    let words = |error: std::io::Error| error.to_string();
+    let pid = podman.pid(name)?;
+    let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(words)?;
+    let path = cgroup.trim().strip_prefix("0::").ok_or("no cgroup v2")?;
+    let events = format!("/sys/fs/cgroup{path}/cgroup.events");
+    Ok(fs::read_to_string(events).map_err(words)?.contains("frozen 1"))
+}
+
+fn pause_freezes_and_unpause_thaws(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&[], "exec sleep 1000")?;
+    podman.success(&["pause", &name])?;
+    same("the status", podman.inspect(&name, "State.Status")?.as_str(), "paused")?;
+    same("frozen", frozen(&podman, &name)?, true)?;
+    podman.success(&["unpause", &name])?;
+    same("the status", podman.inspect(&name, "State.Status")?.as_str(), "running")?;
+    same("frozen", frozen(&podman, &name)?, false)?;
+    // And one that is frozen can be removed.
+    podman.success(&["pause", &name])?;
+    Ok(podman.remove(&name)?)
+}
+
+fn stop_asks_before_it_kills(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let polite = podman.start(&[], "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done")?;
+    let deaf = podman.start(&[], "trap '' TERM; echo up; while :; do sleep 0.1; done")?;
+    for (name, time, code) in [(&polite, "30", "9"), (&deaf, "1", "137")] {
+        wait_until("its trap", || Ok(podman.call(&["logs", name])?.stdout == "up\n"))?;
+        podman.success(&["stop", "--time", time, name])?;
+        same("the exit code", podman.inspect(name, "State.ExitCode")?.as_str(), code)?;
+        podman.remove(name)?;
+    }
+    Ok(())
+}
+
+fn kill_sends_the_signal_it_is_told(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "trap 'echo usr1' USR1; echo up; while :; do sleep 0.1; done";
+    let name = podman.start(&[], script)?;
+    let logged = |text: &str| wait_until(text, || Ok(podman.call(&["logs", &name])?.stdout == text));
+    logged("up\n")?;
+    podman.success(&["kill", "--signal", "USR1", &name])?;
+    logged("up\nusr1\n")?;
+    podman.success(&["kill", &name])?;
+    same("the exit code", podman.success(&["wait", &name])?.as_str(), "137")?;
+    let done = podman.call(&["kill", &name])?.failure()?;
+    if !done.stderr.contains("can only kill running containers") {
+        return Err(format!("a second kill: {done}").into());
+    }
+    Ok(podman.remove(&name)?)
+}
+
+fn inspect_tells_running_from_exited_and_start_starts_again(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&[], "test -e /tmp/again && exit 4; touch /tmp/again; sleep 1000")?;
+    let state = "State.Status}} {{.State.Running}} {{.State.ExitCode";
+    same("the state", podman.inspect(&name, state)?.as_str(), "running true 0")?;
+    let status = fs::read_to_string(format!("/proc/{}/status", podman.pid(&name)?));
+    same("the process is there", status.is_ok(), true)?;
+    wait_until("the note", || Ok(podman.call(&["exec", &name, "ls", "/tmp/again"])?.code == 0))?;
+    podman.success(&["stop", "--time", "0", &name])?;
+    same("the state", podman.inspect(&name, state)?.as_str(), "exited false 137")?;
+    same("the pid", podman.pid(&name)?.as_str(), "0")?;
+    same("the code of start", podman.call(&["start", "--attach", &name])?.code, 4)?;
+    same("the state", podman.inspect(&name, state)?.as_str(), "exited false 4")?;
+    Ok(podman.remove(&name)?)
+}
+
+fn restart_is_another_process(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&[], "exec sleep 1000")?;
+    let first = podman.pid(&name)?;
+    podman.success(&["restart", "--time", "0", &name])?;
+    let second = podman.pid(&name)?;
+    let there = |pid: &str| fs::exists(format!("/proc/{pid}")).unwrap_or(false);
+    same("who is there", (there(&first), there(&second)), (false, true))?;
+    Ok(podman.remove(&name)?)
+}
+
+fn top_lists_the_processes(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&[], "sleep 2000 & exec sleep 1000")?;
+    wait_until("both processes", || {
+        let top = podman.success(&["top", &name, "pid", "args"])?;
+        let mut lines: Vec<_> =
+            top.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        lines.sort_unstable();
+        Ok(lines == ["1 sleep 1000", "2 sleep 2000", "PID COMMAND"])
+    })?;
+    Ok(podman.remove(&name)?)
+}
+
+fn created_container_waits_for_its_start(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = context.id();
+    podman.success(&["create", "--name", &name, IMAGE, "echo", "started"])?;
+    podman.success(&["init", &name])?;
+    same("the status", podman.inspect(&name, "State.Status")?.as_str(), "initialized")?;
+    same("the log", podman.success(&["logs", &name])?.as_str(), "")?;
+    same("its output", podman.success(&["start", "--attach", &name])?.as_str(), "started")?;
+    Ok(podman.remove(&name)?)
+}
+
+fn forced_removal_and_run_rm_leave_nothing(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    // The first container of a boot makes mounts of podman's storage, to stay.
+    podman.run(&[], &["true"])?.success()?;
+    wait_until("its end", || Ok(crate::processes::descendants(std::process::id()).is_empty()))?;
+    let before = leftovers();
+    let volume = format!("{}:/host", context.folder.display());
+    podman.says(&["--tmpfs=/t", "--volume", &volume], "(sleep 1000 &); echo gone")?;
+    nothing_left_since(&before)?;
+    let name = podman.start(&["--volume", &volume], "sleep 1000 & sleep 1000")?;
+    same("something is there", leftovers().since(&before).is_empty(), false)?;
+    podman.remove(&name)?;
+    Ok(nothing_left_since(&before)?)
+}
+
+fn failed_run_leaves_nothing(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    podman.run(&[], &["true"])?.success()?;
+    wait_until("its end", || Ok(crate::processes::descendants(std::process::id()).is_empty()))?;
+    let before = leftovers();
+    podman.run(&[], &["nosuch"])?.failure()?;
+    podman.run(&["--workdir", "/etc/passwd"], &["true"])?.failure()?;
+    Ok(nothing_left_since(&before)?)
+}
+
+fn twenty_containers_live_at_once(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let names: Vec<_> = (0..20).map(|_| context.id()).collect();
+    let options = ["run", "--detach", "--name"];
+    let run = |name: &String| podman.command(&[&options, &[name, IMAGE, "sleep", "1000"][..]].concat());
+    for done in at_once(context, names.iter().map(run).collect())? {
+        done.success()?;
+    }
+    let filter = format!("name={}", context.tag);
+    let running = podman.success(&["ps", "--quiet", "--filter", "status=running", "--filter", &filter])?;
+    same("how many run", running.lines().count(), 20)?;
+    let mut remove = vec!["rm", "--force", "--time", "0"];
+    remove.extend(names.iter().map(String::as_str));
+    podman.success(&remove)?;
+    Ok(same("how many are left", podman.success(&["ps", "--all", "--quiet", "--filter", &filter])?.as_str(), "")?)
+}

@@ -1,0 +1,135 @@
+//! Namespaces: its own, the host's, another container's, a pod's.
+
+use std::fs;
+
+use crate::context::same;
+use crate::engine::podman::{IMAGE, Podman};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-namespaces",
+    namespaces_are_its_own_unless_asked[Podman],
+    namespaces_are_the_hosts_when_asked_for[Podman],
+    network_none_has_only_a_loopback_that_is_up[Podman],
+    namespaces_of_another_container_are_joined[Podman],
+    pod_shares_namespaces_and_not_files[Podman],
+    user_namespace_maps_the_ids_given[Podman],
+    automatic_user_namespace_works_whole[Podman],
+    keep_away_users_cannot_touch_the_host[Podman],
+);
+
+const KINDS: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
+/// Prints the inodes of those namespaces, in that order.
+const INODES: &str = "for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done";
+
+fn hosts() -> Vec<String> {
+    let link = |kind| fs::read_link(format!("/proc/self/ns/{kind}")).unwrap_or_default();
+    KINDS.iter().map(|kind| link(kind).to_string_lossy().into_owned()).collect()
+}
+
+/// Which of the namespaces are the same in both.
+fn shared(left: &[String], right: &str) -> Vec<&'static str> {
+    let pairs = KINDS.iter().zip(left.iter().zip(right.lines()));
+    pairs.filter(|(_, (left, right))| left == right).map(|(kind, _)| *kind).collect()
+}
+
+fn namespaces_are_its_own_unless_asked(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let seen = podman.says(&[], INODES)?;
+    same("how many it has", seen.lines().count(), KINDS.len())?;
+    Ok(same("the host's among them", shared(&hosts(), &seen), Vec::<&str>::new())?)
+}
+
+fn namespaces_are_the_hosts_when_asked_for(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--pid=host", "--ipc=host", "--uts=host", "--network=host"];
+    let seen = podman.says(&options, INODES)?;
+    Ok(same("the host's among them", shared(&hosts(), &seen), vec!["ipc", "net", "pid", "uts"])?)
+}
+
+fn network_none_has_only_a_loopback_that_is_up(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "ls /sys/class/net; ip -o addr show dev lo | grep -c 127.0.0.1; ping -c 1 -w 5 \
+                  127.0.0.1 >/dev/null && echo answers";
+    Ok(same("its network", podman.says(&["--network=none"], script)?.as_str(), "lo\n1\nanswers")?)
+}
+
+fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let first = podman.start(&["--ipc=shareable"], "exec sleep 1000")?;
+    let its = podman.success(&["exec", &first, "sh", "-c", INODES])?;
+    let options = ["network", "pid", "ipc"].map(|kind| format!("--{kind}=container:{first}"));
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let seen = podman.says(&options, &format!("{INODES}; cat /proc/1/comm"))?;
+    podman.remove(&first)?;
+    let its: Vec<_> = its.lines().map(String::from).collect();
+    // podman joins its uts along with its network, for the host name.
+    let joined = shared(&its, &seen);
+    let well = joined == ["ipc", "net", "pid"] || joined == ["ipc", "net", "pid", "uts"];
+    same("those alone are joined", well, true).map_err(|why| format!("{why}: {joined:?}"))?;
+    Ok(same("its PID 1", seen.lines().last(), Some("sleep"))?)
+}
+
+/// Without a cgroup of the pod's own: there podman 4.3 denies every device, and
+/// no runtime can make /dev/null.
+fn pod_shares_namespaces_and_not_files(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let pod = context.id();
+    let front = ["pod", "create", "--share-parent=false", "--network=none", "--name", &pod];
+    let infra = ["--infra-image", IMAGE, "--infra-command", "sleep 1000"];
+    podman.success(&[&front[..], &infra].concat())?;
+    let option = format!("--pod={pod}");
+    let one = podman.says(&[&option], &format!("hostname; touch /tmp/one; {INODES}"));
+    let two = podman.says(&[&option], &format!("hostname; ls /tmp; {INODES}"));
+    podman.success(&["pod", "rm", "--force", "--time", "0", &pod])?;
+    let (one, two) = (one?, two?);
+    let (one_host, one) = one.split_once('\n').ok_or("no lines")?;
+    let (two_host, two) = two.split_once('\n').ok_or("no lines")?;
+    same("the host names", (one_host, two_host), (pod.as_str(), pod.as_str()))?;
+    let one: Vec<_> = one.lines().map(String::from).collect();
+    Ok(same("what they share", shared(&one, two), vec!["ipc", "net", "uts"])?)
+}
+
+/// What a container of a user namespace must be able to do.
+const IN_USER_NAMESPACE: &str = "cat /proc/self/uid_map /proc/self/gid_map | xargs; id -u; stat -c \
+    %u:%g /bin/busybox /proc/self /dev/null; echo x > /dev/null && touch /root/x && chown 5:6 /root/x \
+    && stat -c %u:%g /root/x; hostname";
+
+fn user_namespace_maps_the_ids_given(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--uidmap=0:100000:5000", "--gidmap=0:200000:6000", "--hostname=mapped"];
+    let said = podman.says(&options, IN_USER_NAMESPACE)?;
+    let said = said.replace("65534:65534", "0:0"); // /dev/null may be the host's own.
+    let wanted = "0 100000 5000 0 200000 6000\n0\n0:0\n0:0\n0:0\n5:6\nmapped";
+    Ok(same("what it sees", said.as_str(), wanted)?)
+}
+
+fn automatic_user_namespace_works_whole(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&["--userns=auto:size=2048"], "exec sleep 1000")?;
+    let seen = podman.success(&["exec", &name, "sh", "-c", "cat /proc/self/uid_map | xargs; id -u"]);
+    let pid = podman.pid(&name)?;
+    let outside = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    podman.remove(&name)?;
+    let seen = seen?;
+    let words: Vec<_> = seen.split_whitespace().collect();
+    let &[inside, first, size, uid] = words.as_slice() else {
+        return Err(format!("what it sees is {seen}").into());
+    };
+    same("the map", (inside, size, uid), ("0", "2048", "0"))?;
+    let who = outside.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap_or_default();
+    Ok(same("who it is outside", who.split('\t').next(), Some(first))?)
+}
+
+fn keep_away_users_cannot_touch_the_host(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let file = context.folder.join("private");
+    fs::write(&file, "secret").map_err(|error| error.to_string())?;
+    let script = format!("chmod 700 {0}; chown 0:0 {0}", context.folder.display());
+    podman.shell(&script)?.success()?;
+    let volume = format!("{}:/host", context.folder.display());
+    let options = ["--uidmap=0:100000:5000", "--volume", &volume];
+    let said = podman.says(&options, "cat /host/private 2>&1 | grep -c denied; mknod /tmp/m c 1 1 2>&1 | grep -c permitted")?;
+    Ok(same("what is refused", said.as_str(), "1\n1")?)
+}

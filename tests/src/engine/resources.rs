@@ -1,0 +1,100 @@
+//! Limits: what is asked of podman is what the kernel enforces.
+
+use crate::context::same;
+use crate::engine::podman::{IMAGE, Podman};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-limits",
+    limits_are_in_the_containers_cgroup[Podman],
+    memory_beyond_the_limit_is_an_oom_kill[Podman],
+    pids_beyond_the_limit_are_refused[Podman],
+    update_changes_a_running_container[Podman],
+    stats_count_the_processes[Podman],
+    cgroup_namespace_is_private_or_the_hosts[Podman],
+    disabled_cgroups_are_the_callers_own[Podman],
+    ulimits_and_oom_score_are_heeded[Podman],
+);
+
+fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--memory=64m", "--memory-swap=96m", "--memory-reservation=32m", "--cpus=0.5"];
+    let options = [&options[..], &["--cpu-shares=1024", "--pids-limit=77", "--cpuset-cpus=1"]].concat();
+    let script = "cd /sys/fs/cgroup; cat memory.max memory.swap.max memory.low cpu.max pids.max \
+                  cpuset.cpus cpu.weight; nproc; touch x 2>/dev/null || echo read-only";
+    let said = podman.says(&options, script)?;
+    let said: Vec<_> = said.lines().collect();
+    let wanted = ["67108864", "33554432", "33554432", "50000 100000", "77", "1"];
+    same("the limits", said.get(..6), Some(&wanted[..]))?;
+    // 1024 shares are 39 by the formula of old and 100 by the one of 2025.
+    let weight = said.get(6).copied().unwrap_or_default();
+    same("a weight of 1024 shares", ["39", "100"].contains(&weight), true)?;
+    Ok(same("processors, and the view", said.get(7..), Some(&["1", "read-only"][..]))?)
+}
+
+fn memory_beyond_the_limit_is_an_oom_kill(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = context.id();
+    let limits = ["--memory=16m", "--memory-swap=16m"];
+    let front = ["run", "--name", &name];
+    let done = podman.call(&[&front, &limits[..], &[IMAGE, "tail", "/dev/zero"]].concat())?;
+    same("the exit code", done.code, 137)?;
+    same("OOMKilled", podman.inspect(&name, "State.OOMKilled")?.as_str(), "true")?;
+    Ok(podman.remove(&name)?)
+}
+
+fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "for n in 1 2 3 4 5 6; do sleep 9 & done 2>&1; echo no error";
+    let done = podman.run(&["--pids-limit=4"], &["sh", "-c", script])?;
+    let said = done.stdout + &done.stderr;
+    Ok(same("fork failed", said.contains("can't fork") && !said.contains("no error"), true)
+        .map_err(|why| format!("{why}: {said}"))?)
+}
+
+fn update_changes_a_running_container(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&["--memory=64m"], "exec sleep 1000")?;
+    let updated = podman.call(&["update", "--memory=96m", "--cpus=0.25", "--cpu-shares=512", &name]);
+    let files = ["exec", &name, "sh", "-c", "cd /sys/fs/cgroup; cat memory.max cpu.max"];
+    let seen = podman.success(&files);
+    podman.remove(&name)?;
+    updated?.success()?;
+    Ok(same("the limits", seen?.as_str(), "100663296\n25000 100000")?)
+}
+
+fn stats_count_the_processes(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&["--memory=64m"], "sleep 1000 & sleep 1000 & exec sleep 1000")?;
+    podman.success(&["exec", &name, "true"])?;
+    let format = "{{.PIDs}} {{.MemUsage}}";
+    let seen = podman.success(&["stats", "--no-stream", "--format", format, &name]);
+    podman.remove(&name)?;
+    let seen = seen?;
+    let well = seen.starts_with("3 ") && seen.ends_with("/ 67.11MB");
+    Ok(if well { Ok(()) } else { Err(format!("stats: {seen}")) }?)
+}
+
+fn cgroup_namespace_is_private_or_the_hosts(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "cat /proc/self/cgroup";
+    same("its own", podman.says(&["--cgroupns=private"], script)?.as_str(), "0::/")?;
+    let seen = podman.says(&["--cgroupns=host"], script)?;
+    let hosts = seen.starts_with("0::/libpod_parent/libpod-");
+    Ok(if hosts { Ok(()) } else { Err(format!("the host's: {seen}")) }?)
+}
+
+fn disabled_cgroups_are_the_callers_own(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let ours = std::fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
+    let options = ["--cgroups=disabled", "--cgroupns=host"];
+    Ok(same("its cgroup", podman.says(&options, "cat /proc/self/cgroup")?.as_str(), ours.trim())?)
+}
+
+fn ulimits_and_oom_score_are_heeded(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--ulimit=nofile=55:66", "--ulimit=core=0:0", "--oom-score-adj=99"];
+    let script = "ulimit -Sn; ulimit -Hn; ulimit -Hc; cat /proc/self/oom_score_adj";
+    Ok(same("what it sees", podman.says(&options, script)?.as_str(), "55\n66\n0\n99")?)
+}

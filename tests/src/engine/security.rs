@@ -1,0 +1,126 @@
+//! Who the container is, and what it may do.
+
+use std::fs;
+
+use crate::context::same;
+use crate::engine::podman::Podman;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "podman-security",
+    user_and_groups_are_the_ones_asked_for[Podman],
+    capabilities_are_podmans_default[Podman],
+    capabilities_are_dropped_and_added[Podman],
+    user_has_no_capabilities_of_its_own[Podman],
+    privileged_has_all_that_the_host_has[Podman],
+    no_new_privileges_is_set_when_asked_for[Podman],
+    default_seccomp_profile_refuses_calls[Podman],
+    seccomp_profile_is_the_one_given[Podman],
+    sysctls_are_set_in_its_namespaces[Podman],
+);
+
+/// The capability lines of /proc/self/status, without the names.
+const CAPABILITIES: &str = "grep Cap /proc/self/status | cut -f2 | xargs";
+/// Of podman 4.3's default: 14 capabilities, none inheritable or ambient.
+const DEFAULT: &str = "00000000a80425fb";
+const NONE: &str = "0000000000000000";
+
+fn user_and_groups_are_the_ones_asked_for(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--user=user", "--group-add=3000", "--group-add=extra", "--umask=0027"];
+    let script = "id -u; id -g; id -G | tr ' ' '\\n' | sort -n | xargs; umask; echo $HOME";
+    let said = podman.says(&options, script)?;
+    same("a named user", said.as_str(), "1000\n1000\n1000 2000 3000\n0027\n/tmp")?;
+    let said = podman.says(&["--user=4321:8765"], "id -u; id -g; id -G")?;
+    Ok(same("a user by number", said.as_str(), "4321\n8765\n8765")?)
+}
+
+fn capabilities_are_podmans_default(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let wanted = [NONE, DEFAULT, DEFAULT, DEFAULT, NONE].join(" ");
+    Ok(same("the capabilities", podman.says(&[], CAPABILITIES)?, wanted)?)
+}
+
+fn capabilities_are_dropped_and_added(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let said = podman.says(&["--cap-drop=all"], CAPABILITIES)?;
+    same("none of them", said, [NONE; 5].join(" "))?;
+    let said = podman.says(&["--cap-drop=all", "--cap-add=net_admin,sys_time"], CAPABILITIES)?;
+    let two = "0000000002001000";
+    Ok(same("two of them", said, [NONE, two, two, two, NONE].join(" "))?)
+}
+
+fn user_has_no_capabilities_of_its_own(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let said = podman.says(&["--user=1000"], CAPABILITIES)?;
+    same("the capabilities", said, [NONE, NONE, NONE, DEFAULT, NONE].join(" "))?;
+    // What is asked for by name is ambient, so that exec keeps it.
+    let said = podman.says(&["--user=1000", "--cap-add=net_admin"], CAPABILITIES)?;
+    let (one, bounding) = ("0000000000001000", "00000000a80435fb");
+    Ok(same("one by name", said, [one, one, one, bounding, one].join(" "))?)
+}
+
+fn privileged_has_all_that_the_host_has(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let field = |name| status.lines().find_map(|line: &str| line.strip_prefix(name));
+    let all = field("CapBnd:\t").unwrap_or_default();
+    let script = format!(
+        "{CAPABILITIES}; grep Seccomp: /proc/self/status | cut -f2; mount -t tmpfs x /mnt 2>&1 || mkdir \
+         /mnt && mount -t tmpfs x /mnt && echo mounted; test -w /proc/sys/kernel/hostname && test -c \
+         /dev/kmsg && mkdir /sys/fs/cgroup/sub && echo writable; wc -c < /proc/keys | grep -vx 0 >/dev/null && echo bare"
+    );
+    let said = podman.says(&["--privileged"], &script)?;
+    let said: Vec<_> = said.lines().filter(|line| !line.contains("mounting")).collect();
+    let capabilities = [NONE, all, all, all, NONE].join(" ");
+    Ok(same("what it may", said, vec![capabilities.as_str(), "0", "mounted", "writable", "bare"])?)
+}
+
+fn no_new_privileges_is_set_when_asked_for(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "grep NoNewPrivs /proc/self/status | cut -f2";
+    let options = ["--security-opt=no-new-privileges"];
+    same("asked for", podman.says(&options, script)?.as_str(), "1")?;
+    Ok(same("not asked for", podman.says(&[], script)?.as_str(), "0")?)
+}
+
+/// With every capability, so that it is the filter that refuses: 246 is
+/// `kexec_load`, which the profile answers with EPERM whoever asks, and 450 a
+/// call that the profile does not know, so that it answers ENOSYS. The kernel
+/// itself answers EINVAL to flags that do not exist, and 176 (`delete_module`)
+/// is left to who has the capability.
+fn default_seccomp_profile_refuses_calls(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "grep Seccomp: /proc/self/status | cut -f2; probe call 246 0 0 0 0xffff; \
+                  probe call 450 -1; probe call 176 :nosuch 0x800; exit 0";
+    for (option, wanted) in [
+        ("--security-opt=label=disable", "2\nEPERM\nENOSYS\nENOENT"),
+        ("--security-opt=seccomp=unconfined", "0\nEINVAL\nENOSYS\nENOENT"),
+    ] {
+        let said = podman.says(&["--cap-add=all", option], script)?;
+        same(option, said.as_str(), wanted)?;
+    }
+    Ok(())
+}
+
+fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let profile = context.folder.join("profile.json");
+    let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls":
+        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 110}]}"#;
+    fs::write(&profile, text).map_err(|error| error.to_string())?;
+    let option = format!("--security-opt=seccomp={}", profile.display());
+    let said = podman.says(&[&option], "probe mkdir /tmp/x; touch /tmp/y && echo touched")?;
+    Ok(same("what it may", said.as_str(), "ETIMEDOUT\ntouched")?)
+}
+
+fn sysctls_are_set_in_its_namespaces(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let before = fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
+    let options = ["--sysctl=kernel.msgmax=4444", "--sysctl=net.ipv4.ip_forward=1"];
+    let said = podman.says(&options, "cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward")?;
+    same("what it sees", said.as_str(), "4444\n1")?;
+    let after = fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
+    Ok(same("the host's", after, before)?)
+}
