@@ -16,6 +16,7 @@
 
 pub mod bundle;
 pub mod context;
+pub mod engine;
 pub mod initramfs;
 pub mod leftovers;
 pub mod modules;

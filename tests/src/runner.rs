@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 
-use crate::{Context, context, processes, system};
+use crate::{Context, context, engine, processes, system};
 
 /// How long one test may take; a machine under TCG is some ten times slower
 /// than its host.
@@ -53,6 +53,8 @@ pub enum Need {
     Keyrings,
     /// overlay is among the file systems.
     Overlayfs,
+    /// podman, in a machine: on a host it would meet the user's containers.
+    Podman,
 }
 
 impl Need {
@@ -71,6 +73,7 @@ impl Need {
             Need::UserNamespaces => (exists("/proc/self/ns/user"), "user namespaces"),
             Need::TimeNamespaces => (exists("/proc/self/ns/time"), "time namespaces"),
             Need::Keyrings => (exists("/proc/keys"), "keyrings (CONFIG_KEYS)"),
+            Need::Podman => (in_machine() && exists("/usr/bin/podman"), "podman in a machine"),
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
         (!there).then_some(feature)
@@ -95,6 +98,14 @@ pub struct Topic {
     pub name: &'static str,
     /// Its claims, in the order they run.
     pub tests: &'static [Test],
+}
+
+impl Topic {
+    /// Whether a test's "topic::name" has the filter in it.
+    #[must_use]
+    pub fn matches(&self, filter: &str) -> bool {
+        self.tests.iter().any(|test| format!("{}::{}", self.name, test.name).contains(filter))
+    }
 }
 
 /// Lists the tests of a topic: `topic!("kill", a_claim, another [Cgroup2])`.
@@ -154,14 +165,14 @@ impl std::fmt::Display for Totals {
 ///
 /// # Errors
 /// A test cannot be started at all.
-pub fn run(filter: &str) -> Result<Totals, Error> {
+pub fn run(topics: &[&Topic], filter: &str) -> Result<Totals, Error> {
     // What a test leaves behind becomes a child of this process, not of init,
     // and is found and ended here.
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
     let mut totals = Totals::default();
-    for topic in system::ALL {
+    for topic in topics {
         for test in topic.tests {
             let name = format!("{}::{}", topic.name, test.name);
             if name.contains(filter) {
@@ -239,10 +250,15 @@ fn count(name: &str, outcome: Outcome, took: Duration, totals: &mut Totals) {
     }
 }
 
+/// Every topic, of containers and of engines.
+fn all() -> impl Iterator<Item = &'static Topic> {
+    system::ALL.iter().chain(engine::ALL).copied()
+}
+
 /// Runs the one test of that name in this process: what the runner starts.
 #[must_use]
 pub fn run_here(name: &str) -> ExitCode {
-    let found = system::ALL.iter().find_map(|topic| {
+    let found = all().find_map(|topic| {
         let rest = name.strip_prefix(topic.name)?.strip_prefix("::")?;
         topic.tests.iter().find(|test| test.name == rest)
     });
@@ -303,8 +319,7 @@ mod tests {
 
     #[test]
     fn no_two_tests_have_one_name() {
-        let mut names: Vec<_> = system::ALL
-            .iter()
+        let mut names: Vec<_> = all()
             .flat_map(|topic| topic.tests.iter().map(|test| (topic.name, test.name)))
             .collect();
         let count = names.len();

@@ -149,7 +149,9 @@ fn the_top_level_is_short() {
 #[test]
 fn no_file_names_the_machine_it_was_written_on() {
     let top = workspace().to_string_lossy().into_owned();
-    let home = std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| home + "/");
+    // Root's home is /root on every machine, and in containers.
+    let named = |home: &String| home.len() > 1 && home != "/root";
+    let home = std::env::var("HOME").ok().filter(named).map(|home| home + "/");
     let mut breaches = Vec::new();
     for (path, text) in files() {
         for (number, line) in text.lines().enumerate() {

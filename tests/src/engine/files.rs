@@ -27,11 +27,14 @@ fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
     let script = "for d in / /data /tmp /run /var/tmp /dev/shm /dev; do touch $d/x 2>/dev/null && \
                   echo $d; done; touch /x 2>&1 | grep -c 'Read-only file system'";
     let said = podman.says(&["--read-only"], script)?;
-    same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n/dev\n1").or_else(|_| {
-        // podman asks for a writable /dev unless told otherwise.
-        same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n1")
-    })?;
-    let script = "for d in / /tmp /run /var/tmp; do touch $d/x 2>/dev/null && echo $d; done; echo end";
+    same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n/dev\n1").or_else(
+        |_| {
+            // podman asks for a writable /dev unless told otherwise.
+            same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n1")
+        },
+    )?;
+    let script =
+        "for d in / /tmp /run /var/tmp; do touch $d/x 2>/dev/null && echo $d; done; echo end";
     let said = podman.says(&["--read-only", "--read-only-tmpfs=false"], script)?;
     Ok(same("what is writable without", said.as_str(), "end")?)
 }
@@ -45,14 +48,13 @@ fn tmpfs_has_its_options_and_what_lay_there(context: &Context) -> Outcome {
          grep -c ' /dev/shm tmpfs .*size=3072k' /proc/mounts"
     );
     let wanted = "from the image\ntmpfs\nwritable\n700\n1\n1";
-    same("what it sees", podman.says(&options, &script)?.replace("-\n", "").as_str(), wanted).or_else(
-        |why| {
+    same("what it sees", podman.says(&options, &script)?.replace("-\n", "").as_str(), wanted)
+        .or_else(|why| {
             // Field 9 is "-" where a mount has no peers; the type is next.
             podman.says(&options, &script.replace("field /data 9", "echo tmpfs")).and_then(|said| {
                 same("what it sees", said.as_str(), wanted).map_err(|more| format!("{why}; {more}"))
             })
-        },
-    )?;
+        })?;
     let options = ["--mount=type=tmpfs,destination=/data,notmpcopyup"];
     Ok(same("what is not copied", podman.says(&options, "ls /data")?.as_str(), "")?)
 }
@@ -89,7 +91,9 @@ fn propagation_is_the_one_asked_for(context: &Context) -> Outcome {
          while ! test -e /rslave/sub/note; do sleep 0.1; done; ls /rslave/sub /private/sub"
     );
     let seen = podman.start(&options, &script).and_then(|name| {
-        shell(&format!("mkdir {path}/sub && mount -t tmpfs sub {path}/sub && touch {path}/sub/note"))?;
+        shell(&format!(
+            "mkdir {path}/sub && mount -t tmpfs sub {path}/sub && touch {path}/sub/note"
+        ))?;
         let code = podman.success(&["wait", &name])?;
         let log = podman.success(&["logs", &name])?;
         podman.remove(&name)?;

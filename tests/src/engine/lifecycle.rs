@@ -78,7 +78,8 @@ fn kill_sends_the_signal_it_is_told(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "trap 'echo usr1' USR1; echo up; while :; do sleep 0.1; done";
     let name = podman.start(&[], script)?;
-    let logged = |text: &str| wait_until(text, || Ok(podman.call(&["logs", &name])?.stdout == text));
+    let logged =
+        |text: &str| wait_until(text, || Ok(podman.call(&["logs", &name])?.stdout == text));
     logged("up\n")?;
     podman.success(&["kill", "--signal", "USR1", &name])?;
     logged("up\nusr1\n")?;
@@ -171,15 +172,21 @@ fn twenty_containers_live_at_once(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let names: Vec<_> = (0..20).map(|_| context.id()).collect();
     let options = ["run", "--detach", "--name"];
-    let run = |name: &String| podman.command(&[&options, &[name, IMAGE, "sleep", "1000"][..]].concat());
+    let run =
+        |name: &String| podman.command(&[&options, &[name, IMAGE, "sleep", "1000"][..]].concat());
     for done in at_once(context, names.iter().map(run).collect())? {
         done.success()?;
     }
     let filter = format!("name={}", context.tag);
-    let running = podman.success(&["ps", "--quiet", "--filter", "status=running", "--filter", &filter])?;
+    let running =
+        podman.success(&["ps", "--quiet", "--filter", "status=running", "--filter", &filter])?;
     same("how many run", running.lines().count(), 20)?;
     let mut remove = vec!["rm", "--force", "--time", "0"];
     remove.extend(names.iter().map(String::as_str));
     podman.success(&remove)?;
-    Ok(same("how many are left", podman.success(&["ps", "--all", "--quiet", "--filter", &filter])?.as_str(), "")?)
+    Ok(same(
+        "how many are left",
+        podman.success(&["ps", "--all", "--quiet", "--filter", &filter])?.as_str(),
+        "",
+    )?)
 }

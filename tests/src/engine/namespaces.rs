@@ -108,7 +108,8 @@ fn user_namespace_maps_the_ids_given(context: &Context) -> Outcome {
 fn automatic_user_namespace_works_whole(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&["--userns=auto:size=2048"], "exec sleep 1000")?;
-    let seen = podman.success(&["exec", &name, "sh", "-c", "cat /proc/self/uid_map | xargs; id -u"]);
+    let seen =
+        podman.success(&["exec", &name, "sh", "-c", "cat /proc/self/uid_map | xargs; id -u"]);
     let pid = podman.pid(&name)?;
     let outside = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     podman.remove(&name)?;
@@ -130,6 +131,9 @@ fn keep_away_users_cannot_touch_the_host(context: &Context) -> Outcome {
     podman.shell(&script)?.success()?;
     let volume = format!("{}:/host", context.folder.display());
     let options = ["--uidmap=0:100000:5000", "--volume", &volume];
-    let said = podman.says(&options, "cat /host/private 2>&1 | grep -c denied; mknod /tmp/m c 1 1 2>&1 | grep -c permitted")?;
+    let said = podman.says(
+        &options,
+        "cat /host/private 2>&1 | grep -c denied; mknod /tmp/m c 1 1 2>&1 | grep -c permitted",
+    )?;
     Ok(same("what is refused", said.as_str(), "1\n1")?)
 }

@@ -149,7 +149,8 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
         let folder = root.join(folder);
         fs::create_dir_all(&folder).on_path("create", &folder)?;
     }
-    fs::copy("/bin/busybox", root.join("bin/busybox")).on_path("copy", Path::new("/bin/busybox"))?;
+    fs::copy("/bin/busybox", root.join("bin/busybox"))
+        .on_path("copy", Path::new("/bin/busybox"))?;
     fs::copy(&context.probe, root.join("bin/probe")).on_path("copy", &context.probe)?;
     let mut install = Command::new("/bin/busybox");
     install.args(["--install", "-s"]).arg(root.join("bin"));

@@ -20,7 +20,8 @@ topic!(
 fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--memory=64m", "--memory-swap=96m", "--memory-reservation=32m", "--cpus=0.5"];
-    let options = [&options[..], &["--cpu-shares=1024", "--pids-limit=77", "--cpuset-cpus=1"]].concat();
+    let options =
+        [&options[..], &["--cpu-shares=1024", "--pids-limit=77", "--cpuset-cpus=1"]].concat();
     let script = "cd /sys/fs/cgroup; cat memory.max memory.swap.max memory.low cpu.max pids.max \
                   cpuset.cpus cpu.weight; nproc; touch x 2>/dev/null || echo read-only";
     let said = podman.says(&options, script)?;
@@ -56,7 +57,8 @@ fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
 fn update_changes_a_running_container(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&["--memory=64m"], "exec sleep 1000")?;
-    let updated = podman.call(&["update", "--memory=96m", "--cpus=0.25", "--cpu-shares=512", &name]);
+    let updated =
+        podman.call(&["update", "--memory=96m", "--cpus=0.25", "--cpu-shares=512", &name]);
     let files = ["exec", &name, "sh", "-c", "cd /sys/fs/cgroup; cat memory.max cpu.max"];
     let seen = podman.success(&files);
     podman.remove(&name)?;

@@ -116,7 +116,8 @@ fn entrypoint_environment_and_workdir_are_heeded(context: &Context) -> Outcome {
 
 fn init_is_catatonit_with_the_program_as_its_child(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let script = "cat /proc/1/comm; grep PPid /proc/$$/status; (sleep 0.1 &); sleep 1; ps | grep -c Z";
+    let script =
+        "cat /proc/1/comm; grep PPid /proc/$$/status; (sleep 0.1 &); sleep 1; ps | grep -c Z";
     let said = podman.says(&["--init"], &format!("{script}; exit 0"))?;
     Ok(same("what it sees", said.as_str(), "podman-init\nPPid:\t1\n0")?)
 }

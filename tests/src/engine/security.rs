@@ -117,9 +117,11 @@ fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
 
 fn sysctls_are_set_in_its_namespaces(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let before = fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
+    let before =
+        fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
     let options = ["--sysctl=kernel.msgmax=4444", "--sysctl=net.ipv4.ip_forward=1"];
-    let said = podman.says(&options, "cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward")?;
+    let said =
+        podman.says(&options, "cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward")?;
     same("what it sees", said.as_str(), "4444\n1")?;
     let after = fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
     Ok(same("the host's", after, before)?)

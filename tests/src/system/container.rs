@@ -137,7 +137,7 @@ pub(super) fn run_into(
 }
 
 /// Starts them all before the first is waited for.
-pub(super) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<Done>, String> {
+pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<Done>, String> {
     let mut children = Vec::new();
     for mut command in commands {
         let err = context.folder.join(format!("err-{}", context.id()));

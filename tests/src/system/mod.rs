@@ -26,6 +26,8 @@ mod terminal;
 mod userns;
 mod views;
 
+pub(crate) use container::at_once;
+
 /// Every topic, from what must work first to what builds on it.
 pub const ALL: &[&Topic] = &[
     &harness::TOPIC,

@@ -40,19 +40,18 @@ pub(crate) fn machine(target: &'static Target, root: Root, filter: &str) -> Resu
 }
 
 /// The engines that this host has, in a machine that borrows its /.
-pub(crate) fn engines(target: &'static Target) -> Result<Totals, Error> {
+pub(crate) fn engines(target: &'static Target, filter: &str) -> Result<Totals, Error> {
     let machine = Machine {
         target,
         root: Root::Host,
-        command: vec!["podman".into(), "--version".into()],
+        command: ["guest", "engines", filter].map(str::to_owned).to_vec(),
         environment: passed_on(),
         files: Vec::new(),
         time_limit: Duration::from_secs(900),
     };
-    match machine.run(&mut |line| println!("{line}"))? {
-        0 => Ok(Totals { passed: 1, ..Totals::default() }),
-        code => Err(Error::new(format!("podman --version in the machine: exit code {code}"))),
-    }
+    let mut tally = Tally::default();
+    machine.run(&mut |line| tally.line(line))?;
+    tally.totals()
 }
 
 /// Variables of this process that the tests in a machine heed too.
