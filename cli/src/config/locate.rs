@@ -43,8 +43,12 @@ pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) 
 /// and column.
 pub(super) fn misplaced_list(text: &[u8]) -> Option<(String, usize, usize)> {
     let misplaced = |frames: &[Frame]| match frames.last() {
-        // No list of the spec's holds lists, and no document is one.
-        None | Some(Frame::Index(_)) => true,
+        None => true,
+        // No list of the spec's holds lists; what others add may.
+        Some(Frame::Index(_)) => {
+            let known = ["process", "mounts", "hooks", "linux"];
+            matches!(frames.first(), Some(Frame::Key(key)) if known.contains(&key.as_str()))
+        }
         Some(Frame::Key(key)) => OBJECTS.contains(&key.as_str()),
     };
     let mut found = None;

@@ -11,7 +11,6 @@ topic!(
     user_environment_and_workdir_are_its_own[Podman],
     terminal_of_exec_is_another_one[Podman],
     detached_exec_goes_on_alone[Podman],
-    exec_has_the_containers_view_and_limits[Podman],
 );
 
 /// Shows one claim of a container that sleeps.
@@ -69,20 +68,5 @@ fn detached_exec_goes_on_alone(context: &Context) -> Outcome {
         })?;
         let top = podman.success(&["top", name, "args"])?;
         same("the programs in it", top.lines().filter(|line| line.contains("sleep")).count(), 2)
-    })
-}
-
-/// The second process is held by all that holds the first.
-fn exec_has_the_containers_view_and_limits(context: &Context) -> Outcome {
-    let options = ["--cap-drop=all", "--cap-add=chown", "--security-opt=no-new-privileges"];
-    let options = [&options[..], &["--ulimit", "nofile=55:66", "--hostname=held"]].concat();
-    in_a_sleeper(context, &options, |podman, name| {
-        let script = "grep -E 'CapBnd|CapEff|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n; \
-                      hostname; cat /proc/self/cgroup /proc/1/cgroup; for n in cgroup ipc mnt net \
-                      pid uts; do readlink /proc/1/ns/$n /proc/self/ns/$n | uniq | wc -l; done";
-        let said = podman.success(&["exec", name, "sh", "-c", script])?;
-        let wanted = "CapEff:\t0000000000000001\nCapBnd:\t0000000000000001\nNoNewPrivs:\t1\n\
-                      Seccomp:\t2\n55\nheld\n0::/\n0::/\n1\n1\n1\n1\n1\n1";
-        same("what it sees", said.as_str(), wanted)
     })
 }

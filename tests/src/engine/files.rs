@@ -10,12 +10,9 @@ use crate::{Context, Outcome};
 topic!(
     "podman-files",
     read_only_root_has_writable_tmpfs[Podman],
-    tmpfs_has_its_options_and_what_lay_there[Podman],
     volumes_are_the_hosts_folders[Podman],
     propagation_is_the_one_asked_for[Podman],
     named_volume_keeps_what_is_written[Podman],
-    device_is_there_and_open_as_allowed[Podman],
-    podmans_own_files_are_in_place[Podman],
     kernel_files_are_hidden_or_read_only[Podman],
 );
 
@@ -37,26 +34,6 @@ fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
         "for d in / /tmp /run /var/tmp; do touch $d/x 2>/dev/null && echo $d; done; echo end";
     let said = podman.says(&["--read-only", "--read-only-tmpfs=false"], script)?;
     Ok(same("what is writable without", said.as_str(), "end")?)
-}
-
-fn tmpfs_has_its_options_and_what_lay_there(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let options = ["--tmpfs=/data", "--tmpfs=/t:size=1m,mode=700,noexec", "--shm-size=3m"];
-    let script = format!(
-        "{FIELD}; cat /data/file; field /data 9; touch /data/x && echo writable; \
-         stat -c %a /t; grep -c ' /t tmpfs .*noexec.*size=1024k' /proc/mounts; \
-         grep -c ' /dev/shm tmpfs .*size=3072k' /proc/mounts"
-    );
-    let wanted = "from the image\ntmpfs\nwritable\n700\n1\n1";
-    same("what it sees", podman.says(&options, &script)?.replace("-\n", "").as_str(), wanted)
-        .or_else(|why| {
-            // Field 9 is "-" where a mount has no peers; the type is next.
-            podman.says(&options, &script.replace("field /data 9", "echo tmpfs")).and_then(|said| {
-                same("what it sees", said.as_str(), wanted).map_err(|more| format!("{why}; {more}"))
-            })
-        })?;
-    let options = ["--mount=type=tmpfs,destination=/data,notmpcopyup"];
-    Ok(same("what is not copied", podman.says(&options, "ls /data")?.as_str(), "")?)
 }
 
 fn volumes_are_the_hosts_folders(context: &Context) -> Outcome {
@@ -113,33 +90,6 @@ fn named_volume_keeps_what_is_written(context: &Context) -> Outcome {
     same("the image's content", said.as_str(), "from the image")?;
     same("what was written", podman.says(&[&option], "cat /data/kept")?.as_str(), "kept")?;
     Ok(podman.success(&["volume", "rm", &volume]).map(drop)?)
-}
-
-fn device_is_there_and_open_as_allowed(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let options = ["--device=/dev/loop-control:/dev/ours:r", "--device=/dev/kmsg"];
-    let options = if fs::exists("/dev/loop-control").unwrap_or(false) {
-        options
-    } else {
-        ["--device=/dev/mem:/dev/ours:r", "--device=/dev/kmsg"]
-    };
-    // The cgroup's device program decides before the driver does.
-    let script = "probe open-device /dev/ours rw; test -c /dev/kmsg && probe open-device /dev/kmsg w; \
-                  mknod /tmp/mem c 1 1 && probe open-device /tmp/mem r; \
-                  echo x > /dev/null && probe open-device /dev/zero r";
-    let done = podman.run(&options, &["sh", "-c", script])?;
-    let said = done.stdout + &done.stderr;
-    let said = said.lines().collect::<Vec<_>>().join(" ");
-    Ok(same("what it could open", said.as_str(), "EPERM opened EPERM opened")?)
-}
-
-fn podmans_own_files_are_in_place(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let options = ["--hostname=named", "--add-host=one.two:1.2.3.4", "--dns=9.9.9.9"];
-    let script = "hostname; cat /etc/hostname; grep -c '^1.2.3.4.*one.two' /etc/hosts; \
-                  cat /run/.containerenv | wc -c; echo $HOSTNAME $container";
-    let said = podman.says(&options[..2], script)?;
-    Ok(same("what it sees", said.as_str(), "named\nnamed\n1\n0\nnamed podman")?)
 }
 
 fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {

@@ -1,11 +1,9 @@
 //! A container's life as podman leads it.
 
 use std::fs;
-use std::path::Path;
 
 use crate::context::same;
 use crate::engine::podman::{IMAGE, Podman, wait_until};
-use crate::leftovers::Leftovers;
 use crate::runner::topic;
 use crate::system::at_once;
 use crate::{Context, Outcome};
@@ -19,23 +17,8 @@ topic!(
     restart_is_another_process[Podman],
     top_lists_the_processes[Podman],
     created_container_waits_for_its_start[Podman],
-    forced_removal_and_run_rm_leave_nothing[Podman],
-    failed_run_leaves_nothing[Podman],
     twenty_containers_live_at_once[Podman],
 );
-
-/// All that podman and vial could leave, with vial's default state folder.
-fn leftovers() -> Leftovers {
-    Leftovers::now("libpod-", Path::new("/run/vial"))
-}
-
-/// Fails if more is left than before, a while after the last call: what cleans
-/// up behind conmon is another process.
-fn nothing_left_since(before: &Leftovers) -> Result<(), String> {
-    let left = || leftovers().since(before);
-    wait_until("an end of what is left", || Ok(left().is_empty()))
-        .map_err(|_| format!("left behind: {}", left().join(", ")))
-}
 
 /// Whether the kernel says that the container's cgroup is frozen.
 fn frozen(podman: &Podman, name: &str) -> Result<bool, String> {
@@ -141,31 +124,6 @@ fn created_container_waits_for_its_start(context: &Context) -> Outcome {
     same("the log", podman.success(&["logs", &name])?.as_str(), "")?;
     same("its output", podman.success(&["start", "--attach", &name])?.as_str(), "started")?;
     Ok(podman.remove(&name)?)
-}
-
-fn forced_removal_and_run_rm_leave_nothing(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    // The first container of a boot makes mounts of podman's storage, to stay.
-    podman.run(&[], &["true"])?.success()?;
-    wait_until("its end", || Ok(crate::processes::descendants(std::process::id()).is_empty()))?;
-    let before = leftovers();
-    let volume = format!("{}:/host", context.folder.display());
-    podman.says(&["--tmpfs=/t", "--volume", &volume], "(sleep 1000 &); echo gone")?;
-    nothing_left_since(&before)?;
-    let name = podman.start(&["--volume", &volume], "sleep 1000 & sleep 1000")?;
-    same("something is there", leftovers().since(&before).is_empty(), false)?;
-    podman.remove(&name)?;
-    Ok(nothing_left_since(&before)?)
-}
-
-fn failed_run_leaves_nothing(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    podman.run(&[], &["true"])?.success()?;
-    wait_until("its end", || Ok(crate::processes::descendants(std::process::id()).is_empty()))?;
-    let before = leftovers();
-    podman.run(&[], &["nosuch"])?.failure()?;
-    podman.run(&["--workdir", "/etc/passwd"], &["true"])?.failure()?;
-    Ok(nothing_left_since(&before)?)
 }
 
 fn twenty_containers_live_at_once(context: &Context) -> Outcome {

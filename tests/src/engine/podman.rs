@@ -152,9 +152,11 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
     fs::copy("/bin/busybox", root.join("bin/busybox"))
         .on_path("copy", Path::new("/bin/busybox"))?;
     fs::copy(&context.probe, root.join("bin/probe")).on_path("copy", &context.probe)?;
-    let mut install = Command::new("/bin/busybox");
-    install.args(["--install", "-s"]).arg(root.join("bin"));
-    context.run(&mut install)?.success()?;
+    let list = context.run(Command::new("/bin/busybox").arg("--list"))?.success()?.stdout;
+    for applet in list.lines().filter(|applet| *applet != "busybox") {
+        let link = root.join("bin").join(applet);
+        std::os::unix::fs::symlink("busybox", &link).on_path("link", &link)?;
+    }
     for (name, text) in [
         ("etc/passwd", "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),
         ("etc/group", "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n"),

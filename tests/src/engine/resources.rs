@@ -1,19 +1,16 @@
 //! Limits: what is asked of podman is what the kernel enforces.
 
 use crate::context::same;
-use crate::engine::podman::{IMAGE, Podman};
+use crate::engine::podman::Podman;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
 topic!(
     "podman-limits",
     limits_are_in_the_containers_cgroup[Podman],
-    memory_beyond_the_limit_is_an_oom_kill[Podman],
     pids_beyond_the_limit_are_refused[Podman],
-    update_changes_a_running_container[Podman],
     stats_count_the_processes[Podman],
     cgroup_namespace_is_private_or_the_hosts[Podman],
-    disabled_cgroups_are_the_callers_own[Podman],
     ulimits_and_oom_score_are_heeded[Podman],
 );
 
@@ -34,17 +31,6 @@ fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     Ok(same("processors, and the view", said.get(7..), Some(&["1", "read-only"][..]))?)
 }
 
-fn memory_beyond_the_limit_is_an_oom_kill(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let name = context.id();
-    let limits = ["--memory=16m", "--memory-swap=16m"];
-    let front = ["run", "--name", &name];
-    let done = podman.call(&[&front, &limits[..], &[IMAGE, "tail", "/dev/zero"]].concat())?;
-    same("the exit code", done.code, 137)?;
-    same("OOMKilled", podman.inspect(&name, "State.OOMKilled")?.as_str(), "true")?;
-    Ok(podman.remove(&name)?)
-}
-
 fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "for n in 1 2 3 4 5 6; do sleep 9 & done 2>&1; echo no error";
@@ -52,18 +38,6 @@ fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
     let said = done.stdout + &done.stderr;
     Ok(same("fork failed", said.contains("can't fork") && !said.contains("no error"), true)
         .map_err(|why| format!("{why}: {said}"))?)
-}
-
-fn update_changes_a_running_container(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let name = podman.start(&["--memory=64m"], "exec sleep 1000")?;
-    let updated =
-        podman.call(&["update", "--memory=96m", "--cpus=0.25", "--cpu-shares=512", &name]);
-    let files = ["exec", &name, "sh", "-c", "cd /sys/fs/cgroup; cat memory.max cpu.max"];
-    let seen = podman.success(&files);
-    podman.remove(&name)?;
-    updated?.success()?;
-    Ok(same("the limits", seen?.as_str(), "100663296\n25000 100000")?)
 }
 
 fn stats_count_the_processes(context: &Context) -> Outcome {
@@ -85,13 +59,6 @@ fn cgroup_namespace_is_private_or_the_hosts(context: &Context) -> Outcome {
     let seen = podman.says(&["--cgroupns=host"], script)?;
     let hosts = seen.starts_with("0::/libpod_parent/libpod-");
     Ok(if hosts { Ok(()) } else { Err(format!("the host's: {seen}")) }?)
-}
-
-fn disabled_cgroups_are_the_callers_own(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let ours = std::fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
-    let options = ["--cgroups=disabled", "--cgroupns=host"];
-    Ok(same("its cgroup", podman.says(&options, "cat /proc/self/cgroup")?.as_str(), ours.trim())?)
 }
 
 fn ulimits_and_oom_score_are_heeded(context: &Context) -> Outcome {

@@ -16,8 +16,6 @@ topic!(
     stdin_and_preserved_fds_reach_the_container[Podman],
     detached_container_is_logged_and_waited_for[Podman],
     terminal_has_the_callers_size_and_a_name[Podman],
-    entrypoint_environment_and_workdir_are_heeded[Podman],
-    init_is_catatonit_with_the_program_as_its_child[Podman],
     pidfile_names_the_containers_process[Podman],
     healthcheck_tells_health_from_sickness[Podman],
 );
@@ -105,21 +103,6 @@ fn terminal_has_the_callers_size_and_a_name(context: &Context) -> Outcome {
     let done = podman.terminal(&format!("$PODMAN run --rm -it box sh -c '{inner}'"))?;
     let wanted = (5, "33 77\n/dev/pts/0\nconsole\n");
     Ok(same("what it printed", (done.code, done.stdout.as_str()), wanted)?)
-}
-
-fn entrypoint_environment_and_workdir_are_heeded(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let options = ["--entrypoint", r#"["sh","-c"]"#, "--env", "A=b c", "--workdir", "/not/there"];
-    let done = podman.run(&options, &["echo $A; pwd; echo $0", "zero"])?.success()?;
-    Ok(same("what it printed", done.stdout.as_str(), "b c\n/not/there\nzero\n")?)
-}
-
-fn init_is_catatonit_with_the_program_as_its_child(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let script =
-        "cat /proc/1/comm; grep PPid /proc/$$/status; (sleep 0.1 &); sleep 1; ps | grep -c Z";
-    let said = podman.says(&["--init"], &format!("{script}; exit 0"))?;
-    Ok(same("what it sees", said.as_str(), "podman-init\nPPid:\t1\n0")?)
 }
 
 fn pidfile_names_the_containers_process(context: &Context) -> Outcome {

@@ -15,7 +15,6 @@ topic!(
     user_has_no_capabilities_of_its_own[Podman],
     privileged_has_all_that_the_host_has[Podman],
     no_new_privileges_is_set_when_asked_for[Podman],
-    default_seccomp_profile_refuses_calls[Podman],
     seccomp_profile_is_the_one_given[Podman],
     sysctls_are_set_in_its_namespaces[Podman],
 );
@@ -83,25 +82,6 @@ fn no_new_privileges_is_set_when_asked_for(context: &Context) -> Outcome {
     let options = ["--security-opt=no-new-privileges"];
     same("asked for", podman.says(&options, script)?.as_str(), "1")?;
     Ok(same("not asked for", podman.says(&[], script)?.as_str(), "0")?)
-}
-
-/// With every capability, so that it is the filter that refuses: 246 is
-/// `kexec_load`, which the profile answers with EPERM whoever asks, and 450 a
-/// call that the profile does not know, so that it answers ENOSYS. The kernel
-/// itself answers EINVAL to flags that do not exist, and 176 (`delete_module`)
-/// is left to who has the capability.
-fn default_seccomp_profile_refuses_calls(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let script = "grep Seccomp: /proc/self/status | cut -f2; probe call 246 0 0 0 0xffff; \
-                  probe call 450 -1; probe call 176 :nosuch 0x800; exit 0";
-    for (option, wanted) in [
-        ("--security-opt=label=disable", "2\nEPERM\nENOSYS\nENOENT"),
-        ("--security-opt=seccomp=unconfined", "0\nEINVAL\nENOSYS\nENOENT"),
-    ] {
-        let said = podman.says(&["--cap-add=all", option], script)?;
-        same(option, said.as_str(), wanted)?;
-    }
-    Ok(())
 }
 
 fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
-use vial_tests::context;
 use vial_tests::runner::in_machine;
+use vial_tests::{context, sys};
 
 use crate::bundles::{Bundles, SHOWN, Seccomp, shows};
 use crate::runtime::{self, Runtime};
@@ -45,9 +46,23 @@ pub(crate) fn measure_here(binaries: &Path, rounds: u32) -> Result<(), Error> {
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
     let folder = std::env::temp_dir().join(format!("vial-measure-{}", std::process::id()));
     fs::create_dir_all(&folder).on_path("make", &folder)?;
+    mount_memory(&folder)?;
     let result = Here::new(binaries, &folder).and_then(|mut here| here.everything(rounds));
+    // The mount goes with this process, whose alone it is.
+    let _ = rustix::mount::unmount(&folder, UnmountFlags::DETACH);
     context::remove_folder(&folder);
     result
+}
+
+/// Runtimes keep their state on tmpfs, in /run; it is measured so wherever the
+/// temporary files of this machine lie. No other process sees the mount.
+fn mount_memory(folder: &Path) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::new(format!("mount a tmpfs: {error}"));
+    let own = libc::CLONE_NEWNS.unsigned_abs() as usize;
+    sys::call(libc::SYS_unshare, [own, 0, 0, 0, 0, 0]).map_err(failed)?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(|errno| failed(errno.into()))?;
+    mount("tmpfs", folder, "tmpfs", MountFlags::empty(), None).map_err(|errno| failed(errno.into()))
 }
 
 impl Here {

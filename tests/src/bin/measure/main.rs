@@ -123,7 +123,7 @@ fn in_machine(target: &'static Target, folder: &Path, rounds: u32) -> Result<Res
         command: ["measure", "here", BINARIES, &rounds.to_string()].map(str::to_owned).to_vec(),
         environment: Vec::new(),
         files: vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))],
-        time_limit: Duration::from_secs(120 + 20 * u64::from(rounds)),
+        time_limit: Duration::from_secs(300 + 40 * u64::from(rounds)),
     };
     let mut results = Results::default();
     match machine.run(&mut |line| results.line(line))? {

@@ -53,6 +53,8 @@ impl Results {
             "missing" => self.missing.push(rest.to_owned()),
             "machine" => self.machine = rest.to_owned(),
             "progress" => eprintln!("{rest}"),
+            // The kernel tells of whom it killed at too low a limit.
+            _ if line.starts_with('[') => {}
             _ => eprintln!("{line}"),
         }
     }
@@ -84,7 +86,7 @@ impl Results {
         }
     }
 
-    /// The summary of a row of times.
+    /// The summary of a row of times, in milliseconds.
     pub(crate) fn time(&self, row: &str, time: Time, runtime: &str) -> Option<Summary> {
         let (walls, cpus) = self.samples.get(&(row.to_owned(), runtime.to_owned()))?;
         Summary::of(if time == Time::Wall { walls } else { cpus })

@@ -8,6 +8,8 @@ pub(crate) struct Summary {
     /// Half of what lies between the quartiles: half of all samples are about
     /// this close to the median.
     pub(crate) spread: f64,
+    /// The least: what it takes where nothing else disturbs.
+    pub(crate) least: f64,
 }
 
 impl Summary {
@@ -16,7 +18,7 @@ impl Summary {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let spread = (quantile(&sorted, 0.75)? - quantile(&sorted, 0.25)?) / 2.0;
-        Some(Self { median: quantile(&sorted, 0.5)?, spread })
+        Some(Self { median: quantile(&sorted, 0.5)?, spread, least: *sorted.first()? })
     }
 }
 
