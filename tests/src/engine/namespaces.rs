@@ -13,7 +13,6 @@ topic!(
     namespaces_are_the_hosts_when_asked_for[Podman],
     network_none_has_only_a_loopback_that_is_up[Podman],
     namespaces_of_another_container_are_joined[Podman],
-    pod_shares_namespaces_and_not_files[Podman],
     user_namespace_maps_the_ids_given[Podman],
     automatic_user_namespace_works_whole[Podman],
     keep_away_users_cannot_touch_the_host[Podman],
@@ -69,26 +68,6 @@ fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
     let well = joined == ["ipc", "net", "pid"] || joined == ["ipc", "net", "pid", "uts"];
     same("those alone are joined", well, true).map_err(|why| format!("{why}: {joined:?}"))?;
     Ok(same("its PID 1", seen.lines().last(), Some("sleep"))?)
-}
-
-/// Without a cgroup of the pod's own: there podman 4.3 denies every device, and
-/// no runtime can make /dev/null.
-fn pod_shares_namespaces_and_not_files(context: &Context) -> Outcome {
-    let podman = Podman::ready(context)?;
-    let pod = context.id();
-    let front = ["pod", "create", "--share-parent=false", "--network=none", "--name", &pod];
-    let infra = ["--infra-image", IMAGE, "--infra-command", "sleep 1000"];
-    podman.success(&[&front[..], &infra].concat())?;
-    let option = format!("--pod={pod}");
-    let one = podman.says(&[&option], &format!("hostname; touch /tmp/one; {INODES}"));
-    let two = podman.says(&[&option], &format!("hostname; ls /tmp; {INODES}"));
-    podman.success(&["pod", "rm", "--force", "--time", "0", &pod])?;
-    let (one, two) = (one?, two?);
-    let (one_host, one) = one.split_once('\n').ok_or("no lines")?;
-    let (two_host, two) = two.split_once('\n').ok_or("no lines")?;
-    same("the host names", (one_host, two_host), (pod.as_str(), pod.as_str()))?;
-    let one: Vec<_> = one.lines().map(String::from).collect();
-    Ok(same("what they share", shared(&one, two), vec!["ipc", "net", "uts"])?)
 }
 
 /// What a container of a user namespace must be able to do.
