@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::context::same;
-use crate::engine::podman::{IMAGE, Podman};
+use crate::engine::podman::Podman;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
