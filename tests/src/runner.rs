@@ -100,14 +100,6 @@ pub struct Topic {
     pub tests: &'static [Test],
 }
 
-impl Topic {
-    /// Whether a test's "topic::name" has the filter in it.
-    #[must_use]
-    pub fn matches(&self, filter: &str) -> bool {
-        self.tests.iter().any(|test| format!("{}::{}", self.name, test.name).contains(filter))
-    }
-}
-
 /// Lists the tests of a topic: `topic!("kill", a_claim, another [Cgroup2])`.
 macro_rules! topic {
     ($topic:literal, $( $test:ident $([$($need:ident),+])? ),+ $(,)?) => {
@@ -160,25 +152,43 @@ impl std::fmt::Display for Totals {
     }
 }
 
-/// Runs every test whose "topic::name" has the filter in it and prints a line
-/// for each, then the totals.
+/// The tests whose "topic::name" has the filter in it, in the order they run.
+#[must_use]
+pub fn names(topics: &[&Topic], filter: &str) -> Vec<String> {
+    let all = topics.iter().flat_map(|topic| topic.tests.iter().map(move |test| (topic, test)));
+    all.map(|(topic, test)| format!("{}::{}", topic.name, test.name))
+        .filter(|name| name.contains(filter))
+        .collect()
+}
+
+/// Reads the line that says how a test ended: its name, and its share of the
+/// totals.
+#[must_use]
+pub fn ended(line: &str) -> Option<(&str, Totals)> {
+    let (name, how) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    let one = match how.split(' ').next()? {
+        "ok" => Totals { passed: 1, ..Totals::default() },
+        "FAILED" => Totals { failed: 1, ..Totals::default() },
+        "skipped" => Totals { skipped: 1, ..Totals::default() },
+        _ => return None,
+    };
+    Some((name, one))
+}
+
+/// Runs every test whose "topic::name" has the filter in it, but for as many as
+/// are to be passed over, and prints a line for each, then the totals.
 ///
 /// # Errors
 /// A test cannot be started at all.
-pub fn run(topics: &[&Topic], filter: &str) -> Result<Totals, Error> {
+pub fn run(topics: &[&Topic], filter: &str, pass_over: usize) -> Result<Totals, Error> {
     // What a test leaves behind becomes a child of this process, not of init,
     // and is found and ended here.
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
     let mut totals = Totals::default();
-    for topic in topics {
-        for test in topic.tests {
-            let name = format!("{}::{}", topic.name, test.name);
-            if name.contains(filter) {
-                run_apart(&name, &mut totals)?;
-            }
-        }
+    for name in names(topics, filter).into_iter().skip(pass_over) {
+        run_apart(&name, &mut totals)?;
     }
     println!("{totals}");
     Ok(totals)
@@ -315,6 +325,16 @@ mod tests {
         assert_eq!(Totals::read(&totals.to_string()), Some(totals));
         assert_eq!(Totals::read("test a ... ok"), None);
         assert_eq!(Totals::read("1 passed, 2 failed, 3 skipped, 4"), None);
+    }
+
+    #[test]
+    fn a_line_tells_how_its_test_ended() {
+        let counts = |line| ended(line).map(|(name, t)| (name, t.passed, t.failed, t.skipped));
+        assert_eq!(counts("test a::b ... ok (12 ms)"), Some(("a::b", 1, 0, 0)));
+        assert_eq!(counts("test a::b ... FAILED"), Some(("a::b", 0, 1, 0)));
+        assert_eq!(counts("test a::b ... skipped (no keyrings)"), Some(("a::b", 0, 0, 1)));
+        assert_eq!(counts("    test a::b ... ok (12 ms)"), None);
+        assert_eq!(counts("test a::b ... "), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub const BEGIN: &str = "vial-guest: begin";
 pub const EXIT: &str = "vial-guest: exit ";
 /// The word of the kernel's command line that chooses the root.
 pub const ROOT: &str = "vial.root=";
+/// How long a machine may say nothing: longer than a test may take.
+const SILENCE: Duration = Duration::from_secs(180);
 /// The tag under which the host's / is offered.
 pub const HOST_TAG: &str = "host";
 
@@ -104,17 +106,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that runs the system tests whose name has `filter` in it.
+    /// A machine that runs tests: `words` are the guest's.
     #[must_use]
-    pub fn of_tests(target: &'static Target, root: Root, filter: &str) -> Self {
-        Self {
-            target,
-            root,
-            command: vec!["guest".into(), "run".into(), filter.into()],
-            environment: Vec::new(),
-            files: Vec::new(),
-            time_limit: Duration::from_secs(900),
-        }
+    pub fn of_tests(
+        target: &'static Target,
+        root: Root,
+        words: [&str; 3],
+        environment: Vec<String>,
+    ) -> Self {
+        let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
+        let time_limit = Duration::from_secs(900);
+        Self { target, root, command, environment, files: Vec::new(), time_limit }
     }
 
     /// Boots it, hands each line of the program to `line`, and answers the
@@ -182,8 +184,11 @@ impl Machine {
 
     fn qemu(&self, kernel: &Path, initramfs: &Path) -> Command {
         let qemu = &self.target.qemu;
+        // A kernel that makes no headway says where, and ends: the tests can then
+        // go on in another machine. 60 s are beyond what a busy host causes.
         let words = format!(
-            "console={} panic=-1 quiet loglevel=4 cgroup_no_v1=all {ROOT}{}",
+            "console={} panic=-1 quiet loglevel=4 softlockup_panic=1 watchdog_thresh=30 \
+             cgroup_no_v1=all {ROOT}{}",
             qemu.console,
             self.root.word()
         );
@@ -263,7 +268,8 @@ impl Console {
         let deadline = Instant::now() + limit;
         let (mut ours, mut code, mut last) = (false, None, Vec::new());
         let why = loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left.min(SILENCE)) {
                 Ok(text) if text.trim() == BEGIN => ours = true,
                 Ok(text) => {
                     if let Some(number) = text.strip_prefix(EXIT) {
@@ -274,7 +280,10 @@ impl Console {
                     }
                     last.push(text);
                 }
-                Err(RecvTimeoutError::Timeout) => break format!("no end after {limit:?}"),
+                Err(RecvTimeoutError::Timeout) if left <= SILENCE => {
+                    break format!("no end after {limit:?}");
+                }
+                Err(RecvTimeoutError::Timeout) => break format!("not a word for {SILENCE:?}"),
                 Err(RecvTimeoutError::Disconnected) => break "ended without an exit code".into(),
             }
         };

@@ -1,9 +1,10 @@
 //! guest: runs the system tests; as PID 1, sets a machine up for them first.
 //!
-//!     guest run [FILTER]   each test whose topic::name has FILTER in it
-//!     guest engines        the tests of engines on top of vial
-//!     guest test NAME      that one test, in this process
-//!     guest list           their names
+//!     guest run [FILTER [N]]       each test whose topic::name has FILTER in
+//!                                  it, but for the first N
+//!     guest engines [FILTER [N]]   the same of the tests of engines on vial
+//!     guest test NAME              that one test, in this process
+//!     guest list                   their names
 #![forbid(unsafe_code)]
 
 mod boot;
@@ -20,26 +21,26 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["run"] => run(system::ALL, ""),
-        ["run", filter] => run(system::ALL, filter),
-        ["engines"] => run(engine::ALL, ""),
-        ["engines", filter] => run(engine::ALL, filter),
+        ["run", ref rest @ ..] if rest.len() <= 2 => run(system::ALL, rest),
+        ["engines", ref rest @ ..] if rest.len() <= 2 => run(engine::ALL, rest),
         ["test", name] => runner::run_here(name),
         ["list"] => {
-            for topic in system::ALL.iter().chain(engine::ALL) {
-                topic.tests.iter().for_each(|test| println!("{}::{}", topic.name, test.name));
+            for topics in [system::ALL, engine::ALL] {
+                runner::names(topics, "").iter().for_each(|name| println!("{name}"));
             }
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: guest run [FILTER] | engines [FILTER] | test NAME | list");
+            eprintln!("usage: guest run [FILTER [N]] | engines [FILTER [N]] | test NAME | list");
             ExitCode::from(2)
         }
     }
 }
 
-fn run(topics: &[&Topic], filter: &str) -> ExitCode {
-    match runner::run(topics, filter) {
+fn run(topics: &[&Topic], words: &[&str]) -> ExitCode {
+    let filter = words.first().copied().unwrap_or_default();
+    let pass_over = words.get(1).and_then(|number| number.parse().ok()).unwrap_or_default();
+    match runner::run(topics, filter, pass_over) {
         Ok(totals) if totals.failed == 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

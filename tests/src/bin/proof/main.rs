@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use vial_targets::{ALL, Error, Target};
-use vial_tests::runner::{Topic, Totals};
+use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
 
@@ -77,7 +77,7 @@ impl Proof {
         let Some(target) = vial_targets::by_name("x86_64") else {
             return;
         };
-        let named = |topics: &[&Topic]| topics.iter().any(|topic| topic.matches(filter));
+        let named = |topics: &[&Topic]| !runner::names(topics, filter).is_empty();
         let (of_vial, of_engines) = (named(system::ALL), named(engine::ALL));
         if !of_vial && !of_engines {
             println!("no system test has {filter} in its name");
