@@ -7,8 +7,10 @@ use vial_targets::ship::{self, Bin};
 use vial_targets::{ALL, Error, Target, debian};
 use vial_tests::runner::Totals;
 
-/// What the proof calls besides cargo, and what the engine tests run.
-const PACKAGES: &[&str] = &["xz-utils", "busybox-static"];
+/// What the proof calls besides cargo, and what unit tests compare with: the
+/// system libseccomp, and the engines' seccomp profile.
+const PACKAGES: &[&str] =
+    &["xz-utils", "busybox-static", "python3-seccomp", "golang-github-containers-common"];
 /// What the engine tests run in their machine, borrowed from this host.
 const ENGINES: &[&str] = &["podman", "conmon", "crun", "runc"];
 
