@@ -2,35 +2,35 @@
 
 use core::ffi::CStr;
 
+use heapless::Vec;
 use rustix::io::{Errno, Result};
 
 /// PATH_MAX of Linux, the terminating NUL included.
 pub const PATH_MAX: usize = 4096;
 
-/// A NUL-terminated path of at most PATH_MAX bytes; more is ENAMETOOLONG.
+/// A path of at most PATH_MAX bytes, its NUL included; more is ENAMETOOLONG.
+/// Bytes that were not pushed were not written either: most paths are short,
+/// and to zero the rest would be most of the work.
 #[derive(Debug)]
-pub struct PathBuffer<const SIZE: usize = PATH_MAX> {
-    bytes: [u8; SIZE],
-    used: usize,
-}
+pub struct PathBuffer<const SIZE: usize = PATH_MAX>(Vec<u8, SIZE>);
 
 impl<const SIZE: usize> PathBuffer<SIZE> {
     /// An empty path.
     pub const fn empty() -> Self {
-        PathBuffer { bytes: [0; SIZE], used: 0 }
+        PathBuffer(Vec::new())
     }
 
     /// Adds bytes at the end.
     pub fn push(&mut self, part: &[u8]) -> Result<&mut Self> {
-        let end = self.used.checked_add(part.len()).filter(|end| *end < SIZE);
-        let place = end.and_then(|end| self.bytes.get_mut(self.used..end));
-        for (to, from) in place.ok_or(Errno::NAMETOOLONG)?.iter_mut().zip(part) {
-            *to = *from;
+        // The NUL makes way, and takes its place behind what is added.
+        let used = self.as_bytes().len();
+        let whole = used.checked_add(part.len()).is_some_and(|end| end < SIZE);
+        if !whole {
+            return Err(Errno::NAMETOOLONG);
         }
-        self.used = end.ok_or(Errno::NAMETOOLONG)?;
-        if let Some(nul) = self.bytes.get_mut(self.used) {
-            *nul = 0;
-        }
+        self.0.truncate(used);
+        let added = self.0.extend_from_slice(part).and_then(|()| self.0.extend_from_slice(&[0]));
+        added.map_err(|_| Errno::NAMETOOLONG)?;
         Ok(self)
     }
 
@@ -49,18 +49,17 @@ impl<const SIZE: usize> PathBuffer<SIZE> {
 
     /// Cuts the path back to nothing.
     pub fn clear(&mut self) {
-        self.used = 0;
-        self.bytes[0] = 0;
+        self.0.clear();
     }
 
     /// The bytes without the NUL.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.used).unwrap_or_default()
+        self.0.split_last().map_or(&[], |(_, bytes)| bytes)
     }
 
     /// The path for the kernel; one that holds a NUL ends there.
     pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 }
 

@@ -115,8 +115,7 @@ pub fn change_directory_again(path: &CStr) -> Result<(), Fault> {
 /// host by a leaked fd; getcwd(2) tells that it is not below the root.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 fn check_directory() -> Result<(), Fault> {
-    let mut path = [0; 4096];
-    match getcwd::first_byte(&mut path).during(Step::UnreachableDirectory)? {
+    match getcwd::first_byte().during(Step::UnreachableDirectory)? {
         b'/' => Ok(()),
         _ => Err(fault(Step::UnreachableDirectory, Errno::NOENT)),
     }

@@ -1,5 +1,7 @@
 //! getcwd(2)
 
+use core::mem::MaybeUninit;
+
 use linux_raw_sys::general::__NR_getcwd;
 use rustix::io::Result;
 
@@ -8,9 +10,12 @@ use super::syscall::syscall;
 
 /// getcwd(2): the first byte of the working directory's path: `/` where it
 /// lies below the root, `(` where it does not.
-pub fn first_byte(buffer: &mut [u8; 4096]) -> Result<u8> {
+pub fn first_byte() -> Result<u8> {
+    let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
     let length = buffer.len();
+    let place = buffer.as_mut_ptr().expose_provenance();
     // SAFETY: the kernel writes at most `length` bytes to the buffer.
-    answer(unsafe { syscall(__NR_getcwd, [buffer.as_mut_ptr().addr(), length, 0, 0, 0, 0]) })?;
-    Ok(buffer[0])
+    answer(unsafe { syscall(__NR_getcwd, [place, length, 0, 0, 0, 0]) })?;
+    // SAFETY: it has written a path, which has one byte at least, its NUL.
+    Ok(unsafe { buffer[0].assume_init() })
 }
