@@ -5,13 +5,14 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, read, write};
 use vial_plan::Step;
 
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
 use crate::sys::bpf;
 
+const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// Opens the cgroup2 filesystem at this mount point.
@@ -28,7 +29,26 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
 /// Enables controllers for the children of a cgroup.
 pub fn enable(root: BorrowedFd<'_>, directory: &CStr, controllers: &CStr) -> Result<(), Fault> {
     let directory = open(root, directory)?;
-    write_file(directory.as_fd(), c"cgroup.subtree_control", controllers)
+    if are_enabled(directory.as_fd(), controllers).unwrap_or(false) {
+        return Ok(());
+    }
+    write_file(directory.as_fd(), SUBTREE_CONTROL, controllers)
+}
+
+/// Whether a cgroup's children have all of these controllers, as `+a +b`. To ask
+/// is cheap; to write what is so already makes the kernel wait for every cgroup
+/// below that is being removed.
+fn are_enabled(directory: BorrowedFd<'_>, controllers: &CStr) -> rustix::io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(directory, SUBTREE_CONTROL, flags, Mode::empty())?;
+    let mut text = [0; 256];
+    let length = read(&file, &mut text[..])?;
+    let enabled = text.get(..length).unwrap_or_default();
+    let words = |text| <[u8]>::split(text, |byte: &u8| byte.is_ascii_whitespace());
+    Ok(words(controllers.to_bytes()).all(|wanted| {
+        let name = wanted.strip_prefix(b"+").unwrap_or(wanted);
+        words(enabled).any(|word| word == name)
+    }))
 }
 
 /// Makes a cgroup. That it exists already is no error: it may be a parent that

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2, readlinkat_raw, statat,
+    CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat_raw,
 };
 use rustix::io::{Errno, Result, write};
 use vial_plan::Step;
@@ -33,7 +33,7 @@ impl Procfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(CWD, c"/proc", flags, Mode::empty()).during(Step::OpenProcfs)?;
         check(fd.as_fd()).during(Step::CheckProcfs)?;
-        let root = statat(&fd, c"", rustix::fs::AtFlags::EMPTY_PATH).during(Step::CheckProcfs)?;
+        let root = fstat(&fd).during(Step::CheckProcfs)?;
         if root.st_ino != PROC_ROOT_INO {
             return Err(Fault { step: Step::CheckProcfs, errno: Errno::NOTDIR });
         }

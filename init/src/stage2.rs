@@ -116,6 +116,9 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
 
 /// The items that furnish the rootfs.
 fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
+    if !matches!(item, Item::DeviceNode { .. } | Item::Symlink { .. }) {
+        rootfs.forget_nodes();
+    }
     match item {
         Item::Mount { source, target, fstype, flags, data, strict } => {
             let new = filesystem::New { source, fstype, flags, data };

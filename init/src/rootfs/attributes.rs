@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use vial_plan::Step;
 
-use super::{Rootfs, bind, fd_path};
+use super::{Rootfs, bind};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
@@ -31,7 +31,8 @@ pub fn change(
             if recursive {
                 flags |= MountPropagationFlags::REC;
             }
-            mount_change(fd_path(mounted.as_fd())?.as_c_str(), flags).during(Step::SetPropagation)
+            mount_change(rootfs.name(mounted.as_fd())?.as_c_str(), flags)
+                .during(Step::SetPropagation)
         }
         Err(Errno::NOSYS) if !recursive => bind::remount_bind(rootfs, target, false, &change),
         result => result.during(Step::SetAttributes),
@@ -44,7 +45,7 @@ pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
         // KERNEL(5.12)
         Err(Errno::NOSYS) => {
             let flags = MountFlags::BIND | MountFlags::RDONLY;
-            mount_remount(fd_path(rootfs.root())?.as_c_str(), flags, c"")
+            mount_remount(rootfs.name(rootfs.root())?.as_c_str(), flags, c"")
                 .during(Step::SetAttributes)
         }
         result => result.during(Step::SetAttributes),

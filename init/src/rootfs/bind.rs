@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, mount, mount_remount};
 use vial_plan::Step;
 
 use super::resolve::Make;
-use super::{Rootfs, attach, fd_path, is_directory};
+use super::{Rootfs, attach, is_directory};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 use crate::sys::open_tree;
@@ -73,7 +73,7 @@ fn bind_by_path(
     };
     let place = rootfs.resolve_or_make(target, make, strict)?;
     let flags = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
-    mount(source, fd_path(place.as_fd())?.as_c_str(), c"", flags, None).during(Step::Mount)?;
+    mount(source, rootfs.name(place.as_fd())?.as_c_str(), c"", flags, None).during(Step::Mount)?;
     match change.set | change.clear {
         0 => Ok(()),
         _ => remount_bind(rootfs, target, strict, change),
@@ -91,7 +91,7 @@ pub(super) fn remount_bind(
     let present = present_flags(fstatfs(&mounted).during(Step::SetAttributes)?.f_flags as u64);
     let cleared = present & !mount_flags(change.clear);
     let flags = MountFlags::from_bits_retain((cleared | mount_flags(change.set)) as u32);
-    mount_remount(fd_path(mounted.as_fd())?.as_c_str(), MountFlags::BIND | flags, c"")
+    mount_remount(rootfs.name(mounted.as_fd())?.as_c_str(), MountFlags::BIND | flags, c"")
         .during(Step::SetAttributes)
 }
 

@@ -13,7 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use vial_plan::Step;
 
 use super::resolve::Make;
-use super::{Rootfs, attach, fd_path};
+use super::{Rootfs, attach};
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
 use crate::sys::open_tree;
@@ -68,8 +68,8 @@ pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
         Ok(tree) => attach(tree.as_fd(), place.as_fd()),
         // KERNEL(5.2)
         Err(Errno::NOSYS) => {
-            let peer = fd_path(peer)?;
-            rustix::mount::mount_bind(peer.as_c_str(), fd_path(place.as_fd())?.as_c_str())
+            let peer = rootfs.name(peer)?;
+            rustix::mount::mount_bind(peer.as_c_str(), rootfs.name(place.as_fd())?.as_c_str())
         }
         Err(errno) => Err(errno),
     }

@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::ffi::CStr;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, RawDir, Stat, Uid, chownat, fchmod, fchown, mkdirat,
-    mknodat, openat, readlinkat_raw, sendfile, statat, symlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, Stat, Uid, chownat, fchmod, fchown, fstat,
+    mkdirat, mknodat, openat, readlinkat_raw, sendfile, statat, symlinkat,
 };
 use rustix::io::{Errno, Result};
 
@@ -20,7 +20,7 @@ const MAX_DEPTH: u32 = 64;
 
 /// Copies what is in `from` into `to`, with modes and owners.
 pub fn directory(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    let stat = statat(from, c"", AtFlags::EMPTY_PATH)?;
+    let stat = fstat(from)?;
     own(to.as_fd(), &stat)?;
     entries(from.as_fd(), to.as_fd(), 0)
 }

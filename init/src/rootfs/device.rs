@@ -2,7 +2,6 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mknodat, statat, symlinkat};
 use rustix::io::Errno;
 use vial_plan::Step;
@@ -28,14 +27,14 @@ pub struct Node {
 
 /// Makes a node in a directory that was resolved within the rootfs. One that
 /// is there already must be that very device.
-pub fn make(rootfs: &Rootfs, path: &CStr, node: &Node) -> Result<(), Fault> {
-    let (parent, name) = rootfs.parent(path)?;
+pub fn make(rootfs: &mut Rootfs, path: &'static CStr, node: &Node) -> Result<(), Fault> {
+    let (parent, name) = rootfs.parent_of_node(path)?;
     let kind = FileType::from_raw_mode(node.mode);
     let device = makedev(node.major, node.minor);
-    match mknodat(&parent, name.as_c_str(), kind, Mode::from_raw_mode(node.mode & 0o7777), device) {
+    match mknodat(parent, name.as_c_str(), kind, Mode::from_raw_mode(node.mode & 0o7777), device) {
         Ok(()) => {}
         Err(Errno::EXIST) => {
-            let found = statat(&parent, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
+            let found = statat(parent, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
                 .during(Step::OtherDevice)?;
             let fifo = kind == FileType::Fifo;
             let same = FileType::from_raw_mode(found.st_mode) == kind;
@@ -50,7 +49,7 @@ pub fn make(rootfs: &Rootfs, path: &CStr, node: &Node) -> Result<(), Fault> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-    chownat(&parent, name.as_c_str(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+    chownat(parent, name.as_c_str(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
         .during(Step::SetOwner)
 }
 
@@ -63,9 +62,9 @@ pub fn bind(rootfs: &Rootfs, source: &CStr, path: &CStr) -> Result<(), Fault> {
 }
 
 /// Makes a symbolic link, unless something is there already.
-pub fn symlink(rootfs: &Rootfs, target: &CStr, path: &CStr) -> Result<(), Fault> {
-    let (parent, name) = rootfs.parent(path)?;
-    match symlinkat(target, parent.as_fd(), name.as_c_str()) {
+pub fn symlink(rootfs: &mut Rootfs, target: &CStr, path: &'static CStr) -> Result<(), Fault> {
+    let (parent, name) = rootfs.parent_of_node(path)?;
+    match symlinkat(target, parent, name.as_c_str()) {
         Ok(()) | Err(Errno::EXIST) => Ok(()), // An image may bring its own.
         Err(errno) => Err(Fault { step: Step::MakeSymlink, errno }),
     }

@@ -7,10 +7,11 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::mount::{mount as mount2, mount_change, mount_remount};
+use rustix::process::fchdir;
 use vial_plan::Step;
 
 use super::resolve::Make;
-use super::{Rootfs, bind, copy, fd_path};
+use super::{Rootfs, bind, copy};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
 
@@ -28,13 +29,14 @@ pub struct New<'a> {
 }
 
 impl New<'_> {
-    /// On what an fd refers to, in one call, which knows every option that a
-    /// kernel of any age has; fsopen(2) would take a call an option.
-    fn mount_on(&self, target: &OwnedFd) -> Result<(), Fault> {
+    /// On a directory that is entered for it, so that its path is `.`: in one
+    /// call, which knows every option that a kernel of any age has; fsopen(2)
+    /// would take a call an option.
+    pub(super) fn mount_on(&self, target: &OwnedFd) -> Result<(), Fault> {
         let flags = MountFlags::from_bits_retain(self.flags);
         let data = Some(self.data).filter(|data| !data.is_empty());
-        mount2(self.source, fd_path(target.as_fd())?.as_c_str(), self.fstype, flags, data)
-            .during(Step::Mount)
+        fchdir(target).during(Step::ResolveTarget)?;
+        mount2(self.source, c".", self.fstype, flags, data).during(Step::Mount)
     }
 }
 
@@ -94,5 +96,5 @@ pub fn mount_cgroup(rootfs: &Rootfs, target: &CStr, flags: u32, host: &CStr) -> 
 pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
     let flags = MountFlags::from_bits_retain(flags);
-    mount_remount(fd_path(mounted.as_fd())?.as_c_str(), flags, data).during(Step::Mount)
+    mount_remount(rootfs.name(mounted.as_fd())?.as_c_str(), flags, data).during(Step::Mount)
 }

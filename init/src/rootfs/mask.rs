@@ -7,12 +7,20 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 use vial_plan::Step;
 
-use super::{Rootfs, attach, bind, fd_path, is_directory};
+use super::{Rootfs, attach, bind, filesystem, is_directory};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::mount_setattr;
 use crate::sys::open_tree;
 
 const RDONLY: u64 = 1;
+
+/// What covers directories.
+const EMPTY: filesystem::New<'_> = filesystem::New {
+    source: c"tmpfs",
+    fstype: c"tmpfs",
+    flags: MountFlags::RDONLY.bits(),
+    data: c"",
+};
 
 /// Covers a path: a file by the host's verified /dev/null, a directory by one
 /// empty read-only tmpfs that all of them share.
@@ -26,7 +34,7 @@ pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
             Ok(cover) => attach(cover.as_fd(), place.as_fd()).during(Step::MaskPath),
             // KERNEL(5.2)
             Err(Errno::NOSYS) => {
-                mount_bind(fd_path(null)?.as_c_str(), fd_path(place.as_fd())?.as_c_str())
+                mount_bind(rootfs.name(null)?.as_c_str(), rootfs.name(place.as_fd())?.as_c_str())
                     .during(Step::MaskPath)
             }
             Err(errno) => Err(Fault { step: Step::MaskPath, errno }),
@@ -35,8 +43,7 @@ pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     match rootfs.empty.as_ref().map(|empty| open_tree::clone_fd(empty.as_fd(), false)) {
         Some(Ok(cover)) => attach(cover.as_fd(), place.as_fd()).during(Step::MaskPath),
         None | Some(Err(_)) => {
-            mount(c"tmpfs", fd_path(place.as_fd())?.as_c_str(), c"tmpfs", MountFlags::RDONLY, None)
-                .during(Step::MaskPath)?;
+            EMPTY.mount_on(&place)?;
             rootfs.empty = rootfs.resolve(path, false).ok(); // Without it the next gets its own.
             Ok(())
         }
@@ -65,12 +72,12 @@ pub fn make_readonly(rootfs: &Rootfs, path: &CStr) -> Result<(), Fault> {
 }
 
 fn make_readonly_by_path(rootfs: &Rootfs, path: &CStr, place: &OwnedFd) -> Result<(), Fault> {
-    let itself = fd_path(place.as_fd())?;
+    let itself = rootfs.name(place.as_fd())?;
     let flags = MountFlags::BIND | MountFlags::REC;
     mount(itself.as_c_str(), itself.as_c_str(), c"", flags, None).during(Step::AttachMount)?;
     let mounted = rootfs.resolve(path, false).during(Step::ResolveTarget)?;
     let flags = MountFlags::BIND | MountFlags::RDONLY;
-    mount_remount(fd_path(mounted.as_fd())?.as_c_str(), flags, c"").during(Step::SetAttributes)
+    mount_remount(rootfs.name(mounted.as_fd())?.as_c_str(), flags, c"").during(Step::SetAttributes)
 }
 
 /// What lies at the path. None: nothing does, so that there is nothing to

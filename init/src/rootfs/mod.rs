@@ -15,15 +15,15 @@ pub mod walk;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, statat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
 };
 use rustix::process::fchdir;
 use vial_plan::Step;
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::open_tree;
@@ -33,47 +33,52 @@ use crate::sys::open_tree;
 pub struct Rootfs {
     root: OwnedFd,
     /// The host's /dev/null, opened before anything of the container exists.
-    null: Option<OwnedFd>,
+    null: rustix::io::Result<OwnedFd>,
     /// An empty read-only tmpfs that covers masked directories, once made.
     empty: Option<OwnedFd>,
+    /// The host's procfs, for calls that take nothing but a path.
+    procfs: Option<OwnedFd>,
+    /// The directory of the last node that was made: the next mostly is beside it.
+    nodes: Option<(&'static [u8], OwnedFd)>,
 }
 
 impl Rootfs {
-    /// Binds the rootfs on itself, so that it can become the root, and makes
-    /// procfs the working directory: `self/fd/N` then names what an fd refers
-    /// to, wherever mount(2) wants a path.
+    /// Binds the rootfs on itself, so that it can become the root.
     pub fn open(path: &CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         if initramfs {
             leave_initramfs()?;
         }
-        // Cannot fail where /dev is whole; mask() says so where it is not.
-        let null = openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let null = open_null();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let place = openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?;
-        fchdir(procfs).during(Step::OpenProcfs)?;
-        let root = match open_tree::clone_fd(place.as_fd(), true) {
+        let procfs = fcntl_dupfd_cloexec(procfs, 3).during(Step::OpenProcfs)?;
+        let mut rootfs =
+            Rootfs { root: place, null, procfs: Some(procfs), empty: None, nodes: None };
+        let place = rootfs.root.as_fd();
+        let root = match open_tree::clone_fd(place, true) {
             Ok(tree) => {
-                attach(tree.as_fd(), place.as_fd()).during(Step::AttachRootfs)?;
+                attach(tree.as_fd(), place).during(Step::AttachRootfs)?;
                 tree
             }
             // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
             Err(Errno::NOSYS | Errno::PERM) => {
                 let bind = MountFlags::BIND | MountFlags::REC;
-                mount(path, fd_path(place.as_fd())?.as_c_str(), c"", bind, None)
+                mount(path, rootfs.name(place)?.as_c_str(), c"", bind, None)
                     .during(Step::BindRootfs)?;
                 openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?
             }
             Err(errno) => return Err(Fault { step: Step::BindRootfs, errno }),
         };
-        Ok(Rootfs { root, null, empty: None })
+        rootfs.root = root;
+        Ok(rootfs)
     }
 
     /// The root that the process has now: that of a container it has joined.
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-        Ok(Rootfs { root, null: None, empty: None })
+        Ok(Rootfs { root, null: Err(Errno::NOENT), empty: None, procfs: None, nodes: None })
     }
 
     /// The root's fd.
@@ -81,28 +86,35 @@ impl Rootfs {
         self.root.as_fd()
     }
 
+    /// `self/fd/N`: what the fd refers to, as a path from procfs, which becomes
+    /// the working directory.
+    fn name(&self, fd: BorrowedFd<'_>) -> Result<PathBuffer<32>, Fault> {
+        fchdir(self.procfs.as_ref().prepared()?).during(Step::OpenProcfs)?;
+        let mut path = PathBuffer::empty();
+        path.push(b"self/fd/")
+            .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
+            .during(Step::ResolveTarget)?;
+        Ok(path)
+    }
+
     /// /dev/null of the host, verified to be that device.
     fn null(&self) -> Result<BorrowedFd<'_>, Fault> {
-        let null =
-            self.null.as_ref().ok_or(Fault { step: Step::VerifyNull, errno: Errno::NOENT })?;
-        let stat = fstat(null).during(Step::VerifyNull)?;
-        let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-        if device && stat.st_rdev == rustix::fs::makedev(1, 3) {
-            Ok(null.as_fd())
-        } else {
-            Err(Fault { step: Step::VerifyNull, errno: Errno::NODEV })
+        match &self.null {
+            Ok(null) => Ok(null.as_fd()),
+            Err(errno) => Err(Fault { step: Step::VerifyNull, errno: *errno }),
         }
     }
 }
 
-/// `self/fd/N`: what the fd refers to, as a path from procfs, which is the
-/// working directory while the rootfs is furnished.
-fn fd_path(fd: BorrowedFd<'_>) -> Result<PathBuffer<32>, Fault> {
-    let mut path = PathBuffer::empty();
-    path.push(b"self/fd/")
-        .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
-        .during(Step::ResolveTarget)?;
-    Ok(path)
+/// /dev/null, verified; mask() says what is wrong with it, if it has to.
+fn open_null() -> rustix::io::Result<OwnedFd> {
+    let null = openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = fstat(&null)?;
+    let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    match device && stat.st_rdev == rustix::fs::makedev(1, 3) {
+        true => Ok(null),
+        false => Err(Errno::NODEV),
+    }
 }
 
 /// move_mount(2): attaches a detached mount on what an fd refers to.
@@ -113,7 +125,7 @@ fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> rustix::io::Result<()
 
 /// Whether an fd refers to a directory.
 fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
-    let stat = statat(fd, c"", rustix::fs::AtFlags::EMPTY_PATH)?;
+    let stat = fstat(fd)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 

@@ -7,9 +7,11 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::{Errno, Result};
 use vial_plan::Step;
 
-use super::{Rootfs, is_directory, walk};
+use super::{Rootfs, walk};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
+
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 
 /// What is made where nothing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ impl Rootfs {
         match self.resolve(path, strict) {
             Ok(fd) => Ok(fd),
             Err(Errno::NOENT) => match make {
-                Make::Directory => self.make_directory(path, strict),
+                Make::Directory => self.make_missing_directory(path, strict),
                 Make::File => self.make_file(path, strict),
             },
             Err(errno) => Err(refused(errno)),
@@ -75,46 +77,87 @@ impl Rootfs {
         strict: bool,
     ) -> core::result::Result<OwnedFd, Fault> {
         // Mostly it is there, and one call finds it.
-        if let Ok(there) = self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, strict) {
-            return Ok(there);
+        match self.open_at(path, DIRECTORY, strict) {
+            Ok(there) => Ok(there),
+            Err(_) => self.make_missing_directory(path, strict),
         }
+    }
+
+    fn make_missing_directory(
+        &self,
+        path: &CStr,
+        strict: bool,
+    ) -> core::result::Result<OwnedFd, Fault> {
         let mut prefix: PathBuffer = PathBuffer::empty();
+        let (above, last) = split_last(path.to_bytes());
+        prefix.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
+        // Mostly but one is missing.
+        if let Ok(parent) = self.open_at(prefix.as_c_str(), DIRECTORY, strict) {
+            prefix.push(b"/").and_then(|p| p.push(last)).during(Step::ResolveTarget)?;
+            return self.make_in(parent.as_fd(), last, prefix.as_c_str(), strict);
+        }
+        prefix.clear();
         let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
         for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {
-            let mut single: PathBuffer<256> = PathBuffer::empty();
-            single.push(name).during(Step::ResolveTarget)?;
             prefix.push(b"/").and_then(|p| p.push(name)).during(Step::ResolveTarget)?;
-            current = match self.resolve(prefix.as_c_str(), strict) {
+            current = match self.open_at(prefix.as_c_str(), DIRECTORY, strict) {
                 Ok(fd) => fd,
                 Err(Errno::NOENT) => {
-                    match mkdirat(&current, single.as_c_str(), Mode::from_raw_mode(0o755)) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(errno) => return Err(Fault { step: Step::MakeDirectory, errno }),
-                    }
-                    self.resolve(prefix.as_c_str(), strict).map_err(refused)?
+                    self.make_in(current.as_fd(), name, prefix.as_c_str(), strict)?
                 }
                 Err(errno) => return Err(refused(errno)),
             };
         }
-        match is_directory(current.as_fd()).during(Step::ResolveTarget)? {
-            true => Ok(current),
-            false => Err(Fault { step: Step::MakeDirectory, errno: Errno::NOTDIR }),
+        Ok(current)
+    }
+
+    /// Makes a directory in its parent, and opens it by its path.
+    fn make_in(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        path: &CStr,
+        strict: bool,
+    ) -> core::result::Result<OwnedFd, Fault> {
+        let mut single: PathBuffer<256> = PathBuffer::empty();
+        single.push(name).during(Step::ResolveTarget)?;
+        match mkdirat(parent, single.as_c_str(), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Fault { step: Step::MakeDirectory, errno }),
         }
+        self.open_at(path, DIRECTORY, strict).map_err(refused)
     }
 
     /// The parent directory of a path, made where it is not, and the path's
     /// last component.
     pub fn parent(&self, path: &CStr) -> core::result::Result<(OwnedFd, PathBuffer<256>), Fault> {
         let (parent, last) = split_last(path.to_bytes());
-        let mut name: PathBuffer<256> = PathBuffer::empty();
-        name.push(last).during(Step::ResolveTarget)?;
-        if matches!(last, b"" | b"." | b"..") {
-            return Err(Fault { step: Step::ResolveTarget, errno: Errno::INVAL });
-        }
+        let name = name_of_node(last)?;
         let mut above: PathBuffer = PathBuffer::empty();
         above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
         let strict = first_component(parent) == b"dev";
         Ok((self.make_directory(above.as_c_str(), strict)?, name))
+    }
+
+    /// The same for a node, which mostly lies beside the last one.
+    pub fn parent_of_node(
+        &mut self,
+        path: &'static CStr,
+    ) -> core::result::Result<(BorrowedFd<'_>, PathBuffer<256>), Fault> {
+        let (above, last) = split_last(path.to_bytes());
+        let known = self.nodes.take_if(|(known, _)| *known == above);
+        let (fd, name) = match known {
+            Some((_, fd)) => (fd, name_of_node(last)?),
+            None => self.parent(path)?,
+        };
+        let (_, fd) = self.nodes.insert((above, fd));
+        let fd: &OwnedFd = fd;
+        Ok((fd.as_fd(), name))
+    }
+
+    /// A mount may come to lie on the directory of the last node.
+    pub fn forget_nodes(&mut self) {
+        self.nodes = None;
     }
 
     fn make_file(&self, path: &CStr, strict: bool) -> core::result::Result<OwnedFd, Fault> {
@@ -127,14 +170,29 @@ impl Rootfs {
     }
 }
 
+/// The last component of a path, where something is to be made.
+fn name_of_node(last: &[u8]) -> core::result::Result<PathBuffer<256>, Fault> {
+    let mut name = PathBuffer::empty();
+    name.push(last).during(Step::ResolveTarget)?;
+    match last {
+        b"" | b"." | b".." => Err(Fault { step: Step::ResolveTarget, errno: Errno::INVAL }),
+        _ => Ok(name),
+    }
+}
+
 fn create(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
     openat(parent, name, flags, Mode::from_raw_mode(0o644))
 }
 
-/// ELOOP stands for a link where none may be, or a circle of them.
+/// ELOOP stands for a link where none may be, or a circle of them; ENOTDIR for
+/// something else where a directory should be.
 fn refused(errno: Errno) -> Fault {
-    let step = if errno == Errno::LOOP { Step::SymlinkTarget } else { Step::ResolveTarget };
+    let step = match errno {
+        Errno::LOOP => Step::SymlinkTarget,
+        Errno::NOTDIR => Step::MakeDirectory,
+        _ => Step::ResolveTarget,
+    };
     Fault { step, errno }
 }
 

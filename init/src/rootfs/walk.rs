@@ -3,7 +3,7 @@
 //! read and walked in turn, absolute ones and `..` from the root at most.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, readlinkat_raw, statat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat_raw};
 use rustix::io::{Errno, Result};
 
 use crate::path::{PATH_MAX, PathBuffer};
@@ -54,7 +54,7 @@ fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Re
         let mut single: PathBuffer<256> = PathBuffer::empty();
         single.push(name)?;
         let next = openat(&current, single.as_c_str(), step, Mode::empty())?;
-        let stat = statat(&next, c"", AtFlags::EMPTY_PATH)?;
+        let stat = fstat(&next)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             if strict {
                 return Err(Errno::LOOP);
@@ -66,6 +66,10 @@ fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Re
             return instead(from, target, names);
         }
         if names.peek().is_none() {
+            let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            if flags.contains(OFlags::DIRECTORY) && !directory {
+                return Err(Errno::NOTDIR);
+            }
             return last(current.as_fd(), next, &single, flags).map(Outcome::Opened);
         }
         done.push(b"/")?.push(name)?;
