@@ -32,3 +32,7 @@ pub mod status;
 pub mod terminal;
 pub mod time;
 pub mod words;
+
+/// Made for a process that ends soon, see there.
+#[global_allocator]
+static HEAP: vial_init::sys::heap::Heap = vial_init::sys::heap::Heap::new();

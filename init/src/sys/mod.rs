@@ -8,6 +8,7 @@ pub mod close_range;
 pub mod execve;
 pub mod exit;
 pub mod getcwd;
+pub mod heap;
 pub mod ifup;
 pub mod inherited;
 pub mod keyctl;
