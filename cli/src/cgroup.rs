@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Error;
+use crate::file::read_kernel;
 
 /// How long the kernel is given to empty or to freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,13 +32,13 @@ impl Cgroup {
 
     /// Whether processes are in it or below.
     pub fn is_populated(&self) -> bool {
-        let events = fs::read_to_string(self.0.join("cgroup.events")).unwrap_or_default();
+        let events = read_kernel(self.0.join("cgroup.events")).unwrap_or_default();
         events.lines().any(|line| line == "populated 1")
     }
 
     /// Whether it is frozen.
     pub fn is_frozen(&self) -> bool {
-        let events = fs::read_to_string(self.0.join("cgroup.events")).unwrap_or_default();
+        let events = read_kernel(self.0.join("cgroup.events")).unwrap_or_default();
         events.lines().any(|line| line == "frozen 1")
     }
 
@@ -64,7 +65,7 @@ impl Cgroup {
     pub fn pids(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         self.visit(&mut |cgroup| {
-            let text = fs::read_to_string(cgroup.join("cgroup.procs"))?;
+            let text = read_kernel(cgroup.join("cgroup.procs"))?;
             pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
             Ok(())
         })?;
@@ -103,6 +104,10 @@ impl Cgroup {
     pub fn remove(&self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(100);
+        // Mostly it is empty and has none below it.
+        if fs::remove_dir(&self.0).is_ok() {
+            return Ok(());
+        }
         loop {
             match self.visit(&mut |cgroup| fs::remove_dir(cgroup)) {
                 Ok(()) => return Ok(()),

@@ -8,20 +8,21 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, unlinkat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
 use crate::error::Error;
+use crate::file::{self, write_new};
 use crate::status::{Process, Status};
 
 const STATE: &str = "state.json";
@@ -89,11 +90,20 @@ impl Dir {
         check_id(id)?;
         let failed =
             |path: &Path, e| Error::io(format_args!("make {}: mkdir(2)", path.display()), &e);
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
         let path = root.join(id);
-        match DirBuilder::new().mode(0o700).create(&path) {
+        let make = || DirBuilder::new().mode(0o700).create(&path);
+        let made = match make() {
+            // The first container since boot, or a root that can be none.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                let mut whole = DirBuilder::new();
+                whole.recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
+                make()
+            }
+            result => result,
+        };
+        match made {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::new(format_args!(
                     "container with given ID already exists: {id}"
                 ))
@@ -115,14 +125,18 @@ impl Dir {
         let failed = |e| Error::io(format_args!("open {}", path.display()), &e);
         let file = match open_directory(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(e)),
         };
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|e| Error::errno(format_args!("lock {}: flock(2)", path.display()), e))?;
-        // Whoever held the lock may have removed the directory meanwhile.
-        let linked = file.metadata().map_err(failed)?.nlink() > 0;
-        Ok(linked.then_some(Dir { path, file }))
+        let dir = Dir { path, file };
+        Ok(dir.lock()?.then_some(dir))
+    }
+
+    /// Waits for the lock. False: whoever held it has removed the directory.
+    fn lock(&self) -> Result<bool, Error> {
+        let failed = |e| Error::errno(format_args!("lock {}: flock(2)", self.path.display()), e);
+        flock(&self.file, FlockOperation::LockExclusive).map_err(failed)?;
+        Ok(fstat(&self.file).map_err(failed)?.st_nlink > 0)
     }
 
     /// Writes a file whole, then gives it its name.
@@ -132,7 +146,9 @@ impl Dir {
 
     /// Keeps config.json as it was read.
     pub fn write_config(&self, bytes: &[u8]) -> Result<(), Error> {
-        self.write(CONFIG, bytes)
+        let path = self.path.join(CONFIG);
+        // Nobody reads it before the state is there, or minds half of it.
+        write_new(&path, bytes).map_err(|e| Error::io(format_args!("write {}", path.display()), &e))
     }
 
     /// The socket on which start will connect.
@@ -160,8 +176,14 @@ impl Dir {
 
     /// Removes the directory.
     pub fn remove(&self) -> Result<(), Error> {
+        for name in [STATE, CONFIG] {
+            let _ = unlinkat(&self.file, name, AtFlags::empty()); // What stays is found below.
+        }
+        if fs::remove_dir(&self.path).is_ok() {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
                 Err(Error::io(format_args!("remove {}", self.path.display()), &e))
             }
             _ => Ok(()),
@@ -217,7 +239,7 @@ impl Container {
         let path = root.join(id);
         let directory = match open_directory(&path) {
             Ok(directory) => directory,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(does_not_exist(id)),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(does_not_exist(id)),
             Err(e) => return Err(Error::io(format_args!("open {}", path.display()), &e)),
         };
         match read_state(&path) {
@@ -295,6 +317,15 @@ impl Container {
         let _ = fs::remove_file(self.dir.path.join(SOCKET)); // ENOENT: the state dir was removed by force.
     }
 
+    /// Lets others have the lock while `work` waits for the process, then takes
+    /// it back. False: the container was removed meanwhile.
+    pub fn unlocked<T>(&self, work: impl FnOnce() -> T) -> Result<(T, bool), Error> {
+        let failed = |e| Error::errno("unlock the container: flock(2)", e);
+        flock(&self.dir.file, FlockOperation::Unlock).map_err(failed)?;
+        let result = work();
+        Ok((result, self.dir.lock()?))
+    }
+
     /// Removes its cgroup and its state dir; its process has ended.
     pub fn remove(&self) -> Result<(), Error> {
         if let Some(cgroup) = self.cgroup() {
@@ -355,8 +386,7 @@ fn creating(dir: &Path, id: &str) -> State {
 }
 
 fn open_directory(path: &Path) -> io::Result<File> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+    file::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
 }
 
 /// Writes a file beside, then renames it: nobody sees half of it, and a disk
@@ -366,8 +396,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let result = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
-        file.write_all(bytes)?;
+        write_new(&beside, bytes)?;
         fs::rename(&beside, path)
     })();
     if result.is_err() {
@@ -380,7 +409,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub fn ids(root: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io(format_args!("read {}", root.display()), &e)),
     };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());

@@ -171,13 +171,15 @@ impl Prepared {
     fn state(&self, pid: u32) -> State {
         let cgroup = cgroup_of(&self.plan);
         let rootfs = planner::rootfs(&self.config, &self.bundle).unwrap_or_default();
+        // `./rootfs` is `rootfs`.
+        let rootfs = rootfs.components().collect();
         State {
             oci_version: self.config.oci_version.clone(),
             id: self.id.clone(),
             pid,
             start_time: Process::read(pid).map_or(0, |process| process.start_time),
             bundle: self.bundle.clone(),
-            rootfs: fs::canonicalize(&rootfs).unwrap_or(rootfs),
+            rootfs,
             created: time::now(),
             owner: self.host.uid,
             cgroup: cgroup.map(|(_, path)| path),
@@ -310,15 +312,16 @@ impl CgroupsMade {
         let Some((root, own)) = cgroup_of(plan) else {
             return Ok(CgroupsMade(Vec::new()));
         };
+        let paths = own.ancestors().map(|path| root.join(path));
+        let made: Vec<PathBuf> = paths.take_while(|path| !path.exists()).collect();
         let cgroup = Cgroup::new(root.join(&own));
-        if cgroup.is_populated() {
+        if made.is_empty() && cgroup.is_populated() {
             let path = cgroup.path().display().to_string();
             return Err(Error::new(format_args!("cgroup {path} holds processes already")).hint(
                 "set linux.cgroupsPath to another one, or delete the container that uses it",
             ));
         }
-        let made = own.ancestors().map(|path| root.join(path)).take_while(|path| !path.exists());
-        Ok(CgroupsMade(made.map(Cgroup::new).collect()))
+        Ok(CgroupsMade(made.into_iter().map(Cgroup::new).collect()))
     }
 
     /// The deepest first; one that another container has come to use stays.

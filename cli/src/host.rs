@@ -1,11 +1,13 @@
 //! What the planner must know of the machine: read once, before it, so that
 //! the planner itself is a function of its arguments.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access, statfs};
+use rustix::fs::{Access, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
+use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
+
+use crate::file::read_kernel;
 
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
@@ -54,13 +56,11 @@ impl Host {
             let mut paths = folders.iter().map(|folder| Path::new(folder).join(name));
             paths.find(|path| access(path, Access::EXEC_OK).is_ok())
         };
-        let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
         Host {
             uid,
             gid,
             in_user_namespace: in_user_namespace(),
-            // Unreadable: before Linux 3.2, or no procfs, which stage 0 says.
-            last_capability: last.and_then(|text| text.trim().parse().ok()).unwrap_or(63),
+            last_capability: last_capability(),
             root_is_memory: matches!(magic("/"), RAMFS_MAGIC | TMPFS_MAGIC),
             cgroup: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
                 .into_iter()
@@ -80,8 +80,8 @@ impl Host {
 impl Cgroup {
     fn read(root: &str) -> Cgroup {
         let root = PathBuf::from(root);
-        let text = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let text = read_kernel(root.join("cgroup.controllers")).unwrap_or_default();
+        let own = read_kernel("/proc/self/cgroup").unwrap_or_default();
         let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
         Cgroup {
             root,
@@ -97,9 +97,25 @@ impl Cgroup {
     }
 }
 
-/// The first user namespace maps every id on itself.
+/// Whether this is another user namespace than the first, whose inode number is
+/// fixed (`USER_NS_INIT_INO`, linux/nsfs.h).
 pub fn in_user_namespace() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let first: Vec<&str> = map.lines().next().unwrap_or_default().split_whitespace().collect();
-    !map.is_empty() && first != ["0", "0", "4294967295"]
+    const FIRST: u64 = 0xefff_fffd;
+    // Without a procfs nothing is known, and stage 0 says so.
+    stat("/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST)
+}
+
+/// The kernel answers for each capability that it knows.
+fn last_capability() -> u32 {
+    let known =
+        |number: u32| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));
+    // The last one of Linux 5.9 and since; it is seldom another.
+    let mut last = 40;
+    while last < 63 && known(last + 1).is_ok() {
+        last += 1;
+    }
+    while last > 0 && known(last).is_err() {
+        last -= 1;
+    }
+    last
 }

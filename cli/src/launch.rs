@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
@@ -48,7 +48,7 @@ pub struct Ready {
 /// Starts vial-init on a Plan, and waits for its answer. If it fails, nothing
 /// that it started is left.
 pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
-    let program = sealed(&find_init()?)?;
+    let program = find_init()?;
     let (channel, theirs) =
         UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
@@ -138,19 +138,20 @@ fn silence(plan: &Plan, killed: bool) -> Error {
     }
 }
 
-/// vial-init beside vial, or where packages put it.
-fn find_init() -> Result<PathBuf, Error> {
+/// vial-init beside vial, or where packages put it, sealed.
+fn find_init() -> Result<OwnedFd, Error> {
     let own = fs::read_link("/proc/self/exe").map_err(|e| Error::io("read /proc/self/exe", &e))?;
     let beside = own.with_file_name("vial-init");
-    let places = [beside.as_path(), Path::new(PLACES[0]), Path::new(PLACES[1])];
-    match places.into_iter().find(|place| place.exists()) {
-        Some(place) => Ok(place.to_owned()),
-        None => Err(Error::new(format_args!(
-            "vial-init is missing: not at {} and not in /usr/libexec/vial",
-            beside.display()
-        ))
-        .hint("install both binaries of one build, side by side")),
+    for place in [beside.as_path(), Path::new(PLACES[0]), Path::new(PLACES[1])] {
+        if let Some(program) = sealed(place)? {
+            return Ok(program);
+        }
     }
+    Err(Error::new(format_args!(
+        "vial-init is missing: not at {} and not in /usr/libexec/vial",
+        beside.display()
+    ))
+    .hint("install both binaries of one build, side by side"))
 }
 
 /// vial-init where nobody can write it: a container that finds it as
@@ -161,8 +162,8 @@ fn find_init() -> Result<PathBuf, Error> {
 /// runs. Unlike a copy in memory its pages are shared by all containers.
 ///
 /// Where such a mount cannot be had, as without privileges or before Linux 5.12,
-/// it is a copy in memory, sealed.
-fn sealed(path: &Path) -> Result<OwnedFd, Error> {
+/// it is a copy in memory, sealed. None: there is no such file.
+fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let words = path.as_os_str().as_encoded_bytes();
     let mounted = CString::new(words).map_err(|_| Errno::INVAL).and_then(|path| {
         let mount = open_tree::clone_path(&path, false)?;
@@ -171,17 +172,22 @@ fn sealed(path: &Path) -> Result<OwnedFd, Error> {
         Ok(mount)
     });
     match mounted {
-        Ok(mount) => Ok(mount),
+        Ok(mount) => Ok(Some(mount)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(_) => sealed_copy(path),
     }
 }
 
 /// vial-init in memory that nobody can change.
-fn sealed_copy(path: &Path) -> Result<OwnedFd, Error> {
+fn sealed_copy(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let failed =
         |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);
-    let file =
-        File::open(path).map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?;
+    let file = match File::open(path) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        file => file.map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?,
+    };
     let size =
         file.metadata().map_err(|e| Error::io(format_args!("stat {}", path.display()), &e))?.len();
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -200,5 +206,5 @@ fn sealed_copy(path: &Path) -> Result<OwnedFd, Error> {
     }
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     fcntl_add_seals(&memory, seals).map_err(|errno| failed("fcntl(2)", errno))?;
-    Ok(memory)
+    Ok(Some(memory))
 }

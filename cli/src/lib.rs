@@ -20,6 +20,7 @@ pub mod container;
 pub mod create;
 pub mod error;
 pub mod failure;
+pub mod file;
 pub mod foreground;
 pub mod host;
 pub mod launch;

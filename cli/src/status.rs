@@ -1,7 +1,8 @@
 //! A container's status: read from the kernel and the state dir, never stored.
 
 use std::fmt;
-use std::fs;
+
+use crate::file::read_kernel;
 
 /// The words of the runtime-spec, and runc's `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct Process {
 impl Process {
     /// Reads it; None if there is none.
     pub fn read(pid: u32) -> Option<Process> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = read_kernel(format!("/proc/{pid}/stat")).ok()?;
         // The name, in parentheses, may hold anything, parentheses included.
         let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
         let state = fields.next()?;

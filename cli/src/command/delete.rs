@@ -1,6 +1,5 @@
 //! delete: the container's cgroup and state go; with --force its processes too.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -92,13 +91,4 @@ fn clear(dir: &Dir, id: &str) -> Result<(), Error> {
         Cgroup::new(cgroup.root.join(path)).remove()?;
     }
     dir.remove()
-}
-
-/// The end of a run in the foreground, unless someone else was quicker.
-pub(super) fn after_run(root: &Path, id: &str) -> Result<(), Error> {
-    match Container::find(root, id)? {
-        Found::Whole(container) if container.status() == Status::Stopped => container.remove(),
-        Found::Whole(_) | Found::Nothing => Ok(()), // Deleted meanwhile, and perhaps made anew.
-        Found::Broken(_, error) => Err(error.context(id)),
-    }
 }

@@ -81,12 +81,13 @@ impl Run {
         let Some(foreground) = foreground else {
             return Ok(0);
         };
-        // Others may stop, pause and enter the container while it runs.
-        let (root, id) = (global.root.clone(), self.id);
-        drop(container);
-        let code = foreground.wait(Pid::from_raw(pid.cast_signed()))?;
-        if !self.keep {
-            super::delete::after_run(&root, &id)?;
+        // Others may stop, pause and enter the container while it runs, or be
+        // quicker to delete it.
+        let wait = || foreground.wait(Pid::from_raw(pid.cast_signed()));
+        let (code, is_there) = container.unlocked(wait)?;
+        let code = code?;
+        if !self.keep && is_there {
+            container.remove()?;
         }
         Ok(code)
     }
