@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::object;
 use super::resources::Resources;
 use super::seccomp::Seccomp;
 
 /// What is Linux's own.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Linux {
     /// New and joined namespaces.
     pub namespaces: Vec<Namespace>,
@@ -50,6 +51,7 @@ pub struct Linux {
 
 /// A namespace to make, or to join.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Namespace {
     /// pid, network, mount, ipc, uts, user, cgroup or time.
     #[serde(rename = "type")]
@@ -61,7 +63,7 @@ pub struct Namespace {
 
 /// A range of ids.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct IdMapping {
     /// The first id inside.
     #[serde(rename = "containerID")]
@@ -75,7 +77,7 @@ pub struct IdMapping {
 
 /// An offset of a clock.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(remote = "Self", default)]
 pub struct TimeOffset {
     /// Seconds.
     pub secs: i64,
@@ -85,7 +87,7 @@ pub struct TimeOffset {
 
 /// A device node.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Device {
     /// c, b, u or p.
     #[serde(rename = "type")]
@@ -105,3 +107,5 @@ pub struct Device {
     /// The group.
     pub gid: Option<u32>,
 }
+
+object! { Linux, Namespace, IdMapping, TimeOffset, Device }

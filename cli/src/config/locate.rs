@@ -4,27 +4,7 @@
 //! by reading the text once more up to there, which costs nothing where there
 //! is no error, and a hundredth of what a path kept while reading takes in code.
 
-/// Members that are objects in every document of the spec. serde would read a
-/// list in the place of an object as its members in order.
-const OBJECTS: [&str; 17] = [
-    "root",
-    "process",
-    "user",
-    "consoleSize",
-    "capabilities",
-    "hooks",
-    "linux",
-    "resources",
-    "memory",
-    "cpu",
-    "pids",
-    "blockIO",
-    "network",
-    "seccomp",
-    "annotations",
-    "timeOffsets",
-    "sysctl",
-];
+use super::nulls::end_of_string;
 
 /// The path at a line and column, both from 1: `process.args[2]`; empty at the
 /// top. With `of_object`, of the object that ends there. The text up to there is
@@ -32,54 +12,22 @@ const OBJECTS: [&str; 17] = [
 pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) -> String {
     let starts = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let offset = starts.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
-    let mut frames = scan(text, offset, |_, _| false);
+    let mut frames = scan(text, offset);
     if of_object {
         frames.pop();
     }
     write(&frames)
 }
 
-/// The path of the first list that stands where only an object can, and its line
-/// and column.
-pub(super) fn misplaced_list(text: &[u8]) -> Option<(String, usize, usize)> {
-    let misplaced = |frames: &[Frame]| match frames.last() {
-        None => true,
-        // No list of the spec's holds lists; what others add may.
-        Some(Frame::Index(_)) => {
-            let known = ["process", "mounts", "hooks", "linux"];
-            matches!(frames.first(), Some(Frame::Key(key)) if known.contains(&key.as_str()))
-        }
-        Some(Frame::Key(key)) => OBJECTS.contains(&key.as_str()),
-    };
-    let mut found = None;
-    scan(text, text.len(), |frames, at| {
-        let stop = misplaced(frames);
-        if stop {
-            let before = text.get(..at).unwrap_or_default();
-            let lines = before.iter().filter(|byte| **byte == b'\n').count();
-            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            found = Some((write(frames), lines + 1, at - start + 1));
-        }
-        stop
-    });
-    found
-}
-
 /// Reads up to an offset, and returns the objects and lists that are open there.
-/// `list` is asked at each list, before it is opened, whether to stop.
-fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame], usize) -> bool) -> Vec<Frame> {
-    let mut frames: Vec<Frame> = Vec::new();
-    let mut bytes = text.iter().copied().enumerate().take_while(|(at, _)| *at < offset);
-    let mut key = None;
-    while let Some((at, byte)) = bytes.next() {
+fn scan(text: &[u8], offset: usize) -> Vec<Frame<'_>> {
+    let text = text.get(..offset).unwrap_or(text);
+    let mut frames = Vec::new();
+    let (mut at, mut key) = (0, None);
+    while let Some(byte) = text.get(at) {
         match byte {
-            b'{' => frames.push(Frame::Key(String::new())),
-            b'[' => {
-                if list(&frames, at) {
-                    return frames;
-                }
-                frames.push(Frame::Index(0));
-            }
+            b'{' => frames.push(Frame::Key(&text[..0])),
+            b'[' => frames.push(Frame::Index(0)),
             b'}' | b']' => {
                 frames.pop();
             }
@@ -94,37 +42,32 @@ fn scan(text: &[u8], offset: usize, mut list: impl FnMut(&[Frame], usize) -> boo
                 }
             }
             b'"' => {
-                let mut escaped = false;
-                let ends = |(_, byte): &(usize, u8)| {
-                    let end = *byte == b'"' && !escaped;
-                    escaped = *byte == b'\\' && !escaped;
-                    end
-                };
-                let end = bytes.find(ends).map_or(offset, |(end, _)| end);
-                let raw = text.get(at + 1..end).unwrap_or_default();
-                key = Some(String::from_utf8_lossy(raw).into_owned());
+                let start = at + 1;
+                at = end_of_string(text, at) - 1;
+                key = text.get(start..at);
             }
             _ => {}
         }
+        at += 1;
     }
     frames
 }
 
-enum Frame {
-    Key(String),
+enum Frame<'a> {
+    Key(&'a [u8]),
     Index(usize),
 }
 
-fn write(frames: &[Frame]) -> String {
+fn write(frames: &[Frame<'_>]) -> String {
     let mut path = String::new();
     for frame in frames {
         match frame {
-            Frame::Key(key) if key.is_empty() => {}
+            Frame::Key([]) => {}
             Frame::Key(key) => {
                 if !path.is_empty() {
                     path.push('.');
                 }
-                path.push_str(key);
+                path.push_str(&String::from_utf8_lossy(key));
             }
             Frame::Index(index) => path.push_str(&format!("[{index}]")),
         }

@@ -7,21 +7,24 @@ pub mod linux;
 mod locate;
 pub mod mount;
 mod nulls;
+mod object;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use rustix::fs::OFlags;
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 pub use linux::Linux;
 pub use mount::Mount;
+pub(crate) use object::object;
 pub use process::Process;
 
 /// The largest config.json that is read, in bytes: far beyond any real one,
@@ -30,7 +33,7 @@ const MAX_SIZE: u64 = 16 << 20;
 
 /// The whole of config.json.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Config {
     /// The version of the spec it follows.
     pub oci_version: String,
@@ -59,7 +62,8 @@ pub struct Config {
 }
 
 /// The container's root filesystem.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Root {
     /// Its path, relative to the bundle if not absolute.
     pub path: String,
@@ -70,7 +74,7 @@ pub struct Root {
 
 /// Programs to run at points of the life cycle.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Hooks {
     /// Deprecated: after the namespaces are made, before pivot_root.
     pub prestart: Vec<IgnoredAny>,
@@ -85,6 +89,8 @@ pub struct Hooks {
     /// In the runtime's namespaces, after the container was deleted.
     pub poststop: Vec<IgnoredAny>,
 }
+
+object! { Config, Root, Hooks }
 
 impl Config {
     /// Reads the bundle's config.json, and its bytes as they were read.
@@ -104,17 +110,13 @@ impl Config {
 /// Reads a document of the spec, naming the field whose type is wrong, or the
 /// line and column where the text is no JSON.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let at = |path: String, text: &str| match path.is_empty() {
-        true => Error::new(text),
-        false => Error::new(format_args!("{path}: {text}")),
-    };
-    let text = nulls::blanked(bytes);
-    let result = serde_json::from_slice(&text);
-    if result.as_ref().err().is_none_or(serde_json::Error::is_data)
-        && let Some((path, line, column)) = locate::misplaced_list(&text)
-    {
-        let what = "invalid type: sequence, expected an object";
-        return Err(at(path, &format!("{what} at line {line} column {column}")));
+    let whole = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
+    let mut text = Cow::Borrowed(whole);
+    let mut result: serde_json::Result<T> = serde_json::from_str(whole);
+    // Most members may be null to serde, and most texts hold none that may not.
+    if result.as_ref().is_err_and(serde_json::Error::is_data) {
+        text = nulls::blanked(whole);
+        result = serde_json::from_str(&text);
     }
     result.map_err(|error| {
         let words = error.to_string();
@@ -122,15 +124,28 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             return Error::new(words);
         }
         let of_object = words.starts_with("missing field");
-        at(locate::path_at(&text, error.line(), error.column(), of_object), &words)
+        match locate::path_at(text.as_bytes(), error.line(), error.column(), of_object) {
+            path if path.is_empty() => Error::new(words),
+            path => Error::new(format_args!("{path}: {words}")),
+        }
     })
+}
+
+/// JSON is UTF-8 (RFC 8259).
+fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
+    let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n').count();
+    let column = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().len() + 1;
+    Error::new(format_args!("invalid UTF-8 at line {line} column {column}"))
 }
 
 /// Reads a JSON file that a person or an engine wrote, of a sane size.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
+    let file = crate::file::open(path, OFlags::RDONLY).map_err(failed)?;
+    let size = file.metadata().map_or(0, |file| file.len().min(MAX_SIZE));
+    // One byte more than there is, to see the end without a greater buffer.
+    let mut bytes = Vec::with_capacity(size as usize + 33);
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_SIZE {
         let limit = MAX_SIZE >> 20;

@@ -1,11 +1,12 @@
 //! config.json `mounts` (config.md, "Mounts").
 
+use super::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// One mount.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Mount {
     /// Where, inside the container.
     pub destination: String,
@@ -21,3 +22,5 @@ pub struct Mount {
     /// The gid mappings of an idmapped mount.
     pub gid_mappings: Vec<IgnoredAny>,
 }
+
+object! { Mount }

@@ -5,10 +5,8 @@
 use std::borrow::Cow;
 
 /// The text without members that are null. What is no JSON stays as it is.
-pub(super) fn blanked(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.windows(4).any(|window| window == b"null") {
-        return Cow::Borrowed(text);
-    }
+pub(super) fn blanked(json: &str) -> Cow<'_, str> {
+    let text = json.as_bytes();
     let mut result = text.to_vec();
     let mut frames: Vec<Frame> = Vec::new();
     let mut at = 0;
@@ -43,7 +41,8 @@ pub(super) fn blanked(text: &[u8]) -> Cow<'_, [u8]> {
         }
         at += 1;
     }
-    Cow::Owned(result)
+    // Whole members were blanked, and so whole characters: it is UTF-8 still.
+    String::from_utf8(result).map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
 /// An object or list: where its last comma and its present key are.
@@ -69,7 +68,8 @@ fn blank(result: &mut [u8], text: &[u8], frame: &mut Frame, end: usize) -> usize
     behind.map_or(end, |comma| comma + 1)
 }
 
-fn end_of_string(text: &[u8], start: usize) -> usize {
+/// Where a string that starts with its quote ends, behind its other quote.
+pub(super) fn end_of_string(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = text.get(at) {
         match byte {
@@ -90,9 +90,8 @@ mod tests {
     use super::blanked;
 
     fn check(text: &str, expected: &str) {
-        let result = blanked(text.as_bytes());
-        let compact: String =
-            String::from_utf8_lossy(&result).chars().filter(|c| !c.is_whitespace()).collect();
+        let result = blanked(text);
+        let compact: String = result.chars().filter(|c| !c.is_whitespace()).collect();
         assert_eq!(compact, expected, "{text}");
         assert_eq!(result.len(), text.len());
     }

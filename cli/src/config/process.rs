@@ -1,11 +1,12 @@
 //! config.json `process` (config.md, "Process").
 
+use super::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// What is executed, as whom, and within which limits.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Process {
     /// Whether it gets a pseudo-terminal.
     pub terminal: bool,
@@ -42,6 +43,7 @@ pub struct Process {
 
 /// The terminal's size in characters.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ConsoleSize {
     /// Rows.
     pub height: u16,
@@ -51,7 +53,7 @@ pub struct ConsoleSize {
 
 /// Ids inside the container.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct User {
     /// The user.
     pub uid: u32,
@@ -65,7 +67,7 @@ pub struct User {
 
 /// The five sets of capabilities(7), each a list of names.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(remote = "Self", default)]
 pub struct Capabilities {
     /// The bounding set.
     pub bounding: Vec<String>,
@@ -81,6 +83,7 @@ pub struct Capabilities {
 
 /// A resource limit.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Rlimit {
     /// RLIMIT_*.
     #[serde(rename = "type")]
@@ -90,3 +93,5 @@ pub struct Rlimit {
     /// The hard limit.
     pub hard: u64,
 }
+
+object! { Process, ConsoleSize, User, Capabilities, Rlimit }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// What the cgroup limits.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Resources {
     /// Which devices may be used; later rules win.
     pub devices: Vec<DeviceRule>,
@@ -32,7 +33,7 @@ pub struct Resources {
 
 /// Allows or denies devices.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(remote = "Self", default)]
 pub struct DeviceRule {
     /// Allow or deny.
     pub allow: bool,
@@ -49,7 +50,7 @@ pub struct DeviceRule {
 
 /// Limits in bytes; -1 is none.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Memory {
     /// memory.max
     pub limit: Option<i64>,
@@ -75,7 +76,7 @@ pub struct Memory {
 
 /// CPU time in microseconds, and placement.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Cpu {
     /// The share, 2 to 262144.
     pub shares: Option<u64>,
@@ -99,7 +100,7 @@ pub struct Cpu {
 
 /// The number of processes.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(remote = "Self", default)]
 pub struct Pids {
     /// The most; -1 is no limit.
     pub limit: Option<i64>,
@@ -107,7 +108,7 @@ pub struct Pids {
 
 /// Block devices.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct BlockIo {
     /// 10 to 1000.
     pub weight: Option<u16>,
@@ -129,7 +130,7 @@ pub struct BlockIo {
 
 /// The weight of a block device.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct WeightDevice {
     /// The major number.
     pub major: i64,
@@ -143,6 +144,7 @@ pub struct WeightDevice {
 
 /// The limit of a block device.
 #[derive(Debug, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ThrottleDevice {
     /// The major number.
     pub major: i64,
@@ -154,7 +156,7 @@ pub struct ThrottleDevice {
 
 /// A limit on huge pages of one size.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct HugepageLimit {
     /// As 2MB.
     pub page_size: String,
@@ -164,7 +166,7 @@ pub struct HugepageLimit {
 
 /// net_cls and net_prio.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Network {
     /// net_cls.classid
     #[serde(rename = "classID")]
@@ -175,10 +177,12 @@ pub struct Network {
 
 /// Limits of an RDMA device.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Rdma {
     /// hca_handle
     pub hca_handles: Option<u32>,
     /// hca_object
     pub hca_objects: Option<u32>,
 }
+
+object! { Resources, DeviceRule, Memory, Cpu, Pids, BlockIo, WeightDevice, ThrottleDevice, HugepageLimit, Network, Rdma }

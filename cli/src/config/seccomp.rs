@@ -5,11 +5,12 @@
 //! `crate::seccomp` resolves them, and so its errors can name the value and the
 //! JSON path in one sentence, which a serde enum cannot.
 
+use super::object;
 use serde::Deserialize;
 
 /// What the container may ask of the kernel: `linux.seccomp`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Seccomp {
     /// The action for a system call that no rule matches, such as
     /// `SCMP_ACT_ERRNO`.
@@ -36,7 +37,7 @@ pub struct Seccomp {
 
 /// One rule: `linux.seccomp.syscalls[]`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Syscall {
     /// The system calls that the rule is for; at least one.
     pub names: Vec<String>,
@@ -52,7 +53,7 @@ pub struct Syscall {
 
 /// One condition on one argument: `linux.seccomp.syscalls[].args[]`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Arg {
     /// Which argument: 0 to 5.
     pub index: u32,
@@ -64,3 +65,5 @@ pub struct Arg {
     /// How, such as `SCMP_CMP_EQ`.
     pub op: String,
 }
+
+object! { Seccomp, Syscall, Arg }
