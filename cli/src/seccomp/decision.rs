@@ -112,6 +112,7 @@ impl Ranges {
 }
 
 /// A rule's call with its number on one architecture.
+#[derive(Clone, Copy)]
 struct Numbered {
     number: u32,
     rule: usize,
@@ -133,9 +134,33 @@ fn numbered(profile: &Profile, arch: Arch) -> Vec<Numbered> {
             calls.push(Numbered { number, rule, multiplexed: Some(which) });
         }
     }
-    // Rules count up in the profile, so that this is its order.
-    calls.sort_unstable_by_key(|call| (call.number, call.rule));
-    calls
+    sorted(calls, if arch == Arch::X32 { X32_BIT } else { 0 })
+}
+
+/// By number, those of one number in the order they had. All but arm's private
+/// calls have small numbers above `base`, which are counted and put in place.
+fn sorted(calls: Vec<Numbered>, base: u32) -> Vec<Numbered> {
+    const SMALL: usize = 1024;
+    let mut places = [0_usize; SMALL + 1];
+    // A great number stands behind all small ones.
+    let bucket = |call: &Numbered| ((call.number - base) as usize).min(SMALL);
+    for call in &calls {
+        places[bucket(call)] += 1;
+    }
+    let mut start = 0;
+    for place in &mut places {
+        start += std::mem::replace(place, start);
+    }
+    let mut sorted = calls.clone();
+    for call in &calls {
+        let place = &mut places[bucket(call)];
+        sorted[*place] = *call;
+        *place += 1;
+    }
+    // Where the small ones end; of the great ones there are few.
+    let great = places[SMALL - 1];
+    sorted[great..].sort_by_key(|call| call.number);
+    sorted
 }
 
 /// What holds for the numbers that the profile does not name.
@@ -201,6 +226,10 @@ fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision>
         let rule = profile.rules.get(call.rule)?;
         if rule.action == profile.default {
             continue;
+        }
+        // Most rules have none, which needs no look at them.
+        if rule.conditions.is_empty() && call.multiplexed.is_none() {
+            return Some(Decision::Always(rule.action));
         }
         let conditions = conditions(rule, arch, call.multiplexed);
         if conditions.is_empty() {

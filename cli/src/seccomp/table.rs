@@ -610,6 +610,24 @@ const fn starts() -> [u16; COUNT + 1] {
     starts
 }
 
+/// The first row of each initial, from `_` to `z`: the search begins there.
+static INITIALS: [u16; 29] = initials();
+
+const fn initials() -> [u16; 29] {
+    let mut initials = [COUNT as u16; 29];
+    let mut row = COUNT;
+    while row > 0 {
+        row -= 1;
+        let mut letter = (ROWS[row].0.as_bytes()[0] - b'_') as usize + 1;
+        // All letters up to this one begin no later.
+        while letter > 0 && initials[letter - 1] > row as u16 {
+            initials[letter - 1] = row as u16;
+            letter -= 1;
+        }
+    }
+    initials
+}
+
 const fn numbers() -> [[u16; COUNT]; COLUMNS] {
     let mut numbers = [[NO; COUNT]; COLUMNS];
     let mut column = 0;
@@ -631,7 +649,9 @@ pub(super) struct Call(u16);
 impl Call {
     /// The call of this name, if any architecture has it.
     pub(super) fn named(name: &str) -> Option<Call> {
-        let (mut low, mut high) = (0, COUNT);
+        let letter = usize::from(name.bytes().next()?.checked_sub(b'_')?);
+        let mut low = usize::from(*INITIALS.get(letter)?);
+        let mut high = usize::from(*INITIALS.get(letter + 1)?);
         while low < high {
             let middle = (low + high) / 2;
             match name_bytes(middle)?.cmp(name.as_bytes()) {
@@ -666,44 +686,64 @@ impl Call {
     /// argument that says so: socketcall(2) and ipc(2), linux/net.h and
     /// linux/ipc.h.
     pub(super) fn multiplexed(self) -> Option<(u32, u32)> {
-        const SOCKETCALL: u32 = 102;
-        const IPC: u32 = 117;
-        Some(match name_bytes(usize::from(self.0))? {
-            b"socket" => (SOCKETCALL, 1),
-            b"bind" => (SOCKETCALL, 2),
-            b"connect" => (SOCKETCALL, 3),
-            b"listen" => (SOCKETCALL, 4),
-            b"accept" => (SOCKETCALL, 5),
-            b"getsockname" => (SOCKETCALL, 6),
-            b"getpeername" => (SOCKETCALL, 7),
-            b"socketpair" => (SOCKETCALL, 8),
-            b"send" => (SOCKETCALL, 9),
-            b"recv" => (SOCKETCALL, 10),
-            b"sendto" => (SOCKETCALL, 11),
-            b"recvfrom" => (SOCKETCALL, 12),
-            b"shutdown" => (SOCKETCALL, 13),
-            b"setsockopt" => (SOCKETCALL, 14),
-            b"getsockopt" => (SOCKETCALL, 15),
-            b"sendmsg" => (SOCKETCALL, 16),
-            b"recvmsg" => (SOCKETCALL, 17),
-            b"accept4" => (SOCKETCALL, 18),
-            b"recvmmsg" => (SOCKETCALL, 19),
-            b"sendmmsg" => (SOCKETCALL, 20),
-            b"semop" => (IPC, 1),
-            b"semget" => (IPC, 2),
-            b"semctl" => (IPC, 3),
-            b"semtimedop" => (IPC, 4),
-            b"msgsnd" => (IPC, 11),
-            b"msgrcv" => (IPC, 12),
-            b"msgget" => (IPC, 13),
-            b"msgctl" => (IPC, 14),
-            b"shmat" => (IPC, 21),
-            b"shmdt" => (IPC, 22),
-            b"shmget" => (IPC, 23),
-            b"shmctl" => (IPC, 24),
-            _ => return None,
-        })
+        let found = MULTIPLEXED.binary_search_by_key(&self.0, |(row, ..)| *row);
+        let (_, carrier, which) = MULTIPLEXED.get(found.ok()?)?;
+        Some((u32::from(*carrier), u32::from(*which)))
     }
+}
+
+const SOCKETCALL: u8 = 102;
+const IPC: u8 = 117;
+
+/// Row, number of the carrier and which call of it, sorted by row.
+static MULTIPLEXED: [(u16, u8, u8); 32] = multiplexed([
+    ("accept", SOCKETCALL, 5),
+    ("accept4", SOCKETCALL, 18),
+    ("bind", SOCKETCALL, 2),
+    ("connect", SOCKETCALL, 3),
+    ("getpeername", SOCKETCALL, 7),
+    ("getsockname", SOCKETCALL, 6),
+    ("getsockopt", SOCKETCALL, 15),
+    ("listen", SOCKETCALL, 4),
+    ("msgctl", IPC, 14),
+    ("msgget", IPC, 13),
+    ("msgrcv", IPC, 12),
+    ("msgsnd", IPC, 11),
+    ("recv", SOCKETCALL, 10),
+    ("recvfrom", SOCKETCALL, 12),
+    ("recvmmsg", SOCKETCALL, 19),
+    ("recvmsg", SOCKETCALL, 17),
+    ("semctl", IPC, 3),
+    ("semget", IPC, 2),
+    ("semop", IPC, 1),
+    ("semtimedop", IPC, 4),
+    ("send", SOCKETCALL, 9),
+    ("sendmmsg", SOCKETCALL, 20),
+    ("sendmsg", SOCKETCALL, 16),
+    ("sendto", SOCKETCALL, 11),
+    ("setsockopt", SOCKETCALL, 14),
+    ("shmat", IPC, 21),
+    ("shmctl", IPC, 24),
+    ("shmdt", IPC, 22),
+    ("shmget", IPC, 23),
+    ("shutdown", SOCKETCALL, 13),
+    ("socket", SOCKETCALL, 1),
+    ("socketpair", SOCKETCALL, 8),
+]);
+
+/// Names to rows, which must both be sorted, or it does not compile.
+const fn multiplexed(names: [(&str, u8, u8); 32]) -> [(u16, u8, u8); 32] {
+    let mut rows = [(0, 0, 0); 32];
+    let (mut row, mut at) = (0, 0);
+    while at < names.len() {
+        while before(ROWS[row].0.as_bytes(), names[at].0.as_bytes()) {
+            row += 1;
+        }
+        assert!(!before(names[at].0.as_bytes(), ROWS[row].0.as_bytes()));
+        rows[at] = (row as u16, names[at].1, names[at].2);
+        at += 1;
+    }
+    rows
 }
 
 fn name_bytes(row: usize) -> Option<&'static [u8]> {
