@@ -23,11 +23,12 @@ const MKNOD: i32 = 1;
 const READ: i32 = 2;
 const WRITE: i32 = 4;
 const ALL: i32 = MKNOD | READ | WRITE;
+/// As in dev_t: 12 bits of a major, 20 bits of a minor number.
+const MINOR_BITS: i32 = 20;
 
 /// What every container may: make nodes, which grants nothing, and use the
 /// default devices, terminals included.
-const DEFAULT: [(Option<i32>, Option<i32>, i32); 9] = [
-    (None, None, MKNOD),
+const DEFAULT: [(Option<i32>, Option<i32>, i32); 8] = [
     (Some(1), Some(3), ALL), // null
     (Some(1), Some(5), ALL), // zero
     (Some(1), Some(7), ALL), // full
@@ -50,8 +51,8 @@ pub(super) fn filter(rules: &[DeviceRule]) -> Result<Option<Vec<u8>>, Error> {
     }
     let allow =
         |(major, minor, access)| Rule { allow: true, kind: Some(CHAR), major, minor, access };
+    decided.push(Rule { allow: true, kind: None, major: None, minor: None, access: MKNOD });
     decided.extend(DEFAULT.map(allow));
-    decided.push(Rule { allow: true, kind: Some(BLOCK), major: None, minor: None, access: MKNOD });
     Ok(Some(compile(&decided)))
 }
 
@@ -96,6 +97,15 @@ fn decide(rule: &DeviceRule, field: &str) -> Result<Rule, Error> {
 }
 
 impl Rule {
+    /// The number of the one device that it is for, whatever is done with it, as
+    /// in register 6: below 2^31, as the kernel compares signed numbers.
+    fn device(&self) -> Option<i32> {
+        let (major, minor) = (self.major?, self.minor?);
+        let whole = self.kind.is_some() && self.access == ALL;
+        let small = (0..1 << 11).contains(&major) && (0..1 << MINOR_BITS).contains(&minor);
+        (whole && small).then_some(major << MINOR_BITS | minor)
+    }
+
     /// Whether it decides every request, so that no earlier rule matters.
     fn is_terminal(&self) -> bool {
         (self.kind, self.major, self.minor, self.access) == (None, None, None, ALL)
@@ -108,12 +118,14 @@ const MOVE_REGISTER: u8 = 0xbc;
 const MOVE: u8 = 0xb4;
 const AND: u8 = 0x54;
 const SHIFT_RIGHT: u8 = 0x74;
+const SHIFT_LEFT: u8 = 0x64;
+const OR_REGISTER: u8 = 0x4c;
 const JUMP_IF_NOT_EQUAL: u8 = 0x55;
 const JUMP_IF_EQUAL: u8 = 0x15;
 const EXIT: u8 = 0x95;
 
 /// The registers: 1 the context, 2 the type, 3 the access, 4 the major and 5 the
-/// minor number, 0 the answer, 6 for reckoning.
+/// minor number, 6 both as one number, 0 the answer, 7 for reckoning.
 fn compile(rules: &[Rule]) -> Vec<u8> {
     let mut program = Program(Vec::new());
     program.add(LOAD_WORD, 2, 1, 0, 0); // access_type: the access above, the type below
@@ -122,10 +134,21 @@ fn compile(rules: &[Rule]) -> Vec<u8> {
     program.add(SHIFT_RIGHT, 3, 0, 0, 16);
     program.add(LOAD_WORD, 4, 1, 4, 0);
     program.add(LOAD_WORD, 5, 1, 8, 0);
-    // A later rule wins, so that the last one is asked first.
-    for rule in rules.iter().rev() {
-        program.rule(rule);
-        if rule.is_terminal() {
+    program.add(MOVE_REGISTER, 6, 4, 0, 0);
+    program.add(SHIFT_LEFT, 6, 0, 0, MINOR_BITS);
+    program.add(OR_REGISTER, 6, 5, 0, 0);
+    // A later rule wins, so that the last one is asked first; rules for single
+    // devices that answer alike are asked as one, which the kernel's verifier
+    // has less to do with.
+    let alike = |a: &Rule, b: &Rule| {
+        a.device().is_some() && b.device().is_some() && (a.kind, a.allow) == (b.kind, b.allow)
+    };
+    for rules in rules.chunk_by(alike).rev() {
+        match rules {
+            [rule] => program.rule(rule),
+            rules => program.devices(rules),
+        }
+        if rules.iter().any(Rule::is_terminal) {
             return program.0;
         }
     }
@@ -147,6 +170,23 @@ impl Program {
         self.add(EXIT, 0, 0, 0, 0);
     }
 
+    /// Rules for single devices of one type, with one answer.
+    fn devices(&mut self, rules: &[Rule]) {
+        let mut behind = rules.len() as i16 + 3;
+        if let Some(kind) = rules.first().and_then(|rule| rule.kind) {
+            behind -= 1;
+            self.add(JUMP_IF_NOT_EQUAL, 2, 0, behind, kind);
+        }
+        for device in rules.iter().filter_map(Rule::device) {
+            behind -= 1;
+            match behind {
+                2 => self.add(JUMP_IF_NOT_EQUAL, 6, 0, 2, device),
+                _ => self.add(JUMP_IF_EQUAL, 6, 0, behind - 2, device),
+            }
+        }
+        self.answer(rules.iter().any(|rule| rule.allow));
+    }
+
     /// Each test that fails jumps behind the rule's answer.
     fn rule(&mut self, rule: &Rule) {
         let numbers = [(2, rule.kind), (4, rule.major), (5, rule.minor)];
@@ -163,9 +203,9 @@ impl Program {
             // An allowance covers a request whole; a denial, any part of it.
             let mask = if rule.allow { !rule.access } else { rule.access };
             let leave = if rule.allow { JUMP_IF_NOT_EQUAL } else { JUMP_IF_EQUAL };
-            self.add(MOVE_REGISTER, 6, 3, 0, 0);
-            self.add(AND, 6, 0, 0, mask & 0xffff);
-            self.add(leave, 6, 0, 2, 0);
+            self.add(MOVE_REGISTER, 7, 3, 0, 0);
+            self.add(AND, 7, 0, 0, mask & 0xffff);
+            self.add(leave, 7, 0, 2, 0);
         }
         self.answer(rule.allow);
     }

@@ -280,7 +280,7 @@ fn allows(rules: &Value, kind: u32, access: u32, major: u32, minor: u32) -> bool
         return true;
     };
     let context = [access << 16 | kind, major, minor];
-    let mut registers = [0_u32; 7];
+    let mut registers = [0_u32; 8];
     let mut at = 0;
     loop {
         let code = &program[at * 8..at * 8 + 8];
@@ -293,6 +293,8 @@ fn allows(rules: &Value, kind: u32, access: u32, major: u32, minor: u32) -> bool
             0xbc => registers[target] = registers[source],
             0xb4 => registers[target] = value,
             0x54 => registers[target] &= value,
+            0x64 => registers[target] <<= value,
+            0x4c => registers[target] |= registers[source],
             0x74 => registers[target] >>= value,
             0x55 if registers[target] != value => at += offset,
             0x15 if registers[target] == value => at += offset,
@@ -324,4 +326,21 @@ fn devices_are_denied_unless_allowed() {
     assert!(!allows(&some, block, read, 8, 1), "a later rule wins");
     assert!(!allows(&some, char, read, 8, 0));
     assert!(allows(&json!([{"allow": true, "access": "rwm"}]), block, read, 8, 0));
+    let device = |allow, kind, minor| json!({"allow": allow, "type": kind, "major": 10, "minor": minor, "access": "rwm"});
+    let single = json!([
+        device(true, "c", 1),
+        device(true, "c", 2),
+        device(true, "c", 3),
+        device(false, "c", 2),
+        device(true, "b", 4),
+        device(true, "b", 5),
+        device(false, "b", 5),
+        device(false, "b", 6),
+    ]);
+    let chars = [1, 2, 3, 4].map(|minor| allows(&single, char, read, 10, minor));
+    assert_eq!(chars, [true, false, true, false], "each of several devices");
+    let blocks = [1, 4, 5, 6].map(|minor| allows(&single, block, write, 10, minor));
+    assert_eq!(blocks, [false, true, false, false], "each of several devices");
+    assert!(!allows(&single, char, read, 11, 1), "both numbers count");
+    assert!(allows(&single, char, read | write, 5, 2), "/dev/ptmx");
 }
