@@ -30,7 +30,7 @@ pub const EXIT: &str = "vial-guest: exit ";
 /// The word of the kernel's command line that chooses the root.
 pub const ROOT: &str = "vial.root=";
 /// How long a machine may say nothing: longer than a test may take.
-const SILENCE: Duration = Duration::from_secs(180);
+const SILENCE: Duration = Duration::from_secs(300);
 /// The tag under which the host's / is offered.
 pub const HOST_TAG: &str = "host";
 
