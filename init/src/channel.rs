@@ -76,8 +76,7 @@ fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sends the reply. That nobody is there to read it is no error: the process
-/// ends all the same.
-pub fn answer(channel: &impl AsFd, reply: &Reply) {
-    let _ = write(channel, &reply.to_bytes()); // EPIPE: see above.
+/// Sends the reply.
+pub fn answer(channel: &impl AsFd, reply: &Reply) -> Result<(), Fault> {
+    write(channel, &reply.to_bytes()).map(|_| ()).during(Step::Answer)
 }

@@ -40,7 +40,7 @@ use crate::procfs::Procfs;
 use crate::rootfs::Rootfs;
 use crate::start::Program;
 use crate::sys::exit::exit;
-use crate::sys::inherited::Inherited;
+use crate::sys::inherited::{Inherited, Stranger};
 use crate::sys::start::Arguments;
 
 /// Where `_start` leads: reads the Plan and lives it.
@@ -50,11 +50,15 @@ pub fn main(arguments: Arguments) -> ! {
     let _ = sys::signal::block_only(0);
     // Started by an fd's path, it would be called by that number in ps(1).
     let _ = rustix::thread::set_name(c"vial-init");
-    let Some(inherited) = Inherited::take(arguments) else {
-        let [_, _, stderr] = sys::stdio::streams();
-        // Nobody is left to tell if this fails.
-        let _ = rustix::io::write(stderr, b"vial-init is started by vial: try `vial --help`\n");
-        exit(1)
+    let inherited = match Inherited::take(arguments) {
+        Ok(inherited) => inherited,
+        Err(Stranger::Person) => {
+            let [_, _, stderr] = sys::stdio::streams();
+            let words = b"vial-init is started by vial: try `vial --help`\n";
+            let _ = rustix::io::write(stderr, words); // Nobody is left to tell if this fails.
+            exit(1)
+        }
+        Err(Stranger::Vial) => exit(1), // Its end without an answer is what vial will tell.
     };
     let mut channel = inherited.channel;
     let failed = match channel::receive_plan(&mut channel) {
@@ -86,7 +90,8 @@ pub fn main(arguments: Arguments) -> ! {
             Failed { stage: Stage::Outside, step: fault.step, item: 0, errno: errno(fault) }
         }
     };
-    channel::answer(&channel, &Reply::Failed(failed));
+    // EPIPE: nobody is there to read it, and the process ends all the same.
+    let _ = channel::answer(&channel, &Reply::Failed(failed));
     exit(1)
 }
 

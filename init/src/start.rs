@@ -269,7 +269,7 @@ pub fn await_start(life: &mut Life) -> Result<(), Fault> {
     let procfs = life.procfs.take().prepared()?;
     let pid = procfs.own_pid().during(Step::Answer)?;
     drop(procfs); // Whoever traces this process while it waits finds no way to the host.
-    channel::answer(&life.channel, &Reply::Ready { pid });
+    channel::answer(&life.channel, &Reply::Ready { pid })?;
     memory::forget_stack(); // What the rootfs took of it is not needed again.
     match life.start.take() {
         Some(listener) => life.channel = accept(&listener).during(Step::AwaitStart)?,

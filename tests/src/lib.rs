@@ -18,6 +18,7 @@ pub mod bundle;
 pub mod context;
 pub mod engine;
 pub mod initramfs;
+pub mod inject;
 pub mod leftovers;
 pub mod modules;
 pub mod processes;

@@ -20,23 +20,39 @@ pub struct Inherited {
     pub pidfd: Option<OwnedFd>,
 }
 
+/// Who started vial-init in a way that it cannot work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// The arguments are none of vial's.
+    Person,
+    /// They are, but an fd cannot be had.
+    Vial,
+}
+
 impl Inherited {
-    /// Takes the fds over, each O_CLOEXEC from now on. None: this is not how
-    /// vial starts vial-init.
-    pub fn take(mut arguments: Arguments) -> Option<Inherited> {
-        arguments.next()?; // The program's name.
-        let mut numbers = [None; 4];
-        for number in &mut numbers {
-            *number = parse(arguments.next()?)?;
-        }
-        let [channel, start, console, pidfd] = numbers;
-        Some(Inherited {
-            channel: own(channel?)?,
-            start: start.and_then(own),
-            console: console.and_then(own),
-            pidfd: pidfd.and_then(own),
+    /// Takes the fds over, each O_CLOEXEC from now on.
+    pub fn take(arguments: Arguments) -> Result<Inherited, Stranger> {
+        let [channel, start, console, pidfd] = numbers(arguments).ok_or(Stranger::Person)?;
+        let own = |number| match number {
+            Some(number) => own(number).map(Some).ok_or(Stranger::Vial),
+            None => Ok(None),
+        };
+        Ok(Inherited {
+            channel: own(channel)?.ok_or(Stranger::Person)?,
+            start: own(start)?,
+            console: own(console)?,
+            pidfd: own(pidfd)?,
         })
     }
+}
+
+fn numbers(mut arguments: Arguments) -> Option<[Option<u16>; 4]> {
+    arguments.next()?; // The program's name.
+    let mut numbers = [None; 4];
+    for number in &mut numbers {
+        *number = parse(arguments.next()?)?;
+    }
+    Some(numbers)
 }
 
 /// A decimal number, or `-` as Some(None).

@@ -1,6 +1,6 @@
 //! What the probe can be told to do. A deed that fails prints the errno's name.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use vial_tests::sys;
+use vial_tests::{inject, sys};
 
 use crate::report;
 
@@ -64,6 +64,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             sys::refuse_calls(&numbers, errno.parse()?)?;
             exec(program, arguments)?;
         }
+        ["fail-nth", seen, nth, errno, ref words @ ..] => {
+            fs::write(seen, "")?;
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let (code, failed) = inject::run(&words, nth.parse()?, errno.parse()?)?;
+            fs::write(seen, failed.map_or_else(String::new, |call| call.to_string()))?;
+            return Err(End::Exit(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255)));
+        }
+        ["be-traced", ref words @ ..] => return Err(End::Failed(inject::be_traced(words))),
         ["fork", count] => fork(count.parse()?)?,
         ["ignore", signal, "sleep"] => {
             sys::ignore_signal(signal.parse()?);

@@ -1,0 +1,227 @@
+//! ptrace(2): one system call of vial-init fails, the nth of a start, whatever
+//! it is. So each step of a start is seen to fail once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+
+use crate::sys;
+
+// linux/ptrace.h
+const PTRACE_TRACEME: usize = 0;
+const PTRACE_CONT: usize = 7;
+const PTRACE_SYSCALL: usize = 24;
+const PTRACE_SETOPTIONS: usize = 0x4200;
+const EVENT_EXEC: i32 = 4;
+/// `TRACESYSGOOD`, and fork, vfork, clone and exec.
+const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4;
+/// How a stop at a system call differs from a trap.
+const SYSCALL_STOP: i32 = 5 | 0x80;
+/// wait(2): threads too.
+const WALL: u32 = 0x4000_0000;
+
+/// A process that is followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Task {
+    /// It executes vial-init, or was cloned from one that does.
+    is_init: bool,
+    in_call: bool,
+    /// Its call was taken from it, and is to be answered by the errno.
+    failing: bool,
+}
+
+/// Runs a program, and lets the `nth` system call of the vial-init that it
+/// starts answer `errno`; counted from 1, over all its processes, until the
+/// container's program is executed. What is left when the program ends goes on.
+///
+/// Answers the program's exit code, and the number of the call that failed:
+/// None if there were fewer.
+///
+/// # Errors
+/// It cannot be started, or the kernel lets nobody trace.
+pub fn run(
+    words: &[OsString],
+    nth: u32,
+    errno: i32,
+) -> io::Result<(Option<i32>, Option<libc::c_long>)> {
+    let own = "/proc/self/exe";
+    let child = Command::new(own).arg("be-traced").args(words).spawn()?;
+    let first = Pid::from_raw(child.id().cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let mut tracer =
+        Tracer { first, tasks: BTreeMap::new(), left: nth, errno, failed: None, forks: None };
+    loop {
+        let Some((pid, status)) = wait(WaitOptions::from_bits_retain(WALL))? else { continue };
+        match status.stopping_signal() {
+            Some(signal) => tracer.stopped(pid, signal, status)?,
+            None if pid == first => {
+                let killed = status.terminating_signal().map(|signal| 128 + signal);
+                return Ok((status.exit_status().or(killed), tracer.failed));
+            }
+            None => _ = tracer.tasks.remove(&pid.as_raw_nonzero().get()),
+        }
+    }
+}
+
+/// What [`run`] starts: asks to be traced, stops, and becomes the program.
+///
+/// # Errors
+/// Always: it returns only what hindered it.
+pub fn be_traced(words: &[&str]) -> io::Error {
+    let Some((program, arguments)) = words.split_first() else {
+        return io::ErrorKind::InvalidInput.into();
+    };
+    if let Err(error) = ptrace(PTRACE_TRACEME, None, 0, 0) {
+        return error;
+    }
+    // The parent sees the stop and says how to go on.
+    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+    Command::new(program).args(arguments).exec()
+}
+
+struct Tracer {
+    first: Pid,
+    tasks: BTreeMap<i32, Task>,
+    /// How many calls there are to go.
+    left: u32,
+    errno: i32,
+    failed: Option<libc::c_long>,
+    /// The process of vial-init that was last seen to call clone.
+    forks: Option<i32>,
+}
+
+impl Tracer {
+    fn stopped(&mut self, pid: Pid, signal: i32, status: WaitStatus) -> io::Result<()> {
+        let number = pid.as_raw_nonzero().get();
+        let is_new = !self.tasks.contains_key(&number);
+        if is_new {
+            // vial-init has one process at a time that starts another.
+            let is_init = self.forks.is_some();
+            self.tasks.insert(number, Task { is_init, ..Task::default() });
+        }
+        if is_new && pid == self.first {
+            ptrace(PTRACE_SETOPTIONS, Some(pid), 0, OPTIONS)?;
+        }
+        let mut task = self.tasks.get(&number).copied().unwrap_or_default();
+        let mut passed_on = 0;
+        match (signal, status.as_raw() >> 16) {
+            (SYSCALL_STOP, _) => {
+                task.in_call = !task.in_call;
+                if task.in_call {
+                    task.failing = self.fails(pid, task)?;
+                } else if std::mem::take(&mut task.failing) {
+                    registers::answer(pid, -i64::from(self.errno))?;
+                }
+            }
+            (_, EVENT_EXEC) => {
+                // It lies on a mount without a path, and is told by its argv.
+                let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+                task.is_init = words.starts_with(b"vial-init\0");
+                if task.is_init {
+                    self.forks = Some(number);
+                }
+                // It is still in execve.
+                task.in_call = true;
+            }
+            (_, 0) if is_new => {} // The stop with which a traced process begins.
+            (_, 0) => passed_on = signal,
+            _ => {}
+        }
+        self.tasks.insert(number, task);
+        // Nothing that is to be seen happens before the first exec, and in what
+        // is neither vial-init nor on its way to it.
+        let how = if task.is_init { PTRACE_SYSCALL } else { PTRACE_CONT };
+        match ptrace(how, Some(pid), 0, passed_on.unsigned_abs() as usize) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()), // It was killed.
+            result => result,
+        }
+    }
+
+    /// Counts a call, and takes it from the process if it is the one.
+    fn fails(&mut self, pid: Pid, task: Task) -> io::Result<bool> {
+        let call = registers::call(pid)?;
+        // Neither can fail; and what execve starts is the container's.
+        let ends = [libc::SYS_exit, libc::SYS_exit_group].contains(&call);
+        if !task.is_init || ends || self.left == 0 {
+            return Ok(false);
+        }
+        self.left -= 1;
+        if self.left > 0 {
+            return Ok(false);
+        }
+        self.failed = Some(call);
+        registers::take_call(pid)?;
+        Ok(true)
+    }
+}
+
+fn ptrace(request: usize, pid: Option<Pid>, place: usize, data: usize) -> io::Result<()> {
+    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs() as usize);
+    sys::call(libc::SYS_ptrace, [request, pid, place, data, 0, 0]).map(|_| ())
+}
+
+/// The registers of a stopped process: PTRACE_GETREGSET and PTRACE_SETREGSET.
+mod registers {
+    use super::{Pid, io, ptrace};
+
+    const GETREGSET: usize = 0x4204;
+    const SETREGSET: usize = 0x4205;
+    const NT_PRSTATUS: usize = 1;
+
+    /// `struct user_regs_struct` of either architecture, as words.
+    type Words = [u64; 40];
+
+    fn exchange(request: usize, pid: Pid, set: usize, words: &mut [u64]) -> io::Result<usize> {
+        let mut vector = [words.as_mut_ptr().expose_provenance(), size_of_val(words)];
+        ptrace(request, Some(pid), set, vector.as_mut_ptr().expose_provenance())?;
+        Ok(vector[1] / size_of::<u64>())
+    }
+
+    fn change(pid: Pid, index: usize, value: i64) -> io::Result<()> {
+        let mut words: Words = [0; 40];
+        let count = exchange(GETREGSET, pid, NT_PRSTATUS, &mut words)?;
+        words[index] = value.cast_unsigned();
+        exchange(SETREGSET, pid, NT_PRSTATUS, &mut words[..count]).map(|_| ())
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    mod places {
+        pub(super) const CALL: usize = 15; // orig_rax
+        pub(super) const ANSWER: usize = 10; // rax
+    }
+    #[cfg(target_arch = "aarch64")]
+    mod places {
+        pub(super) const CALL: usize = 8; // x8
+        pub(super) const ANSWER: usize = 0; // x0
+    }
+
+    /// The number of the call that is entered.
+    pub(super) fn call(pid: Pid) -> io::Result<libc::c_long> {
+        let mut words: Words = [0; 40];
+        exchange(GETREGSET, pid, NT_PRSTATUS, &mut words)?;
+        Ok(words[places::CALL].cast_signed())
+    }
+
+    /// The kernel does nothing in place of the call that is entered.
+    pub(super) fn take_call(pid: Pid) -> io::Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        return change(pid, places::CALL, -1);
+        #[cfg(target_arch = "aarch64")]
+        {
+            const NT_ARM_SYSTEM_CALL: usize = 0x404;
+            let mut none = -1_i32;
+            let mut vector = [(&raw mut none).expose_provenance(), size_of::<i32>()];
+            let place = vector.as_mut_ptr().expose_provenance();
+            ptrace(SETREGSET, Some(pid), NT_ARM_SYSTEM_CALL, place)
+        }
+    }
+
+    /// What the call answers.
+    pub(super) fn answer(pid: Pid, value: i64) -> io::Result<()> {
+        change(pid, places::ANSWER, value)
+    }
+}
