@@ -65,7 +65,7 @@ impl Bin {
             // vial-init has its own _start and needs no section that a
             // debugger, an unwinder or a dynamic loader would read. One
             // segment less is a page less of memory and of file.
-            Bin::Init => ["--build-id=none", "-znoseparate-code", "--no-eh-frame-hdr"]
+            Bin::Init => ["--build-id=none", "--no-rosegment", "--no-eh-frame-hdr"]
                 .map(|argument| format!("-Clink-arg={argument}").into())
                 .to_vec(),
             Bin::Cli | Bin::Guest | Bin::Probe | Bin::Floor => toolchain.libc_start(),

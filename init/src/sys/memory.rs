@@ -36,8 +36,9 @@ pub fn forget_stack() {
     const REACH: usize = 256 * 1024;
     const MADV_DONTNEED: usize = 4;
     let here = 0_u8;
-    // A page is left for this frame and for the call itself.
-    let end = ((&raw const here).addr() / PAGE * PAGE).saturating_sub(PAGE);
+    // This frame and the call itself take less than is left for them.
+    const FRAME: usize = 512;
+    let end = (&raw const here).addr().saturating_sub(FRAME) / PAGE * PAGE;
     let start = end.saturating_sub(REACH);
     // SAFETY: what lies below the stack pointer's page belongs to no live
     // frame. ENOMEM: the stack was never as deep, and what there is of it is
