@@ -115,7 +115,7 @@ impl Ranges {
 #[derive(Clone, Copy)]
 struct Numbered {
     number: u32,
-    rule: usize,
+    rule: u32,
     /// For a call inside socketcall(2) or ipc(2): which one it is.
     multiplexed: Option<u32>,
 }
@@ -141,7 +141,7 @@ fn numbered(profile: &Profile, arch: Arch) -> Vec<Numbered> {
 /// calls have small numbers above `base`, which are counted and put in place.
 fn sorted(calls: Vec<Numbered>, base: u32) -> Vec<Numbered> {
     const SMALL: usize = 1024;
-    let mut places = [0_usize; SMALL + 1];
+    let mut places = [0_u32; SMALL + 1];
     // A great number stands behind all small ones.
     let bucket = |call: &Numbered| ((call.number - base) as usize).min(SMALL);
     for call in &calls {
@@ -154,11 +154,11 @@ fn sorted(calls: Vec<Numbered>, base: u32) -> Vec<Numbered> {
     let mut sorted = calls.clone();
     for call in &calls {
         let place = &mut places[bucket(call)];
-        sorted[*place] = *call;
+        sorted[*place as usize] = *call;
         *place += 1;
     }
     // Where the small ones end; of the great ones there are few.
-    let great = places[SMALL - 1];
+    let great = places[SMALL - 1] as usize;
     sorted[great..].sort_by_key(|call| call.number);
     sorted
 }
@@ -223,7 +223,7 @@ impl Unnamed {
 fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision> {
     let mut rules: Vec<Rule> = Vec::new();
     for call in group {
-        let rule = profile.rules.get(call.rule)?;
+        let rule = profile.rules.get(call.rule as usize)?;
         if rule.action == profile.default {
             continue;
         }

@@ -114,7 +114,7 @@ struct Profile {
     default: u32,
     rules: Vec<Rule>,
     /// Which rule is for which call, in the order of the profile.
-    calls: Vec<(Call, usize)>,
+    calls: Vec<(Call, u32)>,
 }
 
 /// An action and the conditions that must all hold for it.
@@ -193,7 +193,7 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
                 let message = format!("no architecture of Linux has a system call {name:?}");
                 Error::new(format!("syscalls[{i}].names[{j}]"), message)
             })?;
-            calls.extend((first..rules.len()).map(|rule| (call, rule)));
+            calls.extend((first..rules.len()).map(|rule| (call, rule as u32)));
         }
     }
     Ok(Profile { default, rules, calls })
