@@ -235,8 +235,10 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
     let bundle = furnished(context, |config| edit::deeds(config, &["echo", "ran"]))?;
     let seen = context.folder.join("seen");
     let mut failures = Vec::new();
-    let mut refused = 0;
-    for nth in 1.. {
+    let (mut tried, mut refused) = (0, 0);
+    // Emulated, all of them take minutes; the host tries each.
+    let step = if crate::runner::in_machine() { 3 } else { 1 };
+    for nth in (1_u32..).step_by(step) {
         let before = context.leftovers();
         let mut command = Command::new(&context.probe);
         command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &libc::EIO.to_string()]);
@@ -248,6 +250,7 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
             0 => same("what it said", done.stdout.as_str(), "ran\n"),
             _ => edit::one_sentence(&done),
         };
+        tried += 1;
         refused += u32::from(done.code != 0);
         crate::processes::reap();
         let left = context.nothing_left_since(&before);
@@ -259,9 +262,9 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
             break;
         }
     }
-    // Of some 250 calls, most cannot be done without.
-    if refused < 100 {
-        failures.push(format!("only {refused} starts were refused"));
+    // Half of the calls close something or ask for what can be done without.
+    if refused * 3 < tried {
+        failures.push(format!("only {refused} of {tried} starts were refused"));
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
