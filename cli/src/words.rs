@@ -68,13 +68,16 @@ fn describe_rootfs(item: &Item<'_>) -> String {
             format!("leave the initramfs for a bind of it, and bind the rootfs {}", show(path))
         }
         Item::PresentRoot {} => "open the container's root".into(),
-        Item::Mount { target, fstype, flags, data, .. } => {
+        Item::Mount { target, fstype, flags, data, mode, .. } => {
             let mut text = format!("mount {} on {}", show(fstype), show(target));
             if *flags != 0 {
                 text.push_str(&format!(" with flags {flags:#x}"));
             }
             if !data.is_empty() {
                 text.push_str(&format!(" and options {}", show(data)));
+            }
+            if *mode {
+                text.push_str(" and the mode of what it covers");
             }
             text
         }

@@ -120,13 +120,13 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
         rootfs.forget_nodes();
     }
     match item {
-        Item::Mount { source, target, fstype, flags, data, strict } => {
+        Item::Mount { source, target, fstype, flags, data, strict, mode } => {
             let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount(rootfs, target, &new, strict)
+            filesystem::mount(rootfs, target, &new, strict, mode)
         }
-        Item::MountCopy { source, target, fstype, flags, data } => {
+        Item::MountCopy { source, target, fstype, flags, data, mode, owner } => {
             let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount_copy(rootfs, target, &new)
+            filesystem::mount_copy(rootfs, target, &new, mode, owner)
         }
         Item::MountCgroup { target, flags, host } => {
             filesystem::mount_cgroup(rootfs, target, flags, host)

@@ -172,13 +172,19 @@ fn filesystem(
         return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));
     }
     let (source, fstype, data) = (&*source, &*fstype, &*data);
+    // As users expect of /tmp, and peers do: a tmpfs is as open as what it covers.
+    let given = |name: &str| options.data.split(',').any(|option| option.starts_with(name));
+    let mode = mount.kind == "tmpfs" && !given("mode=");
     let item = match options.copy_up {
         // Read-only only once it holds what is copied: that comes after.
-        true => Item::MountCopy { source, target, fstype, flags: flags & !ms::RDONLY, data },
+        true => {
+            let (flags, owner) = (flags & !ms::RDONLY, !given("uid=") && !given("gid="));
+            Item::MountCopy { source, target, fstype, flags, data, mode, owner }
+        }
         false => {
             let strict =
                 is_strict(&mount.destination) || matches!(mount.kind.as_str(), "proc" | "sysfs");
-            Item::Mount { source, target, fstype, flags, data, strict }
+            Item::Mount { source, target, fstype, flags, data, strict, mode }
         }
     };
     plan.push(INSIDE, &item, field.to_owned());

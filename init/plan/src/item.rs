@@ -128,10 +128,12 @@ items! {
     32 Rootfs { path: &'a CStr, initramfs: bool, }
     /// Take the present root as the rootfs (of an exec).
     33 PresentRoot {}
-    /// Mount a new filesystem; strict: no symbolic link may lead to the target.
-    34 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, }
-    /// Mount a tmpfs and copy into it what it covers.
-    35 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, }
+    /// Mount a new filesystem; strict: no symbolic link may lead to the target;
+    /// mode: it takes the mode of the directory that it covers, as an option.
+    34 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
+    /// Mount a tmpfs and copy into it what it covers; mode and owner: those of
+    /// the directory itself too.
+    35 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
     /// Mount cgroup2, or bind the host's where it may not be mounted.
     36 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
     /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.

@@ -18,10 +18,13 @@ const DIRECTORY: OFlags =
 /// How deep a tree may be: each level takes a piece of the stack.
 const MAX_DEPTH: u32 = 64;
 
-/// Copies what is in `from` into `to`, with modes and owners.
-pub fn directory(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    let stat = fstat(from)?;
-    own(to.as_fd(), &stat)?;
+/// Copies what is in `from` into `to`, with modes and owners; owned: that of
+/// `from` itself too.
+pub fn directory(from: &OwnedFd, to: &OwnedFd, owned: bool) -> Result<()> {
+    if owned {
+        let (uid, gid) = owner(&fstat(from)?);
+        fchown(to, Some(uid), Some(gid))?;
+    }
     entries(from.as_fd(), to.as_fd(), 0)
 }
 

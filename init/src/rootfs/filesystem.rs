@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::mount::{mount as mount2, mount_change, mount_remount};
@@ -61,19 +61,53 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
 }
 
 /// Mounts a new filesystem at a path of the rootfs, made if nothing is there.
-pub fn mount(rootfs: &Rootfs, target: &CStr, new: &New<'_>, strict: bool) -> Result<(), Fault> {
+/// mode: with the mode of the directory that it covers.
+pub fn mount(
+    rootfs: &Rootfs,
+    target: &CStr,
+    new: &New<'_>,
+    strict: bool,
+    mode: bool,
+) -> Result<(), Fault> {
     let place = rootfs.resolve_or_make(target, Make::Directory, strict)?;
-    new.mount_on(&place)
+    match mode {
+        true => mount_with_mode(new, &place),
+        false => new.mount_on(&place),
+    }
 }
 
 /// Mounts a tmpfs and copies into it what it covers.
-pub fn mount_copy(rootfs: &Rootfs, target: &CStr, new: &New<'_>) -> Result<(), Fault> {
+pub fn mount_copy(
+    rootfs: &Rootfs,
+    target: &CStr,
+    new: &New<'_>,
+    mode: bool,
+    owner: bool,
+) -> Result<(), Fault> {
     let place = rootfs.resolve_or_make(target, Make::Directory, false)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
-    new.mount_on(&place)?;
+    match mode {
+        true => mount_with_mode(new, &place)?,
+        false => new.mount_on(&place)?,
+    }
     let mounted = rootfs.open_at(target, flags, false).during(Step::CopyUp)?;
-    copy::directory(&below, &mounted).during(Step::CopyUp)
+    copy::directory(&below, &mounted, owner).during(Step::CopyUp)
+}
+
+/// The option comes first: the kernel would heed a later one.
+#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
+    let mode = fstat(place).during(Step::Mount)?.st_mode & 0o7777;
+    let mut data: PathBuffer = PathBuffer::empty();
+    data.push(b"mode=").during(Step::Mount)?;
+    for shift in [9, 6, 3, 0] {
+        data.push(&[b'0' + ((mode >> shift) & 7) as u8]).during(Step::Mount)?;
+    }
+    if !new.data.is_empty() {
+        data.push(b",").and_then(|data| data.push(new.data.to_bytes())).during(Step::Mount)?;
+    }
+    New { data: data.as_c_str(), ..*new }.mount_on(place)
 }
 
 /// Mounts cgroup2: a view of the own cgroup namespace. Where that may not be,

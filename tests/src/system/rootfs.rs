@@ -17,6 +17,7 @@ topic!(
     mounts_lie_in_the_order_of_config_json[Root],
     flags_of_a_mount_are_those_asked_for[Root],
     tmpfs_has_the_size_and_mode_asked_for[Root],
+    tmpfs_has_the_mode_of_what_it_covers[Root],
     kernel_filesystems_are_real[Root],
     relative_destination_counts_from_the_root[Root],
     missing_targets_are_made[Root],
@@ -103,6 +104,40 @@ fn tmpfs_has_the_size_and_mode_asked_for(context: &Context) -> Outcome {
     let stat = said(context, &["stat", "/small"], edit)?;
     let stat: Value = serde_json::from_str(&stat).map_err(|e| e.to_string())?;
     Ok(same("the mode", stat["mode"].as_str(), Some("1711"))?)
+}
+
+fn tmpfs_has_the_mode_of_what_it_covers(context: &Context) -> Outcome {
+    for (options, mode, uid) in [
+        (&["size=64k"][..], "0710", 0),
+        (&["mode=0701"], "0701", 0),
+        (&["tmpcopyup"], "0710", 12),
+        (&["tmpcopyup", "mode=0701"], "0701", 12),
+        (&["tmpcopyup", "ro", "uid=7"], "0710", 7),
+    ] {
+        let bundle = context.bundle(|config| {
+            mount(config, "tmpfs", "tmpfs", "/etc/folder", options);
+            mount(config, "tmpfs", "tmpfs", "/not/there", &[]);
+            edit::deeds(config, &["stat", "/etc/folder", "+", "stat", "/not/there"]);
+        })?;
+        let folder = bundle.rootfs.join("etc/folder");
+        std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))
+            .map_err(|e| e.to_string())?;
+        chown(&folder, Some(12), Some(34)).map_err(|e| e.to_string())?;
+        let done = context.run_bundle(&bundle)?.success()?;
+        let seen: Vec<Value> =
+            done.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let [folder, new] = seen.as_slice() else {
+            return Err(format!("not two answers: {done}").into());
+        };
+        same(
+            &format!("mode and uid with {options:?}"),
+            (&folder["mode"], &folder["uid"]),
+            (&json!(mode), &json!(uid)),
+        )?;
+        same("the mode where nothing was", &new["mode"], "0755")?;
+    }
+    Ok(())
 }
 
 fn kernel_filesystems_are_real(context: &Context) -> Outcome {
