@@ -11,8 +11,12 @@ use vial_tests::runner::Totals;
 /// system libseccomp, and the engines' seccomp profile.
 const PACKAGES: &[&str] =
     &["xz-utils", "busybox-static", "python3-seccomp", "golang-github-containers-common"];
-/// What the engine tests run in their machine, borrowed from this host.
-const ENGINES: &[&str] = &["podman", "conmon", "crun", "runc"];
+/// What the engine tests run in their machine, borrowed from this host. podman
+/// only recommends, or names nowhere, what it calls: netavark even for a
+/// container without a network, iptables for a bridge, catatonit for `--init`
+/// and as what a pod's own container runs.
+const ENGINES: &[&str] =
+    &["podman", "conmon", "crun", "runc", "netavark", "aardvark-dns", "iptables", "catatonit"];
 
 /// Installs what is missing, and fetches the kernels.
 pub(crate) fn packages() -> Result<Totals, Error> {
