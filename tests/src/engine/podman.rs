@@ -2,6 +2,7 @@
 //! containers.conf, and an image made of busybox and the probe.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -145,6 +146,12 @@ pub(super) fn wait_until(
 /// content a tmpfs or a volume may copy up.
 fn make_image(context: &Context) -> Result<PathBuf, String> {
     let root = Path::new(HOME).join("image");
+    match fs::remove_dir_all(&root) {
+        // An attempt that failed half-way left one: this starts from nothing.
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        other => other.on_path("remove", &root)?,
+    }
     for folder in ["bin", "etc", "tmp", "proc", "sys", "dev", "run", "root", "var/tmp", "data"] {
         let folder = root.join(folder);
         fs::create_dir_all(&folder).on_path("create", &folder)?;
