@@ -5,7 +5,8 @@
 //!     cargo proof FILTER     system tests by name, in the x86_64 machine
 //!
 //! VIAL_MUST_WORK=1 makes a skipped test a failed one; VIAL_CONSOLE=1 shows a
-//! machine's whole console; VIAL_KVM=1 uses KVM.
+//! machine's whole console; VIAL_KVM=1 uses KVM; VIAL_RUNTIME=/usr/bin/crun
+//! puts another runtime in vial's place in a machine that has it.
 #![forbid(unsafe_code)]
 
 mod checks;

@@ -82,7 +82,7 @@ fn in_machines(
 /// Variables of this process that the tests in a machine heed too.
 fn passed_on() -> Vec<String> {
     std::env::vars()
-        .filter(|(name, _)| name == "VIAL_MUST_WORK")
+        .filter(|(name, _)| ["VIAL_MUST_WORK", "VIAL_RUNTIME"].contains(&name.as_str()))
         .map(|(name, value)| format!("{name}={value}"))
         .collect()
 }
