@@ -115,7 +115,7 @@ impl Machine {
         environment: Vec<String>,
     ) -> Self {
         let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
-        let time_limit = Duration::from_secs(900);
+        let time_limit = Duration::from_secs(if root == Root::Host { 2400 } else { 900 });
         Self { target, root, command, environment, files: Vec::new(), time_limit }
     }
 
