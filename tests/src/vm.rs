@@ -39,8 +39,10 @@ const MODULES: &[&str] = &["overlay", "virtio_pci", "virtio_mmio", "virtio_rng"]
 /// Modules for a machine that borrows the host's / and runs engines.
 const HOST_MODULES: &[&str] =
     &["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "overlay", "fuse"];
-/// Modules of the engines' networks.
+/// Modules of the engines' networks. nf_tables computes its checksums by what
+/// no module names among what it depends on.
 const NETWORK_MODULES: &[&str] = &[
+    "crc32c_generic",
     "veth",
     "bridge",
     "br_netfilter",
