@@ -1,7 +1,7 @@
 //! Limits: what is asked of podman is what the kernel enforces.
 
 use crate::context::same;
-use crate::engine::podman::Podman;
+use crate::engine::podman::{IMAGE, Podman};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -12,6 +12,7 @@ topic!(
     stats_count_the_processes[Podman],
     cgroup_namespace_is_private_or_the_hosts[Podman],
     ulimits_and_oom_score_are_heeded[Podman],
+    end_for_want_of_memory_is_told[Podman],
 );
 
 fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
@@ -66,4 +67,22 @@ fn ulimits_and_oom_score_are_heeded(context: &Context) -> Outcome {
     let options = ["--ulimit=nofile=55:66", "--ulimit=core=0:0", "--oom-score-adj=99"];
     let script = "ulimit -Sn; ulimit -Hn; ulimit -Hc; cat /proc/self/oom_score_adj";
     Ok(same("what it sees", podman.says(&options, script)?.as_str(), "55\n66\n0\n99")?)
+}
+
+fn end_for_want_of_memory_is_told(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let create = ["create", "--memory=24m", "--memory-swap=24m", "--name"];
+    for (mib, wanted) in [("4", "false 0"), ("64", "true 137")] {
+        let name = context.id();
+        podman.success(&[&create, &[&name, IMAGE, "probe", "allocate", mib][..]].concat())?;
+        // conmon says so by a file where it was started, and podman 4.3 looks
+        // for that file in the bundle, which others start conmon in.
+        let bundle = podman.inspect(&name, "StaticDir")?;
+        context.run(podman.command(&["start", &name]).current_dir(bundle))?.success()?;
+        podman.success(&["wait", &name])?;
+        let seen = podman.inspect(&name, "State.OOMKilled}} {{.State.ExitCode");
+        podman.remove(&name)?;
+        same(&format!("the end of one that takes {mib} MiB"), seen?.as_str(), wanted)?;
+    }
+    Ok(())
 }
