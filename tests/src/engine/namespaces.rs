@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::context::same;
-use crate::engine::podman::Podman;
+use crate::engine::podman::{IMAGE, Podman, wait_until};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -16,6 +16,9 @@ topic!(
     user_namespace_maps_the_ids_given[Podman],
     automatic_user_namespace_works_whole[Podman],
     keep_away_users_cannot_touch_the_host[Podman],
+    hostname_is_the_containers_alone[Podman],
+    containers_of_a_pod_share_what_is_the_pods[Podman],
+    bridge_connects_containers_and_host[Podman],
 );
 
 const KINDS: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
@@ -115,4 +118,64 @@ fn keep_away_users_cannot_touch_the_host(context: &Context) -> Outcome {
         "cat /host/private 2>&1 | grep -c denied; mknod /tmp/m c 1 1 2>&1 | grep -c permitted",
     )?;
     Ok(same("what is refused", said.as_str(), "1\n1")?)
+}
+
+fn hostname_is_the_containers_alone(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let hosts = || fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let before = hosts();
+    let said = podman.says(&["--hostname=web"], "hostname; uname -n; cat /etc/hostname")?;
+    same("its name", said.as_str(), "web\nweb\nweb")?;
+    Ok(same("the host's name", hosts(), before)?)
+}
+
+fn containers_of_a_pod_share_what_is_the_pods(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let (pod, one, two) = (context.id(), context.id(), context.id());
+    // In a cgroup of the pod's, podman 4.3 lets no device be made, by whichever
+    // runtime: each container has its own.
+    let create = ["pod", "create", "--share-parent=false", "--hostname=pod", "--name", &pod];
+    podman.success(&create)?;
+    let run = |name: &str, script: &str| {
+        let options = ["run", "--detach", "--pod", &pod, "--name", name, IMAGE, "sh", "-c"];
+        podman.success(&[&options[..], &[script]].concat()).map(drop)
+    };
+    let shown = (|| {
+        run(&one, &format!("{INODES}; hostname; exec nc -l -p 80 -e echo served"))?;
+        run(&two, &format!("{INODES}; hostname; until nc 127.0.0.1 80; do sleep 0.2; done"))?;
+        podman.success(&["wait", &two])?;
+        let status = podman.success(&["pod", "inspect", "--format", "{{.State}}", &pod])?;
+        let logs = [&one, &two].map(|name| podman.success(&["logs", name]));
+        Ok::<_, String>((status, logs))
+    })();
+    podman.success(&["pod", "rm", "--force", "--time", "0", &pod])?;
+    let (status, [first, second]) = shown?;
+    same("the pod is up", ["Running", "Degraded"].contains(&status.as_str()), true)
+        .map_err(|why| format!("{why}: {status}"))?;
+    let (first, second) = (first?, second?);
+    let its: Vec<_> = first.lines().map(String::from).collect();
+    same("what they share", shared(&its, &second), vec!["ipc", "net", "uts"])?;
+    same("the host's among them", shared(&hosts(), &second), Vec::<&str>::new())?;
+    let end: Vec<_> = second.lines().skip(KINDS.len()).collect();
+    Ok(same("name, and what one served to the other", end, vec!["pod", "served"])?)
+}
+
+fn bridge_connects_containers_and_host(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--network=bridge", "--publish=127.0.0.1:8088:80"];
+    let server = podman.start(&options, "while :; do nc -l -p 80 -e echo hello; done")?;
+    let shown = (|| {
+        let address = podman.inspect(&server, "NetworkSettings.IPAddress")?;
+        // To the container's address, and to the port that is published.
+        for place in [format!("{address} 80"), "127.0.0.1 8088".to_owned()] {
+            wait_until(&place, || {
+                Ok(podman.shell(&format!("busybox nc {place}"))?.stdout == "hello\n")
+            })?;
+        }
+        let script = format!("until nc {address} 80; do sleep 0.2; done");
+        let said = podman.says(&["--network=bridge"], &script)?;
+        same("what it tells another container", said.as_str(), "hello")
+    })();
+    podman.remove(&server)?;
+    Ok(shown?)
 }
