@@ -1,6 +1,7 @@
 //! A container's life as podman leads it.
 
 use std::fs;
+use std::path::Path;
 
 use crate::context::same;
 use crate::engine::podman::{IMAGE, Podman, wait_until};
@@ -18,6 +19,7 @@ topic!(
     top_lists_the_processes[Podman],
     created_container_waits_for_its_start[Podman],
     twenty_containers_live_at_once[Podman],
+    removed_container_leaves_nothing[Podman],
 );
 
 /// Whether the kernel says that the container's cgroup is frozen.
@@ -147,4 +149,33 @@ fn twenty_containers_live_at_once(context: &Context) -> Outcome {
         podman.success(&["ps", "--all", "--quiet", "--filter", &filter])?.as_str(),
         "",
     )?)
+}
+
+fn removed_container_leaves_nothing(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let runtime = context.vial.file_name().unwrap_or_default();
+    let state = Path::new("/run").join(runtime);
+    for end in [&["rm", "--force", "--time", "0"][..], &["stop", "--time", "0"][..]] {
+        let name = podman.start(&[], "sleep 1000 & exec sleep 1000")?;
+        let id = podman.inspect(&name, "Id")?;
+        let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", podman.pid(&name)?))
+            .map_err(|error| error.to_string())?;
+        let cgroup = cgroup.trim().strip_prefix("0::/").ok_or("no cgroup v2")?;
+        let there = || {
+            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+            [
+                state.join(&id).exists(),
+                Path::new("/sys/fs/cgroup").join(cgroup).exists(),
+                mounts.contains(&id),
+            ]
+        };
+        same("state, cgroup and mounts while it runs", there(), [true; 3])?;
+        podman.success(&[end, &[&name]].concat())?;
+        // One that was stopped is taken from the runtime by podman's clean-up.
+        wait_until("nothing to be left", || Ok(there() == [false; 3]))
+            .map_err(|why| format!("{why}: {:?}", there()))?;
+        podman.call(&["rm", &name])?;
+    }
+    let left = fs::read_dir(&state).map(Iterator::count);
+    Ok(same("how many states are left", left.ok(), Some(0))?)
 }
