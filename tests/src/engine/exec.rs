@@ -1,5 +1,7 @@
 //! `podman exec`: a second process in a container that runs.
 
+use std::fs;
+
 use crate::context::same;
 use crate::engine::podman::{Podman, wait_until};
 use crate::runner::topic;
@@ -11,6 +13,8 @@ topic!(
     user_environment_and_workdir_are_its_own[Podman],
     terminal_of_exec_is_another_one[Podman],
     detached_exec_goes_on_alone[Podman],
+    namespaces_of_exec_are_the_containers[Podman],
+    missing_workdir_of_exec_is_named[Podman],
 );
 
 /// Shows one claim of a container that sleeps.
@@ -68,5 +72,34 @@ fn detached_exec_goes_on_alone(context: &Context) -> Outcome {
         })?;
         let top = podman.success(&["top", name, "args"])?;
         same("the programs in it", top.lines().filter(|line| line.contains("sleep")).count(), 2)
+    })
+}
+
+fn namespaces_of_exec_are_the_containers(context: &Context) -> Outcome {
+    let options = ["--cgroupns=private", "--uidmap=0:100000:5000", "--gidmap=0:100000:5000"];
+    in_a_sleeper(context, &options, |podman, name| {
+        let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "uts", "user"];
+        let script = format!("for n in {}; do readlink /proc/self/ns/$n; done", kinds.join(" "));
+        let said = podman.success(&["exec", name, "sh", "-c", &script])?;
+        let pid = podman.pid(name)?;
+        let inode = |of: &str, kind: &str| {
+            let link = fs::read_link(format!("/proc/{of}/ns/{kind}")).unwrap_or_default();
+            link.to_string_lossy().into_owned()
+        };
+        let its: Vec<_> = kinds.iter().map(|kind| inode(&pid, kind)).collect();
+        same("those of exec", said.lines().collect::<Vec<_>>(), its)?;
+        // Of the host's, none.
+        let hosts: Vec<_> = kinds.iter().map(|kind| inode("self", kind)).collect();
+        let own = said.lines().all(|inode| !hosts.iter().any(|hosts| hosts == inode));
+        same("all are its own", own, true)
+    })
+}
+
+fn missing_workdir_of_exec_is_named(context: &Context) -> Outcome {
+    in_a_sleeper(context, &[], |podman, name| {
+        let done = podman.call(&["exec", "--workdir", "/no/such", name, "true"])?;
+        same("the exit code", done.code, 127).map_err(|why| format!("{why}: {done}"))?;
+        same("it is named", done.stderr.contains("/no/such"), true)
+            .map_err(|why| format!("{why}: {done}"))
     })
 }

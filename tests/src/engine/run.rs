@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::context::{Done, same};
-use crate::engine::podman::{Podman, wait_until};
+use crate::engine::podman::{IMAGE, Podman, wait_until};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -18,6 +18,8 @@ topic!(
     terminal_has_the_callers_size_and_a_name[Podman],
     pidfile_names_the_containers_process[Podman],
     healthcheck_tells_health_from_sickness[Podman],
+    missing_workdir_is_named[Podman],
+    init_is_pid_1_and_passes_on_how_it_ends[Podman],
 );
 
 fn output_and_exit_code_pass(context: &Context) -> Outcome {
@@ -124,5 +126,37 @@ fn healthcheck_tells_health_from_sickness(context: &Context) -> Outcome {
     same("the sick one", podman.call(&["healthcheck", "run", &name])?.code, 1)?;
     podman.success(&["exec", &name, "touch", "/tmp/healthy"])?;
     same("the healthy one", podman.call(&["healthcheck", "run", &name])?.code, 0)?;
+    Ok(podman.remove(&name)?)
+}
+
+fn missing_workdir_is_named(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let done = podman.run(&["--workdir=/no/such"], &["true"])?.failure()?;
+    same("it did not start", [126, 127].contains(&done.code), true)
+        .map_err(|why| format!("{why}: {done}"))?;
+    Ok(one_sentence(&done, &["workdir", "/no/such", "does not exist"])?)
+}
+
+fn init_is_pid_1_and_passes_on_how_it_ends(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = context.id();
+    let script = "tr '\\0' ' ' < /proc/1/cmdline; echo; echo $$; trap 'exit 9' TERM; echo up; \
+                  while :; do sleep 0.1; done";
+    podman.success(&["run", "--init", "--detach", "--name", &name, IMAGE, "sh", "-c", script])?;
+    let log = || Ok::<_, String>(podman.call(&["logs", &name])?.stdout);
+    wait_until("its trap", || Ok(log()?.ends_with("up\n")))?;
+    let said = log()?;
+    let said: Vec<_> = said.lines().collect();
+    let init = said.first().copied().unwrap_or_default();
+    same("PID 1 is init", init.contains("init -- sh -c"), true)
+        .map_err(|why| format!("{why}: {init}"))?;
+    same("its child is the program", said.get(1).copied(), Some("2"))?;
+    // Adopted by PID 1, which must reap it.
+    podman.success(&["exec", &name, "sh", "-c", "(true &); sleep 0.5"])?;
+    let script = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z'; true";
+    let zombies = podman.success(&["exec", &name, "sh", "-c", script])?;
+    same("the zombies", zombies.as_str(), "0")?;
+    podman.success(&["stop", "--time", "30", &name])?;
+    same("the exit code", podman.inspect(&name, "State.ExitCode")?.as_str(), "9")?;
     Ok(podman.remove(&name)?)
 }
