@@ -16,6 +16,7 @@ topic!(
     privileged_has_all_that_the_host_has[Podman],
     no_new_privileges_is_set_when_asked_for[Podman],
     seccomp_profile_is_the_one_given[Podman],
+    seccomp_profile_is_podmans_unless_unconfined[Podman],
     sysctls_are_set_in_its_namespaces[Podman],
 );
 
@@ -93,6 +94,17 @@ fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
     let option = format!("--security-opt=seccomp={}", profile.display());
     let said = podman.says(&[&option], "probe mkdir /tmp/x; touch /tmp/y && echo touched")?;
     Ok(same("what it may", said.as_str(), "ETIMEDOUT\ntouched")?)
+}
+
+fn seccomp_profile_is_podmans_unless_unconfined(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    // Of no page, move_pages(2) needs no capability; the profile denies it.
+    let call = format!("probe call {} 0 0 0 0 0 0", libc::SYS_move_pages);
+    let script = format!("grep Seccomp: /proc/self/status | cut -f2; {call}");
+    let done = podman.run(&[], &["sh", "-c", &script])?;
+    same("under the profile", (done.code, done.stdout.as_str()), (1, "2\nEPERM\n"))?;
+    let said = podman.says(&["--security-opt=seccomp=unconfined"], &script)?;
+    Ok(same("unconfined", said.as_str(), "0\n0")?)
 }
 
 fn sysctls_are_set_in_its_namespaces(context: &Context) -> Outcome {
