@@ -14,6 +14,8 @@ topic!(
     propagation_is_the_one_asked_for[Podman],
     named_volume_keeps_what_is_written[Podman],
     kernel_files_are_hidden_or_read_only[Podman],
+    device_is_there_and_may_be_used_as_told[Podman],
+    added_hosts_are_in_etc_hosts[Podman],
 );
 
 /// Prints the field of mountinfo at `$2` for the mount point `$1`.
@@ -101,4 +103,27 @@ fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {
     let option = "--security-opt=unmask=/proc/keys";
     let seen = podman.says(&[option], "wc -c < /proc/keys; wc -c < /proc/kcore")?;
     Ok(same("what is unmasked", seen.starts_with("0\n") || !seen.ends_with("\n0"), false)?)
+}
+
+fn device_is_there_and_may_be_used_as_told(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "d=/dev/other; test -e $d || mknod $d c 10 229; stat -c %F:%t:%T $d; \
+                  (: < $d) 2>/dev/null && echo reads; (: >> $d) 2>/dev/null && echo writes; echo end";
+    let device = "character special file:a:e5\n";
+    for (options, wanted) in [
+        (&["--device=/dev/fuse:/dev/other"][..], "reads\nwrites\nend"),
+        (&["--device=/dev/fuse:/dev/other:r"][..], "reads\nend"),
+        // One that it makes itself, which nobody allowed.
+        (&[][..], "end"),
+    ] {
+        same(&options.join(" "), podman.says(options, script)?, format!("{device}{wanted}"))?;
+    }
+    Ok(())
+}
+
+fn added_hosts_are_in_etc_hosts(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let options = ["--add-host=one:10.1.2.3", "--add-host=two:fd00::2"];
+    let script = "for h in one two; do awk -v h=$h '$2 == h { print $1 }' /etc/hosts; done";
+    Ok(same("their addresses", podman.says(&options, script)?.as_str(), "10.1.2.3\nfd00::2")?)
 }
