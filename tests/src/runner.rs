@@ -55,6 +55,8 @@ pub enum Need {
     Overlayfs,
     /// podman, in a machine: on a host it would meet the user's containers.
     Podman,
+    /// newuidmap, in a machine: its users would be the host's.
+    Newuidmap,
 }
 
 impl Need {
@@ -74,6 +76,9 @@ impl Need {
             Need::TimeNamespaces => (exists("/proc/self/ns/time"), "time namespaces"),
             Need::Keyrings => (exists("/proc/keys"), "keyrings (CONFIG_KEYS)"),
             Need::Podman => (in_machine() && exists("/usr/bin/podman"), "podman in a machine"),
+            Need::Newuidmap => {
+                (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
+            }
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
         (!there).then_some(feature)

@@ -13,6 +13,7 @@ mod lifecycle;
 mod namespaces;
 mod podman;
 mod resources;
+mod rootless;
 mod run;
 mod security;
 
@@ -25,4 +26,5 @@ pub const ALL: &[&Topic] = &[
     &files::TOPIC,
     &security::TOPIC,
     &namespaces::TOPIC,
+    &rootless::TOPIC,
 ];

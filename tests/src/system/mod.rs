@@ -23,7 +23,7 @@ mod run;
 mod seccomp;
 mod security;
 mod terminal;
-mod userns;
+pub(crate) mod userns;
 mod views;
 
 pub(crate) use container::at_once;

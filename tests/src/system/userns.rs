@@ -37,7 +37,8 @@ fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, St
     Ok(bundle)
 }
 
-fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
+/// Gives all of a bundle to that user and group.
+pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     let mut folders = vec![bundle.path.clone()];
     while let Some(folder) = folders.pop() {
         chown(&folder, Some(id), Some(id)).map_err(|e| e.to_string())?;
@@ -51,7 +52,8 @@ fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     Ok(())
 }
 
-fn words(map: &Value) -> Vec<String> {
+/// The numbers of a uid_map or gid_map.
+pub(crate) fn words(map: &Value) -> Vec<String> {
     map.as_str().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
@@ -148,10 +150,10 @@ fn exec_enters_the_user_namespace(context: &Context) -> Outcome {
 }
 
 /// The id of a user that no system gives anybody.
-const NOBODY: u32 = 61_234;
+pub(crate) const NOBODY: u32 = 61_234;
 
 /// `vial run` as that user, with a state folder of its own.
-fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
+pub(crate) fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
     let runtime = context.folder.join("runtime");
     if !runtime.exists() {
         fs::create_dir_all(runtime.join("bin")).map_err(|e| e.to_string())?;
@@ -171,7 +173,7 @@ fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
 }
 
 /// As `vial spec --rootless` writes it.
-fn rootless(config: &mut Value) {
+pub(crate) fn rootless(config: &mut Value) {
     edit::namespace(config, "user");
     let map = json!([{ "containerID": 0, "hostID": NOBODY, "size": 1 }]);
     config["linux"]["uidMappings"] = map.clone();

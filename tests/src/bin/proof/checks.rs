@@ -14,9 +14,18 @@ const PACKAGES: &[&str] =
 /// What the engine tests run in their machine, borrowed from this host. podman
 /// only recommends, or names nowhere, what it calls: netavark even for a
 /// container without a network, iptables for a bridge, catatonit for `--init`
-/// and as what a pod's own container runs.
-const ENGINES: &[&str] =
-    &["podman", "conmon", "crun", "runc", "netavark", "aardvark-dns", "iptables", "catatonit"];
+/// and as what a pod's own container runs. uidmap is for users that are not root.
+const ENGINES: &[&str] = &[
+    "podman",
+    "conmon",
+    "crun",
+    "runc",
+    "netavark",
+    "aardvark-dns",
+    "iptables",
+    "catatonit",
+    "uidmap",
+];
 
 /// Installs what is missing, and fetches the kernels.
 pub(crate) fn packages() -> Result<Totals, Error> {
