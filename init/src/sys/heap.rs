@@ -78,7 +78,7 @@ impl Default for Heap {
 /// Which size a layout gets: the exponent above [`LEAST`]; None: one of its own.
 fn class(layout: Layout) -> Option<usize> {
     let size = layout.size().max(layout.align());
-    if size > LARGEST {
+    if size > LARGEST || layout.align() > PAGE {
         return None;
     }
     let exponent = size.next_power_of_two().trailing_zeros();
