@@ -14,6 +14,7 @@ topic!(
     propagation_is_the_one_asked_for[Podman],
     named_volume_keeps_what_is_written[Podman],
     kernel_files_are_hidden_or_read_only[Podman],
+    tmpfs_has_the_mode_asked_for_or_that_of_what_it_covers[Podman],
     device_is_there_and_may_be_used_as_told[Podman],
     added_hosts_are_in_etc_hosts[Podman],
 );
@@ -103,6 +104,20 @@ fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {
     let option = "--security-opt=unmask=/proc/keys";
     let seen = podman.says(&[option], "wc -c < /proc/keys; wc -c < /proc/kcore")?;
     Ok(same("what is unmasked", seen.starts_with("0\n") || !seen.ends_with("\n0"), false)?)
+}
+
+fn tmpfs_has_the_mode_asked_for_or_that_of_what_it_covers(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let script = "stat -c %a /data; cat /data/file 2>/dev/null; stat -f -c %T /data";
+    for (option, wanted) in [
+        ("--tmpfs=/data", "755\nfrom the image\ntmpfs"),
+        ("--tmpfs=/data:mode=0700", "700\nfrom the image\ntmpfs"),
+        ("--tmpfs=/data:notmpcopyup", "755\ntmpfs"),
+        ("--tmpfs=/data:notmpcopyup,mode=0711", "711\ntmpfs"),
+    ] {
+        same(option, podman.says(&[option], script)?.as_str(), wanted)?;
+    }
+    Ok(())
 }
 
 fn device_is_there_and_may_be_used_as_told(context: &Context) -> Outcome {
