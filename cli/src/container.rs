@@ -1,33 +1,21 @@
-//! The state dir of a container: its lock, its files, its life cycle.
-//!
-//! ```text
-//! ROOT/ID/             locked (flock) by whoever changes the container
-//!   config.json        as it was read at create; exec takes its defaults from it
-//!   exec.sock          while created: start connects here
-//!   state.json         once created; written whole and renamed
-//! ```
+//! A container that was created: what is kept of it, its status, its process.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, unlinkat};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
+use crate::dir::{CONFIG, Dir, SOCKET, STATE, check_id, open_directory};
 use crate::error::Error;
-use crate::file::{self, write_new};
 use crate::status::{Process, Status};
-
-const STATE: &str = "state.json";
-const CONFIG: &str = "config.json";
-const SOCKET: &str = "exec.sock";
 
 /// What is kept of a container.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -66,138 +54,6 @@ pub struct Container {
     pub state: State,
 }
 
-/// A container's state dir.
-#[derive(Debug)]
-pub struct Dir {
-    path: PathBuf,
-    /// The open directory, which holds the lock.
-    file: File,
-}
-
-/// Checks a container's id, which becomes the name of a directory.
-pub fn check_id(id: &str) -> Result<(), Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
-    if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) || id.len() > 1024 {
-        return Err(Error::new(format_args!("invalid container id \"{id}\""))
-            .hint("use letters, digits, and _ + - . but no dot in front"));
-    }
-    Ok(())
-}
-
-impl Dir {
-    /// Makes the state dir of a new container, and locks it.
-    pub fn create(root: &Path, id: &str) -> Result<Dir, Error> {
-        check_id(id)?;
-        let failed =
-            |path: &Path, e| Error::io(format_args!("make {}: mkdir(2)", path.display()), &e);
-        let path = root.join(id);
-        let make = || DirBuilder::new().mode(0o700).create(&path);
-        let made = match make() {
-            // The first container since boot, or a root that can be none.
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                let mut whole = DirBuilder::new();
-                whole.recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
-                make()
-            }
-            result => result,
-        };
-        match made {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::new(format_args!(
-                    "container with given ID already exists: {id}"
-                ))
-                .hint(format_args!("`vial delete --force {id}` removes it")));
-            }
-            Err(e) => return Err(failed(&path, e)),
-        }
-        match Dir::open(path.clone()) {
-            Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
-            Err(error) => {
-                let _ = fs::remove_dir(&path); // The first error is the one to tell.
-                Err(error)
-            }
-        }
-    }
-
-    /// Opens and locks; None if there is none, or none any more.
-    fn open(path: PathBuf) -> Result<Option<Dir>, Error> {
-        let failed = |e| Error::io(format_args!("open {}", path.display()), &e);
-        let file = match open_directory(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-        };
-        let dir = Dir { path, file };
-        Ok(dir.lock()?.then_some(dir))
-    }
-
-    /// Waits for the lock. False: whoever held it has removed the directory.
-    fn lock(&self) -> Result<bool, Error> {
-        let failed = |e| Error::errno(format_args!("lock {}: flock(2)", self.path.display()), e);
-        flock(&self.file, FlockOperation::LockExclusive).map_err(failed)?;
-        Ok(fstat(&self.file).map_err(failed)?.st_nlink > 0)
-    }
-
-    /// Writes a file whole, then gives it its name.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        write_whole(&self.path.join(name), bytes)
-    }
-
-    /// Keeps config.json as it was read.
-    pub fn write_config(&self, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.path.join(CONFIG);
-        // Nobody reads it before the state is there, or minds half of it.
-        write_new(&path, bytes).map_err(|e| Error::io(format_args!("write {}", path.display()), &e))
-    }
-
-    /// The socket on which start will connect.
-    pub fn listen(&self) -> Result<UnixListener, Error> {
-        UnixListener::bind(self.socket()).map_err(|e| {
-            Error::io(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), &e)
-        })
-    }
-
-    /// Through the open directory, as a socket's path is at most 108 bytes.
-    fn socket(&self) -> PathBuf {
-        format!("/proc/self/fd/{}/{SOCKET}", self.file.as_raw_fd()).into()
-    }
-
-    /// Keeps the state: from now on the container is created.
-    pub fn write_state(self, state: State) -> Result<Container, (Dir, Error)> {
-        let written = serde_json::to_vec(&state)
-            .map_err(|e| Error::new(format_args!("write {STATE}: {e}")))
-            .and_then(|bytes| self.write(STATE, &bytes));
-        match written {
-            Ok(()) => Ok(Container { dir: self, state }),
-            Err(error) => Err((self, error)),
-        }
-    }
-
-    /// Removes the directory.
-    pub fn remove(&self) -> Result<(), Error> {
-        for name in [STATE, CONFIG] {
-            let _ = unlinkat(&self.file, name, AtFlags::empty()); // What stays is found below.
-        }
-        if fs::remove_dir(&self.path).is_ok() {
-            return Ok(());
-        }
-        match fs::remove_dir_all(&self.path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => {
-                Err(Error::io(format_args!("remove {}", self.path.display()), &e))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The copy of config.json.
-    pub fn config(&self) -> Result<Config, Error> {
-        let path = self.path.join(CONFIG);
-        let bytes = crate::config::read(&path)?;
-        Config::from_bytes(&bytes).map_err(|error| error.context(path.display()))
-    }
-}
-
 /// An open state dir that may hold a container, or what is left of one.
 #[derive(Debug)]
 pub enum Found {
@@ -210,6 +66,17 @@ pub enum Found {
 }
 
 impl Container {
+    /// Keeps the state: from now on the container is created.
+    pub fn create(dir: Dir, state: State) -> Result<Container, (Dir, Error)> {
+        let written = serde_json::to_vec(&state)
+            .map_err(|e| Error::new(format_args!("write {STATE}: {e}")))
+            .and_then(|bytes| dir.write(STATE, &bytes));
+        match written {
+            Ok(()) => Ok(Container { dir, state }),
+            Err(error) => Err((dir, error)),
+        }
+    }
+
     /// Opens a container and locks it.
     pub fn open(root: &Path, id: &str) -> Result<Container, Error> {
         match Container::find(root, id)? {
@@ -382,44 +249,5 @@ fn creating(dir: &Path, id: &str) -> State {
         cgroup: None,
         cgroup_root: PathBuf::new(),
         annotations: config.annotations,
-    }
-}
-
-fn open_directory(path: &Path) -> io::Result<File> {
-    file::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
-}
-
-/// Writes a file beside, then renames it: nobody sees half of it, and a disk
-/// that is full loses nothing that was there.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |e| Error::io(format_args!("write {}", path.display()), &e);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let result = (|| {
-        write_new(&beside, bytes)?;
-        fs::rename(&beside, path)
-    })();
-    if result.is_err() {
-        let _ = fs::remove_file(&beside); // It may not have been made.
-    }
-    result.map_err(failed)
-}
-
-/// The ids that have a state dir, in order.
-pub fn ids(root: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(format_args!("read {}", root.display()), &e)),
-    };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-impl AsFd for Dir {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }

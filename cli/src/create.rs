@@ -13,8 +13,10 @@ use vial_plan::Item;
 use crate::args::Global;
 use crate::cgroup::Cgroup;
 use crate::config::Config;
-use crate::container::{Container, Dir, State, write_whole};
+use crate::container::{Container, State};
+use crate::dir::Dir;
 use crate::error::Error;
+use crate::file::write_whole;
 use crate::host::Host;
 use crate::launch::{Fds, Ready, launch, reap};
 use crate::plan::Plan;
@@ -65,7 +67,7 @@ pub struct Prepared {
 
 /// Reads a bundle and decides everything, without a trace on the machine.
 pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
-    crate::container::check_id(id)?;
+    crate::dir::check_id(id)?;
     let given = options.bundle.as_deref().unwrap_or(Path::new("."));
     let bundle = fs::canonicalize(given)
         .map_err(|e| Error::io(format_args!("bundle {}", given.display()), &e))?;
@@ -149,7 +151,7 @@ impl Prepared {
         };
         let pid = ready.pid;
         let state = self.state(pid);
-        let kept = dir.write_state(state).and_then(|container| {
+        let kept = Container::create(dir, state).and_then(|container| {
             match write_pid(options.pid_file.as_deref(), pid) {
                 Ok(()) => Ok(container),
                 Err(error) => Err((container.into_dir(), error)),

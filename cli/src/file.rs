@@ -2,11 +2,13 @@
 //! before it reads it, which files of the kernel's do not tell, and musl sets
 //! O_CLOEXEC a second time for kernels that did not know it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+
+use crate::error::Error;
 
 /// Opens a file; O_CLOEXEC as always.
 pub fn open(path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
@@ -25,4 +27,20 @@ pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<String> {
 /// Writes a file that must not be there yet.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?.write_all(bytes)
+}
+
+/// Writes a file beside, then renames it: nobody sees half of it, and a disk
+/// that is full loses nothing that was there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |e| Error::io(format_args!("write {}", path.display()), &e);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let result = (|| {
+        write_new(&beside, bytes)?;
+        fs::rename(&beside, path)
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&beside); // It may not have been made.
+    }
+    result.map_err(failed)
 }

@@ -18,6 +18,7 @@ pub mod command;
 pub mod config;
 pub mod container;
 pub mod create;
+pub mod dir;
 pub mod error;
 pub mod failure;
 pub mod file;

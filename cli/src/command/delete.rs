@@ -8,7 +8,8 @@ use rustix::process::Signal;
 
 use crate::args::Global;
 use crate::cgroup::Cgroup;
-use crate::container::{Container, Dir, Found, check_id, does_not_exist};
+use crate::container::{Container, Found, does_not_exist};
+use crate::dir::{Dir, check_id};
 use crate::error::Error;
 use crate::host::Host;
 use crate::planner;

@@ -6,7 +6,8 @@ use argh::FromArgs;
 
 use super::state::{Report, print, print_json};
 use crate::args::Global;
-use crate::container::{Container, State, ids};
+use crate::container::{Container, State};
+use crate::dir::ids;
 use crate::error::Error;
 use crate::status::Status;
 
