@@ -61,7 +61,8 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
 }
 
 /// Mounts a new filesystem at a path of the rootfs, made if nothing is there.
-/// mode: with the mode of the directory that it covers.
+/// mode: with the mode of the directory that it covers; one that is made here
+/// covers nothing, and the kernel's own mode holds.
 pub fn mount(
     rootfs: &Rootfs,
     target: &CStr,
@@ -69,10 +70,10 @@ pub fn mount(
     strict: bool,
     mode: bool,
 ) -> Result<(), Fault> {
-    let place = rootfs.resolve_or_make(target, Make::Directory, strict)?;
-    match mode {
-        true => mount_with_mode(new, &place),
-        false => new.mount_on(&place),
+    match rootfs.resolve(target, strict) {
+        Ok(covered) if mode => mount_with_mode(new, &covered),
+        Ok(covered) => new.mount_on(&covered),
+        Err(_) => new.mount_on(&rootfs.resolve_or_make(target, Make::Directory, strict)?),
     }
 }
 
@@ -84,7 +85,10 @@ pub fn mount_copy(
     mode: bool,
     owner: bool,
 ) -> Result<(), Fault> {
-    let place = rootfs.resolve_or_make(target, Make::Directory, false)?;
+    let Ok(place) = rootfs.resolve(target, false) else {
+        // Nothing is covered, so that nothing is to be copied.
+        return new.mount_on(&rootfs.resolve_or_make(target, Make::Directory, false)?);
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
     match mode {

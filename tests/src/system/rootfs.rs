@@ -116,7 +116,8 @@ fn tmpfs_has_the_mode_of_what_it_covers(context: &Context) -> Outcome {
     ] {
         let bundle = context.bundle(|config| {
             mount(config, "tmpfs", "tmpfs", "/etc/folder", options);
-            mount(config, "tmpfs", "tmpfs", "/not/there", &[]);
+            let new: &[&str] = if options[0] == "tmpcopyup" { &["tmpcopyup"] } else { &[] };
+            mount(config, "tmpfs", "tmpfs", "/not/there", new);
             edit::deeds(config, &["stat", "/etc/folder", "+", "stat", "/not/there"]);
         })?;
         let folder = bundle.rootfs.join("etc/folder");
@@ -135,7 +136,7 @@ fn tmpfs_has_the_mode_of_what_it_covers(context: &Context) -> Outcome {
             (&folder["mode"], &folder["uid"]),
             (&json!(mode), &json!(uid)),
         )?;
-        same("the mode where nothing was", &new["mode"], "0755")?;
+        same("the mode where nothing was", &new["mode"], "1777")?;
     }
     Ok(())
 }
