@@ -73,7 +73,7 @@ pub fn mount(
     match rootfs.resolve(target, strict) {
         Ok(covered) if mode => mount_with_mode(new, &covered),
         Ok(covered) => new.mount_on(&covered),
-        Err(_) => new.mount_on(&rootfs.resolve_or_make(target, Make::Directory, strict)?),
+        Err(errno) => new.mount_on(&rootfs.make_unresolved(target, errno, strict)?),
     }
 }
 
@@ -85,9 +85,10 @@ pub fn mount_copy(
     mode: bool,
     owner: bool,
 ) -> Result<(), Fault> {
-    let Ok(place) = rootfs.resolve(target, false) else {
+    let place = match rootfs.resolve(target, false) {
+        Ok(place) => place,
         // Nothing is covered, so that nothing is to be copied.
-        return new.mount_on(&rootfs.resolve_or_make(target, Make::Directory, false)?);
+        Err(errno) => return new.mount_on(&rootfs.make_unresolved(target, errno, false)?),
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;

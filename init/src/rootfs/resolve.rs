@@ -83,6 +83,19 @@ impl Rootfs {
         }
     }
 
+    /// What `resolve` has not found, made as a directory if it is only missing.
+    pub fn make_unresolved(
+        &self,
+        path: &CStr,
+        errno: Errno,
+        strict: bool,
+    ) -> core::result::Result<OwnedFd, Fault> {
+        match errno {
+            Errno::NOENT => self.make_missing_directory(path, strict),
+            errno => Err(refused(errno)),
+        }
+    }
+
     fn make_missing_directory(
         &self,
         path: &CStr,
