@@ -68,6 +68,8 @@ pub enum Parsed {
 pub struct Global {
     /// The directory for the state of containers.
     pub root: PathBuf,
+    /// Where warnings are said.
+    pub log: Log,
 }
 
 /// Reads the command line.
@@ -79,10 +81,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
     let words = normalise(words);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match Vial::from_args(&["vial"], &words) {
-        Ok(vial) => match vial.check() {
-            Ok(()) => Ok(Parsed::Run(Box::new(vial))),
-            Err(error) => Err((vial.log(), error)),
-        },
+        Ok(vial) => {
+            vial.check().map_err(|error| (vial.log(), error))?;
+            vial.log().make().map_err(|error| (Log::default(), error))?;
+            Ok(Parsed::Run(Box::new(vial)))
+        }
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
         Err(exit) => {
             let lines = exit.output.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -100,7 +103,7 @@ fn log_of(words: &[&str]) -> Log {
         let at = words.iter().position(|word| *word == name)?;
         words.get(at + 1).copied()
     };
-    Log { file: value("--log").map(PathBuf::from), json: value("--log-format") == Some("json") }
+    Log::new(value("--log").map(PathBuf::from), value("--log-format") == Some("json"))
 }
 
 fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
@@ -129,13 +132,14 @@ impl Vial {
 
     /// Where errors are said.
     pub fn log(&self) -> Log {
-        Log { file: self.log.clone(), json: self.log_format == "json" }
+        Log::new(self.log.clone(), self.log_format == "json")
     }
 
     /// Runs the verb; its result is the exit status.
     pub fn run(self) -> Result<u8, Error> {
-        let global = Global { root: self.root.map_or_else(default_root, Ok)? };
-        match self.verb {
+        let log = self.log();
+        let global = Global { root: self.root.map_or_else(default_root, Ok)?, log };
+        let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),
             Verb::Exec(verb) => verb.run(&global),
@@ -143,14 +147,16 @@ impl Vial {
             Verb::Kill(verb) => verb.run(&global),
             Verb::List(verb) => verb.run(&global),
             Verb::Pause(verb) => verb.run(&global),
-            Verb::Plan(verb) => verb.run(),
+            Verb::Plan(verb) => verb.run(&global),
             Verb::Ps(verb) => verb.run(&global),
             Verb::Resume(verb) => verb.run(&global),
             Verb::Run(verb) => verb.run(&global),
             Verb::Spec(verb) => verb.run(),
             Verb::Start(verb) => verb.run(&global),
             Verb::State(verb) => verb.run(&global),
-        }
+        }?;
+        global.log.succeed();
+        Ok(code)
     }
 }
 

@@ -2,6 +2,7 @@
 //! item the field of config.json that asked for it.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use vial_plan::{Header, Item, Stage, item_size, write_item};
 
@@ -14,6 +15,8 @@ pub type Origin = Cow<'static, str>;
 pub struct Plan {
     sections: [Section; 3],
     pointers: u32,
+    /// What was left out or done otherwise, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,11 @@ impl Plan {
             _ => 0,
         };
         self.pointers = self.pointers.max(pointers as u32);
+    }
+
+    /// Adds a warning of a field.
+    pub fn warn(&mut self, field: impl Display, what: impl Display) {
+        self.warnings.push(format!("config.json {field}: {what}"));
     }
 
     /// The Plan as it is sent.

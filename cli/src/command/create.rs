@@ -49,6 +49,7 @@ impl Create {
             preserve_fds,
         };
         let prepared = prepare(&self.id, &options)?;
+        global.log.warn(&prepared.plan.warnings);
         let console = console(&prepared.config, &options)?;
         prepared.create(global, &options, console, true)?;
         Ok(0)

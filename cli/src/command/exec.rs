@@ -112,6 +112,7 @@ impl Exec {
             no_new_keyring: false,
         };
         let plan = planner::exec(&exec, &host)?;
+        global.log.warn(&plan.warnings);
         // The lock is for the container, not for what runs in it.
         drop(container);
         self.launch(&process, &plan, &pidfd)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use vial_plan::Stage;
 
 use super::state::{print, print_json};
+use crate::args::Global;
 use crate::create::{Options, prepare};
 use crate::error::Error;
 use crate::words::describe;
@@ -40,7 +41,7 @@ struct Act<'a> {
 
 impl Plan {
     /// Runs the verb.
-    pub fn run(self) -> Result<u8, Error> {
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
         let options =
             Options { bundle: self.bundle, no_pivot: self.no_pivot, ..Options::default() };
         let prepared = prepare(self.id.as_deref().unwrap_or("plan"), &options)?;
@@ -55,8 +56,14 @@ impl Plan {
             })
             .collect();
         match self.format.as_str() {
-            "json" => print_json(&acts)?,
-            "text" => text(&acts)?,
+            "json" => {
+                global.log.warn(&prepared.plan.warnings);
+                print_json(&acts)?;
+            }
+            "text" => {
+                text(&acts)?;
+                warnings(&prepared.plan.warnings)?;
+            }
             other => {
                 let error = Error::new(format_args!("unknown format \"{other}\""));
                 return Err(error.hint("use text or json"));
@@ -85,4 +92,11 @@ fn text(acts: &[Act<'_>]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn warnings(sentences: &[String]) -> Result<(), Error> {
+    if !sentences.is_empty() {
+        print("warnings")?;
+    }
+    sentences.iter().try_for_each(|sentence| print(&format!("  {sentence}")))
 }

@@ -62,6 +62,7 @@ impl Run {
             preserve_fds,
         };
         let prepared = prepare(&self.id, &options)?;
+        global.log.warn(&prepared.plan.warnings);
         let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
         let proxied = terminal && !self.detach && options.console_socket.is_none();
         // Before the process is there: no signal meant for it may be lost.

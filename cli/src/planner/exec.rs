@@ -85,7 +85,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         timeline::terminal(&mut plan, process, false);
     }
     let seccomp = match &exec.config.linux.seccomp {
-        Some(profile) => Some(compile(profile)?),
+        Some(profile) => Some(compile(&mut plan, profile)?),
         None => None,
     };
     let keep = exec.config.annotations.contains_key("run.oci.keep_original_groups");
@@ -101,8 +101,11 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
 }
 
 /// The filter as the kernel takes it: flags and instructions.
-pub(super) fn compile(profile: &Seccomp) -> Result<(u32, Vec<u8>), Error> {
+pub(super) fn compile(plan: &mut Plan, profile: &Seccomp) -> Result<(u32, Vec<u8>), Error> {
     let filter = seccomp::compile(profile, seccomp::Arch::native())
         .map_err(|error| wrong(error.path, error.message))?;
+    for warning in &filter.warnings {
+        plan.warn(&warning.path, &warning.message);
+    }
     Ok((filter.flags, filter.to_bytes()))
 }

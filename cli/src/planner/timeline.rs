@@ -171,7 +171,7 @@ fn inside(
     filesystem(plan, config, request, host, process, namespaces)?;
 
     let seccomp = match &config.linux.seccomp {
-        Some(profile) => Some(super::exec::compile(profile)?),
+        Some(profile) => Some(super::exec::compile(plan, profile)?),
         None => None,
     };
     let set_groups = mapped.is_none_or(|mapped| !mapped.denies_setgroups)

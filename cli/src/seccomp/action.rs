@@ -66,3 +66,10 @@ pub(super) fn resolve(
 pub(super) fn denies(action: u32) -> bool {
     !matches!(action & ACTION, ALLOW | LOG | TRACE)
 }
+
+/// Whether an action lets through less than another: the kernel's own order,
+/// which is that of signed numbers (seccomp(2), "the filter return value of the
+/// highest precedence").
+pub(super) fn is_stricter(action: u32, than: u32) -> bool {
+    ((action & ACTION) as i32) < ((than & ACTION) as i32)
+}

@@ -46,9 +46,11 @@
 //!   547) do not count as the greatest: runc, which counts them, never answers
 //!   ENOSYS to a new call there. On x86 the direct numbers of socket calls
 //!   count; runc takes socketcall's for all of them.
-//! - An unknown system call is an error, where runc skips it: a rule that
-//!   denies a misspelt call would deny nothing. One that another architecture
-//!   has is skipped.
+//! - A system call that no architecture has, newer than the table or misspelt,
+//!   is skipped with a warning where the rule is laxer than the default or as
+//!   strict: the call is denied then. Where the rule is stricter it is an error,
+//!   as it would deny nothing; runc skips it there too. A call that another
+//!   architecture has is skipped without a word.
 //! - An `errnoRet` for an action without one is an error, as the spec demands.
 
 mod action;
@@ -74,6 +76,8 @@ pub struct Filter {
     pub flags: u32,
     /// The program, at most 4096 instructions.
     pub program: Vec<Instruction>,
+    /// Names that were skipped.
+    pub warnings: Vec<Error>,
 }
 
 impl Filter {
@@ -84,7 +88,7 @@ impl Filter {
     }
 }
 
-/// Why a profile was refused.
+/// Why a profile, or a name in it, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Where in config.json, such as `linux.seccomp.syscalls[3].names[2]`.
@@ -115,6 +119,7 @@ struct Profile {
     rules: Vec<Rule>,
     /// Which rule is for which call, in the order of the profile.
     calls: Vec<(Call, u32)>,
+    warnings: Vec<Error>,
 }
 
 /// An action and the conditions that must all hold for it.
@@ -130,7 +135,8 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
     let archs = arch::listed(&profile.architectures, native)?;
     let profile = resolve(profile)?;
     let spaces = decision::spaces(&profile, &archs);
-    Ok(Filter { flags, program: emit::program(&spaces)? })
+    let program = emit::program(&spaces)?;
+    Ok(Filter { flags, program, warnings: profile.warnings })
 }
 
 /// The flags for seccomp(2). Their absence is not the empty list: then runc
@@ -175,6 +181,7 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
     })?;
     let mut rules = Vec::new();
     let mut calls = Vec::new();
+    let mut warnings = Vec::new();
     for (i, syscall) in profile.syscalls.iter().enumerate() {
         let action = action::resolve(&syscall.action, syscall.errno_ret, &|| {
             (format!("syscalls[{i}].action"), format!("syscalls[{i}].errnoRet"))
@@ -188,13 +195,22 @@ fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
         }
         let first = rules.len();
         rules.extend(alternatives.into_iter().map(|conditions| Rule { action, conditions }));
+        let mut skipped = Vec::new();
         for (j, name) in syscall.names.iter().enumerate() {
-            let call = Call::named(name).ok_or_else(|| {
-                let message = format!("no architecture of Linux has a system call {name:?}");
-                Error::new(format!("syscalls[{i}].names[{j}]"), message)
-            })?;
-            calls.extend((first..rules.len()).map(|rule| (call, rule as u32)));
+            match Call::named(name) {
+                Some(call) => calls.extend((first..rules.len()).map(|rule| (call, rule as u32))),
+                None if action::is_stricter(action, default) => {
+                    let message = format!("no architecture of Linux has a system call {name:?}");
+                    return Err(Error::new(format!("syscalls[{i}].names[{j}]"), message));
+                }
+                None => skipped.push(name.as_str()),
+            }
+        }
+        if !skipped.is_empty() {
+            let names = skipped.join(", ");
+            let message = format!("skipped, as no architecture of Linux has it: {names}");
+            warnings.push(Error::new(format!("syscalls[{i}].names"), message));
         }
     }
-    Ok(Profile { default, rules, calls })
+    Ok(Profile { default, rules, calls, warnings })
 }

@@ -582,6 +582,39 @@ fn errors_name_the_value_and_its_path() {
 }
 
 #[test]
+fn an_unknown_call_is_skipped_where_nothing_is_lost() {
+    let filter = |default: &str, action: &str| {
+        let json = format!(
+            r#"{{"defaultAction": "SCMP_ACT_{default}", "syscalls": [
+                {{"names": ["read", "raed", "unknown"], "action": "SCMP_ACT_{action}"}}]}}"#
+        );
+        compile(&profile(&json), Arch::X86_64)
+    };
+    let order = ["KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO", "TRACE", "LOG", "ALLOW"];
+    for (strict, default) in order.iter().enumerate() {
+        for (rank, action) in order.iter().enumerate() {
+            match filter(default, action) {
+                Ok(filter) => {
+                    assert!(rank >= strict, "{action} under {default}");
+                    let path = "linux.seccomp.syscalls[0].names".into();
+                    let message = "skipped, as no architecture of Linux has it: raed, unknown";
+                    assert_eq!(filter.warnings, [Error { path, message: message.into() }]);
+                    let json = r#"{"defaultAction": "SCMP_ACT_DEFAULT", "syscalls": [
+                        {"names": ["read"], "action": "SCMP_ACT_ACTION"}]}"#;
+                    let json = json.replace("DEFAULT", default).replace("ACTION", action);
+                    let without = compiled(&profile(&json), Arch::X86_64);
+                    assert_eq!(filter.program, without.program, "{action} under {default}");
+                }
+                Err(error) => {
+                    assert!(rank < strict, "{action} under {default}");
+                    assert_eq!(error.path, "linux.seccomp.syscalls[0].names[1]");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn flags_are_those_of_seccomp_2() {
     let flags = |json: &str| compiled(&profile(json), Arch::X86_64).flags;
     assert_eq!(flags(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#), 4);

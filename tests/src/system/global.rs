@@ -17,7 +17,6 @@ topic!(
     log_as_json_is_one_object_for_one_failure,
     log_of_a_success_is_empty,
     log_as_text_names_level_and_message,
-    log_that_cannot_be_written_hides_no_error,
     unknown_log_format_is_refused,
     version_has_the_lines_that_engines_take_apart,
     systemd_cgroup_is_refused,
@@ -101,11 +100,6 @@ fn log_as_text_names_level_and_message(context: &Context) -> Outcome {
         same("msg", text.contains("does not exist"), true)?;
     }
     Ok(())
-}
-
-fn log_that_cannot_be_written_hides_no_error(context: &Context) -> Outcome {
-    let done = context.vial(&["--log", "/no/such/folder/log", "state", "nobody"])?.failure()?;
-    Ok(same("the error", done.stderr.contains("does not exist"), true)?)
 }
 
 fn unknown_log_format_is_refused(context: &Context) -> Outcome {

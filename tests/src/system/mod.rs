@@ -25,6 +25,7 @@ mod security;
 mod terminal;
 pub(crate) mod userns;
 mod views;
+mod warnings;
 
 pub(crate) use container::at_once;
 
@@ -38,6 +39,7 @@ pub const ALL: &[&Topic] = &[
     &exec::TOPIC,
     &views::TOPIC,
     &global::TOPIC,
+    &warnings::TOPIC,
     &preserve_fds::TOPIC,
     &bad_config::TOPIC,
     &bad_rootfs::TOPIC,

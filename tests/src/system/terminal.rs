@@ -44,6 +44,12 @@ struct Pty {
     slave: File,
 }
 
+/// A terminal: its master, and itself.
+pub(super) fn pair() -> Result<(File, File), String> {
+    let pty = Pty::new(80, 24)?;
+    Ok((pty.master, pty.slave))
+}
+
 impl Pty {
     fn new(columns: u16, rows: u16) -> Result<Self, String> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).map_err(words)?;
@@ -76,7 +82,7 @@ impl Pty {
 }
 
 /// Reads until `wanted` has come, or the end.
-fn read_until(mut from: &File, wanted: &str) -> Result<String, String> {
+pub(super) fn read_until(mut from: &File, wanted: &str) -> Result<String, String> {
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
     while !String::from_utf8_lossy(&all).contains(wanted) {

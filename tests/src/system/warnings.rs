@@ -1,0 +1,175 @@
+//! Warnings: in the log file by level, and nowhere where an engine would take
+//! them for something else.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::container::{refused, words};
+use super::edit::{self, Container};
+use crate::bundle::Bundle;
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "warnings",
+    warning_is_in_the_text_log_by_its_level[Root],
+    warning_in_json_is_an_object_of_a_success[Root],
+    error_in_json_stands_alone_whatever_was_warned_of[Root],
+    nothing_is_said_on_a_stderr_that_is_no_terminal[Root],
+    person_at_a_terminal_is_told[Root],
+    exec_warns_too[Root],
+    plan_ends_with_its_warnings[Root],
+    log_that_cannot_be_made_is_an_error_before_anything_is_done[Root],
+    log_that_cannot_be_written_hides_no_error,
+);
+
+/// What a profile of this name is warned of with.
+const FIELD: &str = "linux.seccomp.syscalls[0].names";
+const NAME: &str = "a_call_of_tomorrow";
+
+/// A profile with one name too many, which changes nothing.
+fn warned(config: &mut Value) {
+    config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": [NAME], "action": "SCMP_ACT_ALLOW" }] });
+}
+
+/// The bundle, and a log that is not there yet.
+fn bundle_and_log(context: &Context) -> Result<(Bundle, PathBuf), String> {
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &["exit", "0"]);
+        warned(config);
+    })?;
+    Ok((bundle, context.folder.join(format!("log-{}", context.id()))))
+}
+
+/// `vial --log LOG --log-format FORMAT VERB..`
+fn logged(context: &Context, log: &Path, format: &str, verb: &[&str]) -> Result<Done, String> {
+    let log = log.to_string_lossy();
+    let all = [&["--log", &log, "--log-format", format][..], verb].concat();
+    Ok(context.vial(&all)?)
+}
+
+/// Its lines as JSON: level and message.
+fn objects(log: &Path) -> Result<Vec<(String, String)>, String> {
+    let text = fs::read_to_string(log).map_err(words)?;
+    let part = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
+    let read = |line| serde_json::from_str(line).map_err(words);
+    let objects = text.lines().map(read).collect::<Result<Vec<Value>, String>>()?;
+    Ok(objects.iter().map(|object| (part(object, "level"), part(object, "msg"))).collect())
+}
+
+fn warning_is_in_the_text_log_by_its_level(context: &Context) -> Outcome {
+    let (bundle, log) = bundle_and_log(context)?;
+    let path = bundle.path.to_string_lossy();
+    let done = logged(context, &log, "text", &["run", "-b", &path, &context.id()])?.success()?;
+    same("stderr", done.stderr.as_str(), "")?;
+    let text = fs::read_to_string(&log).map_err(words)?;
+    same("its lines", text.lines().count(), 1)?;
+    for word in ["level=warning", FIELD, NAME] {
+        same(word, text.contains(word), true).map_err(|why| format!("{why}: {text}"))?;
+    }
+    Ok(())
+}
+
+fn warning_in_json_is_an_object_of_a_success(context: &Context) -> Outcome {
+    let (bundle, log) = bundle_and_log(context)?;
+    let path = bundle.path.to_string_lossy();
+    let done = logged(context, &log, "json", &["run", "-b", &path, &context.id()])?.success()?;
+    same("stderr", done.stderr.as_str(), "")?;
+    let objects = objects(&log)?;
+    same("its objects", objects.len(), 1)?;
+    same("level", objects[0].0.as_str(), "warning")?;
+    let names_both = objects[0].1.contains(FIELD) && objects[0].1.contains(NAME);
+    Ok(same("it names field and call", names_both, true)?)
+}
+
+fn error_in_json_stands_alone_whatever_was_warned_of(context: &Context) -> Outcome {
+    let (bundle, log) = bundle_and_log(context)?;
+    let path = bundle.path.to_string_lossy().into_owned();
+    let alone = |what: &str| {
+        let objects = objects(&log)?;
+        let levels: Vec<&str> = objects.iter().map(|(level, _)| level.as_str()).collect();
+        same(what, levels, ["error"])
+    };
+    // A warning of the same verb, which then fails.
+    let failing = context.bundle(|config| {
+        edit::deeds(config, &["exit", "0"]);
+        config["process"]["args"][0] = "/no/such/program".into();
+        warned(config);
+    })?;
+    let of_it = failing.path.to_string_lossy();
+    logged(context, &log, "json", &["create", "-b", &of_it, &context.id()])?.failure()?;
+    alone("levels after a create that failed")?;
+    fs::remove_file(&log).map_err(words)?;
+    // One of a verb before it, of the same container and log.
+    let id = context.id();
+    logged(context, &log, "json", &["create", "-b", &path, &id])?.success()?;
+    logged(context, &log, "json", &["create", "-b", &path, &id])?.failure()?;
+    alone("levels after a second create")?;
+    // Nothing but warnings is taken away.
+    logged(context, &log, "json", &["state", "nobody"])?.failure()?;
+    same("objects of two errors", objects(&log)?.len(), 2)?;
+    Ok(context.vial(&["delete", "--force", &id])?.success().map(drop)?)
+}
+
+fn nothing_is_said_on_a_stderr_that_is_no_terminal(context: &Context) -> Outcome {
+    let (bundle, _) = bundle_and_log(context)?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("stderr", done.stderr.as_str(), "")?)
+}
+
+fn person_at_a_terminal_is_told(context: &Context) -> Outcome {
+    let (bundle, _) = bundle_and_log(context)?;
+    let (master, slave) = super::terminal::pair()?;
+    let mut command = context.command(&["run", "--bundle"]);
+    command.arg(&bundle.path).arg(context.id()).stderr(OwnedFd::from(slave));
+    let code = command.status().map_err(words)?.code();
+    drop(command);
+    same("the exit code", code, Some(0))?;
+    let said = super::terminal::read_until(&master, "\n")?;
+    same("it is a warning", said.starts_with("vial: warning: "), true)?;
+    Ok(same("it names the call", said.contains(NAME), true)?)
+}
+
+fn exec_warns_too(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], warned)?;
+    let log = context.folder.join("exec.log");
+    let words = ["exec", &container.id, "/probe", "exit", "0"];
+    logged(context, &log, "json", &words)?.success()?;
+    let objects = objects(&log)?;
+    same("its objects", objects.len(), 1)?;
+    Ok(same("level", objects[0].0.as_str(), "warning")?)
+}
+
+fn plan_ends_with_its_warnings(context: &Context) -> Outcome {
+    let (bundle, _) = bundle_and_log(context)?;
+    let path = bundle.path.to_string_lossy();
+    let done = context.vial(&["plan", "--bundle", &path])?.success()?;
+    let last: Vec<&str> = done.stdout.lines().rev().take(2).collect();
+    same("the title", last.get(1).copied(), Some("warnings"))?;
+    Ok(same("it names the call", last[0].contains(NAME), true)?)
+}
+
+fn log_that_cannot_be_made_is_an_error_before_anything_is_done(context: &Context) -> Outcome {
+    let (bundle, _) = bundle_and_log(context)?;
+    let path = bundle.path.to_string_lossy();
+    let before = context.leftovers();
+    for log in ["/no/such/folder/log", "/proc/version/log", "/"] {
+        let id = context.id();
+        let done = context.vial(&["--log", log, "create", "--bundle", &path, &id])?;
+        refused(&done, &format!("--log {log}: open(2): E"))?;
+        context.nothing_left_since(&before)?;
+    }
+    // Help and version need no log.
+    Ok(context.vial(&["--log", "/no/such/folder/log", "--help"])?.success().map(drop)?)
+}
+
+fn log_that_cannot_be_written_hides_no_error(context: &Context) -> Outcome {
+    let done = context.vial(&["--log", "/dev/full", "state", "nobody"])?.failure()?;
+    same("the error", done.stderr.contains("does not exist"), true)?;
+    Ok(same("the log's", done.stderr.contains("write /dev/full"), true)?)
+}
