@@ -49,6 +49,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         | Item::DeviceBind { .. }
         | Item::Symlink { .. }
         | Item::Directory { .. }
+        | Item::CoveredRoot {}
         | Item::MaskPath { .. }
         | Item::ReadonlyPath { .. } => furnish(life.rootfs.as_mut().prepared()?, item),
         Item::Terminal { rows, columns, console } => {
@@ -144,6 +145,7 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
         Item::DeviceBind { source, path } => device::bind(rootfs, source, path),
         Item::Symlink { target, path } => device::symlink(rootfs, target, path),
         Item::Directory { path } => rootfs.make_directory(path, false).map(|_| ()),
+        Item::CoveredRoot {} => rootfs.take_covering(),
         Item::MaskPath { path } => mask::mask(rootfs, path),
         Item::ReadonlyPath { path } => mask::make_readonly(rootfs, path),
         _ => Err(Fault::PLAN),

@@ -12,6 +12,7 @@ mod limits;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod nodes;
 mod process;
 mod refuse;
 #[cfg(test)]

@@ -124,25 +124,23 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|(name, _)| *name).chain(RECURSIVE)
 }
 
-/// Sorts the options of a mount; later ones win.
+/// Sorts the options of a mount; later ones win. As in mount(8) one text may
+/// hold several, with commas between them.
 pub(super) fn options(list: &[String], field: &str) -> Result<Options, Error> {
     let mut options = Options::default();
-    for (index, option) in list.iter().enumerate() {
+    let single =
+        list.iter().enumerate().flat_map(|(at, text)| text.split(',').map(move |one| (at, one)));
+    for (index, option) in single {
         if matches!(option.split('=').next(), Some("idmap" | "ridmap")) {
             return Err(super::refuse::not_supported(&format!(
                 "{field}.options[{index}]: {option}"
             )));
         }
-        let recursive = RECURSIVE.contains(&option.as_str());
-        let name = if recursive { &option[1..] } else { option.as_str() };
+        let recursive = RECURSIVE.contains(&option);
+        let name = if recursive { &option[1..] } else { option };
         match OPTIONS.iter().find(|(known, _)| *known == name) {
             Some((_, kind)) => options.add(kind, recursive),
             None if option.is_empty() => {}
-            None if option.contains(',') => {
-                // mount(2) takes them apart at commas, where an option that
-                // only looks like data would slip through.
-                return Err(wrong(format_args!("{field}.options[{index}]"), "holds a comma"));
-            }
             None => {
                 if !options.data.is_empty() {
                     options.data.push(',');

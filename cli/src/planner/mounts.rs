@@ -1,14 +1,12 @@
-//! mounts, linux.devices, masked and read-only paths: how the rootfs is
-//! furnished.
+//! mounts, masked and read-only paths: how the rootfs is furnished.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
 use vial_plan::{Item, Stage};
 
 use super::mount_options::{Options, ms, options};
 use super::namespaces::kind;
 use super::{Namespaces, text, wrong};
-use crate::config::linux::Device;
 use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
@@ -17,8 +15,8 @@ use crate::plan::Plan;
 const INSIDE: Stage = Stage::Inside;
 
 /// Files of /proc over which one may be bound: what says how much of the
-/// machine there is, as lxcfs does.
-const PROC_FILES: [&str; 10] = [
+/// machine there is, as lxcfs does, and whether its cryptography is FIPS's.
+const PROC_FILES: [&str; 11] = [
     "cpuinfo",
     "diskstats",
     "loadavg",
@@ -27,27 +25,9 @@ const PROC_FILES: [&str; 10] = [
     "slabinfo",
     "stat",
     "swaps",
+    "sys/crypto/fips_enabled",
     "sys/kernel/ns_last_pid",
     "uptime",
-];
-
-/// The default devices of the spec.
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-];
-
-/// The default links of the spec.
-const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
-    (c"/proc/self/fd", c"/dev/fd"),
-    (c"/proc/self/fd/0", c"/dev/stdin"),
-    (c"/proc/self/fd/1", c"/dev/stdout"),
-    (c"/proc/self/fd/2", c"/dev/stderr"),
-    (c"pts/ptmx", c"/dev/ptmx"),
 ];
 
 /// Everything that is mounted, in the order of config.json.
@@ -64,6 +44,10 @@ pub(super) fn mounts(
             return Err(super::refuse::not_supported(&format!("{field}.uidMappings")));
         }
         let options = options(&mount.options, &field)?;
+        if mount.destination.is_empty() {
+            return Err(wrong(format_args!("{field}.destination"), "missing"));
+        }
+        let mount = &Mount { destination: below_root(&mount.destination), ..mount.clone() };
         check_destination(mount, &options, &field)?;
         if options.is_bind() || mount.kind == "bind" {
             bind(plan, mount, &options, bundle, &field)?;
@@ -79,16 +63,23 @@ pub(super) fn mounts(
     Ok(())
 }
 
+/// The path below the root that a path names: `..` ends at the root, and no
+/// slash at the end says that it is a directory.
+pub(super) fn below_root(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<(), Error> {
     let at = format!("{field}.destination");
-    let destination = Path::new(&mount.destination);
-    if mount.destination.is_empty() {
-        return Err(wrong(at, "missing"));
-    }
-    if destination.components().any(|part| part == Component::ParentDir) {
-        return Err(wrong(at, format_args!("\"{}\" holds `..`", mount.destination)));
-    }
-    let below = destination.strip_prefix("/").unwrap_or(destination);
+    let below = Path::new(mount.destination.trim_start_matches('/'));
     if let Ok(file) = below.strip_prefix("proc") {
         // What lies in /proc is read by the runtime and by security modules:
         // something else in its place would be taken for the kernel's word.
@@ -110,8 +101,7 @@ fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<()
 
 /// Under /proc, /sys and /dev no symbolic link may lead, whoever made it.
 fn is_strict(destination: &str) -> bool {
-    let first = destination.split('/').find(|part| !part.is_empty() && *part != ".");
-    matches!(first, Some("proc" | "sys" | "dev"))
+    matches!(destination.split('/').nth(1), Some("proc" | "sys" | "dev"))
 }
 
 fn bind(
@@ -142,6 +132,7 @@ fn bind(
         strict: is_strict(&mount.destination),
     };
     plan.push(INSIDE, &item, field.to_owned());
+    covered(plan, &target, field);
     attributes(plan, &target, options, true, field);
     Ok(())
 }
@@ -161,6 +152,7 @@ fn filesystem(
     let target = text(&*mount.destination, field)?;
     if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
         cgroup(plan, &target, options, namespaces, host, field)?;
+        covered(plan, &target, field);
         attributes(plan, &target, options, false, field);
         return Ok(());
     }
@@ -188,6 +180,7 @@ fn filesystem(
         }
     };
     plan.push(INSIDE, &item, field.to_owned());
+    covered(plan, target, field);
     if options.copy_up && flags & ms::RDONLY != 0 {
         let item =
             Item::MountAttributes { target, set: 1, clear: 0, propagation: 0, recursive: false };
@@ -195,6 +188,13 @@ fn filesystem(
     }
     attributes(plan, target, options, false, field);
     Ok(())
+}
+
+/// A mount on the root covers it: what follows lies in that mount.
+fn covered(plan: &mut Plan, target: &std::ffi::CStr, field: &str) {
+    if target == c"/" {
+        plan.push(INSIDE, &Item::CoveredRoot {}, field.to_owned());
+    }
 }
 
 /// A view of the container's own cgroup. Without a cgroup namespace it would
@@ -243,79 +243,6 @@ fn attributes(
         let item = Item::MountAttributes { target, set: 0, clear: 0, propagation, recursive };
         plan.push(INSIDE, &item, field.to_owned());
     }
-}
-
-/// Device nodes and links, unless the host's /dev is bound there.
-pub(super) fn devices(
-    plan: &mut Plan,
-    config: &Config,
-    namespaces: &Namespaces,
-    host: &Host,
-) -> Result<(), Error> {
-    let bound = config.mounts.iter().any(|mount| {
-        let bind =
-            mount.kind == "bind" || mount.options.iter().any(|o| o == "bind" || o == "rbind");
-        bind && mount.destination.trim_matches('/') == "dev"
-    });
-    if bound {
-        return Ok(());
-    }
-    let by_bind = host.in_user_namespace || namespaces.has(kind::USER);
-    for (path, major, minor) in DEVICES {
-        if config.linux.devices.iter().any(|device| device.path == path) {
-            continue; // config.json says how it is to be.
-        }
-        let path = text(path, "")?;
-        let item = match by_bind {
-            true => Item::DeviceBind { source: &path, path: &path },
-            false => {
-                Item::DeviceNode { path: &path, mode: 0o020_666, major, minor, uid: 0, gid: 0 }
-            }
-        };
-        plan.push(INSIDE, &item, "");
-    }
-    for (index, configured) in config.linux.devices.iter().enumerate() {
-        device(plan, configured, by_bind, &format!("linux.devices[{index}]"))?;
-    }
-    for (target, path) in LINKS {
-        plan.push(INSIDE, &Item::Symlink { target, path }, "");
-    }
-    Ok(())
-}
-
-fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Result<(), Error> {
-    let kind = match device.kind.as_str() {
-        "c" | "u" => 0o020_000,
-        "b" => 0o060_000,
-        "p" => 0o010_000,
-        other => {
-            let what = format_args!("\"{other}\" is none of c, b, u, p");
-            return Err(wrong(format_args!("{field}.type"), what));
-        }
-    };
-    if !device.path.starts_with('/') || device.path.split('/').any(|part| part == "..") {
-        let what = format_args!("\"{}\" is no absolute path without `..`", device.path);
-        return Err(wrong(format_args!("{field}.path"), what));
-    }
-    let path = text(&*device.path, field)?;
-    if by_bind && device.kind != "p" {
-        plan.push(INSIDE, &Item::DeviceBind { source: &path, path: &path }, field.to_owned());
-        return Ok(());
-    }
-    let number = |value: i64, name: &str| {
-        u32::try_from(value)
-            .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))
-    };
-    let item = Item::DeviceNode {
-        path: &path,
-        mode: kind | (device.file_mode.unwrap_or(0o666) & 0o7777),
-        major: number(device.major, "major")?,
-        minor: number(device.minor, "minor")?,
-        uid: device.uid.unwrap_or(0),
-        gid: device.gid.unwrap_or(0),
-    };
-    plan.push(INSIDE, &item, field.to_owned());
-    Ok(())
 }
 
 /// linux.maskedPaths and linux.readonlyPaths

@@ -260,22 +260,17 @@ fn directory(process: &Process, at: &str) -> Result<CString, Error> {
     let field = format!("{at}.cwd");
     match process.cwd.as_str() {
         "" => Err(wrong(field, "missing")),
-        path => super::mounts::absolute(path, &field),
+        path if path.starts_with('/') => text(super::mounts::below_root(path), &field),
+        path => Err(wrong(field, format_args!("\"{path}\" is no absolute path"))),
     }
 }
 
 /// process.cwd, for the rootfs to have it.
 pub(super) fn make_directory(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     let path = directory(process, at)?;
-    if process.cwd.split('/').any(|part| part == "..") {
-        return Err(wrong(
-            format_args!("{at}.cwd"),
-            format_args!("\"{}\" holds `..`", process.cwd),
-        ));
-    }
     // What /proc holds is the kernel's to make; that it is not there, or leads
     // out of the rootfs, is chdir's to say.
-    if process.cwd != "/" && !process.cwd.starts_with("/proc/") {
+    if path.as_c_str() != c"/" && !path.as_bytes().starts_with(b"/proc/") {
         plan.push(INSIDE, &Item::Directory { path: &path }, format!("{at}.cwd"));
     }
     Ok(())

@@ -6,7 +6,7 @@ use vial_plan::{Item, Stage};
 use super::mount_options::{ms, root_propagation};
 use super::namespaces::{Mapping, kind, mapping, time_offsets};
 use super::process::Subject;
-use super::{Namespaces, Request, cgroup, mounts, process, rootfs, text, wrong};
+use super::{Namespaces, Request, cgroup, mounts, nodes, process, rootfs, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -315,7 +315,7 @@ fn filesystem(
     }
     mounts::mounts(plan, config, &request.bundle, namespaces, host)?;
     // After the mounts, which bring /dev.
-    mounts::devices(plan, config, namespaces, host)?;
+    nodes::devices(plan, config, namespaces, host)?;
     process::make_directory(plan, process, "process")?;
     // After /dev/pts, of which the terminal is.
     terminal(plan, process, true);

@@ -200,6 +200,8 @@ items! {
     65 Execute {}
     /// Unmount or cover a mount of the host before the root is moved.
     66 HideMount { path: &'a CStr, }
+    /// Take what was mounted on the rootfs as the rootfs.
+    75 CoveredRoot {}
 }
 
 const HEAD: usize = 8;

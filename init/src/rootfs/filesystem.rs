@@ -96,7 +96,11 @@ pub fn mount_copy(
         true => mount_with_mode(new, &place)?,
         false => new.mount_on(&place)?,
     }
-    let mounted = rootfs.open_at(target, flags, false).during(Step::CopyUp)?;
+    let mounted = match target == c"/" {
+        true => rootfs.covering(flags),
+        false => rootfs.open_at(target, flags, false),
+    }
+    .during(Step::CopyUp)?;
     copy::directory(&below, &mounted, owner).during(Step::CopyUp)
 }
 

@@ -15,7 +15,7 @@ pub mod walk;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
@@ -32,6 +32,8 @@ use crate::sys::open_tree;
 #[derive(Debug)]
 pub struct Rootfs {
     root: OwnedFd,
+    /// Where it lies on the host.
+    path: &'static CStr,
     /// The host's /dev/null, opened before anything of the container exists.
     null: rustix::io::Result<OwnedFd>,
     /// An empty read-only tmpfs that covers masked directories, once made.
@@ -44,7 +46,7 @@ pub struct Rootfs {
 
 impl Rootfs {
     /// Binds the rootfs on itself, so that it can become the root.
-    pub fn open(path: &CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
+    pub fn open(path: &'static CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         if initramfs {
             leave_initramfs()?;
@@ -54,7 +56,7 @@ impl Rootfs {
         let place = openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?;
         let procfs = fcntl_dupfd_cloexec(procfs, 3).during(Step::OpenProcfs)?;
         let mut rootfs =
-            Rootfs { root: place, null, procfs: Some(procfs), empty: None, nodes: None };
+            Rootfs { root: place, path, null, procfs: Some(procfs), empty: None, nodes: None };
         let place = rootfs.root.as_fd();
         let root = match open_tree::clone_fd(place, true) {
             Ok(tree) => {
@@ -78,7 +80,25 @@ impl Rootfs {
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-        Ok(Rootfs { root, null: Err(Errno::NOENT), empty: None, procfs: None, nodes: None })
+        let null = Err(Errno::NOENT);
+        Ok(Rootfs { root, path: c"/", null, empty: None, procfs: None, nodes: None })
+    }
+
+    /// Something was mounted on the root: that is the root from here on.
+    pub fn take_covering(&mut self) -> Result<(), Fault> {
+        self.root = self.covering(OFlags::PATH | OFlags::DIRECTORY).during(Step::OpenRootfs)?;
+        Ok(())
+    }
+
+    /// Opens what was mounted on the root, if anything was: from the root, `..`
+    /// leads to itself, and from there onto what covers it.
+    pub fn covering(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        match openat2(&self.root, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            // KERNEL(5.6): no openat2; and EAGAIN, where mounts changed meanwhile.
+            Err(_) => openat(CWD, self.path, flags, Mode::empty()),
+            result => result,
+        }
     }
 
     /// The root's fd.

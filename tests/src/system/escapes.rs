@@ -33,7 +33,6 @@ topic!(
     working_directory_behind_a_link_stays_within_the_root[Root],
     mount_over_proc_is_refused[Root],
     mount_inside_proc_is_refused[Root],
-    destination_with_dots_is_refused[Root],
     cgroups_path_with_dots_is_refused[Root],
     sysctl_of_a_fake_proc_is_the_kernels[Root],
     ids_that_are_paths_are_refused[Root],
@@ -329,14 +328,6 @@ fn mount_inside_proc_is_refused(context: &Context) -> Outcome {
         bind(config, "/proc/version", "/proc/uptime", &["bind", "ro"]);
     })?;
     Ok(same("the version", text.starts_with("Linux version"), true)?)
-}
-
-fn destination_with_dots_is_refused(context: &Context) -> Outcome {
-    for path in ["/../../tmp/x", "/tmp/../../x", ".."] {
-        let words = ["mounts[6].destination", ".."];
-        edit::refused(context, &words, |c| mount(c, "tmpfs", "tmpfs", path, &[]))?;
-    }
-    Ok(())
 }
 
 fn cgroups_path_with_dots_is_refused(context: &Context) -> Outcome {

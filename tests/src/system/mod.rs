@@ -18,6 +18,7 @@ mod harness;
 mod lifecycle;
 mod namespaces;
 mod preserve_fds;
+mod root_mounts;
 mod rootfs;
 mod run;
 mod seccomp;
@@ -46,6 +47,7 @@ pub const ALL: &[&Topic] = &[
     &bad_surroundings::TOPIC,
     &namespaces::TOPIC,
     &rootfs::TOPIC,
+    &root_mounts::TOPIC,
     &binds::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,

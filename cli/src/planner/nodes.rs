@@ -1,0 +1,106 @@
+//! linux.devices and the default devices: the nodes and links of /dev.
+
+use vial_plan::{Item, Stage};
+
+use super::mounts::below_root;
+use super::namespaces::kind;
+use super::{Namespaces, text, wrong};
+use crate::config::Config;
+use crate::config::linux::Device;
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+
+const INSIDE: Stage = Stage::Inside;
+
+/// The default devices of the spec.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+/// The default links of the spec.
+const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
+    (c"/proc/self/fd", c"/dev/fd"),
+    (c"/proc/self/fd/0", c"/dev/stdin"),
+    (c"/proc/self/fd/1", c"/dev/stdout"),
+    (c"/proc/self/fd/2", c"/dev/stderr"),
+    (c"pts/ptmx", c"/dev/ptmx"),
+];
+
+/// Device nodes and links, unless the host's /dev is bound there.
+pub(super) fn devices(
+    plan: &mut Plan,
+    config: &Config,
+    namespaces: &Namespaces,
+    host: &Host,
+) -> Result<(), Error> {
+    let bound = config.mounts.iter().any(|mount| {
+        let options: Vec<&str> = mount.options.iter().flat_map(|text| text.split(',')).collect();
+        let bind = mount.kind == "bind" || options.iter().any(|o| matches!(*o, "bind" | "rbind"));
+        bind && below_root(&mount.destination) == "/dev"
+    });
+    if bound {
+        return Ok(());
+    }
+    let by_bind = host.in_user_namespace || namespaces.has(kind::USER);
+    for (path, major, minor) in DEVICES {
+        if config.linux.devices.iter().any(|device| device.path == path) {
+            continue; // config.json says how it is to be.
+        }
+        let path = text(path, "")?;
+        let item = match by_bind {
+            true => Item::DeviceBind { source: &path, path: &path },
+            false => {
+                Item::DeviceNode { path: &path, mode: 0o020_666, major, minor, uid: 0, gid: 0 }
+            }
+        };
+        plan.push(INSIDE, &item, "");
+    }
+    for (index, configured) in config.linux.devices.iter().enumerate() {
+        device(plan, configured, by_bind, &format!("linux.devices[{index}]"))?;
+    }
+    for (target, path) in LINKS {
+        plan.push(INSIDE, &Item::Symlink { target, path }, "");
+    }
+    Ok(())
+}
+
+fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Result<(), Error> {
+    let kind = match device.kind.as_str() {
+        "c" | "u" => 0o020_000,
+        "b" => 0o060_000,
+        "p" => 0o010_000,
+        other => {
+            let what = format_args!("\"{other}\" is none of c, b, u, p");
+            return Err(wrong(format_args!("{field}.type"), what));
+        }
+    };
+    if !device.path.starts_with('/') || device.path.split('/').any(|part| part == "..") {
+        let what = format_args!("\"{}\" is no absolute path without `..`", device.path);
+        return Err(wrong(format_args!("{field}.path"), what));
+    }
+    let path = text(&*device.path, field)?;
+    if by_bind && device.kind != "p" {
+        plan.push(INSIDE, &Item::DeviceBind { source: &path, path: &path }, field.to_owned());
+        return Ok(());
+    }
+    let number = |value: i64, name: &str| {
+        u32::try_from(value)
+            .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))
+    };
+    let item = Item::DeviceNode {
+        path: &path,
+        mode: kind | (device.file_mode.unwrap_or(0o666) & 0o7777),
+        major: number(device.major, "major")?,
+        minor: number(device.minor, "minor")?,
+        uid: device.uid.unwrap_or(0),
+        gid: device.gid.unwrap_or(0),
+    };
+    plan.push(INSIDE, &item, field.to_owned());
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Mounts on the root itself, and what the words of a mount may look like.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, bind, has, mount, mount_at};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "root_mounts",
+    bind_on_the_root_covers_it[Root],
+    tmpfs_on_the_root_covers_it_and_holds_what_follows[Root],
+    covered_root_is_made_read_only[Root],
+    copy_of_the_root_covers_it[Root],
+    root_is_covered_without_openat2_and_without_pivot[Root],
+    dots_in_a_destination_end_at_the_root[Root],
+    dots_in_the_working_directory_end_at_the_root[Root],
+    slash_behind_a_file_is_no_matter[Root],
+    commas_part_the_options_of_a_mount[Root],
+    fips_enabled_may_be_bound_over[Root],
+);
+
+/// Another root with the probe in it, which its own file tells apart.
+fn other_root(context: &Context) -> Result<String, String> {
+    let other = context.bundle(|_| {})?.rootfs;
+    fs::write(other.join("other"), "the other").map_err(|e| e.to_string())?;
+    Ok(other.to_string_lossy().into_owned())
+}
+
+/// A mount that comes before those of /proc, /dev and the rest.
+fn first(config: &mut Value, kind: &str, source: &str, options: &[&str]) {
+    mount(config, kind, source, "/", options);
+    if let Some(mounts) = config["mounts"].as_array_mut() {
+        mounts.rotate_right(1);
+    }
+}
+
+fn bind_on_the_root_covers_it(context: &Context) -> Outcome {
+    let other = other_root(context)?;
+    let report = context.report(|config| first(config, "bind", &other, &["rbind", "nosuid"]))?;
+    same("nosuid", has(&mount_at(&report, "/")?["options"], "nosuid"), true)?;
+    same("proc", mount_at(&report, "/proc")?["type"].as_str(), Some("proc"))?;
+    let text = edit::said(context, &["cat", "/other"], |config| {
+        first(config, "bind", &other, &["bind"]);
+    })?;
+    same("the file of the other root", text.as_str(), "the other")?;
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        first(config, "bind", &other, &["bind"]);
+    })?;
+    let done = container.exec(&[], &["cat", "/other"])?.success()?;
+    Ok(same("what an exec reads", done.stdout.as_str(), "the other")?)
+}
+
+/// A tmpfs on the root, and the probe bound into it.
+fn tmpfs(config: &mut Value, probe: &str, options: &[&str]) {
+    bind(config, probe, "/bin/probe", &["bind", "ro"]);
+    if let Some(mounts) = config["mounts"].as_array_mut() {
+        mounts.rotate_right(1);
+    }
+    first(config, "tmpfs", "tmpfs", options);
+    config["process"]["args"][0] = json!("/bin/probe");
+}
+
+fn tmpfs_on_the_root_covers_it_and_holds_what_follows(context: &Context) -> Outcome {
+    let probe = context.probe.to_string_lossy().into_owned();
+    let report = context.report(|config| tmpfs(config, &probe, &["mode=750", "size=1m"]))?;
+    same("the root", mount_at(&report, "/")?["type"].as_str(), Some("tmpfs"))?;
+    same("null", report["dev"]["null"]["device"].as_str(), Some("1:3"))?;
+    let names = edit::said(context, &["ls", "/"], |config| tmpfs(config, &probe, &[]))?;
+    let names: Vec<&str> = names.lines().collect();
+    Ok(same("what the root holds", names, vec!["bin", "dev", "proc", "sys"])?)
+}
+
+fn covered_root_is_made_read_only(context: &Context) -> Outcome {
+    let probe = context.probe.to_string_lossy().into_owned();
+    let done = edit::run(context, &["create", "/new", "x"], |config| {
+        tmpfs(config, &probe, &[]);
+        config["root"]["readonly"] = json!(true);
+    })?;
+    Ok(same("the errno", done.failure()?.stdout.trim(), "EROFS")?)
+}
+
+fn copy_of_the_root_covers_it(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        first(config, "tmpfs", "tmpfs", &["tmpcopyup"]);
+        edit::deeds(config, &["create", "/new", "x", "+", "stat", "/etc"]);
+    })?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    same("a folder that was copied", done.stdout.contains("\"type\":\"d\""), true)?;
+    Ok(same("the file in the rootfs", bundle.rootfs.join("new").exists(), false)?)
+}
+
+fn root_is_covered_without_openat2_and_without_pivot(context: &Context) -> Outcome {
+    let other = other_root(context)?;
+    let bundle = context.bundle(|config| {
+        first(config, "bind", &other, &["bind"]);
+        edit::deeds(config, &["cat", "/other"]);
+    })?;
+    let path = bundle.path.to_string_lossy().into_owned();
+    let refuse = |errno: &str| ["refuse".to_owned(), errno.to_owned(), "437".to_owned()];
+    for (options, before) in [(&["--no-pivot"][..], None), (&[][..], Some(refuse("38")))] {
+        let mut command = match before {
+            None => context.command(&["run"]),
+            Some(words) => {
+                let mut command = std::process::Command::new(&context.probe);
+                command.args(words).arg(&context.vial).arg("--root").arg(&context.state);
+                command.arg("run");
+                command
+            }
+        };
+        command.args(options).args(["--bundle", &path, &context.id()]);
+        let done = context.run(&mut command)?.success()?;
+        same("the file of the other root", done.stdout.as_str(), "the other")?;
+    }
+    Ok(())
+}
+
+fn dots_in_a_destination_end_at_the_root(context: &Context) -> Outcome {
+    for (path, point) in [("/../../a", "/a"), ("/tmp/../../b", "/b"), ("../c/./", "/c")] {
+        let report = context.report(|config| mount(config, "tmpfs", "tmpfs", path, &[]))?;
+        same(path, mount_at(&report, point)?["type"].as_str(), Some("tmpfs"))?;
+    }
+    // What is refused stays refused, whatever the words.
+    for path in ["/tmp/../proc/self", "../proc/1/../2"] {
+        let words = ["mounts[6].destination", "/proc/"];
+        edit::refused(context, &words, |c| bind(c, "/proc/version", path, &["bind"]))?;
+    }
+    Ok(())
+}
+
+fn dots_in_the_working_directory_end_at_the_root(context: &Context) -> Outcome {
+    for (cwd, wanted) in [("/tmp/../..", "/"), ("/../new/./x/..", "/new"), ("/tmp/", "/tmp")] {
+        let report = context.report(|config| config["process"]["cwd"] = json!(cwd))?;
+        same(cwd, report["cwd"].as_str(), Some(wanted))?;
+    }
+    let container = Container::start(context, &["sleep", "60"], |_| {})?;
+    let done = container.exec(&["--cwd", "/tmp/../../etc"], &["report"])?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    Ok(same("the directory of an exec", report["cwd"].as_str(), Some("/etc"))?)
+}
+
+fn slash_behind_a_file_is_no_matter(context: &Context) -> Outcome {
+    let text = edit::said(context, &["cat", "/etc/version"], |config| {
+        bind(config, "/proc/version", "/etc/version/", &["bind"]);
+    })?;
+    Ok(same("the file", text.starts_with("Linux version"), true)?)
+}
+
+fn commas_part_the_options_of_a_mount(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        mount(config, "tmpfs", "tmpfs", "/a", &["nosuid,nodev,,size=64k", "mode=0710,noexec"]);
+        bind(config, "/usr", "/b", &["rbind,ro"]);
+    })?;
+    let options = &mount_at(&report, "/a")?["options"];
+    for word in ["nosuid", "nodev", "noexec"] {
+        same(word, has(options, word), true)?;
+    }
+    same("ro", has(&mount_at(&report, "/b")?["options"], "ro"), true)?;
+    let stat = edit::said(context, &["stat", "/a"], |config| {
+        mount(config, "tmpfs", "tmpfs", "/a", &["size=64k,mode=0710"]);
+    })?;
+    same("the mode", stat.contains("0710"), true)?;
+    // An option that is not vial's does not hide behind a comma.
+    Ok(edit::refused(context, &["mounts[6].options", "mode=1"], |config| {
+        bind(config, "/usr", "/b", &["bind,mode=1"]);
+    })?)
+}
+
+fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
+    let path = "/proc/sys/crypto/fips_enabled";
+    if !fs::exists(path).unwrap_or(false) {
+        return Err(crate::runner::Failure::Skipped("CONFIG_CRYPTO_FIPS".into()));
+    }
+    let file = context.folder.join("fips");
+    fs::write(&file, "1\n").map_err(|e| e.to_string())?;
+    let text = edit::said(context, &["cat", path], |config| {
+        bind(config, &file.to_string_lossy(), path, &["bind", "ro"]);
+    })?;
+    Ok(same("the file", text.as_str(), "1")?)
+}
