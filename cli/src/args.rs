@@ -1,5 +1,8 @@
-//! The command line, in every form that callers use: `--flag value`,
-//! `--flag=value`, `-flag`, and options before what they belong to only.
+//! The command line, in every form that callers use; options stand before what
+//! they belong to.
+
+mod complaint;
+mod forms;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +15,8 @@ use crate::log::Log;
 
 /// vial runs OCI containers: a bundle's config.json decides what happens.
 #[derive(FromArgs, Debug)]
+#[argh(help_triggers("-h", "--help"))]
+#[argh(example = "vial run --bundle /containers/sensor sensor\nvial help run")]
 pub struct Vial {
     /// directory for the state of containers (default /run/vial, or
     /// $XDG_RUNTIME_DIR/vial when rootless)
@@ -30,6 +35,10 @@ pub struct Vial {
     /// refused: vial writes cgroups itself
     #[argh(switch)]
     systemd_cgroup: bool,
+    /// print the version
+    #[argh(switch, short = 'v')]
+    #[allow(dead_code, reason = "printed before anything else is looked at")]
+    version: bool,
     #[argh(subcommand)]
     verb: Verb,
 }
@@ -75,26 +84,47 @@ pub struct Global {
 /// Reads the command line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
     let words = text(arguments).map_err(|error| (Log::default(), error))?;
-    if matches!(words.first().map(String::as_str), Some("--version" | "-v")) {
+    let words = forms::normalise(words);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (before, rest) = words.split_at(forms::verb_at(&words));
+    let is_there = |names: [&str; 2]| before.iter().any(|word| names.contains(word));
+    if is_there(["--version", "-v"]) {
         return Ok(Parsed::Print(version()));
     }
-    let words = normalise(words);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match Vial::from_args(&["vial"], &words) {
+    let helps = is_there(["--help", "-h"]) || rest.first() == Some(&"help");
+    let rest = rest.strip_prefix(&["help"]).unwrap_or(rest);
+    let verb = rest.first().copied();
+    match verb {
+        Some(verb) if !command::NAMES.contains(&verb) => {
+            // An option that is none may be why this stands in the verb's place.
+            options(before, None)?;
+            Err((log_of(before), complaint::unknown_verb(verb)))
+        }
+        _ if helps || words.is_empty() => Ok(Parsed::Print(help(verb))),
+        _ => options(&words, verb),
+    }
+}
+
+/// Reads the options of a verb, and those before it.
+fn options(words: &[&str], verb: Option<&str>) -> Result<Parsed, (Log, Error)> {
+    match Vial::from_args(&["vial"], words) {
         Ok(vial) => {
             vial.check().map_err(|error| (vial.log(), error))?;
             vial.log().make().map_err(|error| (Log::default(), error))?;
             Ok(Parsed::Run(Box::new(vial)))
         }
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
-        Err(exit) => {
-            let lines = exit.output.lines().map(str::trim).filter(|line| !line.is_empty());
-            let said = lower_first(&lines.collect::<Vec<_>>().join(" "));
-            let verb = words.iter().find(|word| command::NAMES.contains(word));
-            let help = verb.map_or("vial --help".to_owned(), |verb| format!("vial {verb} --help"));
-            Err((log_of(&words), Error::new(said).hint(format_args!("try `{help}`"))))
+        Err(exit) if verb.is_none() && exit.output.starts_with(complaint::NO_VERB) => {
+            Ok(Parsed::Print(help(None)))
         }
+        Err(exit) => Err((log_of(words), complaint::words(&exit.output, verb))),
     }
+}
+
+/// The text of --help, of a verb or of all.
+fn help(verb: Option<&str>) -> String {
+    let words: Vec<&str> = verb.into_iter().chain(["--help"]).collect();
+    Vial::from_args(&["vial"], &words).err().map(|exit| exit.output).unwrap_or_default()
 }
 
 /// Where errors are said, of a command line that is wrong elsewhere.
@@ -180,120 +210,5 @@ fn default_root() -> Result<PathBuf, Error> {
             Err(Error::new("no directory for the state of containers: XDG_RUNTIME_DIR is not set")
                 .hint("set it, or say --root DIR"))
         }
-    }
-}
-
-/// Options that take a value, of any verb: in `exec ID ls -l`, the first word
-/// that is none of these nor theirs ends the options.
-const WITH_VALUE: [&str; 24] = [
-    "root",
-    "log",
-    "log-format",
-    "bundle",
-    "b",
-    "console-socket",
-    "pidfd-socket",
-    "pid-file",
-    "preserve-fds",
-    "format",
-    "cwd",
-    "env",
-    "e",
-    "user",
-    "u",
-    "additional-gids",
-    "g",
-    "process",
-    "p",
-    "process-label",
-    "apparmor",
-    "cap",
-    "c",
-    "cgroup",
-];
-
-/// Verbs whose words after the id are not theirs.
-const STOP_AT_ID: [&str; 3] = ["exec", "kill", "ps"];
-
-/// `--x=y` becomes `--x y`, `-long` becomes `--long`, a switch's `=true` goes
-/// and its `=false` takes the switch along; after the id of an exec, a kill or
-/// a ps every word stays as it is.
-fn normalise(words: Vec<String>) -> Vec<String> {
-    let mut result = Vec::with_capacity(words.len() + 2);
-    let mut words = words.into_iter();
-    let mut verb: Option<String> = None;
-    while let Some(word) = words.next() {
-        if word == "--" {
-            result.push(word);
-            break;
-        }
-        let Some(name) =
-            word.strip_prefix("--").or(word.strip_prefix('-')).filter(|n| !n.is_empty())
-        else {
-            match &verb {
-                Some(verb) if STOP_AT_ID.contains(&verb.as_str()) => {
-                    result.extend(["--".to_owned(), word]);
-                    break;
-                }
-                Some(_) => {}
-                None => verb = Some(word.clone()),
-            }
-            result.push(word);
-            continue;
-        };
-        let (name, value) = match name.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (name, None),
-        };
-        let takes_value = WITH_VALUE.contains(&name)
-            || (name == "f" && matches!(verb.as_deref(), Some("list" | "ps")));
-        match value.as_deref() {
-            Some("false") if !takes_value => continue,
-            _ => result.push(format!("{}{name}", if name.len() == 1 { "-" } else { "--" })),
-        }
-        if takes_value {
-            result.extend(value.or_else(|| words.next()));
-        } else {
-            result.extend(value.filter(|value| value != "true"));
-        }
-    }
-    result.extend(words);
-    result
-}
-
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(given: &str, expected: &str) {
-        let words = given.split(' ').map(str::to_owned).collect();
-        assert_eq!(normalise(words).join(" "), expected);
-    }
-
-    #[test]
-    fn every_form_of_a_flag_is_one() {
-        check("--root=/x create --bundle /b id", "--root /x create --bundle /b id");
-        check("-root /x restore -no-subreaper id", "--root /x restore --no-subreaper id");
-        check("create -b=/b --no-pivot=true id", "create -b /b --no-pivot id");
-        check("create --no-pivot=false id", "create id");
-        check("update --resources=- id", "update --resources - id");
-        check("list -f json", "list -f json");
-        check("delete -f id", "delete -f id");
-    }
-
-    #[test]
-    fn what_follows_an_id_is_not_ours() {
-        check("exec -d --env A=b id ls -l --x=y", "exec -d --env A=b -- id ls -l --x=y");
-        check("exec --user=1:2 id -- ls", "exec --user 1:2 -- id -- ls");
-        check("kill id -9", "kill -- id -9");
-        check("ps id -ef", "ps -- id -ef");
     }
 }

@@ -10,7 +10,8 @@ use crate::error::Error;
 
 /// make a container from a bundle; its process waits for start
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "create")]
+#[argh(subcommand, name = "create", help_triggers("-h", "--help"))]
+#[argh(example = "vial create --bundle /containers/web web")]
 pub struct Create {
     /// the bundle's directory (default .)
     #[argh(option, short = 'b', arg_name = "dir")]

@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// remove a container that has stopped
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "delete")]
+#[argh(subcommand, name = "delete", help_triggers("-h", "--help"))]
+#[argh(example = "vial delete --force web")]
 pub struct Delete {
     /// kill it if it runs; that there is none is no error
     #[argh(switch, short = 'f')]

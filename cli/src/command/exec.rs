@@ -21,7 +21,8 @@ use crate::status::Status;
 
 /// execute a program in a running container
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "exec")]
+#[argh(subcommand, name = "exec", help_triggers("-h", "--help"))]
+#[argh(example = "vial exec -t -e TERM=xterm web /bin/sh")]
 pub struct Exec {
     /// socket to which the terminal's master is sent
     #[argh(option, arg_name = "socket")]

@@ -40,7 +40,8 @@ const FLAGS: [&str; 3] =
 
 /// print what vial supports, as JSON
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "features")]
+#[argh(subcommand, name = "features", help_triggers("-h", "--help"))]
+#[argh(example = "vial features")]
 pub struct Features {}
 
 impl Features {

@@ -11,7 +11,8 @@ use crate::status::Status;
 
 /// send a signal to a container's process
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "kill")]
+#[argh(subcommand, name = "kill", help_triggers("-h", "--help"))]
+#[argh(example = "vial kill web KILL")]
 pub struct Kill {
     /// send it to every process of the container
     #[argh(switch, short = 'a')]

@@ -13,7 +13,8 @@ use crate::status::Status;
 
 /// list the containers
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "list")]
+#[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
+#[argh(example = "vial list --format json")]
 pub struct List {
     /// table or json
     #[argh(option, short = 'f', arg_name = "format", default = "String::from(\"table\")")]

@@ -9,7 +9,8 @@ use crate::status::Status;
 
 /// suspend every process of a container
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "pause")]
+#[argh(subcommand, name = "pause", help_triggers("-h", "--help"))]
+#[argh(example = "vial pause web")]
 pub struct Pause {
     /// the container's id
     #[argh(positional)]
@@ -18,7 +19,8 @@ pub struct Pause {
 
 /// let the processes of a paused container go on
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "resume")]
+#[argh(subcommand, name = "resume", help_triggers("-h", "--help"))]
+#[argh(example = "vial resume web")]
 pub struct Resume {
     /// the container's id
     #[argh(positional)]

@@ -14,7 +14,8 @@ use crate::words::describe;
 
 /// print, in order and in words, every act that a bundle would cause
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "plan")]
+#[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
+#[argh(example = "vial plan --bundle /containers/web")]
 pub struct Plan {
     /// the bundle's directory (default .)
     #[argh(option, short = 'b', arg_name = "dir")]

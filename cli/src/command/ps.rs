@@ -13,7 +13,8 @@ use crate::status::Status;
 
 /// list the processes of a container
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "ps")]
+#[argh(subcommand, name = "ps", help_triggers("-h", "--help"))]
+#[argh(example = "vial ps web")]
 pub struct Ps {
     /// table or json
     #[argh(option, short = 'f', arg_name = "format", default = "String::from(\"table\")")]

@@ -13,7 +13,8 @@ use crate::launch::reap;
 
 /// make a container from a bundle, start it, and wait for its end
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "run")]
+#[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
+#[argh(example = "vial run --detach --bundle /containers/web web")]
 pub struct Run {
     /// the bundle's directory (default .)
     #[argh(option, short = 'b', arg_name = "dir")]

@@ -12,7 +12,8 @@ use crate::host::Host;
 
 /// write a config.json to begin with
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "spec")]
+#[argh(subcommand, name = "spec", help_triggers("-h", "--help"))]
+#[argh(example = "vial spec --rootless --bundle /containers/web")]
 pub struct Spec {
     /// the bundle's directory (default .)
     #[argh(option, short = 'b', arg_name = "dir")]

@@ -13,7 +13,8 @@ use vial_plan::Reply;
 
 /// start the process of a created container
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "start")]
+#[argh(subcommand, name = "start", help_triggers("-h", "--help"))]
+#[argh(example = "vial start web")]
 pub struct Start {
     /// the container's id
     #[argh(positional)]

@@ -13,7 +13,8 @@ use crate::status::Status;
 
 /// print a container's state as JSON
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "state")]
+#[argh(subcommand, name = "state", help_triggers("-h", "--help"))]
+#[argh(example = "vial state web")]
 pub struct State {
     /// the container's id
     #[argh(positional)]

@@ -22,7 +22,6 @@ topic!(
     systemd_cgroup_is_refused,
     unknown_verb_is_refused,
     checkpoint_is_no_verb,
-    no_words_at_all_are_refused,
     help_names_every_verb,
     every_verb_has_its_help,
     option_without_its_value_is_refused,
@@ -139,12 +138,6 @@ fn checkpoint_is_no_verb(context: &Context) -> Outcome {
         refused(&done, words[0]).map_err(|why| format!("{words:?}: {why}"))?;
     }
     Ok(())
-}
-
-fn no_words_at_all_are_refused(context: &Context) -> Outcome {
-    vial(context, &[])?.failure()?;
-    refused(&context.vial(&[])?, "")?;
-    Ok(refused(&context.vial(&["state"])?, "id")?)
 }
 
 fn help_names_every_verb(context: &Context) -> Outcome {

@@ -7,6 +7,7 @@ mod bad_rootfs;
 mod bad_surroundings;
 mod binds;
 mod cgroup;
+mod command_line;
 mod container;
 mod edit;
 mod escapes;
@@ -40,6 +41,7 @@ pub const ALL: &[&Topic] = &[
     &exec::TOPIC,
     &views::TOPIC,
     &global::TOPIC,
+    &command_line::TOPIC,
     &warnings::TOPIC,
     &preserve_fds::TOPIC,
     &bad_config::TOPIC,

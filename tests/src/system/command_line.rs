@@ -1,0 +1,137 @@
+//! Help and version wherever they are asked for, and slips of the finger.
+
+use std::process::Command;
+
+use super::container::refused;
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "command_line",
+    no_words_at_all_are_answered_with_help,
+    version_may_follow_other_options,
+    help_may_be_asked_for_in_every_way,
+    help_has_an_example_that_is_no_mistake,
+    container_named_help_is_a_container,
+    mistyped_verb_is_named_with_what_was_meant,
+    mistyped_option_is_named_with_what_was_meant,
+    option_before_the_verb_is_said_to_stand_there,
+    missing_and_unexpected_arguments_are_named,
+);
+
+/// vial with these words and no others.
+fn vial(context: &Context, words: &str) -> Result<Done, String> {
+    let words = words.split(' ').filter(|word| !word.is_empty());
+    Ok(context.run(Command::new(&context.vial).args(words))?)
+}
+
+fn begins_with(done: &Done, text: &str) -> Result<(), String> {
+    let begins = done.stdout.starts_with(text);
+    same("how it begins", begins, true).map_err(|why| format!("{text}: {why}: {done}"))
+}
+
+fn no_words_at_all_are_answered_with_help(context: &Context) -> Outcome {
+    // As runc does: the exit code is 0.
+    for words in ["", "--root /tmp/none", "--debug"] {
+        begins_with(&vial(context, words)?.success()?, "Usage: vial [")?;
+    }
+    Ok(())
+}
+
+fn version_may_follow_other_options(context: &Context) -> Outcome {
+    for words in [
+        "--version",
+        "-v",
+        "--root /tmp/none --version",
+        "--root=/tmp/none -v",
+        "-root /tmp/none --debug --version",
+        "--log /no/such/folder/log --version",
+        "--version list",
+    ] {
+        begins_with(&vial(context, words)?.success()?, "vial version ")?;
+    }
+    Ok(())
+}
+
+fn help_may_be_asked_for_in_every_way(context: &Context) -> Outcome {
+    for words in ["--help", "-h", "help", "--root /tmp/none -h", "--debug help"] {
+        begins_with(&vial(context, words)?.success()?, "Usage: vial [")?;
+    }
+    for words in ["exec --help", "exec -h", "help exec", "--help exec", "-h exec", "exec -d -h"] {
+        begins_with(&vial(context, words)?.success()?, "Usage: vial exec [")?;
+    }
+    // Behind the id it is the program's.
+    Ok(refused(&vial(context, "--root /tmp/none exec nobody --help")?, "nobody")?)
+}
+
+fn help_has_an_example_that_is_no_mistake(context: &Context) -> Outcome {
+    let all = vial(context, "--help")?.success()?.stdout;
+    let listed = all.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs: Vec<&str> = listed
+        .take_while(|line| !line.is_empty())
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    same("how many verbs", verbs.len() >= 14, true)?;
+    for verb in verbs {
+        let help = vial(context, &format!("help {verb}"))?.success()?.stdout;
+        let mut after = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+        let example = after.next().unwrap_or_default().trim();
+        let words = example.strip_prefix("vial ").ok_or(format!("{verb}: no example"))?;
+        same("the example's verb", words.split(' ').next(), Some(verb))?;
+        // It is understood: an option that is none is an error of other words.
+        let words = format!("--root {} {words}", context.folder.join("none").display());
+        let words = words.replace("/containers", &context.folder.join("none").to_string_lossy());
+        let said = vial(context, &words)?.stderr;
+        for complaint in ["unknown option", "unexpected argument", "missing argument"] {
+            same(example, said.contains(complaint), false)
+                .map_err(|why| format!("{why}: {said}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn container_named_help_is_a_container(context: &Context) -> Outcome {
+    for verb in ["state", "start", "delete", "pause", "ps"] {
+        refused(&context.vial(&[verb, "help"])?, "help")?;
+    }
+    Ok(())
+}
+
+fn check(context: &Context, words: &str, sentence: &str, hint: &str) -> Result<(), String> {
+    let done = vial(context, words)?;
+    refused(&done, sentence)?;
+    same(hint, done.stderr.contains(hint), true)
+        .map_err(|why| format!("{words}: {why}: {done}"))?;
+    let longest = done.stderr.lines().map(str::len).max().unwrap_or_default();
+    same("it is short", longest < 80, true).map_err(|why| format!("{words}: {why}: {done}"))
+}
+
+fn mistyped_verb_is_named_with_what_was_meant(context: &Context) -> Outcome {
+    check(context, "creat x", "unknown verb \"creat\"", "did you mean `create`?")?;
+    check(context, "--debug sate x", "unknown verb \"sate\"", "did you mean `state`?")?;
+    check(context, "help rnu", "unknown verb \"rnu\"", "did you mean `run`?")?;
+    Ok(check(context, "update x", "unknown verb \"update\"", "try `vial --help`")?)
+}
+
+fn mistyped_option_is_named_with_what_was_meant(context: &Context) -> Outcome {
+    check(context, "create --bundel /x y", "unknown option --bundel", "did you mean --bundle?")?;
+    check(context, "list --formt=json", "unknown option --formt", "did you mean --format?")?;
+    check(context, "-log-fromat json list", "unknown option --log-fromat", "--log-format?")?;
+    // The word behind an option that is none is not the verb.
+    check(context, "--roo /x list", "unknown option --roo", "did you mean --root?")?;
+    Ok(check(context, "list --nonsense", "unknown option --nonsense", "`vial list --help`")?)
+}
+
+fn option_before_the_verb_is_said_to_stand_there(context: &Context) -> Outcome {
+    let hint = "it stands before the verb: `vial --root .. list ..`";
+    Ok(check(context, "list --root /x", "unknown option --root", hint)?)
+}
+
+fn missing_and_unexpected_arguments_are_named(context: &Context) -> Outcome {
+    check(context, "state", "missing argument: id", "try `vial state --help`")?;
+    check(context, "exec", "missing argument: id", "try `vial exec --help`")?;
+    check(context, "state a b", "unexpected argument \"b\"", "try `vial state --help`")?;
+    Ok(check(context, "create --bundle", "--bundle", "try `vial create --help`")?)
+}
