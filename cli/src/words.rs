@@ -4,7 +4,8 @@ use std::ffi::CStr;
 
 use vial_plan::Item;
 
-use crate::planner::{NAMESPACES, capability_name};
+use crate::planner::{NAMESPACES, attribute_names, capability_name, flag_names, limit_name};
+use crate::seccomp;
 
 /// What an item does, as one clause.
 pub fn describe(item: &Item<'_>) -> String {
@@ -23,7 +24,7 @@ pub fn describe(item: &Item<'_>) -> String {
         }
         Item::OomScoreAdj { value } => format!("set oom_score_adj to {}", show(value)),
         Item::RaiseRlimit { resource, hard } => {
-            format!("raise the hard limit {resource} to {hard}")
+            format!("raise the hard limit {} to {}", limit_name(*resource), limit(*hard))
         }
         Item::Undumpable {} => "keep others from tracing this process".into(),
         Item::JoinPath { path, kind } => {
@@ -69,35 +70,42 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         }
         Item::PresentRoot {} => "open the container's root".into(),
         Item::Mount { target, fstype, flags, data, mode, .. } => {
-            let mut text = format!("mount {} on {}", show(fstype), show(target));
-            if *flags != 0 {
-                text.push_str(&format!(" with flags {flags:#x}"));
-            }
-            if !data.is_empty() {
-                text.push_str(&format!(" and options {}", show(data)));
-            }
-            if *mode {
-                text.push_str(" and the mode of what it covers");
-            }
-            text
+            let mut names = flag_names(*flags);
+            names.extend(mode.then_some("the mode of what it covers"));
+            format!("mount {} on {}{}", show(fstype), show(target), with(names, data))
         }
-        Item::MountCopy { target, fstype, .. } => {
-            format!("mount {} on {} with a copy of what it covers", show(fstype), show(target))
+        Item::MountCopy { target, fstype, flags, data, .. } => {
+            let mut names = flag_names(*flags);
+            names.push("a copy of what it covers");
+            format!("mount {} on {}{}", show(fstype), show(target), with(names, data))
         }
-        Item::MountCgroup { target, .. } => format!("mount cgroup2 on {}", show(target)),
-        Item::Bind { source, target, set, .. } => {
-            let readonly = if set & 1 != 0 { " read-only" } else { "" };
-            format!("bind {} on {}{readonly}", show(source), show(target))
+        Item::MountCgroup { target, flags, .. } => {
+            format!("mount cgroup2 on {}{}", show(target), with(flag_names(*flags), c""))
         }
-        Item::MountAttributes { target, propagation: 0, .. } => {
-            format!("set attributes of the mounts at {}", show(target))
+        Item::Bind { source, target, recursive, set, clear, .. } => {
+            let below = if *recursive { " and what is mounted below" } else { "" };
+            let with = with(attribute_names(*set, *clear), c"");
+            format!("bind {}{below} on {}{with}", show(source), show(target))
+        }
+        Item::MountAttributes { target, set, clear, propagation: 0, recursive } => {
+            let below = if *recursive { " and those below" } else { "" };
+            let names = attribute_names(*set, *clear).join(", ");
+            format!("make the mount at {}{below} {names}", show(target))
         }
         Item::MountAttributes { target, propagation: kind, .. } => {
             format!("make the mount at {} {}", show(target), propagation(*kind as u32))
         }
-        Item::Remount { target, .. } => format!("remount {}", show(target)),
-        Item::DeviceNode { path, major, minor, .. } => {
-            format!("make device {} ({major}:{minor})", show(path))
+        Item::Remount { target, flags, data } => {
+            format!("remount {}{}", show(target), with(flag_names(*flags), data))
+        }
+        Item::DeviceNode { path, mode, major, minor, .. } => {
+            let kind = match mode & 0o170_000 {
+                0o060_000 => 'b',
+                0o010_000 => 'p',
+                _ => 'c',
+            };
+            let mode = mode & 0o7777;
+            format!("make device {} ({kind} {major}:{minor}, mode {mode:04o})", show(path))
         }
         Item::DeviceBind { source, .. } => format!("bind device {}", show(source)),
         Item::Symlink { target, path } => format!("link {} to {}", show(path), show(target)),
@@ -119,7 +127,8 @@ fn describe_process(item: &Item<'_>) -> String {
     match item {
         Item::OwnStdio { uid } => format!("give standard input, output and error to user {uid}"),
         Item::Rlimit { resource, soft, hard } => {
-            format!("limit {resource} to {soft}, at most {hard}")
+            let name = limit_name(*resource);
+            format!("set {name} to {}, at most {}", limit(*soft), limit(*hard))
         }
         Item::WorkingDirectory { path } => format!("change to {}", show(path)),
         Item::BoundingSet { keep } => format!("keep in the bounding set {}", capabilities(*keep)),
@@ -136,8 +145,11 @@ fn describe_process(item: &Item<'_>) -> String {
         }
         Item::CloseFds { from } => format!("close every fd from {from} on"),
         Item::AwaitStart {} => "wait for start".into(),
-        Item::Seccomp { filter, .. } => {
-            format!("load a seccomp filter of {} instructions", filter.len() / 8)
+        Item::Seccomp { flags, filter } => {
+            let names = seccomp::FLAGS.iter().filter(|(_, flag)| flags & flag != 0);
+            let names = names.map(|(name, _)| *name).collect();
+            let with = with(names, c"");
+            format!("load a seccomp filter of {} instructions{with}", filter.len() / 8)
         }
         Item::DropCapabilities { effective, .. } => {
             format!("have capabilities {} only", capabilities(*effective))
@@ -145,6 +157,22 @@ fn describe_process(item: &Item<'_>) -> String {
         Item::Execute {} => "execute the program".into(),
         item => item.name().into(),
     }
+}
+
+/// As in ` with nosuid, noexec, mode=755`: vial's own options, then the
+/// filesystem's.
+fn with(names: Vec<&str>, data: &CStr) -> String {
+    let all: Vec<&str> =
+        names.into_iter().chain(data.to_str()).filter(|name| !name.is_empty()).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(" with {}", all.join(", ")),
+    }
+}
+
+/// RLIM_INFINITY is no number to a reader.
+fn limit(value: u64) -> String {
+    if value == u64::MAX { "unlimited".into() } else { value.to_string() }
 }
 
 fn show(text: &CStr) -> String {

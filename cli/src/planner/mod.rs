@@ -29,9 +29,9 @@ use crate::plan::Plan;
 
 pub use cgroup::cgroup_path;
 pub use exec::{Exec, exec};
-pub use mount_options::supported as supported_mount_options;
+pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};
 pub use namespaces::{KINDS as NAMESPACES, Namespaces};
-pub use process::{CAPABILITIES, capability_name};
+pub use process::{CAPABILITIES, capability_name, limit_name};
 
 /// What a caller asks for beside config.json.
 #[derive(Clone, Debug, Default)]

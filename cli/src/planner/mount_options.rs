@@ -124,6 +124,26 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|(name, _)| *name).chain(RECURSIVE)
 }
 
+/// The options that MS_* flags stand for.
+pub fn flag_names(flags: u32) -> Vec<&'static str> {
+    let named = OPTIONS.iter().filter(|(_, kind)| match *kind {
+        Kind::Set(flag, _) | Kind::Time(flag, _) | Kind::Flag(flag) => flags & flag == flag,
+        _ => false,
+    });
+    named.map(|(name, _)| *name).collect()
+}
+
+/// The options that MOUNT_ATTR_* to be set and cleared stand for.
+pub fn attribute_names(set: u64, clear: u64) -> Vec<&'static str> {
+    let named = OPTIONS.iter().filter(|(_, kind)| match *kind {
+        Kind::Set(_, attribute) => set & attribute == attribute,
+        Kind::Clear(_, attribute) => attribute & ATIME == 0 && clear & attribute == attribute,
+        Kind::Time(_, attribute) => clear & ATIME == ATIME && set & ATIME == attribute,
+        _ => false,
+    });
+    named.map(|(name, _)| *name).collect()
+}
+
 /// Sorts the options of a mount; later ones win. As in mount(8) one text may
 /// hold several, with commas between them.
 pub(super) fn options(list: &[String], field: &str) -> Result<Options, Error> {

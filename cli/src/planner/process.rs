@@ -87,6 +87,11 @@ pub fn capability_name(number: usize) -> Option<String> {
     CAPABILITIES.get(number).map(|name| format!("CAP_{name}"))
 }
 
+/// As `RLIMIT_NOFILE` of 7.
+pub fn limit_name(number: u32) -> &'static str {
+    LIMITS.get(number as usize).copied().unwrap_or("an unknown limit")
+}
+
 /// The capability sets as bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sets {

@@ -249,6 +249,15 @@ fn sysctl(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(
             let what = format_args!("without a {name} namespace it would change the host");
             return Err(wrong(field, what));
         }
+        for (name, same, set) in [
+            ("hostname", "kernel/hostname", &config.hostname),
+            ("domainname", "kernel/domainname", &config.domainname),
+        ] {
+            if path == same && !set.is_empty() && set != value {
+                let what = format_args!("\"{value}\" is not \"{set}\", which {name} says");
+                return Err(wrong(field, what).hint("leave one of both out"));
+            }
+        }
         let (path, value) = (text(path, &field)?, text(&**value, &field)?);
         plan.push(INSIDE, &Item::Sysctl { path: &path, value: &value }, field);
     }

@@ -129,6 +129,13 @@ struct Rule {
     conditions: Vec<Condition>,
 }
 
+/// The flags of seccomp(2) that a profile may ask for.
+pub const FLAGS: [(&str, u32); 3] = [
+    ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
+    ("SECCOMP_FILTER_FLAG_TSYNC", 1 << 0),
+];
+
 /// Compiles a profile for a machine whose kernel is `native`.
 pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
     let flags = flags(profile.flags.as_deref())?;
@@ -143,28 +150,22 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
 /// sets SPEC_ALLOW, since a filter would otherwise slow every process in the
 /// container by turning on mitigations that Linux 5.16 no longer ties to it.
 fn flags(names: Option<&[String]>) -> Result<u32, Error> {
-    const TSYNC: u32 = 1 << 0;
-    const LOG: u32 = 1 << 1;
     const SPEC_ALLOW: u32 = 1 << 2;
     let Some(names) = names else {
         return Ok(SPEC_ALLOW);
     };
     let mut flags = 0;
     for (i, name) in names.iter().enumerate() {
-        flags |= match name.as_str() {
-            "SECCOMP_FILTER_FLAG_TSYNC" => TSYNC,
-            "SECCOMP_FILTER_FLAG_LOG" => LOG,
-            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => SPEC_ALLOW,
-            name => {
-                let message = match name {
-                    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => {
-                        format!("{name} is for SCMP_ACT_NOTIFY, which is not supported yet")
-                    }
-                    _ => format!("unknown flag {name:?}"),
-                };
-                return Err(Error::new(format!("flags[{i}]"), message));
-            }
+        let Some((_, flag)) = FLAGS.iter().find(|(known, _)| known == name) else {
+            let message = match name.as_str() {
+                "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => {
+                    format!("{name} is for SCMP_ACT_NOTIFY, which is not supported yet")
+                }
+                _ => format!("unknown flag {name:?}"),
+            };
+            return Err(Error::new(format!("flags[{i}]"), message));
         };
+        flags |= flag;
     }
     Ok(flags)
 }

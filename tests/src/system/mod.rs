@@ -17,7 +17,9 @@ mod foreground;
 mod global;
 mod harness;
 mod lifecycle;
+mod names;
 mod namespaces;
+mod plan;
 mod preserve_fds;
 mod root_mounts;
 mod rootfs;
@@ -48,6 +50,8 @@ pub const ALL: &[&Topic] = &[
     &bad_rootfs::TOPIC,
     &bad_surroundings::TOPIC,
     &namespaces::TOPIC,
+    &names::TOPIC,
+    &plan::TOPIC,
     &rootfs::TOPIC,
     &root_mounts::TOPIC,
     &binds::TOPIC,
