@@ -2,7 +2,7 @@
 //! config.json that an engine would call a container.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,6 +11,20 @@ use vial_targets::command::OnPath;
 
 /// What `runc spec` writes, shortened; its process is `/probe report`.
 const CONFIG: &str = include_str!("config.json");
+
+/// What a distribution's root has, as far as a container meets it.
+const FOLDERS: [&str; 10] =
+    ["proc", "sys", "dev", "tmp", "run", "etc", "usr/bin", "usr/lib", "usr/sbin", "var"];
+/// Its links, one of which leads nowhere before the system runs.
+const LINKS: [(&str, &str); 7] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("var/run", "/run"),
+    ("var/lock", "/run/lock"),
+    ("etc/mtab", "../proc/self/mounts"),
+    ("etc/localtime", "/usr/share/zoneinfo/Etc/UTC"),
+];
 
 /// A bundle on disk.
 #[derive(Debug)]
@@ -28,9 +42,13 @@ impl Bundle {
     /// It cannot be written.
     pub fn new(path: &Path, probe: &Path, edit: impl FnOnce(&mut Value)) -> Result<Self, Error> {
         let rootfs = path.join("rootfs");
-        for folder in ["proc", "sys", "dev", "tmp", "run", "etc"] {
+        for folder in FOLDERS {
             let folder = rootfs.join(folder);
             fs::create_dir_all(&folder).on_path("create", &folder)?;
+        }
+        for (link, target) in LINKS {
+            let link = rootfs.join(link);
+            symlink(target, &link).on_path("link", &link)?;
         }
         let inside = rootfs.join("probe");
         fs::copy(probe, &inside).on_path("copy the probe to", &inside)?;

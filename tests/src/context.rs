@@ -75,8 +75,10 @@ impl Context {
             .map_err(|error| Error::new(format!("find this program: {error}")))?;
         let beside = exe.parent().unwrap_or(Path::new("/"));
         let folder = folder_of(std::process::id());
-        let tag = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let state = folder.join("state");
+        // An id as engines make them has 64 hexadecimal digits, and a socket's
+        // path at most 108 bytes: theirs are longer than that.
+        let tag = format!("{:08x}{:048x}", std::process::id(), u128::MAX / 3);
+        let state = folder.join("as/deep/as/engines/put/it/io.containerd.runtime.v2.task/k8s.io");
         fs::create_dir_all(&folder).on_path("create", &folder)?;
         // The test is where orphans of its containers arrive, so that
         // leftovers() sees them.
@@ -96,10 +98,10 @@ impl Context {
         })
     }
 
-    /// A container id that nobody else uses.
+    /// A container id that nobody else uses: 64 hexadecimal digits.
     pub fn id(&self) -> String {
         self.serial.set(self.serial.get() + 1);
-        format!("{}-{}", self.tag, self.serial.get())
+        format!("{}{:08x}", self.tag, self.serial.get())
     }
 
     /// A bundle whose config.json is the base one after `edit`.

@@ -1,7 +1,7 @@
 //! User namespaces: mapped ranges, and callers that are not root.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 
 use serde_json::{Value, json};
@@ -41,11 +41,11 @@ fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, St
 pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     let mut folders = vec![bundle.path.clone()];
     while let Some(folder) = folders.pop() {
-        chown(&folder, Some(id), Some(id)).map_err(|e| e.to_string())?;
+        lchown(&folder, Some(id), Some(id)).map_err(|e| e.to_string())?;
         for entry in fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten() {
             match entry.path().is_dir() {
                 true => folders.push(entry.path()),
-                false => chown(entry.path(), Some(id), Some(id)).map_err(|e| e.to_string())?,
+                false => lchown(entry.path(), Some(id), Some(id)).map_err(|e| e.to_string())?,
             }
         }
     }
@@ -157,7 +157,7 @@ pub(crate) fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, 
     let runtime = context.folder.join("runtime");
     if !runtime.exists() {
         fs::create_dir_all(runtime.join("bin")).map_err(|e| e.to_string())?;
-        chown(&runtime, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
+        lchown(&runtime, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
     }
     // Binaries where anybody may execute them.
     for name in ["vial", "vial-init"] {

@@ -1,0 +1,67 @@
+//! Namespaces that exist already: given by a path, or those of a process.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::Errno;
+use vial_plan::Step;
+
+use crate::fault::{During, Fault};
+use crate::path::PathBuffer;
+use crate::procfs::Procfs;
+use crate::sys::setns::setns;
+
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// The files of /proc/PID/ns by their CLONE_NEW* flags, the user namespace
+/// first: it grants the right to join those that it owns.
+const KINDS: [(u32, &[u8]); 8] = [
+    (0x1000_0000, b"user"),
+    (0x0002_0000, b"mnt"),
+    (0x0400_0000, b"uts"),
+    (0x0800_0000, b"ipc"),
+    (0x4000_0000, b"net"),
+    (0x2000_0000, b"pid"),
+    (0x0200_0000, b"cgroup"),
+    (0x0000_0080, b"time"),
+];
+
+/// Joins the namespace at a path, which must be of this kind.
+pub fn path(path: &CStr, kind: u32) -> Result<(), Fault> {
+    let namespace = open(path, FILE, Mode::empty()).during(Step::OpenNamespace)?;
+    setns(namespace.as_fd(), kind).during(Step::JoinNamespace)
+}
+
+/// Joins namespaces of a process, by its pidfd where there is one.
+pub fn process(
+    pidfd: Option<BorrowedFd<'_>>,
+    pid: u32,
+    kinds: u32,
+    procfs: &Procfs,
+) -> Result<(), Fault> {
+    match pidfd.map(|pidfd| setns(pidfd, kinds)) {
+        // KERNEL(5.8): a pidfd stands for no namespaces.
+        None | Some(Err(Errno::INVAL | Errno::NOSYS)) => by_files(pid, kinds, procfs),
+        Some(result) => result.during(Step::JoinNamespace),
+    }
+}
+
+/// All are opened before the first is joined, which may end the right to.
+fn by_files(pid: u32, kinds: u32, procfs: &Procfs) -> Result<(), Fault> {
+    let mut namespaces: [Option<OwnedFd>; KINDS.len()] = [const { None }; KINDS.len()];
+    let wanted = || KINDS.iter().filter(|(kind, _)| kinds & kind != 0);
+    for (place, (_, name)) in namespaces.iter_mut().zip(wanted()) {
+        let mut path: PathBuffer<32> = PathBuffer::empty();
+        path.push_number(pid)
+            .and_then(|path| path.push(b"/ns/"))
+            .and_then(|path| path.push(name))
+            .during(Step::OpenNamespace)?;
+        let file = openat(procfs, path.as_c_str(), FILE, Mode::empty());
+        *place = Some(file.during(Step::OpenNamespace)?);
+    }
+    for (namespace, (kind, _)) in namespaces.iter().flatten().zip(wanted()) {
+        setns(namespace.as_fd(), *kind).during(Step::JoinNamespace)?;
+    }
+    Ok(())
+}

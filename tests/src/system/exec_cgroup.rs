@@ -1,0 +1,133 @@
+//! Where an exec lives: in the cgroup of the container's init, seen through
+//! the container's cgroup namespace, on hosts as systemd sets them up.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::edit::{self, Container};
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "exec_cgroup",
+    exec_is_born_into_the_cgroup_and_its_namespace [Root, Cgroup2],
+    exec_follows_init_into_a_cgroup_below [Root, Cgroup2],
+    exec_follows_init_out_of_a_cgroup_that_is_gone [Root, Cgroup2],
+    exec_goes_below_the_container_if_asked_to [Root, Cgroup2],
+    exec_leaves_the_container_s_cgroup_for_none_outside [Root, Cgroup2],
+    joined_cgroup_namespace_is_no_obstacle [Root, Cgroup2],
+    joined_cgroup_namespace_and_a_new_user_namespace [Root, Cgroup2],
+);
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The cgroup of a process of the host.
+fn cgroup_of(pid: u32) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| e.to_string())?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).ok_or("no cgroup v2")?;
+    Ok(PathBuf::from(ROOT).join(path))
+}
+
+/// What an exec sees of its own cgroup.
+fn seen(container: &Container<'_>) -> Result<String, String> {
+    let text = container.exec(&[], &["cat", "/proc/self/cgroup"])?.success()?.stdout;
+    let line = text.lines().find_map(|line| line.strip_prefix("0::"));
+    line.map(str::to_owned).ok_or_else(|| format!("no cgroup v2 in {text}"))
+}
+
+fn with_namespace(context: &Context) -> Result<Container<'_>, String> {
+    Container::start(context, &["sleep", "60"], |config| edit::show_cgroup(config, &["rw"]))
+}
+
+/// Moves a process of the host into a cgroup, which is made.
+fn move_into(pid: u32, cgroup: &PathBuf) -> Result<(), String> {
+    fs::create_dir_all(cgroup).map_err(|e| format!("{}: {e}", cgroup.display()))?;
+    fs::write(cgroup.join("cgroup.procs"), pid.to_string()).map_err(|e| e.to_string())
+}
+
+fn exec_is_born_into_the_cgroup_and_its_namespace(context: &Context) -> Outcome {
+    let container = with_namespace(context)?;
+    same("the cgroup", seen(&container)?.as_str(), "/")?;
+    let done = container.exec(&[], &["report"])?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let inside = report["namespaces"]["cgroup"].as_str().unwrap_or_default();
+    Ok(same("the namespace", inside, container.namespace_inode("cgroup")?.as_str())?)
+}
+
+/// As systemd does as the init of a container: it cannot stay where it gives
+/// controllers to others.
+fn exec_follows_init_into_a_cgroup_below(context: &Context) -> Outcome {
+    let container = with_namespace(context)?;
+    let own = cgroup_of(container.pid)?;
+    move_into(container.pid, &own.join("init.scope"))?;
+    fs::write(own.join("cgroup.subtree_control"), "+pids").map_err(|e| e.to_string())?;
+    Ok(same("the cgroup", seen(&container)?.as_str(), "/init.scope")?)
+}
+
+fn exec_follows_init_out_of_a_cgroup_that_is_gone(context: &Context) -> Outcome {
+    let container = with_namespace(context)?;
+    let own = cgroup_of(container.pid)?;
+    let other = PathBuf::from(ROOT).join(format!("{}-moved", context.tag));
+    move_into(container.pid, &other)?;
+    fs::remove_dir(&own).map_err(|e| e.to_string())?;
+    let place = format!("/../{}-moved", context.tag);
+    let outcome = same("the cgroup", seen(&container)?.ends_with(&place), true);
+    drop(container);
+    fs::remove_dir(&other).map_err(|e| e.to_string())?;
+    Ok(outcome?)
+}
+
+fn exec_goes_below_the_container_if_asked_to(context: &Context) -> Outcome {
+    let container = with_namespace(context)?;
+    fs::create_dir(cgroup_of(container.pid)?.join("below")).map_err(|e| e.to_string())?;
+    for place in ["below", "/below", "./below/"] {
+        let done = container.exec(&["--cgroup", place], &["cat", "/proc/self/cgroup"])?;
+        let text = done.success()?.stdout;
+        same("the cgroup", text.lines().any(|line| line == "0::/below"), true)?;
+    }
+    Ok(())
+}
+
+fn exec_leaves_the_container_s_cgroup_for_none_outside(context: &Context) -> Outcome {
+    let container = with_namespace(context)?;
+    let refused = |place: &str, words: &str| -> Result<(), String> {
+        let done: Done = container.exec(&["--cgroup", place], &["exit", "0"])?.failure()?;
+        edit::one_sentence(&done)?;
+        same(&format!("{words} is said: {done}"), done.stderr.contains(words), true)
+    };
+    for place in ["..", "/..", "below/../.."] {
+        refused(place, "bad sub cgroup path")?;
+    }
+    refused("memory:below", "unknown controller memory")?;
+    Ok(refused("missing", "ENOENT")?)
+}
+
+/// Of a container that another one made, which is not where this one is born.
+fn joined_cgroup_namespace_is_no_obstacle(context: &Context) -> Outcome {
+    let other = with_namespace(context)?;
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        edit::join(config, "cgroup", &other.namespace("cgroup"));
+    })?;
+    let inode = container.namespace_inode("cgroup")?;
+    same("the namespace", inode.as_str(), other.namespace_inode("cgroup")?.as_str())?;
+    let own = cgroup_of(container.pid)?;
+    same("a cgroup of its own", own == cgroup_of(other.pid)?, false)?;
+    let name = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(same("the exec's cgroup", seen(&container)?.ends_with(&name), true)?)
+}
+
+fn joined_cgroup_namespace_and_a_new_user_namespace(context: &Context) -> Outcome {
+    let other = with_namespace(context)?;
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        edit::join(config, "cgroup", &other.namespace("cgroup"));
+        edit::user_namespace(config, 100_000);
+    })?;
+    let inode = container.namespace_inode("cgroup")?;
+    same("the namespace", inode.as_str(), other.namespace_inode("cgroup")?.as_str())?;
+    let name = cgroup_of(container.pid)?;
+    let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(same("the exec's cgroup", seen(&container)?.ends_with(&name), true)?)
+}
