@@ -41,6 +41,9 @@ pub struct State {
     pub cgroup: Option<PathBuf>,
     /// Where the cgroup2 filesystem is mounted.
     pub cgroup_root: PathBuf,
+    /// Whether it shares its creator's session keyring; an exec then does too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_new_keyring: bool,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -248,6 +251,7 @@ fn creating(dir: &Path, id: &str) -> State {
         owner: 0,
         cgroup: None,
         cgroup_root: PathBuf::new(),
+        no_new_keyring: false,
         annotations: config.annotations,
     }
 }

@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
 use vial_plan::Item;
 
 use crate::args::Global;
@@ -18,7 +17,7 @@ use crate::dir::Dir;
 use crate::error::Error;
 use crate::file::write_whole;
 use crate::host::Host;
-use crate::launch::{Fds, Ready, launch, reap};
+use crate::launch::{Fds, Ready, launch};
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::status::Process;
@@ -61,6 +60,7 @@ pub struct Prepared {
     pub config: Config,
     bytes: Vec<u8>,
     host: Host,
+    no_new_keyring: bool,
     /// What will be done.
     pub plan: Plan,
 }
@@ -82,7 +82,8 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
         host_mounts: if options.no_pivot { kernel_mounts() } else { Vec::new() },
     };
     let plan = planner::create(&config, &request, &host)?;
-    Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, plan })
+    let no_new_keyring = options.no_new_keyring;
+    Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
 }
 
 /// Where to send a terminal's master.
@@ -160,11 +161,7 @@ impl Prepared {
         match kept {
             Ok(container) => Ok(Created { container, ready, plan: self.plan }),
             Err(failed) => {
-                if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
-                    let _ = kill_process(pid, Signal::KILL); // ESRCH: it ended by itself.
-                }
-                drop(ready);
-                reap();
+                ready.end();
                 Err(failed)
             }
         }
@@ -191,6 +188,7 @@ impl Prepared {
                 .as_ref()
                 .map(|cgroup| cgroup.root.clone())
                 .unwrap_or_default(),
+            no_new_keyring: self.no_new_keyring,
             annotations: self.config.annotations.clone(),
         }
     }

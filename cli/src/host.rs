@@ -1,7 +1,11 @@
 //! What the planner must know of the machine: read once, before it, so that
 //! the planner itself is a function of its arguments.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
@@ -81,12 +85,10 @@ impl Cgroup {
     fn read(root: &str) -> Cgroup {
         let root = PathBuf::from(root);
         let text = read_kernel(root.join("cgroup.controllers")).unwrap_or_default();
-        let own = read_kernel("/proc/self/cgroup").unwrap_or_default();
-        let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
         Cgroup {
             root,
             controllers: text.split_whitespace().map(str::to_owned).collect(),
-            own: PathBuf::from(own),
+            own: cgroup_of("self").unwrap_or_default(),
         }
     }
 
@@ -95,6 +97,15 @@ impl Cgroup {
         let existing = path.ancestors().map(|path| self.root.join(path)).find(|path| path.exists());
         existing.is_some_and(|path| access(&path, Access::WRITE_OK).is_ok())
     }
+}
+
+/// The cgroup of a process, from the root of the hierarchy, without the leading
+/// slash. None: it cannot be read, or lies outside this cgroup namespace.
+pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
+    let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
+    let path = PathBuf::from(OsStr::from_bytes(path));
+    path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
 }
 
 /// Whether this is another user namespace than the first, whose inode number is

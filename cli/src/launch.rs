@@ -1,27 +1,24 @@
-//! From a Plan to a process: vial-init, sealed against writing, is started, gets the
-//! Plan, and answers once.
+//! From a Plan to a process: a sealed copy of vial-init is started, gets the
+//! Plan, and answers.
 
-use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
-use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
-use vial_init::sys::open_tree;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use vial_plan::{Item, Reply};
 
 use crate::error::Error;
 use crate::failure;
+use crate::file;
 use crate::plan::Plan;
-
-const MOUNT_ATTR_RDONLY: u64 = 1;
 
 /// Where vial-init lies if not beside vial itself.
 const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
@@ -49,7 +46,7 @@ pub struct Ready {
 /// that it started is left.
 pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
-    let (channel, theirs) =
+    let (mut channel, theirs) =
         UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     command.arg0("vial-init").env_clear();
@@ -68,33 +65,40 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
     }
     let child = command.spawn().map_err(|e| Error::io("start vial-init: execve(2)", &e))?;
     drop(theirs);
-    let stage0 = Pid::from_raw(child.id().cast_signed());
-    match talk(plan, channel) {
-        Ok(ready) => {
-            // Stage 0 has nothing left to do; the container stays.
-            let _ = waitpid(stage0, WaitOptions::empty()); // ECHILD: the caller ignores SIGCHLD.
-            Ok(ready)
+    let mut started = Started(vec![child.id()]);
+    match talk(plan, &mut channel, &mut started) {
+        Ok(pid) => {
+            started.end_but_for(pid);
+            Ok(Ready { pid, channel })
         }
         Err(answer) => {
-            let killed = reap();
+            let killed = started.end(channel);
             Err(answer.unwrap_or_else(|| silence(plan, killed)))
         }
     }
 }
 
-/// Sends the Plan and reads the reply. Err(None): there was none.
-fn talk(plan: &Plan, mut channel: UnixStream) -> Result<Ready, Option<Error>> {
+/// Sends the Plan and reads replies until the process is ready: its pid.
+/// Err(None): there was no answer.
+fn talk(
+    plan: &Plan,
+    channel: &mut UnixStream,
+    started: &mut Started,
+) -> Result<u32, Option<Error>> {
     match channel.write_all(&plan.to_bytes()) {
-        // EPIPE is the other side's end, of which it has said more itself.
+        // EPIPE: the other side has ended, and may have said why before.
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             return Err(Some(Error::io("send the plan to vial-init", &e)));
         }
         _ => {}
     }
-    match read_reply(&mut channel) {
-        Some(Reply::Ready { pid }) => Ok(Ready { pid, channel }),
-        Some(Reply::Failed(failed)) => Err(Some(failure::words(plan, &failed))),
-        None => Err(None),
+    loop {
+        match read_reply(channel) {
+            Some(Reply::Started { pid }) => started.0.push(pid),
+            Some(Reply::Ready { pid }) => return Ok(pid),
+            Some(Reply::Failed(failed)) => return Err(Some(failure::words(plan, &failed))),
+            None => return Err(None),
+        }
     }
 }
 
@@ -106,24 +110,71 @@ pub fn read_reply(channel: &mut UnixStream) -> Option<Reply> {
 }
 
 impl Ready {
-    /// Lets the process go on to execve; returns once it is the program.
+    /// Lets the process go on to execve; returns once it is the program. If it
+    /// fails, the process has ended.
     pub fn go(mut self, plan: &Plan) -> Result<(), Error> {
-        self.channel.write_all(b"g").map_err(|e| Error::io("tell the process to start", &e))?;
-        match read_reply(&mut self.channel) {
-            None => Ok(()), // The channel is closed by execve.
-            Some(Reply::Failed(failed)) => Err(failure::words(plan, &failed)),
-            Some(Reply::Ready { .. }) => Err(Error::new("vial-init answered twice")),
+        if let Err(e) = self.channel.write_all(b"g") {
+            self.end();
+            return Err(Error::io("tell the process to start", &e));
+        }
+        loop {
+            match read_reply(&mut self.channel) {
+                None => return Ok(()), // The channel is closed by execve.
+                // Stage 0 said so after the process was ready.
+                Some(Reply::Started { .. }) => {}
+                Some(Reply::Failed(failed)) => {
+                    self.end();
+                    return Err(failure::words(plan, &failed));
+                }
+                Some(Reply::Ready { .. }) => {
+                    self.end();
+                    return Err(Error::new("vial-init answered twice"));
+                }
+            }
+        }
+    }
+
+    /// Ends the process, which is a child of this one, and waits for its end.
+    pub fn end(self) {
+        if let Some(pid) = Pid::from_raw(self.pid.cast_signed()) {
+            let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
+            let _ = waitpid(Some(pid), WaitOptions::empty()); // ECHILD: reaped by the kernel.
         }
     }
 }
 
-/// Waits for every process that was started. Returns whether one was killed.
-pub fn reap() -> bool {
-    let mut killed = false;
-    while let Ok(Some((_, status))) = wait(WaitOptions::empty()) {
-        killed |= WaitStatus::terminating_signal(status) == Some(9);
+/// The processes that this launch has started: children of vial's, which may
+/// have others, of whoever executed it in its own place.
+struct Started(Vec<u32>);
+
+impl Started {
+    /// Waits for the stages that have nothing left to do; the container stays.
+    fn end_but_for(self, ready: u32) {
+        self.0.into_iter().filter(|pid| *pid != ready).for_each(|pid| {
+            wait_for(pid);
+        });
     }
-    killed
+
+    /// Waits for them all; each ends as one of them fails. Returns whether one
+    /// was killed.
+    fn end(mut self, mut channel: UnixStream) -> bool {
+        // Whoever still reads or writes it is to see that nobody answers.
+        let _ = channel.shutdown(Shutdown::Write); // ENOTCONN: they have all ended.
+        while let Some(reply) = read_reply(&mut channel) {
+            if let Reply::Started { pid } = reply {
+                self.0.push(pid);
+            }
+        }
+        // Every one is waited for, also after one that was killed.
+        self.0.into_iter().filter(|pid| wait_for(*pid)).count() > 0
+    }
+}
+
+/// Waits for the end of a child. Returns whether it was killed.
+fn wait_for(pid: u32) -> bool {
+    // ECHILD: reaped by the kernel, as a parent may ask that ignores SIGCHLD.
+    let ended = waitpid(Pid::from_raw(pid.cast_signed()), WaitOptions::empty());
+    ended.is_ok_and(|ended| ended.is_some_and(|(_, status)| status.terminating_signal() == Some(9)))
 }
 
 fn silence(plan: &Plan, killed: bool) -> Error {
@@ -154,53 +205,35 @@ fn find_init() -> Result<OwnedFd, Error> {
     .hint("install both binaries of one build, side by side"))
 }
 
-/// vial-init where nobody can write it: a container that finds it as
-/// /proc/PID/exe finds it on a read-only mount of its own, which no mount
-/// namespace holds, so that no one can make it writable: mount_setattr(2) takes
-/// mounts of the caller's namespace, and detached ones while their fd is open,
-/// which is this process's alone and closed before anything of the container's
-/// runs. Unlike a copy in memory its pages are shared by all containers.
-///
-/// Where such a mount cannot be had, as without privileges or before Linux 5.12,
-/// it is a copy in memory, sealed. None: there is no such file.
+/// A copy of vial-init in memory, sealed: each start has an inode of its own.
+/// A container finds the program that it starts from as /proc/PID/exe. If that
+/// were the host's file, or any file that two starts share, a container could
+/// write to it (CVE-2019-5736) or hold up all others by a lease (fcntl(2)).
+/// None: there is no such file.
 fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
-    let words = path.as_os_str().as_encoded_bytes();
-    let mounted = CString::new(words).map_err(|_| Errno::INVAL).and_then(|path| {
-        let mount = open_tree::clone_path(&path, false)?;
-        let readonly = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
-        mount_setattr(mount.as_fd(), false, &readonly)?;
-        Ok(mount)
-    });
-    match mounted {
-        Ok(mount) => Ok(Some(mount)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(_) => sealed_copy(path),
-    }
-}
-
-/// vial-init in memory that nobody can change.
-fn sealed_copy(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let failed =
         |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);
-    let file = match File::open(path) {
+    let file = match file::open(path, OFlags::RDONLY) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         file => file.map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?,
     };
-    let size =
-        file.metadata().map_err(|e| Error::io(format_args!("stat {}", path.display()), &e))?.len();
+    let size = fstat(&file).map_err(|errno| failed("fstat(2)", errno))?.st_size;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memory = match memfd_create("vial-init", flags | MemfdFlags::EXEC) {
         // KERNEL(6.3): executable without being asked to be.
         Err(Errno::INVAL) => memfd_create("vial-init", flags),
         result => result,
     }
-    .map_err(|errno| failed("memfd_create(2)", errno))?;
-    let mut left = usize::try_from(size).unwrap_or(usize::MAX);
+    .map_err(|errno| {
+        failed("memfd_create(2)", errno)
+            .hint("the kernel may lack CONFIG_MEMFD_CREATE, or vm.memfd_noexec forbid it")
+    })?;
+    let mut left = usize::try_from(size).unwrap_or_default();
     while left > 0 {
         match sendfile(&memory, &file, None, left).map_err(|errno| failed("sendfile(2)", errno))? {
-            0 => break,
+            0 => return Err(Error::new(format_args!("copy {}: it shrank", path.display()))),
             count => left -= count.min(left),
         }
     }

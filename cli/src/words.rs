@@ -18,6 +18,7 @@ pub fn describe(item: &Item<'_>) -> String {
         }
         Item::CgroupMkdir { directory } => format!("make cgroup /{}", show(directory)),
         Item::CgroupOpen { directory } => format!("use cgroup /{}", show(directory)),
+        Item::CgroupEnter {} => "enter the cgroup".into(),
         Item::CgroupWrite { file, value } => format!("write {} to {}", show(value), show(file)),
         Item::CgroupDevices { program } => {
             format!("filter devices by {} eBPF instructions", program.len() / 8)
@@ -30,7 +31,7 @@ pub fn describe(item: &Item<'_>) -> String {
         Item::JoinPath { path, kind } => {
             format!("join the {} namespace {}", kinds(*kind), show(path))
         }
-        Item::JoinProcess { kinds: flags } => {
+        Item::JoinProcess { kinds: flags, .. } => {
             format!("join the container's {} namespaces", kinds(*flags))
         }
         Item::Unshare { kinds: flags } => format!("make a new {} namespace", kinds(*flags)),

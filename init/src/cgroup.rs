@@ -9,7 +9,6 @@ use rustix::io::{Errno, read, write};
 use vial_plan::Step;
 
 use crate::fault::{During, Fault};
-use crate::path::PathBuffer;
 use crate::sys::bpf;
 
 const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
@@ -87,10 +86,9 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, program: &[u8]) -> Result<(), Faul
     bpf::attach_device_filter(cgroup, filter.as_fd()).during(Step::AttachDeviceFilter)
 }
 
-/// KERNEL(5.7): moves a process that could not be born into the cgroup.
-pub fn enter(cgroup: BorrowedFd<'_>, pid: u32) -> Result<(), Fault> {
-    let mut text: PathBuffer<16> = PathBuffer::empty();
-    text.push_number(pid).during(Step::EnterCgroup)?;
-    write_file(cgroup, c"cgroup.procs", text.as_c_str())
+/// KERNEL(5.7): enters the cgroup, for a process that could not be born into it.
+pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
+    // 0 stands for the writer.
+    write_file(cgroup, c"cgroup.procs", c"0")
         .map_err(|fault| Fault { step: Step::EnterCgroup, ..fault })
 }

@@ -20,6 +20,7 @@
 pub mod cgroup;
 pub mod channel;
 pub mod fault;
+pub mod join;
 pub mod path;
 pub mod procfs;
 pub mod rootfs;

@@ -4,15 +4,14 @@
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
-use vial_plan::{Item, Stage, Step};
+use vial_plan::{Item, Reply, Stage, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::clone3::{self, Side, clone3};
-use crate::sys::setns::setns;
 use crate::sys::unshare::unshare;
-use crate::{Life, Next, cgroup, security, start};
+use crate::{Life, Next, cgroup, channel, join, security, start};
 
 /// One item of the section of stage 0.
 pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
@@ -52,14 +51,13 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
                 .during(Step::SetUndumpable)?;
         }
-        Item::JoinPath { path, kind } => {
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-            let namespace = rustix::fs::open(path, flags, rustix::fs::Mode::empty())
-                .during(Step::OpenNamespace)?;
-            setns(namespace.as_fd(), kind).during(Step::JoinNamespace)?;
+        Item::CgroupEnter {} => {
+            // The next stage is born where this process is.
+            cgroup::enter(life.cgroup.take().prepared()?.as_fd())?;
         }
-        Item::JoinProcess { kinds } => {
-            setns(life.pidfd.as_ref().prepared()?.as_fd(), kinds).during(Step::JoinNamespace)?;
+        Item::JoinPath { path, kind } => join::path(path, kind)?,
+        Item::JoinProcess { kinds, pid } => {
+            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)?;
         }
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,
         Item::TimeOffsets { offsets } => {
@@ -91,7 +89,12 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
     let cgroup = life.cgroup.as_ref().map(|cgroup| cgroup.as_fd());
     let flags = u64::from(kinds) | clone3::PARENT;
     match clone3(flags, cgroup).during(Step::Clone)? {
-        Side::Child => {
+        Side::Child { in_cgroup } => {
+            // KERNEL(5.7): enter the cgroup before anything that depends on it,
+            // above all a cgroup namespace, whose root is where its maker is.
+            if let (Some(cgroup), false) = (cgroup, in_cgroup) {
+                cgroup::enter(cgroup)?;
+            }
             life.pipe = ends.map(|(reading, _)| reading);
             life.child = 0;
             // Held open, these would keep the host's cgroups in reach.
@@ -99,12 +102,11 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
             life.cgroup = None;
             Ok(Next::Stage(stage))
         }
-        Side::Parent { child, in_cgroup } => {
+        Side::Parent { child } => {
             life.child = child;
             life.pipe = ends.map(|(_, writing)| writing);
-            if let (Some(cgroup), false) = (cgroup, in_cgroup) {
-                cgroup::enter(cgroup, child)?;
-            }
+            // Whoever waits for this process must know which children are its own.
+            channel::answer(&life.channel, &Reply::Started { pid: child })?;
             Ok(Next::Item)
         }
     }

@@ -11,7 +11,7 @@ use crate::rootfs::{Rootfs, attributes, bind, console, device, filesystem, mask,
 use crate::security::{capabilities, keyring, loopback, rlimit, stdio, user};
 use crate::start::Program;
 use crate::sys::unshare::unshare;
-use crate::{Life, start, sys};
+use crate::{Life, join, start, sys};
 
 /// One item of the section of stage 2.
 pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
@@ -19,6 +19,9 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::AwaitMapping {} => user::await_mapping(&mut life.pipe),
         Item::BecomeRoot { groups } => user::become_root(groups),
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        Item::JoinProcess { kinds, pid } => {
+            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
+        }
         Item::Session {} => rustix::process::setsid().map(|_| ()).during(Step::MakeSession),
         Item::Keyring { name, make } => keyring::join(name, make),
         Item::Loopback {} => loopback::up(),

@@ -67,7 +67,7 @@ pub fn map_helper(
     life: &mut Life,
 ) -> Result<(), Fault> {
     match clone3(0, None).during(Step::StartMapHelper)? {
-        Side::Child => {
+        Side::Child { .. } => {
             let (args, env) = core::mem::take(&mut life.memory.pointers)
                 .split_at_mut_checked(map.len().saturating_add(3))
                 .unwrap_or_default();
@@ -82,7 +82,7 @@ pub fn map_helper(
             }
             exit::exit(127)
         }
-        Side::Parent { child, .. } => {
+        Side::Parent { child } => {
             let pid = Pid::from_raw(child.cast_signed()).prepared()?;
             let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::MapHelper)?;
             match status.and_then(|status| status.exit_status()) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use argh::FromArgs;
 use rustix::process::Pid;
@@ -14,7 +14,7 @@ use crate::container::Container;
 use crate::create::{Console, check_preserved, console_socket, listen_fds, write_pid};
 use crate::error::Error;
 use crate::foreground::Foreground;
-use crate::host::Host;
+use crate::host::{Host, cgroup_of};
 use crate::launch::{Fds, launch};
 use crate::planner;
 use crate::status::Status;
@@ -103,6 +103,7 @@ impl Exec {
         let pid = container.state.pid;
         let exec = planner::Exec {
             id: &self.id,
+            pid,
             config: &config,
             process: &process,
             cgroup: self.cgroup(&container)?,
@@ -110,7 +111,7 @@ impl Exec {
             denies_setgroups: fs::read_to_string(format!("/proc/{pid}/setgroups"))
                 .is_ok_and(|text| text.trim() == "deny"),
             preserve_fds,
-            no_new_keyring: false,
+            no_new_keyring: container.state.no_new_keyring,
         };
         let plan = planner::exec(&exec, &host)?;
         global.log.warn(&plan.warnings);
@@ -142,7 +143,6 @@ impl Exec {
         let pid = ready.pid;
         write_pid(self.pid_file.as_deref(), pid)?;
         if let Err(error) = ready.go(plan) {
-            crate::launch::reap();
             if let Some(file) = &self.pid_file {
                 let _ = fs::remove_file(file); // It names a process that is gone.
             }
@@ -198,20 +198,29 @@ impl Exec {
         Ok(process)
     }
 
-    /// The container's cgroup, or one below it.
+    /// The cgroup of the container's init, which an init system moves into one
+    /// below the container's; or the one below the container's that was asked for.
     fn cgroup(&self, container: &Container) -> Result<Option<PathBuf>, Error> {
-        let Some(sub) = &self.cgroup else {
-            return Ok(container.state.cgroup.clone());
+        let Some(own) = &container.state.cgroup else {
+            return match &self.cgroup {
+                None => Ok(None),
+                Some(_) => Err(Error::new("--cgroup: this container has no cgroup")),
+            };
         };
-        // `controllers:path` names a hierarchy of cgroup v1.
+        let Some(sub) = &self.cgroup else {
+            return Ok(cgroup_of(container.state.pid).or_else(|| Some(own.clone())));
+        };
+        if let Some((controllers, _)) = sub.split_once(':') {
+            return Err(Error::new(format_args!(
+                "--cgroup {sub}: unknown controller {controllers}: cgroup v2 has one hierarchy"
+            ))
+            .hint("say the path alone"));
+        }
         let path = Path::new(sub.trim_start_matches('/'));
-        let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        match &container.state.cgroup {
-            Some(own) if plain && !sub.contains(':') => Ok(Some(own.join(path))),
-            Some(_) => Err(Error::new(format_args!(
-                "--cgroup {sub}: not a path below the container's cgroup"
-            ))),
-            None => Err(Error::new("--cgroup: this container has no cgroup")),
+        match path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        {
+            true => Ok(Some(own.join(path))),
+            false => Err(Error::new(format_args!("bad sub cgroup path: {sub}"))),
         }
     }
 }

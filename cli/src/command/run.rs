@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use argh::FromArgs;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 use crate::args::Global;
 use crate::create::{Console, Options, check_preserved, console, listen_fds, prepare};
 use crate::error::Error;
 use crate::foreground::Foreground;
-use crate::launch::reap;
 
 /// make a container from a bundle, start it, and wait for its end
 #[derive(FromArgs, Debug)]
@@ -75,8 +74,6 @@ impl Run {
         let created = prepared.create(global, &options, console, false)?;
         let (container, pid) = (created.container, created.ready.pid);
         if let Err(error) = created.ready.go(&created.plan) {
-            let _ = container.signal(Signal::KILL); // It has ended already but for rare cases.
-            reap();
             let _ = container.remove(); // The first error is the one to tell.
             return Err(error);
         }

@@ -58,7 +58,9 @@ impl Start {
                     }
                 }
             }
-            Some(Reply::Ready { .. }) => Err(Error::new("vial-init answered twice")),
+            Some(Reply::Ready { .. } | Reply::Started { .. }) => {
+                Err(Error::new("vial-init answered twice"))
+            }
         }
     }
 }

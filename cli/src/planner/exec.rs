@@ -20,6 +20,8 @@ use crate::seccomp;
 pub struct Exec<'a> {
     /// The container's id.
     pub id: &'a str,
+    /// The pid of its init.
+    pub pid: u32,
     /// The container's Config, as it was created.
     pub config: &'a Config,
     /// The process to execute.
@@ -44,6 +46,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let mut outside = |item: &Item<'_>, field: &'static str| plan.push(Stage::Outside, item, field);
     outside(&Item::CloseInherited { from: 3 + exec.preserve_fds }, "");
     outside(&Item::Procfs {}, "");
+    let has_cgroup = exec.cgroup.is_some() && host.cgroup.is_some();
     if let (Some(path), Some(cgroup)) = (&exec.cgroup, &host.cgroup) {
         let root = text(cgroup.root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
         let path = text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
@@ -63,8 +66,21 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     if !exec.user_namespace {
         kinds &= !kind::USER; // Joining the own one is EINVAL.
     }
-    plan.push(Stage::Outside, &Item::JoinProcess { kinds }, "linux.namespaces");
-    // A joined pid namespace, and time namespace, are a child's first.
+    // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
+    // cgroup from within a cgroup namespace that does not hold his own: the new
+    // process joins it, once it is in the cgroup. One that was given by a path
+    // may belong to the host, which takes the privileges of this process.
+    let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
+    if kinds & kind::CGROUP & !later != 0 && has_cgroup {
+        plan.push(Stage::Outside, &Item::CgroupEnter {}, "linux.namespaces");
+    }
+    let pid = exec.pid;
+    plan.push(
+        Stage::Outside,
+        &Item::JoinProcess { kinds: kinds & !later, pid },
+        "linux.namespaces",
+    );
+    // setns(2) into a pid or time namespace affects only children, so fork.
     plan.push(
         Stage::Outside,
         &Item::Clone { stage: Stage::Inside as u32, kinds: 0, mapped: false },
@@ -72,6 +88,9 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     );
 
     let mut inside = |item: &Item<'_>| plan.push(Stage::Inside, item, "");
+    if later != 0 {
+        inside(&Item::JoinProcess { kinds: later, pid });
+    }
     if exec.user_namespace {
         inside(&Item::BecomeRoot { groups: false });
     }

@@ -70,7 +70,12 @@ impl Namespaces {
 
     /// Whether a kind is made or joined.
     pub fn has(&self, kind: u32) -> bool {
-        self.new & kind != 0 || self.joined.iter().any(|(flag, ..)| *flag == kind)
+        self.new & kind != 0 || self.joins(kind)
+    }
+
+    /// Whether a kind is joined.
+    pub fn joins(&self, kind: u32) -> bool {
+        self.joined.iter().any(|(flag, ..)| *flag == kind)
     }
 }
 

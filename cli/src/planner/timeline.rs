@@ -90,6 +90,12 @@ fn outside(
     if !namespaces.joined.is_empty() {
         plan.push(OUTSIDE, &Item::Undumpable {}, "");
     }
+    // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
+    // cgroup from within a cgroup namespace that does not hold his own.
+    let has_cgroup = plan.items().any(|(_, item, _)| matches!(item, Item::CgroupOpen { .. }));
+    if has_cgroup && namespaces.joins(kind::CGROUP) {
+        plan.push(OUTSIDE, &Item::CgroupEnter {}, "linux.namespaces");
+    }
     // The user namespace comes first in the list: it grants the right to join
     // those that it owns. By this process itself, as it is done after this.
     for (kind, path, field) in &namespaces.joined {

@@ -78,10 +78,12 @@ items! {
     11 Undumpable {}
     /// Join the namespace at this path; kind is its CLONE_NEW* flag.
     12 JoinPath { path: &'a CStr, kind: u32, }
-    /// Join these namespaces of the container's init.
-    13 JoinProcess { kinds: u32, }
+    /// Join these namespaces of the container's init, which has this pid.
+    13 JoinProcess { kinds: u32, pid: u32, }
     /// Make these namespaces for the process itself.
     14 Unshare { kinds: u32, }
+    /// Enter the container's cgroup now, before its cgroup namespace is joined.
+    100 CgroupEnter {}
     /// Set the offsets of the new time namespace.
     15 TimeOffsets { offsets: &'a CStr, }
     /// Start the next stage in these new namespaces; mapped: it waits for its

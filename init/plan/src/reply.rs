@@ -1,4 +1,4 @@
-//! The one message back: ready, or which step failed.
+//! The messages back: what was started, that it is ready, or which step failed.
 
 use crate::{Cursor, Field, Stage, Step};
 
@@ -18,6 +18,12 @@ pub struct Failed {
 /// What vial-init answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
+    /// The next stage was started as a child of vial's: this is its pid, which
+    /// vial waits for.
+    Started {
+        /// The pid.
+        pid: u32,
+    },
     /// The process is complete but for execve, and waits. Its pid as the
     /// procfs at hand counts, which is the CLI's.
     Ready {
@@ -36,6 +42,7 @@ impl Reply {
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let numbers = match self {
             Reply::Ready { pid } => [1, 0, 0, 0, *pid],
+            Reply::Started { pid } => [3, 0, 0, 0, *pid],
             Reply::Failed(f) => [2, f.stage as u32, f.step as u32, f.item, f.errno],
         };
         let mut bytes = [0; Self::SIZE];
@@ -55,6 +62,7 @@ impl Reply {
         let value = u32::read(&mut cursor)?;
         match kind {
             1 => Some(Reply::Ready { pid: value }),
+            3 => Some(Reply::Started { pid: value }),
             2 => Some(Reply::Failed(Failed {
                 stage: Stage::from_number(u8::try_from(stage).ok()?)?,
                 step: Step::from_code(step)?,

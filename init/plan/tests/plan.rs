@@ -161,7 +161,7 @@ fn sections_lie_within_the_body() {
 fn replies_are_read_as_they_were_written() {
     for step in Step::ALL {
         let failed = Failed { stage: Stage::Between, step: *step, item: 7, errno: 22 };
-        for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
+        for reply in [Reply::Started { pid: 11 }, Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
             assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         }
     }

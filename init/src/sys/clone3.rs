@@ -17,15 +17,16 @@ const SIGCHLD: u64 = 17;
 /// Which side of the clone this is.
 #[derive(Debug)]
 pub enum Side {
-    /// The caller; in_cgroup: whether the child was born into the cgroup.
+    /// The caller.
     Parent {
         /// The child's pid in the caller's pid namespace.
         child: u32,
-        /// Whether the kernel put the child into the cgroup.
-        in_cgroup: bool,
     },
     /// The new process.
-    Child,
+    Child {
+        /// Whether it was born into the cgroup.
+        in_cgroup: bool,
+    },
 }
 
 /// clone3(2): a copy of this process in new namespaces, born into `cgroup`.
@@ -39,14 +40,14 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side> {
         None => call(flags, 0),
     };
     match result {
-        Ok(0) => Ok(Side::Child),
-        Ok(child) => Ok(Side::Parent { child: child as u32, in_cgroup: cgroup.is_some() }),
+        Ok(0) => Ok(Side::Child { in_cgroup: cgroup.is_some() }),
+        Ok(child) => Ok(Side::Parent { child: child as u32 }),
         // ENOSYS: before 5.3, or a seccomp filter's word for "use clone";
         // EPERM: an older container engine's; E2BIG, EINVAL: before 5.7.
         Err(Errno::NOSYS | Errno::PERM | Errno::TOOBIG | Errno::INVAL) if flags & NEW_TIME == 0 => {
             match clone(flags)? {
-                0 => Ok(Side::Child),
-                child => Ok(Side::Parent { child: child as u32, in_cgroup: false }),
+                0 => Ok(Side::Child { in_cgroup: false }),
+                child => Ok(Side::Parent { child: child as u32 }),
             }
         }
         Err(errno) => Err(errno),

@@ -176,9 +176,18 @@ pub(super) struct Container<'a> {
 impl<'a> Container<'a> {
     /// One that waits to be started.
     pub(super) fn create(context: &'a Context, bundle: Bundle) -> Result<Self, String> {
+        Self::create_with(context, bundle, &[])
+    }
+
+    /// The same with these options of `create`.
+    pub(super) fn create_with(
+        context: &'a Context,
+        bundle: Bundle,
+        options: &[&str],
+    ) -> Result<Self, String> {
         let id = context.id();
-        let path = bundle.path.to_string_lossy().into_owned();
-        context.vial(&["create", "--bundle", &path, &id])?.success()?;
+        let mut command = context.command(&["create", "--bundle"]);
+        context.run(command.arg(&bundle.path).args(options).arg(&id))?.success()?;
         let mut container = Self { context, id, pid: 0, bundle };
         let state = context.vial(&["state", &container.id])?.success()?;
         let state: Value = serde_json::from_str(&state.stdout).map_err(|e| e.to_string())?;

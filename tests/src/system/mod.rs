@@ -8,10 +8,12 @@ mod bad_surroundings;
 mod binds;
 mod cgroup;
 mod command_line;
+mod children;
 mod container;
 mod edit;
 mod escapes;
 mod exec;
+mod exec_cgroup;
 mod fallbacks;
 mod foreground;
 mod global;
@@ -41,6 +43,8 @@ pub const ALL: &[&Topic] = &[
     &foreground::TOPIC,
     &terminal::TOPIC,
     &exec::TOPIC,
+    &exec_cgroup::TOPIC,
+    &children::TOPIC,
     &views::TOPIC,
     &global::TOPIC,
     &command_line::TOPIC,
