@@ -10,7 +10,6 @@ use super::syscall::syscall;
 
 const JOIN_SESSION_KEYRING: usize = 1;
 const SETPERM: usize = 5;
-const DESCRIBE: usize = 6;
 
 /// A key's serial number.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +21,6 @@ pub fn join_session_keyring(name: &CStr) -> Result<Serial> {
     let name = name.as_ptr().addr();
     // SAFETY: the kernel reads name up to its NUL.
     answer(unsafe { syscall(__NR_keyctl, [JOIN_SESSION_KEYRING, name, 0, 0, 0, 0]) }).map(Serial)
-}
-
-/// keyctl(2), KEYCTL_DESCRIBE: writes `type;uid;gid;perm;name` and returns its
-/// length with the NUL, which may exceed the buffer.
-pub fn describe(key: Serial, buffer: &mut [u8]) -> Result<usize> {
-    let (place, length) = (buffer.as_mut_ptr().addr(), buffer.len());
-    // SAFETY: the kernel writes at most `length` bytes to the buffer.
-    answer(unsafe { syscall(__NR_keyctl, [DESCRIBE, key.0, place, length, 0, 0]) })
 }
 
 /// keyctl(2), KEYCTL_SETPERM: the key's permission bits.

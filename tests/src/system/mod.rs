@@ -18,6 +18,7 @@ mod fallbacks;
 mod foreground;
 mod global;
 mod harness;
+mod keyring;
 mod lifecycle;
 mod names;
 mod namespaces;
@@ -45,6 +46,7 @@ pub const ALL: &[&Topic] = &[
     &exec::TOPIC,
     &exec_cgroup::TOPIC,
     &children::TOPIC,
+    &keyring::TOPIC,
     &views::TOPIC,
     &global::TOPIC,
     &command_line::TOPIC,

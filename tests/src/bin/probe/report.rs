@@ -242,12 +242,11 @@ fn devices() -> Map<String, Value> {
 
 fn keyring() -> Value {
     match sys::session_keyring() {
-        Ok(id) => json!({
-            "id": id,
-            "name": sys::describe_key(id).ok().and_then(|text| {
-                text.rsplit(';').next().map(str::to_owned)
-            }),
-        }),
+        Ok(id) => {
+            let text = sys::describe_key(id).unwrap_or_default();
+            let mut fields = text.split(';').skip(3);
+            json!({ "id": id, "permissions": fields.next(), "name": fields.next() })
+        }
         Err(error) => json!({ "error": sys::errno_name(&error) }),
     }
 }
