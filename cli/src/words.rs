@@ -12,6 +12,7 @@ pub fn describe(item: &Item<'_>) -> String {
     match item {
         Item::CloseInherited { from } => format!("close every inherited fd from {from} on"),
         Item::Procfs {} => "open the host's /proc".into(),
+        Item::DefaultSignals {} => "give every signal its default action".into(),
         Item::CgroupRoot { path } => format!("open the cgroup2 filesystem at {}", show(path)),
         Item::CgroupControllers { directory, controllers } => {
             format!("enable {} below cgroup /{}", show(controllers), show(directory))

@@ -25,6 +25,7 @@ pub mod path;
 pub mod procfs;
 pub mod rootfs;
 pub mod security;
+pub mod signals;
 pub mod stage0;
 pub mod stage1;
 pub mod stage2;

@@ -11,7 +11,7 @@ use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
-use crate::{Life, Next, cgroup, channel, join, security, start};
+use crate::{Life, Next, cgroup, channel, join, security, signals, start};
 
 /// One item of the section of stage 0.
 pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
@@ -26,6 +26,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
             start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())))?;
         }
         Item::Procfs {} => life.procfs = Some(Procfs::open()?),
+        Item::DefaultSignals {} => signals::reset(life.procfs()?)?,
         Item::CgroupRoot { path } => life.cgroup_root = Some(cgroup::open_root(path)?),
         Item::CgroupControllers { directory, controllers } => {
             cgroup::enable(life.cgroup_root.as_ref().prepared()?.as_fd(), directory, controllers)?;

@@ -47,6 +47,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     outside(&Item::CloseInherited { from: 3 + exec.preserve_fds }, "");
     outside(&Item::Procfs {}, "");
     let has_cgroup = exec.cgroup.is_some() && host.cgroup.is_some();
+    outside(&Item::DefaultSignals {}, "");
     if let (Some(path), Some(cgroup)) = (&exec.cgroup, &host.cgroup) {
         let root = text(cgroup.root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
         let path = text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;

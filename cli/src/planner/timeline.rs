@@ -77,6 +77,7 @@ fn outside(
     plan.push(OUTSIDE, &Item::CloseInherited { from: 3 + request.preserve_fds }, "");
     // Before any namespace is joined: the host's, whatever a joined one holds.
     plan.push(OUTSIDE, &Item::Procfs {}, "");
+    plan.push(OUTSIDE, &Item::DefaultSignals {}, "");
     // The limits before the process that they are for: it is born within them.
     cgroup::plan(plan, config, &request.id, host)?;
     // What takes the host's privileges, and is inherited.

@@ -204,6 +204,8 @@ items! {
     66 HideMount { path: &'a CStr, }
     /// Take what was mounted on the rootfs as the rootfs.
     75 CoveredRoot {}
+    /// Give every signal that the caller ignores its default action.
+    82 DefaultSignals {}
 }
 
 const HEAD: usize = 8;

@@ -200,4 +200,8 @@ steps! {
     OwnStdio = 83: "fchown(2)",
     /// build the list of arguments
     BuildArguments = 84: "",
+    /// find the signals that are ignored
+    ReadSignals = 104: "read(2)",
+    /// reset the signal
+    ResetSignal = 105: "rt_sigaction(2)",
 }

@@ -1,6 +1,6 @@
-//! rt_sigprocmask(2), signalfd4(2)
+//! rt_sigprocmask(2), rt_sigaction(2), signalfd4(2)
 
-use linux_raw_sys::general::{__NR_rt_sigprocmask, __NR_signalfd4};
+use linux_raw_sys::general::{__NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4};
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Result;
 
@@ -18,6 +18,18 @@ pub fn block_only(signals: Signals) -> Result<()> {
     let place = (&raw const signals).addr();
     // SAFETY: the kernel reads a set of 8 bytes; a null old set is none.
     answer(unsafe { syscall(__NR_rt_sigprocmask, [SIG_SETMASK, place, 0, 8, 0, 0]) })?;
+    Ok(())
+}
+
+/// rt_sigaction(2): the default action for this signal, SIG_DFL.
+pub fn set_default(signal: u32) -> Result<()> {
+    // struct sigaction of the kernel: handler, flags, restorer and mask, of
+    // which no architecture has more. SIG_DFL is 0.
+    let action = [0_u64; 4];
+    let place = (&raw const action).addr();
+    // SAFETY: the kernel reads at most 32 bytes at action; a null old action
+    // is none. No handler of this program is lost, as it has none.
+    answer(unsafe { syscall(__NR_rt_sigaction, [signal as usize, place, 0, 8, 0, 0]) })?;
     Ok(())
 }
 

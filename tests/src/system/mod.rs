@@ -29,6 +29,7 @@ mod rootfs;
 mod run;
 mod seccomp;
 mod security;
+mod signals;
 mod terminal;
 pub(crate) mod userns;
 mod views;
@@ -42,6 +43,7 @@ pub const ALL: &[&Topic] = &[
     &run::TOPIC,
     &lifecycle::TOPIC,
     &foreground::TOPIC,
+    &signals::TOPIC,
     &terminal::TOPIC,
     &exec::TOPIC,
     &exec_cgroup::TOPIC,

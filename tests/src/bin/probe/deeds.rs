@@ -77,6 +77,12 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             sys::ignore_signal(signal.parse()?);
             sleep(Duration::from_secs(3600));
         }
+        ["ignore", signals, "exec", program, ref arguments @ ..] => {
+            for signal in signals.split(',') {
+                sys::ignore_signal(signal.parse()?);
+            }
+            exec(program, arguments)?;
+        }
         ["signals"] => signals(),
         ["allocate", mib] => allocate(mib.parse()?),
         ["tty-echo"] => tty_echo()?,

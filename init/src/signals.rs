@@ -1,0 +1,55 @@
+//! The actions of signals: execve(2) keeps those that are "ignore".
+
+use rustix::fs::OFlags;
+use rustix::io::{Errno, read};
+use vial_plan::Step;
+
+use crate::fault::{During, Fault};
+use crate::procfs::Procfs;
+use crate::sys::signal::set_default;
+
+/// Gives every signal that the caller ignores its default action: a shell
+/// ignores INT and QUIT for what it starts with `&`, nohup ignores HUP.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
+pub fn reset(procfs: &Procfs) -> Result<(), Fault> {
+    // To ask for each of 64 signals would take 64 calls.
+    let mut left = ignored(procfs).during(Step::ReadSignals)?;
+    while left != 0 {
+        set_default(left.trailing_zeros().saturating_add(1)).during(Step::ResetSignal)?;
+        left &= left.wrapping_sub(1);
+    }
+    Ok(())
+}
+
+/// The field SigIgn of proc_pid_status(5): bit n - 1 stands for signal n. The
+/// list of groups before it may be of any length.
+fn ignored(procfs: &Procfs) -> rustix::io::Result<u64> {
+    const FIELD: &[u8] = b"SigIgn:\t";
+    let file = procfs.open_file(c"self/status", OFlags::RDONLY)?;
+    let mut buffer = [0; 2048];
+    let (mut place, mut matches, mut signals) = (0_usize, true, 0_u64);
+    loop {
+        let count = read(&file, &mut buffer[..])?;
+        if count == 0 {
+            return Err(Errno::INVAL);
+        }
+        for byte in buffer.iter().take(count) {
+            match (*byte, FIELD.get(place)) {
+                (b'\n', None) if matches => return Ok(signals),
+                (b'\n', _) => (place, matches) = (0, true),
+                (byte, Some(wanted)) => {
+                    matches &= byte == *wanted;
+                    place = place.saturating_add(1);
+                }
+                (digit, None) if matches => {
+                    let value = match digit {
+                        b'0'..=b'9' => digit.wrapping_sub(b'0'),
+                        _ => digit.wrapping_sub(b'a').wrapping_add(10),
+                    };
+                    signals = (signals << 4) | u64::from(value);
+                }
+                _ => {}
+            }
+        }
+    }
+}
