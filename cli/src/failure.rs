@@ -138,7 +138,6 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::Capabilities { .. }, Step::SetCapabilities, Errno::PERM) => {
             "the caller does not have all of these capabilities itself"
         }
-        (Item::MaskPath { .. }, Step::VerifyNull, _) => "/dev/null of the host is not that device",
         (Item::Terminal { .. }, Step::OpenPtmx, Errno::NOENT) => {
             "a terminal needs devpts: mount it at /dev/pts"
         }
@@ -149,7 +148,7 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
             "the ranges must be the user's in /etc/subuid and /etc/subgid; the helper has said more above"
         }
         (Item::Procfs {}, _, _) => "mount -t proc proc /proc",
-        (Item::Bind { .. }, Step::SetAttributes, Errno::PERM) => {
+        (Item::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
             "a mount's ro, nosuid, nodev or noexec is locked in a user namespace and cannot be taken away"
         }
         (_, _, Errno::NOSPC) if stage == Stage::Outside => "a limit of the host is used up",

@@ -136,10 +136,14 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
             filesystem::mount_cgroup(rootfs, target, flags, host)
         }
         Item::Bind { source, target, recursive, set, clear, strict } => {
-            bind::bind(rootfs, source, target, recursive, strict, &bind::attributes(set, clear))
+            let source = bind::Source::path(source, recursive);
+            let change = bind::attributes(set, clear);
+            let mount = bind::bind(rootfs, &source, target, strict, &change)?;
+            rootfs.remember(mount);
+            Ok(())
         }
-        Item::MountAttributes { target, set, clear, propagation, recursive } => {
-            attributes::change(rootfs, target, recursive, set, clear, propagation)
+        Item::MountAttributes { set, clear, propagation, recursive, .. } => {
+            attributes::change(rootfs, recursive, set, clear, propagation)
         }
         Item::Remount { target, flags, data } => filesystem::remount(rootfs, target, flags, data),
         Item::DeviceNode { path, mode, major, minor, uid, gid } => {

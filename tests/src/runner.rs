@@ -57,6 +57,8 @@ pub enum Need {
     Podman,
     /// newuidmap, in a machine: its users would be the host's.
     Newuidmap,
+    /// A machine of ours: the test would harm the host if it failed.
+    Machine,
 }
 
 impl Need {
@@ -79,6 +81,7 @@ impl Need {
             Need::Newuidmap => {
                 (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
             }
+            Need::Machine => (in_machine(), "a machine that may be harmed"),
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
         (!there).then_some(feature)

@@ -140,7 +140,8 @@ items! {
     36 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
     /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
     37 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, strict: bool, }
-    /// Change attributes or propagation of the mount at the target.
+    /// Change attributes or propagation of the mount that was made last, at the
+    /// target.
     38 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
     /// Reconfigure the filesystem mounted at the target.
     39 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
@@ -155,7 +156,7 @@ items! {
     /// Open a pseudo-terminal of the container and send it over the console
     /// socket; console: bind it on /dev/console too.
     44 Terminal { rows: u32, columns: u32, console: bool, }
-    /// Cover a path: a file by /dev/null, a directory by an empty tmpfs.
+    /// Cover a path by an empty file or directory.
     45 MaskPath { path: &'a CStr, }
     /// Make a path read-only.
     46 ReadonlyPath { path: &'a CStr, }

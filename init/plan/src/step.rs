@@ -140,16 +140,10 @@ steps! {
     SetTerminalSize = 53: "ioctl(2)",
     /// send the terminal over the console socket
     SendTerminal = 54: "sendmsg(2)",
-    /// bind the terminal on /dev/console
-    BindConsole = 55: "move_mount(2)",
     /// make the terminal standard input, output and error
     UseTerminal = 56: "dup3(2)",
     /// make the terminal the controlling one
     ControlTerminal = 57: "ioctl(2)",
-    /// mask the path
-    MaskPath = 58: "move_mount(2)",
-    /// verify /dev/null
-    VerifyNull = 59: "fstat(2)",
     /// change to the rootfs
     EnterRootfs = 60: "fchdir(2)",
     /// make the rootfs the root
@@ -200,6 +194,18 @@ steps! {
     OwnStdio = 83: "fchown(2)",
     /// build the list of arguments
     BuildArguments = 84: "",
+    /// make what covers masked paths
+    MakeCover = 90: "mknodat(2)",
+    /// find the mount just made
+    FindMount = 91: "openat2(2)",
+    /// find the source
+    FindSource = 93: "openat(2)",
+    /// move the mount to its place
+    MoveMount = 94: "mount(2)",
+    /// read the mount's attributes
+    ReadAttributes = 95: "fstatfs(2)",
+    /// set the mount's attributes
+    Remount = 96: "mount(2)",
     /// find the signals that are ignored
     ReadSignals = 104: "read(2)",
     /// reset the signal

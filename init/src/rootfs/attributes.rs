@@ -1,8 +1,7 @@
 //! Attributes and propagation of mounts that are attached already.
 
-use core::ffi::CStr;
-
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::fstatfs;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use vial_plan::Step;
@@ -11,43 +10,114 @@ use super::{Rootfs, bind};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
-const RDONLY: u64 = 1;
+/// MOUNT_ATTR_RDONLY
+pub(super) const RDONLY: u64 = 1;
 
-/// Changes the mount at a path, and those below it if recursive.
+/// Changes the mount that was made last, and those below it if recursive.
 pub fn change(
-    rootfs: &Rootfs,
-    target: &CStr,
+    rootfs: &mut Rootfs,
     recursive: bool,
     set: u64,
     clear: u64,
     propagation: u64,
 ) -> Result<(), Fault> {
-    let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
+    rootfs.find_mounted()?;
+    let mount = rootfs.last_mounted();
     let change = Attributes { set, clear, propagation, ..Attributes::default() };
-    match mount_setattr(mounted.as_fd(), recursive, &change) {
+    match mount_setattr(mount, recursive, &change) {
         // KERNEL(5.12): recursive attributes cannot be had, propagation can.
-        Err(Errno::NOSYS) if set | clear == 0 => {
+        Err(Errno::NOSYS | Errno::PERM) if set | clear == 0 => {
             let mut flags = MountPropagationFlags::from_bits_retain(propagation as u32);
             if recursive {
                 flags |= MountPropagationFlags::REC;
             }
-            mount_change(rootfs.name(mounted.as_fd())?.as_c_str(), flags)
-                .during(Step::SetPropagation)
+            mount_change(rootfs.name(mount)?.as_c_str(), flags).during(Step::SetPropagation)
         }
-        Err(Errno::NOSYS) if !recursive => bind::remount_bind(rootfs, target, false, &change),
+        Err(Errno::NOSYS | Errno::PERM) if !recursive => remount(rootfs, mount, &change),
         result => result.during(Step::SetAttributes),
     }
 }
 
+/// Changes the one mount that an fd refers to.
+pub(super) fn set(
+    rootfs: &Rootfs,
+    mount: BorrowedFd<'_>,
+    change: &Attributes,
+) -> Result<(), Fault> {
+    match mount_setattr(mount, false, change) {
+        Err(Errno::NOSYS | Errno::PERM) => remount(rootfs, mount, change),
+        result => result.during(Step::SetAttributes),
+    }
+}
+
+/// KERNEL(5.12): mount(2) in the place of mount_setattr(2), or of one that a
+/// seccomp filter hides. It takes the flags as they are to be: those that the
+/// mount has, and are not to be cleared, stay.
+pub(super) fn remount(
+    rootfs: &Rootfs,
+    mount: BorrowedFd<'_>,
+    change: &Attributes,
+) -> Result<(), Fault> {
+    let present = fstatfs(mount).during(Step::ReadAttributes)?.f_flags as u64;
+    let flags = MountFlags::from_bits_retain(flags(present, change)) | MountFlags::BIND;
+    mount_remount(rootfs.name(mount)?.as_c_str(), flags, c"").during(Step::Remount)
+}
+
 /// Makes the rootfs itself read-only, what is mounted in it as it is.
 pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
-    match mount_setattr(rootfs.root(), false, &bind::attributes(RDONLY, 0)) {
-        // KERNEL(5.12)
-        Err(Errno::NOSYS) => {
-            let flags = MountFlags::BIND | MountFlags::RDONLY;
-            mount_remount(rootfs.name(rootfs.root())?.as_c_str(), flags, c"")
-                .during(Step::SetAttributes)
+    set(rootfs, rootfs.root().as_fd(), &bind::attributes(RDONLY, 0))
+}
+
+/// MS_* for the flags that statfs(2) shows, after a change by MOUNT_ATTR_*.
+/// The low bits are the same everywhere; the access time is one value among
+/// the attributes and a flag each elsewhere.
+fn flags(present: u64, change: &Attributes) -> u32 {
+    const ATIME: u64 = 0x70;
+    const NOATIME: u32 = MountFlags::NOATIME.bits();
+    const RELATIME: u32 = MountFlags::RELATIME.bits();
+    const STRICTATIME: u32 = MountFlags::STRICTATIME.bits();
+    const NOSYMFOLLOW: u32 = 256;
+    let mut flags = present as u32 & 0xc0f; // ro, nosuid, nodev, noexec; noatime, nodiratime.
+    for (shown, flag) in [(0x1000, RELATIME), (0x2000, NOSYMFOLLOW)] {
+        flags |= if present & shown != 0 { flag } else { 0 };
+    }
+    let bits = |attributes: u64| {
+        let nodiratime = if attributes & 0x80 != 0 { MountFlags::NODIRATIME.bits() } else { 0 };
+        let nosymfollow = if attributes & 0x20_0000 != 0 { NOSYMFOLLOW } else { 0 };
+        attributes as u32 & 0xf | nodiratime | nosymfollow
+    };
+    flags = flags & !bits(change.clear) | bits(change.set);
+    let time = match change.set & ATIME {
+        0x10 => NOATIME,
+        0x20 => STRICTATIME,
+        _ if change.clear & ATIME != 0 => RELATIME,
+        // None shown is strictatime, which mount(2) wants to be told.
+        _ if flags & (NOATIME | RELATIME) == 0 => STRICTATIME,
+        _ => return flags,
+    };
+    flags & !(NOATIME | RELATIME) | time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_are_not_cleared_stay() {
+        let (nosuid, nodev, relatime, noatime) = (2, 4, 0x1000, 0x400);
+        for (present, set, clear, wanted) in [
+            (nosuid | nodev | relatime, 1, 0, 0x20_0007),
+            (nosuid | nodev | noatime, 1, 0, 0x407),
+            (nosuid, 1, 0, 0x100_0003),
+            (1 | nosuid | relatime, 0, 1, 0x20_0002),
+            (noatime, 0x20, 0x70, 0x100_0000),
+            (relatime, 0x10, 0x70, 0x400),
+            (noatime, 0, 0x70, 0x20_0000),
+            (0x2000 | relatime, 8, 0, 0x20_0108),
+            (0x2800 | relatime, 0, 0x20_0080, 0x20_0000),
+        ] {
+            let change = bind::attributes(set, clear);
+            assert_eq!(flags(present, &change), wanted, "{present:#x} {set:#x} {clear:#x}");
         }
-        result => result.during(Step::SetAttributes),
     }
 }

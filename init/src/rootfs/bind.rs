@@ -3,15 +3,15 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount, mount_remount};
+use rustix::mount::{MountFlags, mount, mount_move};
 use vial_plan::Step;
 
 use super::resolve::Make;
-use super::{Rootfs, attach, is_directory};
-use crate::fault::{During, Fault};
+use super::{Rootfs, attach, attributes as attr, covers, is_directory};
+use crate::fault::{During, Fault, Prepared};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 use crate::sys::open_tree;
 
@@ -20,99 +20,143 @@ pub fn attributes(set: u64, clear: u64) -> Attributes {
     Attributes { set, clear, ..Attributes::default() }
 }
 
+/// What is bound: a path from a directory on, which is followed wherever it
+/// leads; or without a path what the fd refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    at: BorrowedFd<'a>,
+    path: &'a CStr,
+    recursive: bool,
+}
+
+impl<'a> Source<'a> {
+    /// A path of the host.
+    pub fn path(path: &'a CStr, recursive: bool) -> Self {
+        Source { at: CWD, path, recursive }
+    }
+
+    /// What an fd refers to.
+    pub fn open(at: BorrowedFd<'a>, recursive: bool) -> Self {
+        Source { at, path: c"", recursive }
+    }
+
+    /// What has that name in a directory.
+    pub fn below(at: BorrowedFd<'a>, path: &'a CStr) -> Self {
+        Source { at, path, recursive: false }
+    }
+
+    fn copy(&self) -> rustix::io::Result<OwnedFd> {
+        open_tree::clone(self.at, self.path, self.recursive)
+    }
+
+    fn find(&self) -> Result<OwnedFd, Fault> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        match self.path.is_empty() {
+            true => rustix::io::fcntl_dupfd_cloexec(self.at, 3),
+            false => openat(self.at, self.path, flags, Mode::empty()),
+        }
+        .during(Step::FindSource)
+    }
+}
+
 /// Binds a file or directory of the host at a path of the rootfs, where it is
-/// made if nothing is.
+/// made if nothing is. Returns an fd of the new mount.
 pub fn bind(
     rootfs: &Rootfs,
-    source: &CStr,
+    source: &Source<'_>,
     target: &CStr,
-    recursive: bool,
     strict: bool,
     change: &Attributes,
-) -> Result<(), Fault> {
-    let tree = match open_tree::clone_path(source, recursive) {
-        Ok(tree) => tree,
-        // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
-        Err(Errno::NOSYS) => {
-            return bind_by_path(rootfs, source, target, recursive, strict, change);
+) -> Result<OwnedFd, Fault> {
+    match source.copy() {
+        Ok(tree) => {
+            let place = rootfs.resolve_or_make(target, like(tree.as_fd())?, strict)?;
+            attach_copy(rootfs, tree, source, place.as_fd(), change)
         }
-        Err(errno) => return Err(Fault { step: Step::OpenSource, errno }),
-    };
-    let make = match is_directory(tree.as_fd()).during(Step::OpenSource)? {
-        true => Make::Directory,
-        false => Make::File,
-    };
-    let place = rootfs.resolve_or_make(target, make, strict)?;
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let origin = source.find()?;
+            let place = rootfs.resolve_or_make(target, like(origin.as_fd())?, strict)?;
+            bind_by_name(rootfs, origin.as_fd(), source.recursive, place.as_fd(), change)
+        }
+        Err(errno) => Err(Fault { step: Step::OpenSource, errno }),
+    }
+}
+
+/// Binds something on what an fd refers to.
+pub fn bind_on(
+    rootfs: &Rootfs,
+    source: &Source<'_>,
+    place: BorrowedFd<'_>,
+    change: &Attributes,
+) -> Result<OwnedFd, Fault> {
+    match source.copy() {
+        Ok(tree) => attach_copy(rootfs, tree, source, place, change),
+        Err(Errno::NOSYS | Errno::PERM) => {
+            bind_by_name(rootfs, source.find()?.as_fd(), source.recursive, place, change)
+        }
+        Err(errno) => Err(Fault { step: Step::OpenSource, errno }),
+    }
+}
+
+fn attach_copy(
+    rootfs: &Rootfs,
+    tree: OwnedFd,
+    source: &Source<'_>,
+    place: BorrowedFd<'_>,
+    change: &Attributes,
+) -> Result<OwnedFd, Fault> {
+    let mut is_set = true;
     if change.set | change.clear != 0 {
         match mount_setattr(tree.as_fd(), false, change) {
-            Ok(()) => {}
-            // KERNEL(5.12): the attributes follow the mount.
-            Err(Errno::NOSYS) => {
-                attach(tree.as_fd(), place.as_fd()).during(Step::AttachMount)?;
-                return remount_bind(rootfs, target, strict, change);
-            }
-            Err(errno) => return Err(Fault { step: Step::SetAttributes, errno }),
+            // KERNEL(5.12): what is attached can be changed by mount(2).
+            Err(Errno::NOSYS | Errno::PERM) => is_set = false,
+            result => result.during(Step::SetAttributes)?,
         }
     }
-    attach(tree.as_fd(), place.as_fd()).during(Step::AttachMount)
+    match attach(tree.as_fd(), place) {
+        // A seccomp filter that hides this call alone.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            drop(tree);
+            let origin = source.find()?;
+            return bind_by_name(rootfs, origin.as_fd(), source.recursive, place, change);
+        }
+        result => result.during(Step::AttachMount)?,
+    }
+    if !is_set {
+        attr::remount(rootfs, tree.as_fd(), change)?;
+    }
+    Ok(tree)
 }
 
-fn bind_by_path(
+/// KERNEL(5.2): no open_tree and move_mount; or a seccomp filter that hides
+/// them. The bind is made among the covers, where nobody else finds it, gets
+/// its attributes there, and is moved: its fd is known all the time.
+fn bind_by_name(
     rootfs: &Rootfs,
-    source: &CStr,
-    target: &CStr,
+    origin: BorrowedFd<'_>,
     recursive: bool,
-    strict: bool,
+    place: BorrowedFd<'_>,
     change: &Attributes,
-) -> Result<(), Fault> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let origin = openat(CWD, source, flags, Mode::empty()).during(Step::OpenSource)?;
-    let make = match is_directory(origin.as_fd()).during(Step::OpenSource)? {
+) -> Result<OwnedFd, Fault> {
+    let name = covers::name(is_directory(origin).during(Step::FindSource)?);
+    let covers = rootfs.covers.as_ref().prepared()?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let bare = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
+    let kind = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
+    let (from, on) = (rootfs.name(origin)?, rootfs.name(bare.as_fd())?);
+    mount(from.as_c_str(), on.as_c_str(), c"", kind, None).during(Step::Mount)?;
+    let bound = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
+    if change.set | change.clear != 0 {
+        attr::remount(rootfs, bound.as_fd(), change)?;
+    }
+    let (from, on) = (rootfs.name(bound.as_fd())?, rootfs.name(place)?);
+    mount_move(from.as_c_str(), on.as_c_str()).during(Step::MoveMount)?;
+    Ok(bound)
+}
+
+fn like(source: BorrowedFd<'_>) -> Result<Make, Fault> {
+    Ok(match is_directory(source).during(Step::FindSource)? {
         true => Make::Directory,
         false => Make::File,
-    };
-    let place = rootfs.resolve_or_make(target, make, strict)?;
-    let flags = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
-    mount(source, rootfs.name(place.as_fd())?.as_c_str(), c"", flags, None).during(Step::Mount)?;
-    match change.set | change.clear {
-        0 => Ok(()),
-        _ => remount_bind(rootfs, target, strict, change),
-    }
-}
-
-/// The target is resolved again: the fd from before is of what lies below.
-pub(super) fn remount_bind(
-    rootfs: &Rootfs,
-    target: &CStr,
-    strict: bool,
-    change: &Attributes,
-) -> Result<(), Fault> {
-    let mounted = rootfs.resolve(target, strict).during(Step::ResolveTarget)?;
-    let present = present_flags(fstatfs(&mounted).during(Step::SetAttributes)?.f_flags as u64);
-    let cleared = present & !mount_flags(change.clear);
-    let flags = MountFlags::from_bits_retain((cleared | mount_flags(change.set)) as u32);
-    mount_remount(rootfs.name(mounted.as_fd())?.as_c_str(), MountFlags::BIND | flags, c"")
-        .during(Step::SetAttributes)
-}
-
-/// MOUNT_ATTR_* as MS_*. The first four bits are the same; the access time is
-/// a number there and flags here.
-fn mount_flags(attributes: u64) -> u64 {
-    const ATIME: u64 = 0x70;
-    let time = match attributes & ATIME {
-        0x10 => u64::from(MountFlags::NOATIME.bits()),
-        0x20 => u64::from(MountFlags::STRICTATIME.bits()),
-        _ => 0,
-    };
-    let nodiratime =
-        if attributes & 0x80 != 0 { u64::from(MountFlags::NODIRATIME.bits()) } else { 0 };
-    (attributes & 0xf) | time | nodiratime
-}
-
-/// ST_* of statfs(2) as MS_*: alike but for relatime.
-fn present_flags(flags: u64) -> u64 {
-    const ST_RELATIME: u64 = 0x1000;
-    let relatime =
-        if flags & ST_RELATIME != 0 { u64::from(MountFlags::RELATIME.bits()) } else { 0 };
-    (flags & 0xc0f) | relatime
+    })
 }

@@ -12,11 +12,11 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use vial_plan::Step;
 
+use super::Rootfs;
+use super::bind::{Source, attributes, bind_on};
 use super::resolve::Make;
-use super::{Rootfs, attach};
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
-use crate::sys::open_tree;
 
 const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 
@@ -64,16 +64,8 @@ fn send(socket: BorrowedFd<'_>, master: BorrowedFd<'_>, name: &[u8]) -> Result<(
 /// Binds the terminal on /dev/console, from its fd.
 pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
     let place = rootfs.resolve_or_make(c"dev/console", Make::File, true)?;
-    match open_tree::clone_fd(peer, false) {
-        Ok(tree) => attach(tree.as_fd(), place.as_fd()),
-        // KERNEL(5.2)
-        Err(Errno::NOSYS) => {
-            let peer = rootfs.name(peer)?;
-            rustix::mount::mount_bind(peer.as_c_str(), rootfs.name(place.as_fd())?.as_c_str())
-        }
-        Err(errno) => Err(errno),
-    }
-    .during(Step::BindConsole)
+    bind_on(rootfs, &Source::open(peer, false), place.as_fd(), &attributes(0, 0))?;
+    Ok(())
 }
 
 /// The terminal becomes the controlling one of the session, and standard

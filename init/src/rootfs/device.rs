@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use vial_plan::Step;
 
 use super::Rootfs;
-use super::bind::{attributes, bind as bind_file};
+use super::bind::{Source, attributes, bind as bind_file};
 use crate::fault::{During, Fault};
 
 /// A device node: mode holds its type, as mknod(2) takes it.
@@ -58,7 +58,8 @@ pub fn make(rootfs: &mut Rootfs, path: &'static CStr, node: &Node) -> Result<(),
 pub fn bind(rootfs: &Rootfs, source: &CStr, path: &CStr) -> Result<(), Fault> {
     let (parent, _) = rootfs.parent(path)?; // Makes it, and refuses a /dev that is a link.
     drop(parent);
-    bind_file(rootfs, source, path, false, true, &attributes(0, 0))
+    bind_file(rootfs, &Source::path(source, false), path, true, &attributes(0, 0))?;
+    Ok(())
 }
 
 /// Makes a symbolic link, unless something is there already.

@@ -10,6 +10,7 @@ use rustix::mount::{mount as mount2, mount_change, mount_remount};
 use rustix::process::fchdir;
 use vial_plan::Step;
 
+use super::mounted::{self, Mounted};
 use super::resolve::Make;
 use super::{Rootfs, bind, copy};
 use crate::fault::{During, Fault};
@@ -64,22 +65,33 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
 /// mode: with the mode of the directory that it covers; one that is made here
 /// covers nothing, and the kernel's own mode holds.
 pub fn mount(
-    rootfs: &Rootfs,
+    rootfs: &mut Rootfs,
     target: &CStr,
     new: &New<'_>,
     strict: bool,
     mode: bool,
 ) -> Result<(), Fault> {
-    match rootfs.resolve(target, strict) {
-        Ok(covered) if mode => mount_with_mode(new, &covered),
-        Ok(covered) => new.mount_on(&covered),
-        Err(errno) => new.mount_on(&rootfs.make_unresolved(target, errno, strict)?),
-    }
+    let place = match rootfs.resolve(target, strict) {
+        Ok(covered) if mode => {
+            mount_with_mode(new, &covered)?;
+            covered
+        }
+        found => {
+            let place = match found {
+                Ok(covered) => covered,
+                Err(errno) => rootfs.make_unresolved(target, errno, strict)?,
+            };
+            new.mount_on(&place)?;
+            place
+        }
+    };
+    rootfs.mounted = Some(Mounted::On(place));
+    Ok(())
 }
 
 /// Mounts a tmpfs and copies into it what it covers.
 pub fn mount_copy(
-    rootfs: &Rootfs,
+    rootfs: &mut Rootfs,
     target: &CStr,
     new: &New<'_>,
     mode: bool,
@@ -88,7 +100,12 @@ pub fn mount_copy(
     let place = match rootfs.resolve(target, false) {
         Ok(place) => place,
         // Nothing is covered, so that nothing is to be copied.
-        Err(errno) => return new.mount_on(&rootfs.make_unresolved(target, errno, false)?),
+        Err(errno) => {
+            let place = rootfs.make_unresolved(target, errno, false)?;
+            new.mount_on(&place)?;
+            rootfs.mounted = Some(Mounted::On(place));
+            return Ok(());
+        }
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
@@ -96,12 +113,10 @@ pub fn mount_copy(
         true => mount_with_mode(new, &place)?,
         false => new.mount_on(&place)?,
     }
-    let mounted = match target == c"/" {
-        true => rootfs.covering(flags),
-        false => rootfs.open_at(target, flags, false),
-    }
-    .during(Step::CopyUp)?;
-    copy::directory(&below, &mounted, owner).during(Step::CopyUp)
+    let mounted = mounted::covering(place.as_fd(), flags).during(Step::CopyUp)?;
+    copy::directory(&below, &mounted, owner).during(Step::CopyUp)?;
+    rootfs.mounted = Some(Mounted::By(mounted));
+    Ok(())
 }
 
 /// The option comes first: the kernel would heed a later one.
@@ -121,18 +136,26 @@ fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
 
 /// Mounts cgroup2: a view of the own cgroup namespace. Where that may not be,
 /// as without a cgroup namespace of its own in a user namespace (EPERM), or
-/// on a kernel that mounts it once (EBUSY), the host's is bound.
-pub fn mount_cgroup(rootfs: &Rootfs, target: &CStr, flags: u32, host: &CStr) -> Result<(), Fault> {
+/// on a kernel that mounts it once (EBUSY), the host's is bound: alone, since
+/// not every kernel could give a mount below it the same attributes.
+pub fn mount_cgroup(
+    rootfs: &mut Rootfs,
+    target: &CStr,
+    flags: u32,
+    host: &CStr,
+) -> Result<(), Fault> {
     let place = rootfs.resolve_or_make(target, Make::Directory, true)?;
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
-    match new.mount_on(&place) {
+    rootfs.mounted = Some(match new.mount_on(&place) {
         Err(Fault { errno: Errno::PERM | Errno::BUSY, .. }) if !host.is_empty() => {
             const LOW_ATTRIBUTES: u32 = 0xf; // ro, nosuid, nodev, noexec: the same bits in both.
-            let set = u64::from(flags & LOW_ATTRIBUTES);
-            bind::bind(rootfs, host, target, true, true, &bind::attributes(set, 0))
+            let change = bind::attributes(u64::from(flags & LOW_ATTRIBUTES), 0);
+            let source = bind::Source::path(host, false);
+            Mounted::By(bind::bind_on(rootfs, &source, place.as_fd(), &change)?)
         }
-        result => result,
-    }
+        result => result.map(|()| Mounted::On(place))?,
+    });
+    Ok(())
 }
 
 /// Reconfigures the filesystem mounted at a path.

@@ -5,9 +5,11 @@ pub mod attributes;
 pub mod bind;
 pub mod console;
 pub mod copy;
+mod covers;
 pub mod device;
 pub mod filesystem;
 pub mod mask;
+pub mod mounted;
 pub mod pivot;
 pub mod resolve;
 pub mod walk;
@@ -15,7 +17,7 @@ pub mod walk;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
@@ -32,12 +34,10 @@ use crate::sys::open_tree;
 #[derive(Debug)]
 pub struct Rootfs {
     root: OwnedFd,
-    /// Where it lies on the host.
-    path: &'static CStr,
-    /// The host's /dev/null, opened before anything of the container exists.
-    null: rustix::io::Result<OwnedFd>,
-    /// An empty read-only tmpfs that covers masked directories, once made.
-    empty: Option<OwnedFd>,
+    /// Where what covers masked paths is.
+    covers: Option<OwnedFd>,
+    /// The mount that was made last.
+    mounted: Option<mounted::Mounted>,
     /// The host's procfs, for calls that take nothing but a path.
     procfs: Option<OwnedFd>,
     /// The directory of the last node that was made: the next mostly is beside it.
@@ -46,59 +46,60 @@ pub struct Rootfs {
 
 impl Rootfs {
     /// Binds the rootfs on itself, so that it can become the root.
-    pub fn open(path: &'static CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
+    pub fn open(path: &CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         if initramfs {
             leave_initramfs()?;
         }
-        let null = open_null();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let place = openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?;
         let procfs = fcntl_dupfd_cloexec(procfs, 3).during(Step::OpenProcfs)?;
+        let covers = None;
         let mut rootfs =
-            Rootfs { root: place, path, null, procfs: Some(procfs), empty: None, nodes: None };
-        let place = rootfs.root.as_fd();
-        let root = match open_tree::clone_fd(place, true) {
-            Ok(tree) => {
-                attach(tree.as_fd(), place).during(Step::AttachRootfs)?;
-                tree
-            }
+            Rootfs { root: place, covers, mounted: None, procfs: Some(procfs), nodes: None };
+        let place = &rootfs.root;
+        // Copied before the covers lie on it, which are not to be in the copy.
+        let copy = open_tree::clone(place.as_fd(), c"", true);
+        let covers = covers::make(&rootfs, place)?;
+        let attached = copy.during(Step::BindRootfs).and_then(|tree| {
+            attach(tree.as_fd(), place.as_fd()).during(Step::AttachRootfs).map(|()| tree)
+        });
+        rootfs.root = match attached {
             // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let bind = MountFlags::BIND | MountFlags::REC;
-                mount(path, rootfs.name(place)?.as_c_str(), c"", bind, None)
-                    .during(Step::BindRootfs)?;
-                openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?
-            }
-            Err(errno) => return Err(Fault { step: Step::BindRootfs, errno }),
+            Err(Fault { errno: Errno::NOSYS | Errno::PERM, .. }) => rootfs.bind_by_name(&covers)?,
+            result => result?,
         };
-        rootfs.root = root;
+        rootfs.covers = Some(covers);
         Ok(rootfs)
+    }
+
+    /// Binds the rootfs on the covers that lie on it; unbindable meanwhile,
+    /// they are no part of what is bound.
+    fn bind_by_name(&self, covers: &OwnedFd) -> Result<OwnedFd, Fault> {
+        let covers = covers.as_fd();
+        let propagate =
+            |flags| mount_change(self.name(covers)?.as_c_str(), flags).during(Step::SetPropagation);
+        propagate(MountPropagationFlags::UNBINDABLE)?;
+        let (itself, on) = (self.name(self.root())?, self.name(covers)?);
+        let bind = MountFlags::BIND | MountFlags::REC;
+        mount(itself.as_c_str(), on.as_c_str(), c"", bind, None).during(Step::Mount)?;
+        propagate(MountPropagationFlags::PRIVATE)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        mounted::covering(covers, flags).during(Step::FindMount)
     }
 
     /// The root that the process has now: that of a container it has joined.
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-        let null = Err(Errno::NOENT);
-        Ok(Rootfs { root, path: c"/", null, empty: None, procfs: None, nodes: None })
+        Ok(Rootfs { root, covers: None, mounted: None, procfs: None, nodes: None })
     }
 
     /// Something was mounted on the root: that is the root from here on.
     pub fn take_covering(&mut self) -> Result<(), Fault> {
-        self.root = self.covering(OFlags::PATH | OFlags::DIRECTORY).during(Step::OpenRootfs)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        self.root = mounted::covering(self.root(), flags).during(Step::FindMount)?;
         Ok(())
-    }
-
-    /// Opens what was mounted on the root, if anything was: from the root, `..`
-    /// leads to itself, and from there onto what covers it.
-    pub fn covering(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let flags = flags | OFlags::CLOEXEC;
-        match openat2(&self.root, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-            // KERNEL(5.6): no openat2; and EAGAIN, where mounts changed meanwhile.
-            Err(_) => openat(CWD, self.path, flags, Mode::empty()),
-            result => result,
-        }
     }
 
     /// The root's fd.
@@ -115,25 +116,6 @@ impl Rootfs {
             .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
             .during(Step::ResolveTarget)?;
         Ok(path)
-    }
-
-    /// /dev/null of the host, verified to be that device.
-    fn null(&self) -> Result<BorrowedFd<'_>, Fault> {
-        match &self.null {
-            Ok(null) => Ok(null.as_fd()),
-            Err(errno) => Err(Fault { step: Step::VerifyNull, errno: *errno }),
-        }
-    }
-}
-
-/// /dev/null, verified; mask() says what is wrong with it, if it has to.
-fn open_null() -> rustix::io::Result<OwnedFd> {
-    let null = openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let stat = fstat(&null)?;
-    let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    match device && stat.st_rdev == rustix::fs::makedev(1, 3) {
-        true => Ok(null),
-        false => Err(Errno::NODEV),
     }
 }
 
@@ -155,7 +137,7 @@ fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
 fn leave_initramfs() -> Result<(), Fault> {
     mount_change(c"/", MountPropagationFlags::PRIVATE).during(Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let tree = match open_tree::clone_path(c"/", true) {
+    let tree = match open_tree::clone(CWD, c"/", true) {
         Ok(tree) => {
             let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
             attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs)?;

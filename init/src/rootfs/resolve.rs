@@ -11,6 +11,9 @@ use super::{Rootfs, walk};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
 
+/// EAGAIN: a rename or mount elsewhere raced with `..`, and it is tried again.
+pub(super) const ATTEMPTS: u32 = 32;
+
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 
 /// What is made where nothing is.
@@ -36,8 +39,7 @@ impl Rootfs {
         if strict {
             resolve |= ResolveFlags::NO_SYMLINKS;
         }
-        // EAGAIN: a rename or mount elsewhere raced with `..`; try again.
-        for _ in 0..32 {
+        for _ in 0..ATTEMPTS {
             match openat2(self.root(), path, flags, Mode::empty(), resolve) {
                 Err(Errno::AGAIN) => {}
                 // KERNEL(5.6): no openat2; or a seccomp filter that hides it.

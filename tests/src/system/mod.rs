@@ -20,6 +20,7 @@ mod global;
 mod harness;
 mod keyring;
 mod lifecycle;
+mod masks;
 mod names;
 mod namespaces;
 mod plan;
@@ -31,6 +32,7 @@ mod seccomp;
 mod security;
 mod signals;
 mod terminal;
+mod tight;
 pub(crate) mod userns;
 mod views;
 mod warnings;
@@ -65,6 +67,8 @@ pub const ALL: &[&Topic] = &[
     &binds::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,
+    &masks::TOPIC,
+    &tight::TOPIC,
     &cgroup::TOPIC,
     &seccomp::TOPIC,
     &userns::TOPIC,

@@ -54,6 +54,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["remove", path] => fs::remove_file(path)?,
         ["stat", path] => println!("{}", stat(path)?),
         ["ls", path] => list(path)?,
+        ["spoil", ref paths @ ..] => paths.iter().for_each(|path| spoil(path)),
         ["fds"] => println!("{}", report::fds()),
         ["open-device", path, mode] => open_device(path, mode)?,
         ["call", number, ref arguments @ ..] => call(number, arguments)?,
@@ -104,6 +105,18 @@ fn open(path: &str, mode: &str) -> io::Result<fs::File> {
         _ => (true, true),
     };
     OpenOptions::new().read(read).write(write).open(path)
+}
+
+/// Changes what an inode says of itself, and prints how each call went.
+fn spoil(path: &str) {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let how =
+        |result: io::Result<()>| result.map_or_else(|e| sys::errno_name(&e), |()| "ok".into());
+    let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+    let set_times = || fs::File::open(path)?.set_times(times);
+    let owner = how(chown(path, Some(7), Some(7)));
+    let mode = how(fs::set_permissions(path, fs::Permissions::from_mode(0o667)));
+    println!("{path} {owner} {mode} {}", how(set_times()));
 }
 
 /// Opens a device without waiting for its other end.

@@ -116,6 +116,7 @@ fn mount(line: &str) -> Option<Value> {
     let front: Vec<&str> = front.split(' ').collect();
     let back: Vec<&str> = back.splitn(3, ' ').collect();
     Some(json!({
+        "device": front.get(2)?,
         "root": front.get(3)?,
         "point": front.get(4)?,
         "options": front.get(5)?.split(',').collect::<Vec<_>>(),

@@ -1,0 +1,37 @@
+//! What covers masked paths: an empty file and an empty directory of a tmpfs of
+//! vial's own. It lies below the mount of the rootfs, where no path of the
+//! container leads, and goes with the host's root.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags, mkdirat, mknodat};
+use rustix::mount::MountFlags;
+use vial_plan::Step;
+
+use super::filesystem::New;
+use super::{Rootfs, attributes, bind, mounted};
+use crate::fault::{During, Fault};
+
+const NAMES: [&CStr; 2] = [c"file", c"directory"];
+
+/// Mounts it on the place of the rootfs, before the rootfs is mounted there.
+pub(super) fn make(rootfs: &Rootfs, place: &OwnedFd) -> Result<OwnedFd, Fault> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let (source, fstype) = (c"vial-covers", c"tmpfs");
+    New { source, fstype, flags: flags.bits(), data: c"" }.mount_on(place)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let covers = mounted::covering(place.as_fd(), flags).during(Step::MakeCover)?;
+    let [file, directory] = NAMES;
+    mknodat(&covers, file, FileType::RegularFile, Mode::from_raw_mode(0o666), 0)
+        .during(Step::MakeCover)?;
+    mkdirat(&covers, directory, Mode::from_raw_mode(0o555)).during(Step::MakeCover)?;
+    attributes::set(rootfs, covers.as_fd(), &bind::attributes(attributes::RDONLY, 0))?;
+    Ok(covers)
+}
+
+/// The one of its kind, below that fd.
+pub(super) fn name(is_directory: bool) -> &'static CStr {
+    let [file, directory] = NAMES;
+    if is_directory { directory } else { file }
+}

@@ -1,0 +1,73 @@
+//! The mount that was made last, for the items that change it: known by its
+//! fd, never looked for by its path again, where a container that shares the
+//! directory may have put something else meanwhile.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::{Errno, Result};
+use rustix::process::{chroot, fchdir};
+use vial_plan::Step;
+
+use super::Rootfs;
+use crate::fault::{During, Fault};
+
+/// How the last mount is known.
+#[derive(Debug)]
+pub enum Mounted {
+    /// By an fd of it.
+    By(OwnedFd),
+    /// By the directory that it covers.
+    On(OwnedFd),
+}
+
+impl Rootfs {
+    /// A mount was made.
+    pub fn remember(&mut self, mount: OwnedFd) {
+        self.mounted = Some(Mounted::By(mount));
+    }
+
+    /// Opens the mount that was made last, if it is not open yet.
+    pub fn find_mounted(&mut self) -> core::result::Result<(), Fault> {
+        if let Some(Mounted::On(place)) = &self.mounted {
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            let mount = covering(place.as_fd(), flags).during(Step::FindMount)?;
+            self.mounted = Some(Mounted::By(mount));
+        }
+        Ok(())
+    }
+
+    /// The mount that was made last; that of the root if none was.
+    pub fn last_mounted(&self) -> BorrowedFd<'_> {
+        match &self.mounted {
+            Some(Mounted::By(mount) | Mounted::On(mount)) => mount.as_fd(),
+            None => self.root(),
+        }
+    }
+}
+
+/// Opens what is mounted on a directory: from a root, `..` leads to itself, and
+/// from there onto what covers it. No name is looked up.
+pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC;
+    for _ in 0..super::resolve::ATTEMPTS {
+        match openat2(place, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::AGAIN) => {}
+            Err(Errno::NOSYS | Errno::PERM) => return covering_by_chroot(place, flags),
+            result => return result,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// KERNEL(5.6): the same where openat2 is missing; the place is the root for
+/// as long as it takes.
+fn covering_by_chroot(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, c"/", directory, Mode::empty())?;
+    fchdir(place)?;
+    chroot(c".")?;
+    let found = openat(CWD, c"/..", flags, Mode::empty());
+    fchdir(&root)?;
+    chroot(c".")?;
+    found
+}

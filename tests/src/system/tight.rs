@@ -1,0 +1,151 @@
+//! Without this or that call, what is mounted is as tight as with it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use serde_json::{Value, json};
+
+use super::edit::{self, bind, has, mount_at};
+use super::fallbacks::{hidden_with, without};
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "tight",
+    attributes_of_a_mount_stay_when_others_are_set[Root],
+    attributes_stay_where_a_call_is_missing[Root],
+    attributes_stay_where_a_call_is_forbidden[Root],
+    attributes_stay_where_every_call_is_missing[Root],
+    attributes_stay_in_a_user_namespace[Root, UserNamespaces],
+);
+
+/// A folder of the host that is a tmpfs with nosuid, nodev, noexec and noatime.
+struct Tight(PathBuf);
+
+impl Tight {
+    fn new(context: &Context) -> Result<Self, String> {
+        let tight = Self(context.folder.join("tight"));
+        fs::create_dir_all(&tight.0).map_err(|e| e.to_string())?;
+        let flags =
+            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+        mount("tight", &tight.0, "tmpfs", flags, None).map_err(|e| e.to_string())?;
+        fs::create_dir(tight.0.join("folder")).map_err(|e| e.to_string())?;
+        fs::write(tight.0.join("file"), "").map_err(|e| e.to_string())?;
+        Ok(tight)
+    }
+}
+
+impl Drop for Tight {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // It was mounted, or new() failed.
+    }
+}
+
+/// What each path is to have: what is asked for, beside what the source has.
+const WANTED: [(&str, &[&str]); 5] = [
+    ("/volume", &["rw", "nosuid", "nodev", "noexec", "noatime"]),
+    ("/volume/folder", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
+    ("/volume/file", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
+    ("/readonly", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
+    ("/one-file", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
+];
+
+fn bundle(context: &Context, tight: &Tight, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
+    let path = tight.0.to_string_lossy().into_owned();
+    let bundle = context.bundle(|config| {
+        bind(config, &path, "/volume", &["rbind"]);
+        bind(config, &path, "/readonly", &["bind", "ro"]);
+        bind(config, &format!("{path}/file"), "/one-file", &["bind", "ro"]);
+        for path in ["/volume/folder", "/volume/file"] {
+            edit::add(&mut config["linux"]["readonlyPaths"], json!(path));
+        }
+        edit(config);
+    })?;
+    // In a user namespace root may make nothing in a rootfs of the host's.
+    for folder in ["volume", "readonly"] {
+        fs::create_dir_all(bundle.rootfs.join(folder)).map_err(|e| e.to_string())?;
+    }
+    fs::write(bundle.rootfs.join("one-file"), "").map_err(|e| e.to_string())?;
+    Ok(bundle)
+}
+
+fn check(report: &Value) -> Result<(), String> {
+    for (point, options) in WANTED {
+        let seen = &mount_at(report, point)?["options"];
+        same(&format!("options of {point}"), seen, &json!(options))?;
+    }
+    Ok(())
+}
+
+fn plain(context: &Context, edit: impl Fn(&mut Value)) -> Result<(), String> {
+    let tight = Tight::new(context)?;
+    check(&edit::report_of(context, &bundle(context, &tight, edit)?)?)
+}
+
+/// The same, and the root of a container whose rootfs is a mount like that.
+fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), String> {
+    let tight = Tight::new(context)?;
+    let report = |bundle: &Bundle| -> Result<Value, String> {
+        let done = without(context, calls, errno, "run", bundle, &context.id())?.success()?;
+        serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))
+    };
+    check(&report(&bundle(context, &tight, |_| {})?)?)?;
+    let place = context.folder.join(format!("root-{}", context.id()));
+    fs::create_dir_all(&place).map_err(|e| e.to_string())?;
+    let root = Mounted(place);
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("root", &root.0, "tmpfs", flags, None).map_err(|e| e.to_string())?;
+    let bundle = Bundle::new(&root.0, &context.probe, |config| {
+        config["root"]["readonly"] = true.into();
+    })?;
+    let report = report(&bundle)?;
+    for option in ["ro", "nosuid", "nodev"] {
+        same(&format!("{option} of /"), has(&mount_at(&report, "/")?["options"], option), true)?;
+    }
+    Ok(())
+}
+
+/// A mount that goes with this.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // It may not have been mounted yet.
+    }
+}
+
+fn each(context: &Context, errno: i32) -> Outcome {
+    let failures: Vec<String> = hidden_with(errno)
+        .filter_map(|(name, call)| {
+            hidden(context, &[*call], errno).err().map(|why| format!("without {name}: {why}"))
+        })
+        .collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+fn attributes_of_a_mount_stay_when_others_are_set(context: &Context) -> Outcome {
+    Ok(plain(context, |_| {})?)
+}
+
+fn attributes_stay_where_a_call_is_missing(context: &Context) -> Outcome {
+    each(context, libc::ENOSYS)
+}
+
+fn attributes_stay_where_a_call_is_forbidden(context: &Context) -> Outcome {
+    each(context, libc::EPERM)
+}
+
+fn attributes_stay_where_every_call_is_missing(context: &Context) -> Outcome {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let all: Vec<_> = hidden_with(errno).map(|(_, call)| *call).collect();
+        hidden(context, &all, errno)?;
+    }
+    Ok(())
+}
+
+fn attributes_stay_in_a_user_namespace(context: &Context) -> Outcome {
+    Ok(plain(context, |config| edit::user_namespace(config, 100_000))?)
+}
