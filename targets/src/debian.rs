@@ -1,15 +1,19 @@
 //! Fetches Debian packages: installs what the host lacks, and unpacks those of
 //! any architecture into a cache, beside the system and without changing it.
 //!
-//! A package of another architecture is read through an apt configuration of
-//! its own (own lists, own cache, one architecture), because adding an
-//! architecture to the system makes every later update depend on it.
+//! A package of another architecture, or of another release of Debian, is read
+//! through an apt configuration of its own (own lists, own cache, own sources,
+//! one architecture), because adding it to the system makes every later update
+//! depend on it. Where Debian's archive is, the host's own apt says.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Error, OnPath};
+
+/// The keys of all of Debian's releases.
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Installs those of the packages that the host lacks.
 ///
@@ -43,15 +47,28 @@ pub fn is_installed(package: &str) -> bool {
     command::output(&mut query).is_ok_and(|status| status == "installed")
 }
 
-/// The folder that holds the files of a package, fetched on first use.
-///
-/// A meta-package of a kernel (linux-image-cloud-amd64) stands for the image
-/// it depends on: the folder holds that one's boot/ and lib/modules/.
+/// The folder that holds the files of a package of this host's release of
+/// Debian, fetched on first use.
 ///
 /// # Errors
 /// apt-get or dpkg-deb failed, or the cache cannot be written.
 pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
-    let apt = cache()?.join("debian").join(architecture);
+    unpacked_from(None, package, architecture)
+}
+
+/// The same of a suite by its name, such as trixie.
+///
+/// A meta-package of a kernel (linux-image-cloud-amd64) stands for the packages
+/// that it depends on: the folder holds their boot/ and lib/modules/.
+///
+/// # Errors
+/// apt-get or dpkg-deb failed, or the cache cannot be written.
+pub fn unpacked_from(
+    suite: Option<&str>,
+    package: &str,
+    architecture: &str,
+) -> Result<PathBuf, Error> {
+    let apt = cache()?.join("debian").join(suite.unwrap_or_default()).join(architecture);
     let folder = apt.join("unpacked").join(package);
     if folder.is_dir() {
         return Ok(folder);
@@ -61,7 +78,8 @@ pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
     // Another process may have fetched it while this one waited.
     if !folder.is_dir() {
         eprintln!("fetching {package} for {architecture} into {}", apt.display());
-        fetch(&Apt::new(apt)?, package, &folder)
+        Apt::new(apt, suite)
+            .and_then(|apt| fetch(&apt, package, &folder))
             .map_err(|error| error.during(format!("fetch {package} for {architecture}")))?;
     }
     Ok(folder)
@@ -69,50 +87,38 @@ pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
 
 /// Downloads and unpacks; the folder appears whole or not at all.
 fn fetch(apt: &Apt, package: &str, folder: &Path) -> Result<(), Error> {
-    let real = match apt.behind(package)? {
-        Some(real) => real,
-        None => {
-            // Its outcome shows in the next call, as for install().
-            let _ = command::output(apt.command("apt-get").args(["-q", "update"]));
-            let unknown = || Error::new("no source of this host's apt has the package");
-            apt.behind(package)?.ok_or_else(unknown)?
-        }
-    };
     let work = apt.root.join("work");
     let _ = fs::remove_dir_all(&work); // A leftover of a killed run, or nothing.
     let files = work.join("files");
     fs::create_dir_all(&files).on_path("create", &files)?;
-
-    let mut download = apt.command("apt-get");
-    let asked = command::output(download.args(["-q", "download", &real]).current_dir(&work));
-    if asked.is_err() {
-        // The lists may be older than what the mirror still has.
+    if apt.download(package, &work).is_err() {
+        // There are no lists yet, or they are older than what the mirror has.
+        // A failed update is no reason to stop, as in install().
         let _ = command::output(apt.command("apt-get").args(["-q", "update"]));
-        let real = apt.behind(package)?.unwrap_or(real);
-        let mut download = apt.command("apt-get");
-        command::output(download.args(["-q", "download", &real]).current_dir(&work))?;
+        apt.download(package, &work)?;
     }
-    let deb = fs::read_dir(&work)
+    let debs = fs::read_dir(&work)
         .on_path("read", &work)?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .ok_or_else(|| Error::new("apt-get download left no .deb"))?;
-    command::output(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&files))?;
-
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    for deb in debs {
+        command::output(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&files))?;
+    }
     let parent = folder.parent().unwrap_or(folder);
     fs::create_dir_all(parent).on_path("create", parent)?;
     fs::rename(&files, folder).on_path("put in place", folder)?;
     fs::remove_dir_all(&work).on_path("remove", &work)
 }
 
-/// An apt configuration of its own for one architecture.
+/// An apt configuration of its own for one architecture, and for one suite
+/// where it is not for the host's own sources.
 struct Apt {
     root: PathBuf,
     configuration: PathBuf,
 }
 
 impl Apt {
-    fn new(root: PathBuf) -> Result<Self, Error> {
+    fn new(root: PathBuf, suite: Option<&str>) -> Result<Self, Error> {
         for folder in ["lists/partial", "cache/archives/partial"] {
             let folder = root.join(folder);
             fs::create_dir_all(&folder).on_path("create", &folder)?;
@@ -122,7 +128,7 @@ impl Apt {
         let configuration = root.join("apt.conf");
         let architecture = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let root_path = root.display();
-        let text = format!(
+        let mut text = format!(
             r##"Dir::State "{root_path}";
 Dir::State::lists "{root_path}/lists";
 Dir::State::status "{root_path}/status";
@@ -135,6 +141,19 @@ Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 "##
         );
+        if let Some(suite) = suite {
+            let sources = root.join("sources.list");
+            fs::write(&sources, Archive::of_host()?.sources(suite)).on_path("write", &sources)?;
+            // Nobody renews the lists of a suite that is no longer supported.
+            let own = format!(
+                r#"Dir::Etc::sourcelist "{}";
+Dir::Etc::sourceparts "-";
+Acquire::Check-Valid-Until "false";
+"#,
+                sources.display()
+            );
+            text.push_str(&own);
+        }
         fs::write(&configuration, text).on_path("write", &configuration)?;
         Ok(Self { root, configuration })
     }
@@ -145,21 +164,81 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
         command
     }
 
-    /// The package itself, or the kernel image behind a kernel's meta-package;
-    /// None where apt does not know the package.
-    fn behind(&self, package: &str) -> Result<Option<String>, Error> {
-        let mut depends = self.command("apt-cache");
-        let Ok(printed) = command::output(depends.args(["depends", "--important", package])) else {
-            return Ok(None);
-        };
-        if printed.is_empty() {
-            return Ok(None);
+    /// Downloads a package, and of a kernel all that it is split into.
+    fn download(&self, package: &str, folder: &Path) -> Result<(), Error> {
+        let mut download = self.command("apt-get");
+        download.args(["-q", "download"]).args(self.parts(package)?).current_dir(folder);
+        command::output(&mut download).map(drop)
+    }
+
+    /// The package itself; of a kernel's meta-package the packages with the
+    /// image and the modules, which are two in newer releases.
+    fn parts(&self, package: &str) -> Result<Vec<String>, Error> {
+        const PARTS: [&str; 3] = ["linux-image-", "linux-binary-", "linux-modules-"];
+        let mut parts = vec![package.to_owned()];
+        if !package.starts_with(PARTS[0]) {
+            return Ok(parts);
         }
-        let image = printed
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("Depends: "))
-            .find(|name| package.starts_with("linux-image-") && name.starts_with("linux-image-"));
-        Ok(Some(image.unwrap_or(package).to_owned()))
+        let mut seen = 0;
+        while let Some(part) = parts.get(seen) {
+            let mut depends = self.command("apt-cache");
+            let printed = command::output(depends.args(["depends", "--important", part]))?;
+            let needs = printed.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+            let needs = needs.filter(|name| PARTS.iter().any(|part| name.starts_with(part)));
+            let new: Vec<_> =
+                needs.map(str::to_owned).filter(|name| !parts.contains(name)).collect();
+            parts.extend(new);
+            seen += 1;
+        }
+        if parts.len() > 1 {
+            parts.remove(0); // The meta-package itself holds no file of use.
+        }
+        Ok(parts)
+    }
+}
+
+/// Where Debian's releases are.
+#[derive(Debug)]
+pub struct Archive {
+    /// The address of the archive.
+    pub main: String,
+    /// The address of the security updates, where the host has one.
+    pub security: Option<String>,
+}
+
+impl Archive {
+    /// The archive that this host's own apt reads.
+    ///
+    /// # Errors
+    /// The host is no Debian, or its apt knows no source of its own release.
+    pub fn of_host() -> Result<Self, Error> {
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        let suite = suite.ok_or_else(|| Error::new("/etc/os-release names no release"))?;
+        let mut targets = Command::new("apt-get");
+        targets.args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Component: main"]);
+        let printed = command::output(&mut targets)?;
+        let address = |suite: &str| {
+            let mut all = printed.lines().filter_map(|line| line.split_once(' '));
+            all.find(|(release, _)| *release == suite).map(|(_, address)| address.to_owned())
+        };
+        let unknown = || Error::new(format!("no source of this host's apt is of {suite}"));
+        Ok(Self {
+            main: address(suite).ok_or_else(unknown)?,
+            security: address(&format!("{suite}-security")),
+        })
+    }
+
+    /// The lines of a sources.list(5) for one suite.
+    fn sources(&self, suite: &str) -> String {
+        let line = |address: &str, suite: &str| {
+            format!("deb [signed-by={KEYRING}] {address} {suite} main\n")
+        };
+        let mut lines = line(&self.main, suite);
+        if let Some(security) = self.security.as_deref().filter(|_| suite != "sid") {
+            lines.push_str(&line(security, &format!("{suite}-security")));
+        }
+        lines
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`toolchain`] finds what builds them: rustup's std where it has the
 //!   target, Debian's Rust with its std built from source where it has not.
 //! - [`debian`] fetches packages, of any architecture, beside the system.
+//! - [`kernel`] lists the kernels that tests boot.
 //!
 //! **Invariant:** nothing here changes the system's package architectures,
 //! and what is fetched lies in the user's cache, never in the source tree.
@@ -17,11 +18,13 @@ mod aarch64;
 pub mod command;
 pub mod debian;
 pub mod elf;
+pub mod kernel;
 pub mod ship;
 pub mod toolchain;
 mod x86_64;
 
 pub use command::Error;
+pub use kernel::Kernel;
 
 /// One KiB, in bytes.
 pub const KIB: u64 = 1024;

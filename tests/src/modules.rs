@@ -23,7 +23,11 @@ impl Modules {
     /// The package has no lib/modules, or it cannot be read.
     pub fn of(package: &Path) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
-        let mut folders = vec![package.join("lib/modules")];
+        // Where / and /usr are one, from trixie on, packages say usr/lib.
+        let mut folders = vec![package.join("usr/lib/modules")];
+        if !folders[0].is_dir() {
+            folders = vec![package.join("lib/modules")];
+        }
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).on_path("read", &folder)? {
                 let path = entry.on_path("read", &folder)?.path();

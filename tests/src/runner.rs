@@ -161,11 +161,12 @@ impl std::fmt::Display for Totals {
 }
 
 /// The tests whose "topic::name" has the filter in it, in the order they run.
+/// A filter may be several, joined by commas, of which one suffices.
 #[must_use]
 pub fn names(topics: &[&Topic], filter: &str) -> Vec<String> {
     let all = topics.iter().flat_map(|topic| topic.tests.iter().map(move |test| (topic, test)));
     all.map(|(topic, test)| format!("{}::{}", topic.name, test.name))
-        .filter(|name| name.contains(filter))
+        .filter(|name| filter.split(',').any(|part| name.contains(part)))
         .collect()
 }
 

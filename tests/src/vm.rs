@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use vial_targets::command::OnPath;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{Error, Target, debian};
+use vial_targets::{Error, Kernel, Target, debian};
 
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
@@ -92,8 +92,10 @@ impl Root {
 /// A machine to boot once.
 #[derive(Debug)]
 pub struct Machine {
-    /// Whose kernel and which processor.
+    /// Which processor.
     pub target: &'static Target,
+    /// Which kernel.
+    pub kernel: &'static Kernel,
     /// What is / in it.
     pub root: Root,
     /// What runs in it: a program and its arguments. A program without a
@@ -112,13 +114,14 @@ impl Machine {
     #[must_use]
     pub fn of_tests(
         target: &'static Target,
+        kernel: &'static Kernel,
         root: Root,
         words: [&str; 3],
         environment: Vec<String>,
     ) -> Self {
         let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
         let time_limit = Duration::from_secs(if root == Root::Host { 2400 } else { 900 });
-        Self { target, root, command, environment, files: Vec::new(), time_limit }
+        Self { target, kernel, root, command, environment, files: Vec::new(), time_limit }
     }
 
     /// Boots it, hands each line of the program to `line`, and answers the
@@ -133,7 +136,7 @@ impl Machine {
             Root::Host => self.target.full_kernel,
             Root::Tmpfs | Root::Initramfs => self.target.kernel,
         };
-        let package = debian::unpacked(package, self.target.debian)?;
+        let package = self.kernel.unpacked(self.target, package)?;
         let name = format!("{}-{}-{}", self.target.name, self.root.word(), std::process::id());
         let folder = ship::output_folder().join("machines");
         fs::create_dir_all(&folder).on_path("create", &folder)?;
@@ -144,7 +147,8 @@ impl Machine {
         let answer = Console::start(qemu).and_then(|console| console.follow(self.time_limit, line));
         let _ = fs::remove_file(&initramfs); // Of use only to this machine.
         answer.map_err(|error| {
-            error.during(format!("machine {} ({})", self.target.name, self.root.word()))
+            let (kernel, root) = (self.kernel.name, self.root.word());
+            error.during(format!("machine {} ({kernel}, {root})", self.target.name))
         })
     }
 
@@ -217,16 +221,24 @@ impl Machine {
     }
 }
 
-/// boot/vmlinuz-* of an unpacked package.
+/// The kernel of an unpacked package: boot/vmlinuz-RELEASE; since Linux 7.2
+/// usr/lib/modules/RELEASE/vmlinuz.
 fn kernel(package: &Path) -> Result<PathBuf, Error> {
-    let boot = package.join("boot");
-    fs::read_dir(&boot)
-        .on_path("read", &boot)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
-        })
-        .ok_or_else(|| Error::new(format!("{} has no kernel", boot.display())))
+    let entries = |folder: &Path| {
+        let all = fs::read_dir(folder).into_iter().flatten();
+        all.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>()
+    };
+    let releases = entries(&package.join("usr/lib/modules"));
+    let beside_modules = releases.iter().map(|release| release.join("vmlinuz"));
+    let is_kernel = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("vmlinuz") && path.is_file()
+    };
+    entries(&package.join("boot"))
+        .into_iter()
+        .chain(beside_modules)
+        .find(is_kernel)
+        .ok_or_else(|| Error::new(format!("{} has no kernel", package.display())))
 }
 
 /// A running machine and the lines of its serial port.

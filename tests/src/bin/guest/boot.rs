@@ -7,14 +7,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 
-use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
 use rustix::process::{WaitOptions, wait};
 use rustix::system::RebootCommand;
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 use vial_tests::{processes, sys, vm};
 
-/// A file system of every Linux system: where, type, data.
+/// A file system of every Linux system: where, type, data. The cgroups are as
+/// systemd mounts them: what is more lenient would hide faults.
 const USUAL: &[(&str, &str, &CStr)] = &[
     ("/proc", "proc", c""),
     ("/sys", "sysfs", c""),
@@ -22,7 +23,7 @@ const USUAL: &[(&str, &str, &CStr)] = &[
     ("/dev/pts", "devpts", c"mode=620,gid=5,ptmxmode=666"),
     ("/dev/shm", "tmpfs", c"mode=1777"),
     ("/dev/mqueue", "mqueue", c""),
-    ("/sys/fs/cgroup", "cgroup2", c""),
+    ("/sys/fs/cgroup", "cgroup2", c"nsdelegate,memory_recursiveprot"),
     ("/tmp", "tmpfs", c"mode=1777"),
 ];
 
@@ -77,6 +78,9 @@ fn prepare() -> Result<(), Error> {
             attach(kind, path, kind, data)?;
         }
     }
+    // As systemd does, so that a mount in a machine travels as on users' hosts.
+    mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
+        .map_err(|errno| Error::new(format!("make / shared: {errno}")))?;
     sys::loopback_up().map_err(|error| Error::new(format!("bring lo up: {error}")))
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use vial_targets::command::OnPath;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{Error, Target, debian};
+use vial_targets::{Error, Target, debian, kernel};
 use vial_tests::vm::{BINARIES, Machine, Root};
 
 use crate::results::Results;
@@ -119,6 +119,7 @@ fn in_machine(target: &'static Target, folder: &Path, rounds: u32) -> Result<Res
         .map_err(|error| Error::new(format!("find this program: {error}")))?;
     let machine = Machine {
         target,
+        kernel: kernel::USUAL,
         root: Root::Host,
         command: ["measure", "here", BINARIES, &rounds.to_string()].map(str::to_owned).to_vec(),
         environment: Vec::new(),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use vial_targets::command;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{ALL, Error, Target, debian};
+use vial_targets::{ALL, Error, Target, debian, kernel};
 use vial_tests::runner::Totals;
 
 /// What the proof calls besides cargo, and what unit tests compare with: the
@@ -33,10 +33,10 @@ pub(crate) fn packages() -> Result<Totals, Error> {
     let all: Vec<&str> = PACKAGES.iter().chain(ENGINES).copied().chain(qemu).collect();
     debian::install(&all)?;
     for target in ALL {
-        debian::unpacked(target.kernel, target.debian)?;
+        kernel::USUAL.unpacked(target, target.kernel)?;
     }
     if let Some(target) = vial_targets::native() {
-        debian::unpacked(target.full_kernel, target.debian)?;
+        kernel::USUAL.unpacked(target, target.full_kernel)?;
     }
     Ok(passed())
 }

@@ -1,12 +1,17 @@
-//! `cargo proof [--quick | FILTER]`: shows that what is claimed holds.
+//! `cargo proof`: shows that what is claimed holds.
 //!
-//!     cargo proof            everything, on this host and in machines
-//!     cargo proof --quick    what needs no machine
-//!     cargo proof FILTER     system tests by name, in the x86_64 machine
+//!     cargo proof                  everything on this host and in the usual machines,
+//!                                  and on other kernels what depends on the kernel
+//!     cargo proof --all            everything, in every machine
+//!     cargo proof --quick          what needs no machine
+//!     cargo proof FILTER           tests by name, in the x86_64 machine
+//!     cargo proof FILTER --kernel NAME    on that kernel: 5.10, 6.1, 6.12, newest
+//!     cargo proof FILTER --initramfs      in the machine whose root is an initramfs
 //!
-//! VIAL_MUST_WORK=1 makes a skipped test a failed one; VIAL_CONSOLE=1 shows a
-//! machine's whole console; VIAL_KVM=1 uses KVM; VIAL_RUNTIME=/usr/bin/crun
-//! puts another runtime in vial's place in a machine that has it.
+//! A filter may be several, joined by commas. VIAL_MUST_WORK=1 makes a skipped
+//! test a failed one; VIAL_CONSOLE=1 shows a machine's whole console;
+//! VIAL_KVM=1 uses KVM; VIAL_RUNTIME=/usr/bin/crun puts another runtime in
+//! vial's place in a machine that has it.
 #![forbid(unsafe_code)]
 
 mod checks;
@@ -15,10 +20,19 @@ mod systems;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use vial_targets::{ALL, Error, Target};
+use vial_targets::{ALL, Error, Kernel, kernel};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
+
+use crate::systems::Place;
+
+/// The topics that depend on the kernel, for the kernels that `cargo proof`
+/// does not give everything.
+const OF_THE_KERNEL: &str =
+    "run::,rootfs,bind,escape,namespace,fallback,exec,cgroup,userns,seccomp,keyring";
+/// The topics that depend on what / is.
+const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,16 +41,39 @@ fn main() -> ExitCode {
     match words[..] {
         [] => {
             proof.everything_on_the_host();
-            proof.machines();
+            proof.machines(false);
+        }
+        ["--all"] => {
+            proof.everything_on_the_host();
+            proof.machines(true);
         }
         ["--quick"] => proof.everything_on_the_host(),
-        [word] if !word.starts_with('-') => proof.by_name(word),
-        _ => {
-            eprintln!("usage: cargo proof [--quick | FILTER]");
-            return ExitCode::from(2);
-        }
+        [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
+            Some((kernel, root)) => proof.by_name(filter, kernel, root),
+            None => return usage(),
+        },
+        _ => return usage(),
     }
     proof.end()
+}
+
+/// The machine that the words after a filter ask for.
+fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
+    match words {
+        [] => Some((kernel::USUAL, Root::Tmpfs)),
+        ["--kernel", name] => Some((Kernel::by_name(name)?, Root::Tmpfs)),
+        ["--initramfs"] => Some((kernel::USUAL, Root::Initramfs)),
+        _ => None,
+    }
+}
+
+fn usage() -> ExitCode {
+    let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
+    eprintln!(
+        "usage: cargo proof [--all | --quick | FILTER [--kernel {} | --initramfs]]",
+        kernels.join("|")
+    );
+    ExitCode::from(2)
 }
 
 /// The chapters so far.
@@ -63,10 +100,17 @@ impl Proof {
         self.chapter("system tests on this host", systems::native);
     }
 
-    fn machines(&mut self) {
+    fn machines(&mut self, all: bool) {
+        let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         for target in ALL {
-            self.machine(target, Root::Tmpfs, "");
+            self.machine(Place { target, kernel: kernel::USUAL, root: Root::Tmpfs }, "");
         }
+        let of_the_kernel = if all { "" } else { OF_THE_KERNEL };
+        for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
+            self.machine(Place { target: x86_64, kernel, root: Root::Tmpfs }, of_the_kernel);
+        }
+        let initramfs = Place { target: x86_64, kernel: kernel::USUAL, root: Root::Initramfs };
+        self.machine(initramfs, OF_THE_ROOT);
         if let Some(target) = vial_targets::native() {
             self.chapter("engines", || systems::engines(target, ""));
         }
@@ -74,7 +118,7 @@ impl Proof {
 
     /// In a machine, so that it is the same everywhere. A name that matches
     /// nothing would be a proof of nothing, and fails.
-    fn by_name(&mut self, filter: &str) {
+    fn by_name(&mut self, filter: &str, kernel: &'static Kernel, root: Root) {
         let Some(target) = vial_targets::by_name("x86_64") else {
             return;
         };
@@ -87,16 +131,15 @@ impl Proof {
         }
         self.chapter("ship x86_64", || checks::ship(target));
         if of_vial {
-            self.machine(target, Root::Tmpfs, filter);
+            self.machine(Place { target, kernel, root }, filter);
         }
         if of_engines {
             self.chapter("engines", || systems::engines(target, filter));
         }
     }
 
-    fn machine(&mut self, target: &'static Target, root: Root, filter: &str) {
-        let name = format!("system tests in the {} machine", target.name);
-        self.chapter(&name, || systems::machine(target, root, filter));
+    fn machine(&mut self, place: Place, filter: &str) {
+        self.chapter(&format!("system tests in {place}"), || systems::machine(place, filter));
     }
 
     /// One chapter: its heading, its work, its share of the totals.
