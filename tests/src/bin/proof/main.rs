@@ -11,7 +11,8 @@
 //! A filter may be several, joined by commas. VIAL_MUST_WORK=1 makes a skipped
 //! test a failed one; VIAL_CONSOLE=1 shows a machine's whole console;
 //! VIAL_KVM=1 uses KVM; VIAL_RUNTIME=/usr/bin/crun puts another runtime in
-//! vial's place in a machine that has it.
+//! vial's place in a machine that has it; VIAL_AS_BUILT=1 takes the binaries
+//! that lie in target/ship as they are.
 #![forbid(unsafe_code)]
 
 mod checks;
@@ -129,7 +130,9 @@ impl Proof {
             self.totals.failed += 1;
             return;
         }
-        self.chapter("ship x86_64", || checks::ship(target));
+        if std::env::var_os("VIAL_AS_BUILT").is_none() {
+            self.chapter("ship x86_64", || checks::ship(target));
+        }
         if of_vial {
             self.machine(Place { target, kernel, root }, filter);
         }
