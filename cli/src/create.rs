@@ -16,8 +16,9 @@ use crate::container::{Container, State};
 use crate::dir::Dir;
 use crate::error::Error;
 use crate::file::write_whole;
-use crate::host::Host;
+use crate::host::{Host, Whose};
 use crate::launch::{Fds, Ready, launch};
+use crate::mountinfo;
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::status::Process;
@@ -79,7 +80,8 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
-        host_mounts: if options.no_pivot { kernel_mounts() } else { Vec::new() },
+        namespaces: Whose::of(&config.linux),
+        host_mounts: if options.no_pivot { mountinfo::kernel_mounts() } else { Vec::new() },
     };
     let plan = planner::create(&config, &request, &host)?;
     let no_new_keyring = options.no_new_keyring;
@@ -269,22 +271,6 @@ pub fn check_preserved(count: u32) -> Result<(), Error> {
 pub fn listen_fds() -> u32 {
     let count = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok());
     count.unwrap_or(0)
-}
-
-/// proc and sysfs of the host, the deepest first.
-fn kernel_mounts() -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut paths: Vec<PathBuf> = text
-        .lines()
-        .filter(|line| {
-            let kind = line.split(" - ").nth(1).unwrap_or_default();
-            kind.starts_with("proc ") || kind.starts_with("sysfs ")
-        })
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(|path| PathBuf::from(path.replace("\\040", " ")))
-        .collect();
-    paths.sort_unstable_by_key(|path| std::cmp::Reverse(path.components().count()));
-    paths
 }
 
 /// The mount point of cgroup2 and the container's cgroup below it.

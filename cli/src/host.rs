@@ -11,7 +11,9 @@ use rustix::fs::{Access, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
+use crate::config::linux::{Linux, Namespace};
 use crate::file::read_kernel;
+use crate::planner::NAMESPACES;
 
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
@@ -37,6 +39,9 @@ pub struct Host {
     pub newuidmap: Option<PathBuf>,
     /// As newuidmap.
     pub newgidmap: Option<PathBuf>,
+    /// The ids that root of a user namespace has: the first and how many, uids
+    /// and gids. Empty outside of one, where there are all.
+    pub ids: [Vec<(u32, u32)>; 2],
 }
 
 /// The cgroup2 filesystem.
@@ -50,6 +55,43 @@ pub struct Cgroup {
     pub own: PathBuf,
 }
 
+/// Whose a namespace is that a path leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// Some other's, or there is none.
+    #[default]
+    Others,
+    /// That of the machine's first process.
+    Hosts,
+    /// The caller's own.
+    Own,
+}
+
+impl Whose {
+    /// Each of linux.namespaces in its place; those without a path are others'.
+    pub fn of(linux: &Linux) -> Vec<Whose> {
+        let name = |kind: &str| NAMESPACES.iter().find(|(known, ..)| *known == kind);
+        let whose = |namespace: &Namespace| match name(&namespace.kind) {
+            Some((_, name, _)) if !namespace.path.is_empty() => Whose::look(&namespace.path, name),
+            _ => Whose::Others,
+        };
+        linux.namespaces.iter().map(whose).collect()
+    }
+
+    /// Compares inodes; name is the namespace's file in /proc/PID/ns.
+    fn look(path: &str, name: &str) -> Whose {
+        let inode = |path: &str| stat(path).map(|found| (found.st_dev, found.st_ino)).ok();
+        let Some(found) = inode(path) else {
+            return Whose::Others; // Joining it will say why.
+        };
+        match () {
+            () if inode(&format!("/proc/self/ns/{name}")) == Some(found) => Whose::Own,
+            () if inode(&format!("/proc/1/ns/{name}")) == Some(found) => Whose::Hosts,
+            () => Whose::Others,
+        }
+    }
+}
+
 impl Host {
     /// Looks at the machine.
     pub fn read() -> Host {
@@ -60,10 +102,16 @@ impl Host {
             let mut paths = folders.iter().map(|folder| Path::new(folder).join(name));
             paths.find(|path| access(path, Access::EXEC_OK).is_ok())
         };
+        let in_user_namespace = in_user_namespace();
+        let ids = |file: &str| match in_user_namespace && uid == 0 {
+            true => ids(&read_kernel(file).unwrap_or_default()),
+            false => Vec::new(),
+        };
         Host {
             uid,
             gid,
-            in_user_namespace: in_user_namespace(),
+            ids: [ids("/proc/self/uid_map"), ids("/proc/self/gid_map")],
+            in_user_namespace,
             last_capability: last_capability(),
             root_is_memory: matches!(magic("/"), RAMFS_MAGIC | TMPFS_MAGIC),
             cgroup: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
@@ -114,6 +162,16 @@ pub fn in_user_namespace() -> bool {
     const FIRST: u64 = 0xefff_fffd;
     // Without a procfs nothing is known, and stage 0 says so.
     stat("/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST)
+}
+
+/// The ids of a user namespace, from the lines of its uid_map or gid_map.
+fn ids(map: &str) -> Vec<(u32, u32)> {
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let first = numbers.next()?.ok()?;
+        Some((first, numbers.nth(1)?.ok()?))
+    };
+    map.lines().filter_map(line).collect()
 }
 
 /// The kernel answers for each capability that it knows.

@@ -26,6 +26,7 @@ pub mod foreground;
 pub mod host;
 pub mod launch;
 pub mod log;
+pub mod mountinfo;
 pub mod plan;
 pub mod planner;
 pub mod seccomp;

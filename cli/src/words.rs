@@ -36,6 +36,7 @@ pub fn describe(item: &Item<'_>) -> String {
             format!("join the container's {} namespaces", kinds(*flags))
         }
         Item::Unshare { kinds: flags } => format!("make a new {} namespace", kinds(*flags)),
+        Item::OpenTimeOffsets {} => "open the file of clock offsets".into(),
         Item::TimeOffsets { offsets } => {
             format!("set clock offsets {}", show(offsets).trim_end().replace('\n', ", "))
         }

@@ -75,6 +75,7 @@ pub fn main(arguments: Arguments) -> ! {
                 pidfd: inherited.pidfd,
                 stage: Stage::Outside,
                 procfs: None,
+                offsets: None,
                 cgroup_root: None,
                 cgroup: None,
                 pipe: None,
@@ -111,6 +112,8 @@ pub struct Life {
     pidfd: Option<OwnedFd>,
     stage: Stage,
     procfs: Option<Procfs>,
+    /// The own timens_offsets, opened early.
+    offsets: Option<OwnedFd>,
     cgroup_root: Option<OwnedFd>,
     cgroup: Option<OwnedFd>,
     /// To the child that waits to be mapped, or from the parent who maps.

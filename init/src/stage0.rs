@@ -2,6 +2,7 @@
 //! then clone3, then what only a parent can do for the child.
 
 use rustix::fd::{AsFd, AsRawFd};
+use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
 use vial_plan::{Item, Reply, Stage, Step};
@@ -61,9 +62,16 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
             join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)?;
         }
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,
-        Item::TimeOffsets { offsets } => {
-            life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())?;
+        Item::OpenTimeOffsets {} => {
+            let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY);
+            life.offsets = Some(file.during(Step::OpenProcFile)?);
         }
+        Item::TimeOffsets { offsets } => match life.offsets.take() {
+            Some(file) => {
+                rustix::io::write(&file, offsets.to_bytes()).during(Step::WriteProcFile)?;
+            }
+            None => life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())?,
+        },
         Item::Clone { stage, kinds, mapped } => return clone(life, stage, kinds, mapped),
         Item::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny")?,
         Item::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes())?,

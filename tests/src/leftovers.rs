@@ -23,7 +23,8 @@ impl Leftovers {
             found.insert(format!("process {pid} ({name})"));
         }
         add_folders(Path::new("/sys/fs/cgroup"), tag, 8, &mut found);
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = String::from_utf8_lossy(&mounts);
         for point in mounts.lines().filter_map(|line| line.split(' ').nth(4)) {
             if runner::in_machine() || point.contains(tag) {
                 found.insert(format!("mount {point}"));

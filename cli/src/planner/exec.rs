@@ -58,7 +58,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     process::raise_limits(&mut plan, process, "process")?;
     // Processes of the container must not trace this one once it is among them.
     plan.push(Stage::Outside, &Item::Undumpable {}, "");
-    let namespaces = Namespaces::from_config(&exec.config.linux)?;
+    let namespaces = Namespaces::from_config(&exec.config.linux, &[])?;
     let mut kinds = super::NAMESPACES
         .iter()
         .map(|(_, _, flag)| *flag)

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, Whose};
 use crate::plan::Plan;
 
 pub use cgroup::cgroup_path;
@@ -46,13 +46,16 @@ pub struct Request {
     pub no_new_keyring: bool,
     /// How many fds from 3 on the container is to have.
     pub preserve_fds: u32,
+    /// Whose the namespaces are that linux.namespaces names by path, each in its
+    /// place there.
+    pub namespaces: Vec<Whose>,
     /// proc and sysfs mounts of the host, to be hidden if the root is moved.
     pub host_mounts: Vec<PathBuf>,
 }
 
 /// What is done to make a container and start it.
 pub fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
-    refuse::refuse(config, host)?;
+    refuse::refuse(config)?;
     timeline::create(config, request, host)
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{text, wrong};
 use crate::config::linux::{IdMapping, Linux};
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, Whose};
 
 /// The spec's names, the files of /proc/PID/ns, and the flags of clone(2).
 pub const KINDS: [(&str, &str, u32); 8] = [
@@ -25,6 +25,7 @@ pub(super) mod kind {
     pub(crate) const USER: u32 = 0x1000_0000;
     pub(crate) const MOUNT: u32 = 0x0002_0000;
     pub(crate) const UTS: u32 = 0x0400_0000;
+    pub(crate) const IPC: u32 = 0x0800_0000;
     pub(crate) const NETWORK: u32 = 0x4000_0000;
     pub(crate) const CGROUP: u32 = 0x0200_0000;
     pub(crate) const TIME: u32 = 0x0000_0080;
@@ -35,36 +36,58 @@ pub(super) mod kind {
 pub struct Namespaces {
     /// Those to make, as flags.
     pub new: u32,
-    /// Those to join: flag, path and field, the user namespace first.
-    pub joined: Vec<(u32, CString, String)>,
+    /// Those to join, the user namespace first. One's own is not among them: to
+    /// join it changes nothing, and for a user namespace fails (setns(2)).
+    pub joined: Vec<Joined>,
+    /// Those that are the caller's own or the host's, and the field which says
+    /// so: what is set in them would be the host's.
+    hosts: Vec<(u32, String)>,
+}
+
+/// A namespace to join.
+#[derive(Debug)]
+pub struct Joined {
+    /// Its CLONE_NEW* flag.
+    pub kind: u32,
+    /// Where it is.
+    pub path: CString,
+    /// The field of config.json that says so.
+    pub field: String,
 }
 
 impl Namespaces {
-    /// Reads linux.namespaces.
-    pub fn from_config(linux: &Linux) -> Result<Namespaces, Error> {
+    /// Reads linux.namespaces; whose those are that it names by path was looked
+    /// up before.
+    pub fn from_config(linux: &Linux, whose: &[Whose]) -> Result<Namespaces, Error> {
         let mut result = Namespaces::default();
         let mut seen = 0;
         for (index, namespace) in linux.namespaces.iter().enumerate() {
             let field = format!("linux.namespaces[{index}]");
             let known = KINDS.iter().find(|(name, ..)| *name == namespace.kind);
-            let Some((_, _, flag)) = known else {
+            let Some((_, _, kind)) = known.copied() else {
                 let what = format_args!("unknown namespace type \"{}\"", namespace.kind);
                 return Err(wrong(format_args!("{field}.type"), what));
             };
-            if seen & flag != 0 {
+            if seen & kind != 0 {
                 let what = format_args!("a second namespace of type \"{}\"", namespace.kind);
                 return Err(wrong(field, what));
             }
-            seen |= flag;
-            match namespace.path.is_empty() {
-                true => result.new |= flag,
-                false => {
-                    let path = text(&*namespace.path, &field)?;
-                    result.joined.push((*flag, path, format!("{field}.path")));
-                }
+            seen |= kind;
+            if namespace.path.is_empty() {
+                result.new |= kind;
+                continue;
+            }
+            let path = text(&*namespace.path, &field)?;
+            let field = format!("{field}.path");
+            let whose = whose.get(index).copied().unwrap_or_default();
+            if whose != Whose::Others {
+                result.hosts.push((kind, field.clone()));
+            }
+            if whose != Whose::Own {
+                result.joined.push(Joined { kind, path, field });
             }
         }
-        result.joined.sort_by_key(|(flag, ..)| *flag != kind::USER);
+        result.joined.sort_by_key(|joined| joined.kind != kind::USER);
         Ok(result)
     }
 
@@ -75,7 +98,22 @@ impl Namespaces {
 
     /// Whether a kind is joined.
     pub fn joins(&self, kind: u32) -> bool {
-        self.joined.iter().any(|(flag, ..)| *flag == kind)
+        self.joined.iter().any(|joined| joined.kind == kind)
+    }
+
+    /// Refuses to set something in a namespace that is not the container's.
+    pub(super) fn must_have(&self, kind: u32, field: &str) -> Result<(), Error> {
+        if let Some((_, path)) = self.hosts.iter().find(|(hosts, _)| *hosts == kind) {
+            let what = format_args!("{path} is the host's own namespace, which it would change");
+            return Err(wrong(field, what));
+        }
+        if !self.has(kind) {
+            let name =
+                KINDS.iter().find(|(_, _, flag)| *flag == kind).map_or("", |(name, ..)| name);
+            let what = format_args!("without a {name} namespace it would change the host");
+            return Err(wrong(field, what));
+        }
+        Ok(())
     }
 }
 
@@ -86,6 +124,15 @@ pub(super) enum Mapping {
     Write(CString),
     /// By newuidmap or newgidmap, with these numbers, NUL-terminated each.
     Helper(CString, Vec<u8>),
+}
+
+/// Every id that the caller has, as itself.
+pub(super) fn same_ids(ids: &[(u32, u32)]) -> Mapping {
+    let all = [(0, u32::MAX)];
+    let ids = if ids.is_empty() { &all[..] } else { ids };
+    let lines: String =
+        ids.iter().map(|(first, size)| format!("{first} {first} {size}\n")).collect();
+    Mapping::Write(CString::new(lines).unwrap_or_default()) // Digits hold no NUL.
 }
 
 /// Decides how a map is written. `own` is the caller's id, the one that an

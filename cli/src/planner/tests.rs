@@ -9,7 +9,7 @@ use super::{Request, create, devices, limits};
 use crate::config::resources::Resources;
 use crate::config::{self, Config};
 use crate::error::Error;
-use crate::host::{Cgroup, Host};
+use crate::host::{Cgroup, Host, Whose};
 use crate::plan::Plan;
 
 fn host() -> Host {
@@ -217,7 +217,7 @@ fn what_is_wrong_is_named_by_its_field() {
         "linux.namespaces[1]: a second namespace of type \"mount\"",
     );
     refused(|c| c["linux"]["namespaces"] = json!([{"type": "x"}]), "namespaces[0].type: unknown");
-    refused(|c| c["hostname"] = json!("x"), "hostname: set, but without a uts namespace");
+    refused(|c| c["hostname"] = json!("x"), "hostname: without a uts namespace it would change");
     refused(
         |c| c["linux"]["sysctl"] = json!({"kernel.panic": "1"}),
         "sysctl.kernel.panic: not of a",
@@ -241,6 +241,49 @@ fn what_is_wrong_is_named_by_its_field() {
         },
         "mounts[0].options: \"mode=1\" is no option of a bind",
     );
+}
+
+#[test]
+fn nothing_is_set_in_a_namespace_of_the_hosts() {
+    let joining = |whose: Whose, edit: fn(&mut Value)| {
+        let mut value = json!({
+            "ociVersion": "1.3.0",
+            "root": {"path": "rootfs"},
+            "process": {"args": ["sh"], "cwd": "/"},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "network", "path": "/x"}]},
+        });
+        edit(&mut value);
+        let config: Config = config::parse(value.to_string().as_bytes()).unwrap();
+        let namespaces = vec![Whose::Others, whose];
+        let bundle = PathBuf::from("/bundle");
+        create(&config, &Request { bundle, namespaces, ..Request::default() }, &host())
+    };
+    let sysctl = |c: &mut Value| c["linux"]["sysctl"] = json!({"net.ipv4.x": "1"});
+    assert!(joining(Whose::Others, sysctl).is_ok());
+    for whose in [Whose::Own, Whose::Hosts] {
+        let error = joining(whose, sysctl).unwrap_err().to_string();
+        let words = "linux.sysctl.net.ipv4.x: linux.namespaces[1].path is the host's own";
+        assert!(error.contains(words), "{error}");
+    }
+    let join = "join the network namespace /x";
+    has(&joining(Whose::Hosts, |_| {}).unwrap(), Stage::Outside, join);
+    let acts = acts(&joining(Whose::Own, |_| {}).unwrap(), Stage::Outside);
+    assert!(acts.iter().all(|act| act != join), "to join the own one changes nothing: {acts:?}");
+}
+
+#[test]
+fn user_namespace_of_root_without_mappings_has_its_ids() {
+    let user = |c: &mut Value| {
+        c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    };
+    has(&plan(user).unwrap(), Stage::Outside, "map uids 0 0 4294967295");
+    let ids = [vec![(0, 1), (10, 5)], vec![(0, 7)]];
+    let nested = Host { in_user_namespace: true, ids, ..host() };
+    let plan = plan_on(&nested, user).unwrap();
+    order(&plan, Stage::Outside, &["map uids 0 0 1, 10 10 5", "map gids 0 0 7"]);
+    let other = Host { uid: 1000, ..host() };
+    let error = plan_on(&other, user).unwrap_err().to_string();
+    assert!(error.contains("linux.uidMappings: missing"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use vial_plan::{Item, Stage};
 
 use super::mount_options::{ms, root_propagation};
-use super::namespaces::{Mapping, kind, mapping, time_offsets};
+use super::namespaces::{Joined, Mapping, kind, mapping, same_ids, time_offsets};
 use super::process::Subject;
 use super::{Namespaces, Request, cgroup, mounts, nodes, process, rootfs, text, wrong};
 use crate::config::{Config, Process};
@@ -19,7 +19,11 @@ const INSIDE: Stage = Stage::Inside;
 /// What is done to make a container and start it.
 pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
     let process = config.process.as_ref().ok_or_else(|| wrong("process", "missing"))?;
-    let namespaces = Namespaces::from_config(&config.linux)?;
+    let namespaces = Namespaces::from_config(&config.linux, &request.namespaces)?;
+    if host.uid != 0 && !namespaces.has(kind::USER) {
+        return Err(wrong("linux.namespaces", "not root, so that a user namespace is needed")
+            .hint("add {\"type\": \"user\"} with mappings; `vial spec --rootless` writes one"));
+    }
     if !namespaces.has(kind::MOUNT) {
         return Err(wrong("linux.namespaces", "no mount namespace, which the rootfs needs")
             .hint("add {\"type\": \"mount\"}"));
@@ -56,6 +60,13 @@ impl Mapped {
             }
             return Ok(None);
         }
+        if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() && host.uid == 0 {
+            // What a namespace without mappings could be asked for by root: its
+            // own capabilities, and the ids as they are. crun does so; runc
+            // refuses it.
+            let [uids, gids] = host.ids.each_ref().map(|ids| same_ids(ids));
+            return Ok(Some(Mapped { uids, gids, denies_setgroups: false }));
+        }
         let uids = mapping(&linux.uid_mappings, "linux.uidMappings", host.uid, host)?;
         let gids = mapping(&linux.gid_mappings, "linux.gidMappings", host.gid, host)?;
         let denies_setgroups = host.uid != 0 && matches!(gids, Mapping::Write(_));
@@ -89,6 +100,11 @@ fn outside(
         return Err(wrong("linux.timeOffsets", "set, but there is no new time namespace"));
     }
     if !namespaces.joined.is_empty() {
+        if offsets.is_some() && mapped.is_none() {
+            // An undumpable process's files in /proc are those of the host's
+            // root (proc(5)), which the caller may not be.
+            plan.push(OUTSIDE, &Item::OpenTimeOffsets {}, "linux.timeOffsets");
+        }
         plan.push(OUTSIDE, &Item::Undumpable {}, "");
     }
     // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
@@ -99,7 +115,7 @@ fn outside(
     }
     // The user namespace comes first in the list: it grants the right to join
     // those that it owns. By this process itself, as it is done after this.
-    for (kind, path, field) in &namespaces.joined {
+    for Joined { kind, path, field } in &namespaces.joined {
         plan.push(OUTSIDE, &Item::JoinPath { path, kind: *kind }, field.clone());
     }
     // A new cgroup namespace must be made within the cgroup, so not by clone3:
@@ -116,12 +132,16 @@ fn outside(
         Some(mapped) => {
             clone(plan, OUTSIDE, BETWEEN, kind::USER, Some(mapped));
             plan.push(BETWEEN, &Item::AwaitMapping {}, "");
-            plan.push(BETWEEN, &Item::BecomeRoot { groups: !mapped.denies_setgroups }, "");
             BETWEEN
         }
     };
     plan.push(writer, &Item::Unshare { kinds: kind::TIME }, "linux.namespaces");
     plan.push(writer, &Item::TimeOffsets { offsets: &offsets }, "linux.timeOffsets");
+    if let Some(mapped) = mapped {
+        // After the offsets: with other ids the process is undumpable, and its
+        // files in /proc are those of the host's root (proc(5)).
+        plan.push(BETWEEN, &Item::BecomeRoot { groups: !mapped.denies_setgroups }, "");
+    }
     let rest = by_clone & !kind::TIME & !(if writer == BETWEEN { kind::USER } else { 0 });
     clone(plan, writer, INSIDE, rest, None);
     Ok(())
@@ -216,9 +236,7 @@ fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result
         if name.is_empty() {
             continue;
         }
-        if !namespaces.has(kind::UTS) {
-            return Err(wrong(field, "set, but without a uts namespace it would be the host's"));
-        }
+        namespaces.must_have(kind::UTS, field)?;
         if name.len() > 64 {
             return Err(wrong(field, "longer than the 64 bytes that the kernel holds"));
         }
@@ -240,22 +258,19 @@ fn sysctl(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(
             Some(b'.') => key.chars().map(swap).collect(),
             _ => key.clone(),
         };
-        let (needed, name) = if path.starts_with("net/") {
-            (kind::NETWORK, "network")
+        let needed = if path.starts_with("net/") {
+            kind::NETWORK
         } else if path.starts_with("fs/mqueue/") || is_ipc(&path) {
-            (0x0800_0000, "ipc")
+            kind::IPC
         } else if path == "kernel/domainname" || path == "kernel/hostname" {
-            (kind::UTS, "uts")
+            kind::UTS
         } else {
             return Err(wrong(field, "not of a namespace: it would change the host"));
         };
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(wrong(field, "no path below /proc/sys"));
         }
-        if !namespaces.has(needed) {
-            let what = format_args!("without a {name} namespace it would change the host");
-            return Err(wrong(field, what));
-        }
+        namespaces.must_have(needed, &field)?;
         for (name, same, set) in [
             ("hostname", "kernel/hostname", &config.hostname),
             ("domainname", "kernel/domainname", &config.domainname),

@@ -207,6 +207,8 @@ items! {
     75 CoveredRoot {}
     /// Give every signal that the caller ignores its default action.
     82 DefaultSignals {}
+    /// Open the file of clock offsets, for which it is too late once undumpable.
+    76 OpenTimeOffsets {}
 }
 
 const HEAD: usize = 8;

@@ -18,6 +18,7 @@ mod fallbacks;
 mod foreground;
 mod global;
 mod harness;
+mod joined;
 mod keyring;
 mod lifecycle;
 mod masks;
@@ -62,6 +63,7 @@ pub const ALL: &[&Topic] = &[
     &namespaces::TOPIC,
     &names::TOPIC,
     &plan::TOPIC,
+    &joined::TOPIC,
     &rootfs::TOPIC,
     &root_mounts::TOPIC,
     &binds::TOPIC,

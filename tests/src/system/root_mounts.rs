@@ -1,7 +1,11 @@
 //! Mounts on the root itself, and what the words of a mount may look like.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
+use rustix::mount::{MountFlags, UnmountFlags, unmount};
 use serde_json::{Value, json};
 
 use super::edit::{self, Container, bind, has, mount, mount_at};
@@ -21,6 +25,7 @@ topic!(
     slash_behind_a_file_is_no_matter[Root],
     commas_part_the_options_of_a_mount[Root],
     fips_enabled_may_be_bound_over[Root],
+    sysfs_of_the_host_is_hidden_whatever_is_mounted_beside [Root, UserNamespaces],
 );
 
 /// Another root with the probe in it, which its own file tells apart.
@@ -180,4 +185,36 @@ fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
         bind(config, &file.to_string_lossy(), path, &["bind", "ro"]);
     })?;
     Ok(same("the file", text.as_str(), "1")?)
+}
+
+/// A mount of the host's whose name is no text; it goes with this.
+struct Odd(PathBuf);
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // It may not have been mounted.
+    }
+}
+
+/// Without pivot_root the host's sysfs is unmounted in the container's mount
+/// namespace: left there, it would let a user namespace mount its own.
+fn sysfs_of_the_host_is_hidden_whatever_is_mounted_beside(context: &Context) -> Outcome {
+    let place = context.folder.join(OsStr::from_bytes(b"odd \xff\n\\#"));
+    fs::create_dir(&place).map_err(|e| e.to_string())?;
+    let odd = Odd(place);
+    let flags = MountFlags::empty();
+    rustix::mount::mount("odd", &odd.0, "sysfs", flags, None).map_err(|e| e.to_string())?;
+    let (unshare, mount) = (libc::SYS_unshare.to_string(), libc::SYS_mount.to_string());
+    // New user, mount and network namespaces, and a sysfs of the last.
+    let words = ["call", &unshare, "0x50020000", "+"];
+    let mounting = ["call", &mount, ":x", ":/tmp", ":sysfs", "0", "0"];
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &[&words[..], &mounting[..]].concat());
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.retain(|mount| mount["type"] != "sysfs");
+        }
+    })?;
+    let mut command = context.command(&["run", "--no-pivot", "--bundle"]);
+    let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+    Ok(same("unshare and mount", done.stdout.as_str(), "0\nEPERM\n")?)
 }

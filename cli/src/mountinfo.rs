@@ -1,0 +1,95 @@
+//! /proc/self/mountinfo (proc_pid_mountinfo(5)), as bytes: whoever may mount
+//! chooses the names in it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// Where proc and sysfs are mounted, the deepest first.
+pub fn kernel_mounts() -> Vec<PathBuf> {
+    // Without a procfs nothing is known, and stage 0 says so.
+    points(&fs::read("/proc/self/mountinfo").unwrap_or_default(), &[b"proc", b"sysfs"])
+}
+
+/// The mount points of these types of filesystem, the deepest first.
+fn points(mountinfo: &[u8], types: &[&[u8]]) -> Vec<PathBuf> {
+    let lines = mountinfo.split(|byte| *byte == b'\n');
+    let mut points: Vec<PathBuf> = lines
+        .filter_map(|line| {
+            let mut words = line.split(|byte| *byte == b' ');
+            let point = words.nth(4)?;
+            // A hyphen ends the optional fields; the type is the word behind it.
+            let kind = words.skip_while(|word| *word != b"-").nth(1)?;
+            types.contains(&kind).then(|| PathBuf::from(OsString::from_vec(unescaped(point))))
+        })
+        .collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
+    points
+}
+
+/// The kernel writes space, tab, newline, backslash and `#` as a backslash and
+/// three octal digits.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let [first, tail @ ..] = rest {
+        match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] => {
+                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = tail;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::points;
+
+    fn found(mountinfo: &[u8]) -> Vec<Vec<u8>> {
+        let points = points(mountinfo, &[b"proc", b"sysfs"]);
+        points.iter().map(|point| point.as_os_str().as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn types_are_found_whatever_the_optional_fields() {
+        let text = b"\
+            21 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
+            22 21 0:5 / /proc rw,nosuid shared:2 master:3 - proc proc rw\n\
+            23 21 0:6 / /sys rw - sysfs sysfs rw\n\
+            24 21 0:7 / /tmp/proc rw shared:4 - tmpfs proc rw\n\
+            25 22 0:5 /sys /proc/sys ro - proc proc rw\n";
+        assert_eq!(found(text), [&b"/proc/sys"[..], b"/proc", b"/sys"]);
+    }
+
+    #[test]
+    fn every_escape_is_undone() {
+        let text = b"22 21 0:5 / /a\\040b\\011c\\012d\\134e\\043f\\8 rw - proc proc rw\n";
+        assert_eq!(found(text), [b"/a b\tc\nd\\e#f\\8"]);
+        // Undone once: what looks like an escape behind a backslash is none.
+        let text = b"22 21 0:5 / /a\\134040b rw - proc proc rw\n";
+        assert_eq!(found(text), [b"/a\\040b"]);
+    }
+
+    #[test]
+    fn names_that_are_not_utf_8_are_kept() {
+        let text = b"\
+            21 1 0:3 / /\xff\xfe rw - tmpfs \xff rw\n\
+            22 1 0:4 / /\xc3 rw - sysfs sysfs rw\n\
+            23 1 0:5 / /proc rw - proc proc rw\n";
+        assert_eq!(found(text), [&b"/\xc3"[..], b"/proc"]);
+    }
+
+    #[test]
+    fn lines_cut_short_are_passed_over() {
+        assert_eq!(found(b"21 1 0:3 /\n22 1 0:4 / /x rw -\n\n- proc"), Vec::<Vec<u8>>::new());
+    }
+}

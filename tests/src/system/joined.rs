@@ -1,0 +1,256 @@
+//! Namespaces that are given by path: the host's own among them, and what may
+//! not be set there; and clock offsets beside them.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use serde_json::{Value, json};
+
+use super::container::wait_until;
+use super::edit::{self, Container, inode, join, namespace, refused, user_namespace};
+use super::userns::{NOBODY, own, rootless, run_as_nobody, words};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "joined",
+    own_namespace_by_path_is_the_callers[Root],
+    own_user_namespace_by_path_is_no_user_namespace [Root, UserNamespaces],
+    sysctl_for_the_hosts_own_namespace_is_refused [Root, Machine],
+    names_for_the_hosts_own_namespace_are_refused [Root, Machine],
+    sysctl_for_anothers_namespace_is_written[Root],
+    user_namespace_without_mappings_maps_every_id [Root, UserNamespaces],
+    half_of_a_mapping_is_refused [Root, UserNamespaces],
+    offsets_beside_a_joined_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
+    offsets_in_a_joined_user_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
+);
+
+fn unnamed(config: &mut Value) {
+    config.as_object_mut().map(|fields| fields.remove("hostname"));
+}
+
+fn own_namespace_by_path_is_the_callers(context: &Context) -> Outcome {
+    const KINDS: [(&str, &str); 4] =
+        [("uts", "uts"), ("ipc", "ipc"), ("network", "net"), ("pid", "pid")];
+    // Where this runs in a container, that of process 1 may be closed to it.
+    let bases = ["/proc/self/ns", "/proc/1/ns"];
+    for base in bases.into_iter().filter(|base| inode(&format!("{base}/net")).is_ok()) {
+        let report = context.report(|config| {
+            for (kind, name) in KINDS {
+                join(config, kind, &format!("{base}/{name}"));
+            }
+            unnamed(config);
+        })?;
+        for (_, name) in KINDS {
+            let wanted = inode(&format!("/proc/self/ns/{name}"))?;
+            same(name, report["namespaces"][name].as_str(), Some(&*wanted))?;
+        }
+    }
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        join(config, "network", "/proc/self/ns/net");
+        join(config, "user", "/proc/self/ns/user");
+    })?;
+    Ok(container.exec(&[], &["report"])?.success().map(|_| ())?)
+}
+
+fn own_user_namespace_by_path_is_no_user_namespace(context: &Context) -> Outcome {
+    let report = context.report(|config| join(config, "user", "/proc/self/ns/user"))?;
+    let wanted = inode("/proc/self/ns/user")?;
+    same("the user namespace", report["namespaces"]["user"].as_str(), Some(&*wanted))?;
+    // Devices are nodes, and one who is not root has to say more.
+    let bundle = context.bundle(|config| {
+        rootless(config);
+        join(config, "user", "/proc/self/ns/user");
+        for map in ["uidMappings", "gidMappings"] {
+            config["linux"].as_object_mut().map(|linux| linux.remove(map));
+        }
+    })?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.failure()?;
+    edit::one_sentence(&done)?;
+    Ok(same("a word of it", done.stderr.contains("a user namespace is needed"), true)?)
+}
+
+/// Every way to name the host's own namespace of that kind.
+fn ways(context: &Context, name: &str) -> Result<Vec<String>, String> {
+    let link = context.folder.join(format!("link-{name}"));
+    symlink(format!("/proc/self/ns/{name}"), &link).map_err(|e| e.to_string())?;
+    let bound = context.folder.join(format!("bound-{name}"));
+    fs::write(&bound, "").map_err(|e| e.to_string())?;
+    mount_bind(format!("/proc/self/ns/{name}"), &bound).map_err(|e| e.to_string())?;
+    let paths = [link, bound].map(|path| path.to_string_lossy().into_owned());
+    let proc = [format!("/proc/self/ns/{name}"), format!("/proc/1/ns/{name}")];
+    Ok(proc.into_iter().chain(paths).collect())
+}
+
+fn sysctl_for_the_hosts_own_namespace_is_refused(context: &Context) -> Outcome {
+    const ALL: [(&str, &str, &str, &str); 3] = [
+        ("network", "net", "net.ipv4.ip_default_ttl", "net/ipv4/ip_default_ttl"),
+        ("ipc", "ipc", "kernel.shmmni", "kernel/shmmni"),
+        ("uts", "uts", "kernel.domainname", "kernel/domainname"),
+    ];
+    for (kind, name, key, file) in ALL {
+        let read = || fs::read_to_string(format!("/proc/sys/{file}")).map_err(|e| e.to_string());
+        let before = read()?;
+        for path in ways(context, name)? {
+            let field = format!("linux.sysctl.{key}");
+            let words = [&*field, "linux.namespaces[4].path", "the host's own"];
+            refused(context, &words, |config| {
+                join(config, kind, &path);
+                unnamed(config);
+                config["linux"]["sysctl"] = json!({ key: "99" });
+            })?;
+        }
+        let bound = context.folder.join(format!("bound-{name}"));
+        unmount(bound, UnmountFlags::DETACH).map_err(|e| e.to_string())?;
+        same(file, read()?, before)?;
+    }
+    Ok(())
+}
+
+fn names_for_the_hosts_own_namespace_are_refused(context: &Context) -> Outcome {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    for field in ["hostname", "domainname"] {
+        let before = read(field).map_err(|e| e.to_string())?;
+        for path in ["/proc/self/ns/uts", "/proc/1/ns/uts"] {
+            let words = [field, "linux.namespaces[4].path", "the host's own"];
+            refused(context, &words, |config| {
+                join(config, "uts", path);
+                unnamed(config);
+                config[field] = json!("taken");
+            })?;
+        }
+        same(field, read(field).map_err(|e| e.to_string())?, before)?;
+    }
+    Ok(())
+}
+
+fn sysctl_for_anothers_namespace_is_written(context: &Context) -> Outcome {
+    let other = Container::start(context, &["sleep", "60"], |_| {})?;
+    let ttl = "/proc/sys/net/ipv4/ip_default_ttl";
+    let text = edit::said(context, &["cat", ttl], |config| {
+        join(config, "network", &other.namespace("net"));
+        config["linux"]["sysctl"] = json!({ "net.ipv4.ip_default_ttl": "99" });
+    })?;
+    Ok(same("the value", text.as_str(), "99")?)
+}
+
+fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        namespace(config, "user");
+        config["process"]["user"] = json!({ "uid": 70_000, "gid": 70_001 });
+    })?;
+    for map in ["uid_map", "gid_map"] {
+        same(map, words(&report[map]), ["0", "0", "4294967295"])?;
+    }
+    same("uid", report["uid"].as_u64(), Some(70_000))?;
+    let own = inode("/proc/self/ns/user")?;
+    same("the host's namespace", report["namespaces"]["user"] == own, false)?;
+    // Within a user namespace: the ids that this one has.
+    let bundle = context.bundle(|config| namespace(config, "user"))?;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user"]).arg(&context.vial).arg("--root");
+    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    // Not every filesystem can be mounted there: the mapping comes first.
+    let done = context.run(&mut command)?;
+    Ok(same("a word of mappings", done.stderr.contains("map uids"), false)?)
+}
+
+fn half_of_a_mapping_is_refused(context: &Context) -> Outcome {
+    for (map, other) in [("uidMappings", "gidMappings"), ("gidMappings", "uidMappings")] {
+        refused(context, &[&format!("linux.{map}")], |config| {
+            user_namespace(config, 100_000);
+            let linux = config["linux"].as_object_mut();
+            linux.map(|linux| linux.remove(map));
+            same("the other half", config["linux"][other].is_array(), true).unwrap_or_default();
+        })?;
+    }
+    Ok(())
+}
+
+/// A new time namespace a day ahead, whose offsets the probe prints.
+fn ahead(config: &mut Value) {
+    namespace(config, "time");
+    config["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 86_400 } });
+    edit::deeds(config, &["cat", "/proc/self/timens_offsets"]);
+}
+
+fn is_ahead(text: &str) -> Result<(), String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    same("the offsets", words, vec!["monotonic", "0", "0", "boottime", "86400", "0"])
+}
+
+fn offsets_beside_a_joined_namespace_are_set(context: &Context) -> Outcome {
+    let other = Container::start(context, &["sleep", "60"], |_| {})?;
+    for (first, joined) in [(0, true), (100_000, false), (100_000, true)] {
+        let bundle = context.bundle(|config| {
+            ahead(config);
+            user_namespace(config, first);
+            if joined {
+                join(config, "uts", &other.namespace("uts"));
+                unnamed(config);
+            }
+        })?;
+        own(&bundle, first)?;
+        is_ahead(&context.run_bundle(&bundle)?.success()?.stdout)?;
+    }
+    Ok(())
+}
+
+/// A process in a user namespace of its own.
+struct Holder(Child);
+
+impl Holder {
+    fn new(id: u32) -> Result<Self, String> {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "sleep", "60"]).uid(id).gid(id);
+        let holder = Self(command.spawn().map_err(|e| e.to_string())?);
+        let own = inode("/proc/self/ns/user")?;
+        let path = holder.path();
+        wait_until("a user namespace", || inode(&path).is_ok_and(|other| other != own))?;
+        for map in ["uid_map", "gid_map"] {
+            let file = format!("/proc/{}/{map}", holder.0.id());
+            let size = if id == 0 { 65_536 } else { 1 };
+            fs::write(&file, format!("0 {id} {size}")).map_err(|e| format!("{file}: {e}"))?;
+        }
+        Ok(holder)
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/ns/user", self.0.id())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill(); // It has ended by itself, if it fails.
+        let _ = self.0.wait();
+    }
+}
+
+fn offsets_in_a_joined_user_namespace_are_set(context: &Context) -> Outcome {
+    let holder = Holder::new(0)?;
+    let bundle = context.bundle(|config| {
+        ahead(config);
+        join(config, "user", &holder.path());
+    })?;
+    is_ahead(&context.run_bundle(&bundle)?.success()?.stdout)?;
+    // A caller who is not root does not own the files of an undumpable process.
+    let holder = Holder::new(NOBODY)?;
+    let bundle = context.bundle(|config| {
+        rootless(config);
+        for map in ["uidMappings", "gidMappings"] {
+            config["linux"].as_object_mut().map(|linux| linux.remove(map));
+        }
+        ahead(config);
+        join(config, "user", &holder.path());
+    })?;
+    own(&bundle, NOBODY)?;
+    let owner = fs::metadata(&bundle.path).map_err(|e| e.to_string())?.uid();
+    same("the bundle's owner", owner, NOBODY)?;
+    Ok(is_ahead(&run_as_nobody(context, &bundle)?.success()?.stdout)?)
+}
