@@ -105,8 +105,9 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::Mount { .. }, Step::Mount, Errno::NODEV) => {
             "the kernel does not have this filesystem, or its module is not loaded"
         }
-        (_, Step::SymlinkTarget, _) => {
-            "nothing that leads to /proc, /sys or /dev may be a symbolic link"
+        (_, Step::SymlinkTarget, _) => "/proc, /sys and /dev themselves may not be symbolic links",
+        (_, Step::LinkIntoProc, _) => {
+            "what lies in /proc is taken for the kernel's word: mount over something else"
         }
         (_, Step::MakeDirectory | Step::MakeFile, Errno::ROFS) => {
             "the rootfs is read-only on the host: make this path in the image"

@@ -17,6 +17,9 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod cgroup;
 pub mod channel;
 pub mod fault;

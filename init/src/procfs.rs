@@ -14,7 +14,7 @@ use vial_plan::Step;
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
 
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const PROC_ROOT_INO: u64 = 1;
 
 /// The root of the host's procfs.

@@ -135,10 +135,10 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
         Item::MountCgroup { target, flags, host } => {
             filesystem::mount_cgroup(rootfs, target, flags, host)
         }
-        Item::Bind { source, target, recursive, set, clear, strict } => {
+        Item::Bind { source, target, recursive, set, clear } => {
             let source = bind::Source::path(source, recursive);
             let change = bind::attributes(set, clear);
-            let mount = bind::bind(rootfs, &source, target, strict, &change)?;
+            let mount = bind::bind(rootfs, &source, target, false, &change)?;
             rootfs.remember(mount);
             Ok(())
         }
@@ -151,7 +151,7 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
         }
         Item::DeviceBind { source, path } => device::bind(rootfs, source, path),
         Item::Symlink { target, path } => device::symlink(rootfs, target, path),
-        Item::Directory { path } => rootfs.make_directory(path, false).map(|_| ()),
+        Item::Directory { path } => rootfs.make_directory(path).map(|_| ()),
         Item::CoveredRoot {} => rootfs.take_covering(),
         Item::MaskPath { path } => mask::mask(rootfs, path),
         Item::ReadonlyPath { path } => mask::make_readonly(rootfs, path),

@@ -99,11 +99,6 @@ fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<()
     Ok(())
 }
 
-/// Under /proc, /sys and /dev no symbolic link may lead, whoever made it.
-fn is_strict(destination: &str) -> bool {
-    matches!(destination.split('/').nth(1), Some("proc" | "sys" | "dev"))
-}
-
 fn bind(
     plan: &mut Plan,
     mount: &Mount,
@@ -129,7 +124,6 @@ fn bind(
         recursive: options.flags & ms::REC != 0,
         set: options.set,
         clear: options.clear,
-        strict: is_strict(&mount.destination),
     };
     plan.push(INSIDE, &item, field.to_owned());
     covered(plan, &target, field);
@@ -174,8 +168,7 @@ fn filesystem(
             Item::MountCopy { source, target, fstype, flags, data, mode, owner }
         }
         false => {
-            let strict =
-                is_strict(&mount.destination) || matches!(mount.kind.as_str(), "proc" | "sysfs");
+            let strict = matches!(mount.kind.as_str(), "proc" | "sysfs");
             Item::Mount { source, target, fstype, flags, data, strict, mode }
         }
     };

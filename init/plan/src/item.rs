@@ -139,7 +139,7 @@ items! {
     /// Mount cgroup2, or bind the host's where it may not be mounted.
     36 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
     /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
-    37 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, strict: bool, }
+    37 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, }
     /// Change attributes or propagation of the mount that was made last, at the
     /// target.
     38 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }

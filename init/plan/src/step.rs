@@ -198,6 +198,8 @@ steps! {
     MakeCover = 90: "mknodat(2)",
     /// find the mount just made
     FindMount = 91: "openat2(2)",
+    /// refuse a symbolic link that leads into /proc
+    LinkIntoProc = 92: "openat2(2)",
     /// find the source
     FindSource = 93: "openat(2)",
     /// move the mount to its place

@@ -70,12 +70,12 @@ pub fn bind(
 ) -> Result<OwnedFd, Fault> {
     match source.copy() {
         Ok(tree) => {
-            let place = rootfs.resolve_or_make(target, like(tree.as_fd())?, strict)?;
+            let place = rootfs.place(target, like(tree.as_fd())?, strict)?.fd;
             attach_copy(rootfs, tree, source, place.as_fd(), change)
         }
         Err(Errno::NOSYS | Errno::PERM) => {
             let origin = source.find()?;
-            let place = rootfs.resolve_or_make(target, like(origin.as_fd())?, strict)?;
+            let place = rootfs.place(target, like(origin.as_fd())?, strict)?.fd;
             bind_by_name(rootfs, origin.as_fd(), source.recursive, place.as_fd(), change)
         }
         Err(errno) => Err(Fault { step: Step::OpenSource, errno }),

@@ -63,7 +63,7 @@ fn send(socket: BorrowedFd<'_>, master: BorrowedFd<'_>, name: &[u8]) -> Result<(
 
 /// Binds the terminal on /dev/console, from its fd.
 pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
-    let place = rootfs.resolve_or_make(c"dev/console", Make::File, true)?;
+    let place = rootfs.place(c"dev/console", Make::File, true)?.fd;
     bind_on(rootfs, &Source::open(peer, false), place.as_fd(), &attributes(0, 0))?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use rustix::process::fchdir;
 use vial_plan::Step;
 
 use super::mounted::{self, Mounted};
-use super::resolve::Make;
+use super::resolve::{Make, Place};
 use super::{Rootfs, bind, copy};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
@@ -71,20 +71,11 @@ pub fn mount(
     strict: bool,
     mode: bool,
 ) -> Result<(), Fault> {
-    let place = match rootfs.resolve(target, strict) {
-        Ok(covered) if mode => {
-            mount_with_mode(new, &covered)?;
-            covered
-        }
-        found => {
-            let place = match found {
-                Ok(covered) => covered,
-                Err(errno) => rootfs.make_unresolved(target, errno, strict)?,
-            };
-            new.mount_on(&place)?;
-            place
-        }
-    };
+    let Place { fd: place, is_new } = rootfs.place(target, Make::Directory, strict)?;
+    match mode && !is_new {
+        true => mount_with_mode(new, &place)?,
+        false => new.mount_on(&place)?,
+    }
     rootfs.mounted = Some(Mounted::On(place));
     Ok(())
 }
@@ -97,16 +88,13 @@ pub fn mount_copy(
     mode: bool,
     owner: bool,
 ) -> Result<(), Fault> {
-    let place = match rootfs.resolve(target, false) {
-        Ok(place) => place,
+    let Place { fd: place, is_new } = rootfs.place(target, Make::Directory, false)?;
+    if is_new {
         // Nothing is covered, so that nothing is to be copied.
-        Err(errno) => {
-            let place = rootfs.make_unresolved(target, errno, false)?;
-            new.mount_on(&place)?;
-            rootfs.mounted = Some(Mounted::On(place));
-            return Ok(());
-        }
-    };
+        new.mount_on(&place)?;
+        rootfs.mounted = Some(Mounted::On(place));
+        return Ok(());
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
     match mode {
@@ -144,7 +132,7 @@ pub fn mount_cgroup(
     flags: u32,
     host: &CStr,
 ) -> Result<(), Fault> {
-    let place = rootfs.resolve_or_make(target, Make::Directory, true)?;
+    let place = rootfs.place(target, Make::Directory, false)?.fd;
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
     rootfs.mounted = Some(match new.mount_on(&place) {
         Err(Fault { errno: Errno::PERM | Errno::BUSY, .. }) if !host.is_empty() => {

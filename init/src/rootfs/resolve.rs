@@ -3,13 +3,14 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, openat2};
 use rustix::io::{Errno, Result};
 use vial_plan::Step;
 
 use super::{Rootfs, walk};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
+use crate::procfs::PROC_SUPER_MAGIC;
 
 /// EAGAIN: a rename or mount elsewhere raced with `..`, and it is tried again.
 pub(super) const ATTEMPTS: u32 = 32;
@@ -25,6 +26,17 @@ pub enum Make {
     File,
 }
 
+/// A place where something is to be mounted.
+#[derive(Debug)]
+pub struct Place {
+    /// What lies there.
+    pub fd: OwnedFd,
+    /// It was made for that.
+    pub is_new: bool,
+}
+
+type Answer<T> = core::result::Result<T, Fault>;
+
 impl Rootfs {
     /// O_PATH fd of what lies at the path. Symbolic links are followed within
     /// the rootfs; strict: a link anywhere on the way is ELOOP.
@@ -35,130 +47,129 @@ impl Rootfs {
     /// Opens what lies at the path.
     pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
+        match self.open_at_once(path, flags, strict) {
+            // KERNEL(5.6): no openat2; or a seccomp filter that hides it.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                walk::open(self.root(), path.to_bytes(), flags, strict)
+            }
+            result => result,
+        }
+    }
+
+    fn open_at_once(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
         let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         if strict {
             resolve |= ResolveFlags::NO_SYMLINKS;
         }
+        let mut result = Err(Errno::AGAIN);
         for _ in 0..ATTEMPTS {
-            match openat2(self.root(), path, flags, Mode::empty(), resolve) {
-                Err(Errno::AGAIN) => {}
-                // KERNEL(5.6): no openat2; or a seccomp filter that hides it.
-                Err(Errno::NOSYS | Errno::PERM) => {
-                    return walk::open(self.root(), path.to_bytes(), flags, strict);
-                }
-                result => return result,
+            result = openat2(self.root(), path, flags, Mode::empty(), resolve);
+            if !matches!(result, Err(Errno::AGAIN)) {
+                break;
             }
         }
-        Err(Errno::AGAIN)
+        result
     }
 
-    /// What lies at the path, made with its parents where nothing is.
-    pub fn resolve_or_make(
-        &self,
-        path: &CStr,
-        make: Make,
-        strict: bool,
-    ) -> core::result::Result<OwnedFd, Fault> {
-        match self.resolve(path, strict) {
-            Ok(fd) => Ok(fd),
-            Err(Errno::NOENT) => match make {
-                Make::Directory => self.make_missing_directory(path, strict),
-                Make::File => self.make_file(path, strict),
-            },
-            Err(errno) => Err(refused(errno)),
+    /// Where something is to be mounted: what lies at the path, made with its
+    /// parents where nothing is. Links are followed within the rootfs, and what
+    /// they lead to is made if it is missing; but /proc, /sys and /dev may be
+    /// none, and no link may lead into /proc. strict: there may be none at all.
+    pub fn place(&self, path: &CStr, make: Make, strict: bool) -> Answer<Place> {
+        let found = match self.resolve(path, true) {
+            Err(Errno::LOOP) if !strict => {
+                self.check_first(path)?;
+                let found = self.resolve(path, false);
+                found.as_ref().map_or(Ok(()), |found| self.keep_off_proc(path, found.as_fd()))?;
+                found
+            }
+            found => found,
+        };
+        match found {
+            Ok(fd) => Ok(Place { fd, is_new: false }),
+            Err(Errno::NOENT) => Ok(Place { fd: self.make_missing(path, make)?, is_new: true }),
+            Err(errno) => Err(refused(errno, strict)),
         }
     }
 
-    /// Makes a directory and those above it; that they exist is no error.
-    ///
-    /// Each is made by mkdirat in a parent that was resolved within the
-    /// rootfs, so that no link, put there in between, moves it elsewhere.
-    pub fn make_directory(
-        &self,
-        path: &CStr,
-        strict: bool,
-    ) -> core::result::Result<OwnedFd, Fault> {
-        // Mostly it is there, and one call finds it.
-        match self.open_at(path, DIRECTORY, strict) {
-            Ok(there) => Ok(there),
-            Err(_) => self.make_missing_directory(path, strict),
+    /// The directory at a path, made with those above it where nothing is.
+    pub fn make_directory(&self, path: &CStr) -> Answer<OwnedFd> {
+        match self.open_at(path, DIRECTORY, false) {
+            Err(Errno::NOENT) => self.make_missing(path, Make::Directory),
+            found => found.map_err(|errno| refused(errno, false)),
         }
     }
 
-    /// What `resolve` has not found, made as a directory if it is only missing.
-    pub fn make_unresolved(
-        &self,
-        path: &CStr,
-        errno: Errno,
-        strict: bool,
-    ) -> core::result::Result<OwnedFd, Fault> {
-        match errno {
-            Errno::NOENT => self.make_missing_directory(path, strict),
-            errno => Err(refused(errno)),
-        }
-    }
-
-    fn make_missing_directory(
-        &self,
-        path: &CStr,
-        strict: bool,
-    ) -> core::result::Result<OwnedFd, Fault> {
-        let mut prefix: PathBuffer = PathBuffer::empty();
+    /// What is missing is made in a parent that was resolved within the rootfs,
+    /// so that no link, put there in between, moves it elsewhere.
+    fn make_missing(&self, path: &CStr, make: Make) -> Answer<OwnedFd> {
         let (above, last) = split_last(path.to_bytes());
-        prefix.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
+        let mut name: PathBuffer<256> = PathBuffer::empty();
+        name.push(last).during(Step::ResolveTarget)?;
+        let mut parent: PathBuffer = PathBuffer::empty();
+        parent.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
         // Mostly but one is missing.
-        if let Ok(parent) = self.open_at(prefix.as_c_str(), DIRECTORY, strict) {
-            prefix.push(b"/").and_then(|p| p.push(last)).during(Step::ResolveTarget)?;
-            return self.make_in(parent.as_fd(), last, prefix.as_c_str(), strict);
+        if let Ok(parent) = self.open_at(parent.as_c_str(), DIRECTORY, false) {
+            match walk::make_in(parent.as_fd(), name.as_c_str(), make) {
+                Err(Fault { errno: Errno::EXIST, .. }) => {} // A link that leads to nothing.
+                made => return made,
+            }
         }
-        prefix.clear();
-        let mut current = self.resolve(c".", true).during(Step::ResolveTarget)?;
-        for name in path.to_bytes().split(|b| *b == b'/').filter(|name| !name.is_empty()) {
-            prefix.push(b"/").and_then(|p| p.push(name)).during(Step::ResolveTarget)?;
-            current = match self.open_at(prefix.as_c_str(), DIRECTORY, strict) {
-                Ok(fd) => fd,
-                Err(Errno::NOENT) => {
-                    self.make_in(current.as_fd(), name, prefix.as_c_str(), strict)?
-                }
-                Err(errno) => return Err(refused(errno)),
-            };
-        }
-        Ok(current)
+        let made = walk::make(self.root(), path.to_bytes(), make, false).map_err(|fault| {
+            let generic = fault.step == Step::ResolveTarget;
+            if generic { refused(fault.errno, false) } else { fault }
+        })?;
+        self.keep_off_proc(path, made.as_fd())?;
+        Ok(made)
     }
 
-    /// Makes a directory in its parent, and opens it by its path.
-    fn make_in(
-        &self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        path: &CStr,
-        strict: bool,
-    ) -> core::result::Result<OwnedFd, Fault> {
-        let mut single: PathBuffer<256> = PathBuffer::empty();
-        single.push(name).during(Step::ResolveTarget)?;
-        match mkdirat(parent, single.as_c_str(), Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Fault { step: Step::MakeDirectory, errno }),
+    /// A link at /proc, /sys or /dev would lead everything below them elsewhere.
+    fn check_first(&self, path: &CStr) -> Answer<()> {
+        for (first, root) in [(&b"proc"[..], c"proc"), (b"sys", c"sys"), (b"dev", c"dev")] {
+            if first_component(path.to_bytes()) == first
+                && let Err(Errno::LOOP) = self.resolve(root, true)
+            {
+                return Err(refused(Errno::LOOP, true));
+            }
         }
-        self.open_at(path, DIRECTORY, strict).map_err(refused)
+        Ok(())
+    }
+
+    /// What lies in /proc is taken for the kernel's word. The planner lets but
+    /// a few files of it be mounted over by name, and a link may lead to none.
+    fn keep_off_proc(&self, path: &CStr, place: BorrowedFd<'_>) -> Answer<()> {
+        if first_component(path.to_bytes()) == b"proc" {
+            return Ok(());
+        }
+        let identity = |fd: BorrowedFd<'_>| {
+            fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).during(Step::ResolveTarget)
+        };
+        let is_its_root = match self.resolve(c"proc", true) {
+            Ok(proc) => identity(proc.as_fd())? == identity(place)?,
+            Err(_) => false, // There is none, or a link, which the planner's mounts refuse.
+        };
+        let magic = fstatfs(place).during(Step::ResolveTarget)?.f_type as u64;
+        match is_its_root || magic == PROC_SUPER_MAGIC {
+            true => Err(Fault { step: Step::LinkIntoProc, errno: Errno::LOOP }),
+            false => Ok(()),
+        }
     }
 
     /// The parent directory of a path, made where it is not, and the path's
     /// last component.
-    pub fn parent(&self, path: &CStr) -> core::result::Result<(OwnedFd, PathBuffer<256>), Fault> {
+    pub fn parent(&self, path: &CStr) -> Answer<(OwnedFd, PathBuffer<256>)> {
         let (parent, last) = split_last(path.to_bytes());
         let name = name_of_node(last)?;
         let mut above: PathBuffer = PathBuffer::empty();
         above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
-        let strict = first_component(parent) == b"dev";
-        Ok((self.make_directory(above.as_c_str(), strict)?, name))
+        Ok((self.place(above.as_c_str(), Make::Directory, false)?.fd, name))
     }
 
     /// The same for a node, which mostly lies beside the last one.
     pub fn parent_of_node(
         &mut self,
         path: &'static CStr,
-    ) -> core::result::Result<(BorrowedFd<'_>, PathBuffer<256>), Fault> {
+    ) -> Answer<(BorrowedFd<'_>, PathBuffer<256>)> {
         let (above, last) = split_last(path.to_bytes());
         let known = self.nodes.take_if(|(known, _)| *known == above);
         let (fd, name) = match known {
@@ -174,19 +185,10 @@ impl Rootfs {
     pub fn forget_nodes(&mut self) {
         self.nodes = None;
     }
-
-    fn make_file(&self, path: &CStr, strict: bool) -> core::result::Result<OwnedFd, Fault> {
-        let (parent, name) = self.parent(path)?;
-        match create(parent.as_fd(), name.as_c_str()) {
-            Ok(_) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Fault { step: Step::MakeFile, errno }),
-        }
-        self.resolve(path, strict).map_err(refused)
-    }
 }
 
 /// The last component of a path, where something is to be made.
-fn name_of_node(last: &[u8]) -> core::result::Result<PathBuffer<256>, Fault> {
+fn name_of_node(last: &[u8]) -> Answer<PathBuffer<256>> {
     let mut name = PathBuffer::empty();
     name.push(last).during(Step::ResolveTarget)?;
     match last {
@@ -195,16 +197,11 @@ fn name_of_node(last: &[u8]) -> core::result::Result<PathBuffer<256>, Fault> {
     }
 }
 
-fn create(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::from_raw_mode(0o644))
-}
-
 /// ELOOP stands for a link where none may be, or a circle of them; ENOTDIR for
 /// something else where a directory should be.
-fn refused(errno: Errno) -> Fault {
+fn refused(errno: Errno, strict: bool) -> Fault {
     let step = match errno {
-        Errno::LOOP => Step::SymlinkTarget,
+        Errno::LOOP if strict => Step::SymlinkTarget,
         Errno::NOTDIR => Step::MakeDirectory,
         _ => Step::ResolveTarget,
     };
@@ -214,3 +211,6 @@ fn refused(errno: Errno) -> Fault {
 fn first_component(path: &[u8]) -> &[u8] {
     path.split(|b| *b == b'/').find(|name| !name.is_empty()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

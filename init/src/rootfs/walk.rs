@@ -1,100 +1,192 @@
-//! KERNEL(5.6): resolution below the rootfs where openat2 is missing, one
-//! component at a time. Each directory is opened with O_NOFOLLOW, links are
-//! read and walked in turn, absolute ones and `..` from the root at most.
+//! Resolution below the rootfs one component at a time, for what openat2 cannot
+//! do: make what is missing on the way, and
+//! KERNEL(5.6): be there at all. Each directory is opened with O_NOFOLLOW,
+//! links are read and walked in turn, absolute ones and `..` from the root at
+//! most.
+
+use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat_raw};
+use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat_raw};
 use rustix::io::{Errno, Result};
+use vial_plan::Step;
 
-use crate::path::{PATH_MAX, PathBuffer};
+use super::resolve::Make;
+use crate::fault::{During, Fault};
+use crate::path::{PATH_MAX, PathBuffer, split_last};
 
 const MAX_LINKS: u32 = 40;
+const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens the path below root. `..` is taken by walking again from the root
 /// without the last component, never by the kernel, so that a directory moved
 /// meanwhile cannot lead out.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
-    let mut todo: PathBuffer = PathBuffer::empty();
-    todo.push(path)?;
-    let mut links = 0;
-    loop {
-        match attempt(root, todo.as_bytes(), flags, strict)? {
-            Outcome::Opened(fd) => return Ok(fd),
-            Outcome::Instead(path) => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::LOOP);
-                }
-                todo = path;
-            }
+    Walk { root, flags, strict, make: None }.open(path).map_err(|fault| fault.errno)
+}
+
+/// O_PATH fd of what lies at the path, made with its parents where nothing is;
+/// where a link leads to nothing, what it leads to.
+pub fn make(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    make: Make,
+    strict: bool,
+) -> core::result::Result<OwnedFd, Fault> {
+    Walk { root, flags: OFlags::PATH | OFlags::CLOEXEC, strict, make: Some(make) }.open(path)
+}
+
+/// Makes one directory or file; EEXIST if anything is there, a link too.
+pub fn make_in(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    make: Make,
+) -> core::result::Result<OwnedFd, Fault> {
+    match make {
+        Make::Directory => {
+            mkdirat(parent, name, Mode::from_raw_mode(0o755)).during(Step::MakeDirectory)?;
+            openat(parent, name, STEP | OFlags::DIRECTORY, Mode::empty())
+                .during(Step::MakeDirectory)
+        }
+        Make::File => {
+            let new = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+            let flags = new | OFlags::WRONLY | OFlags::CLOEXEC;
+            openat(parent, name, flags, Mode::from_raw_mode(0o644)).during(Step::MakeFile)
         }
     }
+}
+
+struct Walk<'a> {
+    root: BorrowedFd<'a>,
+    flags: OFlags,
+    strict: bool,
+    make: Option<Make>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put the path on")]
 enum Outcome {
     Opened(OwnedFd),
     /// A link or `..` was met: this is the path to walk instead.
-    Instead(PathBuffer),
+    Instead(PathBuffer, u32),
 }
 
-fn attempt(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<Outcome> {
-    let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut current = openat(root, c".", step | OFlags::DIRECTORY, Mode::empty())?;
-    let mut names = path.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").peekable();
-    let mut done: PathBuffer = PathBuffer::empty();
-    if names.peek().is_none() {
-        return openat(root, c".", flags, Mode::empty()).map(Outcome::Opened);
-    }
-    while let Some(name) = names.next() {
-        if name == b".." {
-            let above = crate::path::split_last(done.as_bytes()).0;
-            return instead(above, b"", names);
+type Answer<T> = core::result::Result<T, Fault>;
+
+impl Walk<'_> {
+    fn open(mut self, path: &[u8]) -> Answer<OwnedFd> {
+        let mut todo: PathBuffer = PathBuffer::empty();
+        todo.push(path).during(Step::ResolveTarget)?;
+        let mut links = 0;
+        if path.is_empty() {
+            return Err(resolve(Errno::NOENT));
         }
-        let mut single: PathBuffer<256> = PathBuffer::empty();
-        single.push(name)?;
-        let next = openat(&current, single.as_c_str(), step, Mode::empty())?;
-        let stat = fstat(&next)?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            if strict {
-                return Err(Errno::LOOP);
+        loop {
+            // `file/` and `file/.` are no file.
+            if matches!(todo.as_bytes().rsplit(|b| *b == b'/').next(), Some(b"" | b".")) {
+                self.flags |= OFlags::DIRECTORY;
             }
-            let mut link = [0; PATH_MAX];
-            let length = readlinkat_raw(&next, c"", &mut link[..])?;
-            let target = link.get(..length).unwrap_or_default();
-            let from: &[u8] = if target.first() == Some(&b'/') { b"" } else { done.as_bytes() };
-            return instead(from, target, names);
-        }
-        if names.peek().is_none() {
-            let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if flags.contains(OFlags::DIRECTORY) && !directory {
-                return Err(Errno::NOTDIR);
+            match self.attempt(todo.as_bytes())? {
+                Outcome::Opened(fd) => return Ok(fd),
+                Outcome::Instead(path, link) => {
+                    links += link;
+                    if links > MAX_LINKS {
+                        return Err(resolve(Errno::LOOP));
+                    }
+                    todo = path;
+                }
             }
-            return last(current.as_fd(), next, &single, flags).map(Outcome::Opened);
         }
-        done.push(b"/")?.push(name)?;
-        current = next;
     }
-    Err(Errno::NOENT)
+
+    fn attempt(&self, path: &[u8]) -> Answer<Outcome> {
+        let mut current = openat(self.root, c".", STEP | OFlags::DIRECTORY, Mode::empty())
+            .during(Step::ResolveTarget)?;
+        let mut names =
+            path.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").peekable();
+        let mut done: PathBuffer = PathBuffer::empty();
+        while let Some(name) = names.next() {
+            if name == b".." {
+                return instead(split_last(done.as_bytes()).0, b"", names, 0);
+            }
+            let mut single: PathBuffer<256> = PathBuffer::empty();
+            single.push(name).during(Step::ResolveTarget)?;
+            let is_last = names.peek().is_none();
+            let next = self.step(current.as_fd(), single.as_c_str(), is_last)?;
+            let stat = fstat(&next).during(Step::ResolveTarget)?;
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            if kind == FileType::Symlink {
+                if self.strict {
+                    return Err(resolve(Errno::LOOP));
+                }
+                let mut link = [0; PATH_MAX];
+                let length =
+                    readlinkat_raw(&next, c"", &mut link[..]).during(Step::ResolveTarget)?;
+                let target = link.get(..length).unwrap_or_default();
+                let from: &[u8] = if target.first() == Some(&b'/') { b"" } else { done.as_bytes() };
+                return instead(from, target, names, 1);
+            }
+            let must_be_directory = !is_last || self.flags.contains(OFlags::DIRECTORY);
+            if must_be_directory && kind != FileType::Directory {
+                return Err(resolve(Errno::NOTDIR));
+            }
+            if is_last {
+                return self.last(current.as_fd(), next, &single).map(Outcome::Opened);
+            }
+            done.push(b"/").and_then(|done| done.push(name)).during(Step::ResolveTarget)?;
+            current = next;
+        }
+        openat(self.root, c".", self.flags, Mode::empty())
+            .during(Step::ResolveTarget)
+            .map(Outcome::Opened)
+    }
+
+    /// Opens one component, made if it is missing and that is asked for.
+    fn step(&self, parent: BorrowedFd<'_>, name: &CStr, is_last: bool) -> Answer<OwnedFd> {
+        let open = || openat(parent, name, STEP, Mode::empty());
+        match (open(), self.make) {
+            (Err(Errno::NOENT), Some(make)) => {
+                match make_in(parent, name, if is_last { make } else { Make::Directory }) {
+                    // Somebody else made it meanwhile.
+                    Err(Fault { errno: Errno::EXIST, .. }) => open().during(Step::ResolveTarget),
+                    made => made,
+                }
+            }
+            (found, _) => found.during(Step::ResolveTarget),
+        }
+    }
+
+    fn last(
+        &self,
+        parent: BorrowedFd<'_>,
+        found: OwnedFd,
+        name: &PathBuffer<256>,
+    ) -> Answer<OwnedFd> {
+        if self.flags.contains(OFlags::PATH) {
+            return Ok(found);
+        }
+        openat(parent, name.as_c_str(), self.flags | OFlags::NOFOLLOW, Mode::empty())
+            .during(Step::ResolveTarget)
+    }
 }
 
-fn last(
-    parent: BorrowedFd<'_>,
-    found: OwnedFd,
-    name: &PathBuffer<256>,
-    flags: OFlags,
-) -> Result<OwnedFd> {
-    if flags.contains(OFlags::PATH) {
-        return Ok(found);
-    }
-    openat(parent, name.as_c_str(), flags | OFlags::NOFOLLOW, Mode::empty())
-}
-
-fn instead<'a>(from: &[u8], link: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Result<Outcome> {
+fn instead<'a>(
+    from: &[u8],
+    link: &[u8],
+    rest: impl Iterator<Item = &'a [u8]>,
+    links: u32,
+) -> Answer<Outcome> {
     let mut path: PathBuffer = PathBuffer::empty();
-    path.push(from)?.push(b"/")?.push(link)?;
+    let mut push = |part| path.push(part).map(|_| ()).during(Step::ResolveTarget);
+    push(from)?;
+    push(b"/")?;
+    push(link)?;
     for name in rest {
-        path.push(b"/")?.push(name)?;
+        push(b"/")?;
+        push(name)?;
     }
-    Ok(Outcome::Instead(path))
+    Ok(Outcome::Instead(path, links))
+}
+
+fn resolve(errno: Errno) -> Fault {
+    Fault { step: Step::ResolveTarget, errno }
 }

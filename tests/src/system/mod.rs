@@ -21,6 +21,7 @@ mod harness;
 mod joined;
 mod keyring;
 mod lifecycle;
+mod links;
 mod masks;
 mod names;
 mod namespaces;
@@ -70,6 +71,7 @@ pub const ALL: &[&Topic] = &[
     &security::TOPIC,
     &escapes::TOPIC,
     &masks::TOPIC,
+    &links::TOPIC,
     &tight::TOPIC,
     &cgroup::TOPIC,
     &seccomp::TOPIC,
