@@ -12,6 +12,8 @@ use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
 /// MOUNT_ATTR_RDONLY
 pub(super) const RDONLY: u64 = 1;
+/// MOUNT_ATTR__ATIME
+const ATIME: u64 = 0x70;
 
 /// Changes the mount that was made last, and those below it if recursive.
 pub fn change(
@@ -34,6 +36,10 @@ pub fn change(
             mount_change(rootfs.name(mount)?.as_c_str(), flags).during(Step::SetPropagation)
         }
         Err(Errno::NOSYS | Errno::PERM) if !recursive => remount(rootfs, mount, &change),
+        Err(Errno::PERM) => {
+            let change = what_is_not_locked(&change);
+            mount_setattr(mount, recursive, &change).during(Step::SetAttributes)
+        }
         result => result.during(Step::SetAttributes),
     }
 }
@@ -59,8 +65,22 @@ pub(super) fn remount(
     change: &Attributes,
 ) -> Result<(), Fault> {
     let present = fstatfs(mount).during(Step::ReadAttributes)?.f_flags as u64;
-    let flags = MountFlags::from_bits_retain(flags(present, change)) | MountFlags::BIND;
-    mount_remount(rootfs.name(mount)?.as_c_str(), flags, c"").during(Step::Remount)
+    let name = rootfs.name(mount)?;
+    let remount = |change| {
+        let flags = MountFlags::from_bits_retain(flags(present, change)) | MountFlags::BIND;
+        mount_remount(name.as_c_str(), flags, c"")
+    };
+    match remount(change) {
+        Err(Errno::PERM) => remount(&what_is_not_locked(change)),
+        result => result,
+    }
+    .during(Step::Remount)
+}
+
+/// In a user namespace the flags that a mount of the host has are locked, and
+/// its access time (mount_namespaces(7)): they stay as the host has them.
+fn what_is_not_locked(change: &Attributes) -> Attributes {
+    Attributes { set: change.set & !ATIME, clear: 0, ..*change }
 }
 
 /// Makes the rootfs itself read-only, what is mounted in it as it is.
@@ -72,7 +92,6 @@ pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
 /// The low bits are the same everywhere; the access time is one value among
 /// the attributes and a flag each elsewhere.
 fn flags(present: u64, change: &Attributes) -> u32 {
-    const ATIME: u64 = 0x70;
     const NOATIME: u32 = MountFlags::NOATIME.bits();
     const RELATIME: u32 = MountFlags::RELATIME.bits();
     const STRICTATIME: u32 = MountFlags::STRICTATIME.bits();

@@ -36,6 +36,7 @@ mod signals;
 mod terminal;
 mod tight;
 pub(crate) mod userns;
+mod userns_sources;
 mod views;
 mod warnings;
 
@@ -76,5 +77,6 @@ pub const ALL: &[&Topic] = &[
     &cgroup::TOPIC,
     &seccomp::TOPIC,
     &userns::TOPIC,
+    &userns_sources::TOPIC,
     &fallbacks::TOPIC,
 ];
