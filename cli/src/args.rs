@@ -77,6 +77,8 @@ pub enum Parsed {
 pub struct Global {
     /// The directory for the state of containers.
     pub root: PathBuf,
+    /// Whether that is the one of --root, and not the default.
+    pub root_is_given: bool,
     /// Where warnings are said.
     pub log: Log,
 }
@@ -168,7 +170,9 @@ impl Vial {
     /// Runs the verb; its result is the exit status.
     pub fn run(self) -> Result<u8, Error> {
         let log = self.log();
-        let global = Global { root: self.root.map_or_else(default_root, Ok)?, log };
+        let root_is_given = self.root.is_some();
+        let root = self.root.map_or_else(default_root, Ok)?;
+        let global = Global { root, root_is_given, log };
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),

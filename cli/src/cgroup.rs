@@ -1,19 +1,27 @@
 //! A container's cgroup as the CLI uses it after it was made: freeze, kill,
-//! list, remove.
+//! list, remove. The names below it are the container's to choose, and how deep
+//! they lie.
 
-use std::fs;
-use std::io;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, unlinkat};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Error;
-use crate::file::read_kernel;
+use crate::file::{open, read_kernel};
 
 /// How long the kernel is given to empty or to freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
 /// A directory of the cgroup2 filesystem.
 #[derive(Clone, Debug)]
@@ -32,14 +40,17 @@ impl Cgroup {
 
     /// Whether processes are in it or below.
     pub fn is_populated(&self) -> bool {
-        let events = read_kernel(self.0.join("cgroup.events")).unwrap_or_default();
-        events.lines().any(|line| line == "populated 1")
+        self.has_event(b"populated 1")
     }
 
     /// Whether it is frozen.
     pub fn is_frozen(&self) -> bool {
+        self.has_event(b"frozen 1")
+    }
+
+    fn has_event(&self, event: &[u8]) -> bool {
         let events = read_kernel(self.0.join("cgroup.events")).unwrap_or_default();
-        events.lines().any(|line| line == "frozen 1")
+        events.split(|byte| *byte == b'\n').any(|line| line == event)
     }
 
     /// Freezes or thaws it, and waits until that is done.
@@ -64,34 +75,18 @@ impl Cgroup {
     /// The pids in it and below, as this pid namespace counts them.
     pub fn pids(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
-        self.visit(&mut |cgroup| {
-            let text = read_kernel(cgroup.join("cgroup.procs"))?;
-            pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
-            Ok(())
-        })?;
+        walk(&self.0, |cgroup| add_pids(cgroup, &mut pids), |_, _| Ok(()))?;
         pids.sort_unstable();
         Ok(pids)
     }
 
-    /// Calls for each cgroup, those below before those above.
-    fn visit(&self, call: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
-        for entry in fs::read_dir(&self.0)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                Cgroup(entry.path()).visit(call)?;
-            }
-        }
-        call(&self.0)
-    }
-
     /// Sends a signal to every process in it.
-    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
-        let failed = |e| Error::io(format_args!("kill the processes of {}", self.0.display()), &e);
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         // KERNEL(5.14): cgroup.kill kills whoever is there at once, forks included.
         if signal == Signal::KILL && fs::write(self.0.join("cgroup.kill"), "1").is_ok() {
             return Ok(());
         }
-        for pid in self.pids().map_err(failed)? {
+        for pid in self.pids()? {
             if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
                 let _ = kill_process(pid, signal); // ESRCH: it is gone already, as asked.
             }
@@ -109,21 +104,103 @@ impl Cgroup {
             return Ok(());
         }
         loop {
-            match self.visit(&mut |cgroup| fs::remove_dir(cgroup)) {
+            match self.remove_tree() {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
                 // EBUSY: someone is in it; one just killed stays a little while.
                 Err(e) if e.raw_os_error() == Some(16) && Instant::now() < deadline => {
                     if self.is_populated() {
-                        self.signal(Signal::KILL)?;
+                        let failed = |e| self.failed("kill the processes of", &e);
+                        self.signal(Signal::KILL).map_err(failed)?;
                     }
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(50));
                 }
-                Err(e) => {
-                    return Err(Error::io(format_args!("remove cgroup {}", self.0.display()), &e));
-                }
+                Err(e) => return Err(self.failed("remove", &e)),
             }
         }
     }
+
+    fn remove_tree(&self) -> io::Result<()> {
+        let remove = |parent: BorrowedFd<'_>, name: &CStr| {
+            match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()), // Removed by another, as wanted.
+                Err(errno) => Err(errno.into()),
+            }
+        };
+        walk(&self.0, |_| Ok(()), remove)?;
+        fs::remove_dir(&self.0)
+    }
+
+    /// The words for a call on it that failed.
+    pub fn failed(&self, what: &str, error: &io::Error) -> Error {
+        Error::io(format_args!("{what} cgroup {}", self.0.display()), error)
+    }
+}
+
+/// Calls `enter` for a cgroup and each below it, and `leave` with the parent and
+/// the name of each below it once those below that one are done. It goes by fds,
+/// as a path has at most 4096 bytes, and holds one, as a process has few.
+fn walk(
+    top: &Path,
+    mut enter: impl FnMut(BorrowedFd<'_>) -> io::Result<()>,
+    mut leave: impl FnMut(BorrowedFd<'_>, &CStr) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut here = OwnedFd::from(open(top, DIRECTORY)?);
+    enter(here.as_fd())?;
+    let mut left = children(here.as_fd())?;
+    // Of each cgroup on the way down: its name, and its parent's other children.
+    let mut above = Vec::new();
+    loop {
+        if let Some(name) = left.pop() {
+            let below = match openat(&here, &name, DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+                Err(Errno::NOENT) => continue, // Removed meanwhile.
+                result => result?,
+            };
+            here = below;
+            enter(here.as_fd())?;
+            above.push((name, std::mem::replace(&mut left, children(here.as_fd())?)));
+        } else {
+            let Some((name, others)) = above.pop() else { return Ok(()) };
+            here = openat(&here, c"..", DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            left = others;
+            leave(here.as_fd(), &name)?;
+        }
+    }
+}
+
+fn children(cgroup: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+    let mut buffer = [MaybeUninit::uninit(); 8192];
+    let mut entries = RawDir::new(cgroup, &mut buffer);
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Err(Errno::NOENT) => break, // Removed meanwhile.
+            entry => entry?,
+        };
+        let name = entry.file_name();
+        if entry.file_type() == FileType::Directory && name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn add_pids(cgroup: BorrowedFd<'_>, pids: &mut Vec<u32>) -> io::Result<()> {
+    let mut text = Vec::new();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let read = openat(cgroup, c"cgroup.procs", flags, Mode::empty())
+        .map_err(io::Error::from)
+        .and_then(|file| File::from(file).read_to_end(&mut text));
+    match read.map_err(|e| e.raw_os_error().map(Errno::from_raw_os_error)) {
+        Ok(_) => {}
+        // Removed meanwhile; or threaded, so that the cgroup above lists them.
+        Err(Some(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP)) => return Ok(()),
+        Err(Some(errno)) => return Err(errno.into()),
+        Err(None) => return Err(io::ErrorKind::InvalidData.into()),
+    }
+    let lines = text.split(|byte| *byte == b'\n');
+    let pids_of = lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<u32>().ok());
+    pids.extend(pids_of.filter(|pid| *pid != 0)); // 0: of another pid namespace.
+    Ok(())
 }

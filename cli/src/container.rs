@@ -1,53 +1,21 @@
-//! A container that was created: what is kept of it, its status, its process.
+//! A container that was created: its record, its status, its process.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use serde::{Deserialize, Serialize};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
-use crate::dir::{CONFIG, Dir, SOCKET, STATE, check_id, open_directory};
+use crate::dir::{CONFIG, Dir, STATE, check_id};
 use crate::error::Error;
+use crate::host::cgroup_of;
+use crate::record::State;
 use crate::status::{Process, Status};
-
-/// What is kept of a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct State {
-    /// The version of the spec that config.json follows.
-    pub oci_version: String,
-    /// The container's id.
-    pub id: String,
-    /// The pid of its process.
-    pub pid: u32,
-    /// When that process started, in clock ticks since boot.
-    pub start_time: u64,
-    /// The bundle.
-    pub bundle: PathBuf,
-    /// The rootfs.
-    pub rootfs: PathBuf,
-    /// When it was created, in RFC 3339.
-    pub created: String,
-    /// The uid that created it.
-    pub owner: u32,
-    /// Its cgroup from the root of the hierarchy, if it has one.
-    pub cgroup: Option<PathBuf>,
-    /// Where the cgroup2 filesystem is mounted.
-    pub cgroup_root: PathBuf,
-    /// Whether it shares its creator's session keyring; an exec then does too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_new_keyring: bool,
-    /// config.json's annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-}
 
 /// A container that has been created.
 #[derive(Debug)]
@@ -62,10 +30,30 @@ pub struct Container {
 pub enum Found {
     /// A container.
     Whole(Box<Container>),
-    /// A directory without a readable state: create died, or a file is damaged.
+    /// A directory without a readable state: its create is at work or has died,
+    /// or a file is damaged.
     Broken(Dir, Error),
     /// Nothing.
     Nothing,
+}
+
+/// A container's process, which lives.
+#[derive(Debug)]
+pub enum Init {
+    /// Pinned: its pid cannot come to name another one.
+    Pinned(OwnedFd),
+    /// KERNEL(5.3): known by its pid alone.
+    Pid(Pid),
+}
+
+impl Init {
+    /// The pidfd, if there is one.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Init::Pinned(pidfd) => Some(pidfd.as_fd()),
+            Init::Pid(_) => None,
+        }
+    }
 }
 
 impl Container {
@@ -82,57 +70,59 @@ impl Container {
 
     /// Opens a container and locks it.
     pub fn open(root: &Path, id: &str) -> Result<Container, Error> {
-        match Container::find(root, id)? {
-            Found::Whole(container) => Ok(*container),
-            Found::Broken(_, error) => Err(error
-                .context(id)
-                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
-            Found::Nothing => Err(does_not_exist(id)),
+        check_id(id)?;
+        let Some(dir) = Dir::open(root.join(id))? else {
+            return Err(does_not_exist(id));
+        };
+        match dir.lock()? {
+            true => Container::read(dir).whole(id),
+            false => Err(does_not_exist(id)),
         }
     }
 
-    /// Opens whatever there is under an id, and locks it.
-    pub fn find(root: &Path, id: &str) -> Result<Found, Error> {
+    /// Opens whatever there is under an id, without its lock, for which others
+    /// may wait long.
+    pub fn look(root: &Path, id: &str) -> Result<Found, Error> {
         check_id(id)?;
-        let Some(dir) = Dir::open(root.join(id))? else {
-            return Ok(Found::Nothing);
-        };
-        Ok(match read_state(&dir.path) {
+        Ok(Dir::open(root.join(id))?.map_or(Found::Nothing, Container::read))
+    }
+
+    /// What a state dir holds.
+    pub fn read(dir: Dir) -> Found {
+        match read_state(&dir.path) {
             Ok(state) => Found::Whole(Box::new(Container { dir, state })),
             Err(error) => Found::Broken(dir, error),
-        })
+        }
     }
 
     /// The state of a container as it is now, without waiting for its lock.
     pub fn peek(root: &Path, id: &str) -> Result<(State, Status), Error> {
-        check_id(id)?;
-        let path = root.join(id);
-        let directory = match open_directory(&path) {
-            Ok(directory) => directory,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Err(does_not_exist(id)),
-            Err(e) => return Err(Error::io(format_args!("open {}", path.display()), &e)),
-        };
-        match read_state(&path) {
-            Ok(state) => {
-                let status = status(&path, &state);
-                Ok((state, status))
+        match Container::look(root, id)? {
+            Found::Broken(dir, _) if dir.is_being_created() => {
+                let config = crate::config::read(&dir.path.join(CONFIG));
+                let config = config.and_then(|bytes| Config::from_bytes(&bytes));
+                Ok((State::creating(id, config.unwrap_or_default()), Status::Creating))
             }
-            // Its create is at work if someone holds the lock.
-            Err(_)
-                if !path.join(STATE).exists()
-                    && flock(&directory, FlockOperation::NonBlockingLockShared).is_err() =>
-            {
-                Ok((creating(&path, id), Status::Creating))
+            found => {
+                let container = found.whole(id)?;
+                let status = container.status()?;
+                Ok((container.state, status))
             }
-            Err(error) => Err(error
-                .context(id)
-                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
         }
     }
 
-    /// Its status now.
-    pub fn status(&self) -> Status {
-        status(&self.dir.path, &self.state)
+    /// Its status now. That it cannot be known is an error.
+    pub fn status(&self) -> Result<Status, Error> {
+        if !Process::is_alive(self.state.pid, self.state.start_time)? {
+            return Ok(Status::Stopped);
+        }
+        if self.dir.is_listened()? {
+            return Ok(Status::Created);
+        }
+        Ok(match self.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) {
+            true => Status::Paused,
+            false => Status::Running,
+        })
     }
 
     /// The state dir.
@@ -150,31 +140,82 @@ impl Container {
         self.state.cgroup()
     }
 
-    /// Its process, pinned: a pid may come to name another one.
-    pub fn pidfd(&self) -> Result<Option<OwnedFd>, Error> {
+    /// Its process. None: it has ended.
+    pub fn init(&self) -> Result<Option<Init>, Error> {
         let Some(pid) = Pid::from_raw(self.state.pid.cast_signed()) else {
             return Ok(None);
         };
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
+        let init = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Init::Pinned(pidfd),
+            Err(Errno::SRCH) => return Ok(None),
+            // KERNEL(5.3): pidfd_open is missing. EPERM: an engine's filter.
+            Err(Errno::NOSYS | Errno::PERM) => Init::Pid(pid),
             Err(errno) => return Err(Error::errno("pidfd_open(2)", errno)),
         };
         // Only now is it certain that the pidfd is of the process meant.
-        let alive = Process::is_alive(self.state.pid, self.state.start_time);
-        Ok(alive.then_some(pidfd))
+        let alive = Process::is_alive(self.state.pid, self.state.start_time)?;
+        Ok(alive.then_some(init))
     }
 
     /// Sends a signal to its process. False: the process has ended.
     pub fn signal(&self, signal: Signal) -> Result<bool, Error> {
-        let Some(pidfd) = self.pidfd()? else {
+        let Some(init) = self.init()? else {
             return Ok(false);
         };
-        match pidfd_send_signal(&pidfd, signal) {
+        let by_pid = |pid| ("kill(2)", kill_process(pid, signal));
+        let (call, sent) = match (&init, Pid::from_raw(self.state.pid.cast_signed())) {
+            (Init::Pinned(pidfd), pid) => match (pidfd_send_signal(pidfd, signal), pid) {
+                (Err(Errno::NOSYS), Some(pid)) => by_pid(pid), // A filter knows one call of the two.
+                (result, _) => ("pidfd_send_signal(2)", result),
+            },
+            (Init::Pid(pid), _) => by_pid(*pid),
+        };
+        match sent {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::SRCH) => Ok(false), // It ended in between: what a kill asks for.
-            Err(errno) => Err(Error::errno("pidfd_send_signal(2)", errno)),
+            Err(Errno::SRCH) => Ok(false), // It ended in between: what a kill asks for.
+            Err(errno) => Err(Error::errno(call, errno)),
         }
+    }
+
+    /// Sends a signal to every process of it.
+    pub fn signal_all(&self, signal: Signal) -> Result<(), Error> {
+        if let Some(cgroup) = self.cgroup() {
+            match cgroup.signal(signal) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                result => return result.map_err(|e| cgroup.failed("kill the processes of", &e)),
+            }
+        }
+        // Without a cgroup the pid namespace's init takes the rest along.
+        self.signal(signal).map(|_| ())
+    }
+
+    /// The pids of its processes.
+    pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        if let Some(cgroup) = self.cgroup() {
+            match cgroup.pids() {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                result => return result.map_err(|e| cgroup.failed("list the processes of", &e)),
+            }
+        }
+        // Where its cgroup is gone, others may have moved its process.
+        Ok(match self.status()? {
+            Status::Stopped => Vec::new(),
+            _ => self.pids_beside_init(),
+        })
+    }
+
+    /// Those in the cgroup where its process is now that are of its own pid
+    /// namespace, as others may be there, too.
+    fn pids_beside_init(&self) -> Vec<u32> {
+        let pid = self.state.pid;
+        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = namespace(&pid.to_string()).filter(|own| namespace("self").as_ref() != Some(own));
+        let cgroup = cgroup_of(pid).map(|path| Cgroup::new(self.state.cgroup_root.join(path)));
+        let (Some(own), Some(Ok(mut pids))) = (own, cgroup.map(|cgroup| cgroup.pids())) else {
+            return vec![pid]; // No other is known for certain.
+        };
+        pids.retain(|pid| namespace(&pid.to_string()).as_ref() == Some(&own));
+        pids
     }
 
     /// Connects to its waiting process.
@@ -182,16 +223,10 @@ impl Container {
         UnixStream::connect(self.dir.socket())
     }
 
-    /// After start there is nothing to connect to.
-    pub fn forget_socket(&self) {
-        let _ = fs::remove_file(self.dir.path.join(SOCKET)); // ENOENT: the state dir was removed by force.
-    }
-
     /// Lets others have the lock while `work` waits for the process, then takes
     /// it back. False: the container was removed meanwhile.
     pub fn unlocked<T>(&self, work: impl FnOnce() -> T) -> Result<(T, bool), Error> {
-        let failed = |e| Error::errno("unlock the container: flock(2)", e);
-        flock(&self.dir.file, FlockOperation::Unlock).map_err(failed)?;
+        self.dir.unlock()?;
         let result = work();
         Ok((result, self.dir.lock()?))
     }
@@ -205,10 +240,20 @@ impl Container {
     }
 }
 
-impl State {
-    /// Its cgroup, if it has one.
-    pub fn cgroup(&self) -> Option<Cgroup> {
-        self.cgroup.as_ref().map(|path| Cgroup::new(self.cgroup_root.join(path)))
+impl Found {
+    /// A whole container, or the error that there is none.
+    pub fn whole(self, id: &str) -> Result<Container, Error> {
+        match self {
+            Found::Whole(container) => Ok(*container),
+            Found::Broken(dir, _) if dir.is_being_created() => {
+                Err(Error::new(format_args!("container {id} is being created"))
+                    .hint(format_args!("`vial delete --force {id}` ends that")))
+            }
+            Found::Broken(_, error) => Err(error
+                .context(id)
+                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
+            Found::Nothing => Err(does_not_exist(id)),
+        }
     }
 }
 
@@ -217,41 +262,8 @@ pub fn does_not_exist(id: &str) -> Error {
     Error::new(format_args!("container {id} does not exist"))
 }
 
-fn status(dir: &Path, state: &State) -> Status {
-    if !Process::is_alive(state.pid, state.start_time) {
-        return Status::Stopped;
-    }
-    if dir.join(SOCKET).exists() {
-        return Status::Created;
-    }
-    match state.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) {
-        true => Status::Paused,
-        false => Status::Running,
-    }
-}
-
 fn read_state(dir: &Path) -> Result<State, Error> {
     let path = dir.join(STATE);
     let bytes = crate::config::read(&path)?;
     crate::config::parse(&bytes).map_err(|error| error.context(path.display()))
-}
-
-/// What is known of a container that is being created.
-fn creating(dir: &Path, id: &str) -> State {
-    let config = crate::config::read(&dir.join(CONFIG));
-    let config = config.and_then(|bytes| Config::from_bytes(&bytes)).unwrap_or_default();
-    State {
-        oci_version: config.oci_version,
-        id: id.to_owned(),
-        pid: 0,
-        start_time: 0,
-        bundle: PathBuf::new(),
-        rootfs: PathBuf::new(),
-        created: String::new(),
-        owner: 0,
-        cgroup: None,
-        cgroup_root: PathBuf::new(),
-        no_new_keyring: false,
-        annotations: config.annotations,
-    }
 }

@@ -1,9 +1,11 @@
 //! From a bundle to a container whose process waits: what create and run have
 //! in common.
 
+use std::ffi::{CStr, OsStr};
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +14,7 @@ use vial_plan::Item;
 use crate::args::Global;
 use crate::cgroup::Cgroup;
 use crate::config::Config;
-use crate::container::{Container, State};
+use crate::container::Container;
 use crate::dir::Dir;
 use crate::error::Error;
 use crate::file::write_whole;
@@ -21,6 +23,7 @@ use crate::launch::{Fds, Ready, launch};
 use crate::mountinfo;
 use crate::plan::Plan;
 use crate::planner::{self, Request};
+use crate::record::State;
 use crate::status::Process;
 use crate::time;
 
@@ -153,9 +156,14 @@ impl Prepared {
             Err(error) => return Err((dir, error)),
         };
         let pid = ready.pid;
-        let state = self.state(pid);
-        let kept = Container::create(dir, state).and_then(|container| {
-            match write_pid(options.pid_file.as_deref(), pid) {
+        let kept = match self.state(pid) {
+            Ok(state) => Container::create(dir, state),
+            Err(error) => Err((dir, error)),
+        };
+        let kept = kept.and_then(|container| {
+            let written = write_pid(options.pid_file.as_deref(), pid);
+            // Until it has this word, the process ends with this one.
+            match written.and_then(|()| if with_start { ready.keep() } else { Ok(()) }) {
                 Ok(()) => Ok(container),
                 Err(error) => Err((container.into_dir(), error)),
             }
@@ -169,16 +177,16 @@ impl Prepared {
         }
     }
 
-    fn state(&self, pid: u32) -> State {
+    fn state(&self, pid: u32) -> Result<State, Error> {
         let cgroup = cgroup_of(&self.plan);
         let rootfs = planner::rootfs(&self.config, &self.bundle).unwrap_or_default();
         // `./rootfs` is `rootfs`.
         let rootfs = rootfs.components().collect();
-        State {
+        Ok(State {
             oci_version: self.config.oci_version.clone(),
             id: self.id.clone(),
             pid,
-            start_time: Process::read(pid).map_or(0, |process| process.start_time),
+            start_time: Process::read(pid)?.map_or(0, |process| process.start_time),
             bundle: self.bundle.clone(),
             rootfs,
             created: time::now(),
@@ -192,7 +200,7 @@ impl Prepared {
                 .unwrap_or_default(),
             no_new_keyring: self.no_new_keyring,
             annotations: self.config.annotations.clone(),
-        }
+        })
     }
 }
 
@@ -278,16 +286,16 @@ fn cgroup_of(plan: &Plan) -> Option<(PathBuf, PathBuf)> {
     let mut root = None;
     for (_, item, _) in plan.items() {
         match item {
-            Item::CgroupRoot { path } => {
-                root = Some(PathBuf::from(path.to_string_lossy().as_ref()))
-            }
-            Item::CgroupOpen { directory } => {
-                return Some((root?, PathBuf::from(directory.to_string_lossy().as_ref())));
-            }
+            Item::CgroupRoot { path } => root = Some(path_of(path)),
+            Item::CgroupOpen { directory } => return Some((root?, path_of(directory))),
             _ => {}
         }
     }
     None
+}
+
+fn path_of(text: &CStr) -> PathBuf {
+    OsStr::from_bytes(text.to_bytes()).into()
 }
 
 /// The cgroups that a Plan is about to make: those that are not there before.

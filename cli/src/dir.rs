@@ -8,14 +8,18 @@
 //! ```
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::process::Pid;
 
+use crate::args::Global;
 use crate::config::Config;
 use crate::container::does_not_exist;
 use crate::error::Error;
@@ -70,7 +74,11 @@ impl Dir {
             }
             Err(e) => return Err(failed(&path, e)),
         }
-        match Dir::open(path.clone()) {
+        let locked = Dir::open(path.clone()).and_then(|dir| match dir {
+            Some(dir) => Ok(dir.lock()?.then_some(dir)),
+            None => Ok(None),
+        });
+        match locked {
             Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
             Err(error) => {
                 let _ = fs::remove_dir(&path); // The first error is the one to tell.
@@ -79,23 +87,80 @@ impl Dir {
         }
     }
 
-    /// Opens and locks; None if there is none, or none any more.
+    /// Opens it; None if there is none.
     pub(crate) fn open(path: PathBuf) -> Result<Option<Dir>, Error> {
-        let failed = |e| Error::io(format_args!("open {}", path.display()), &e);
-        let file = match open_directory(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-        };
-        let dir = Dir { path, file };
-        Ok(dir.lock()?.then_some(dir))
+        match file::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+            Ok(file) => Ok(Some(Dir { path, file })),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(format_args!("open {}", path.display()), &e)),
+        }
     }
 
     /// Waits for the lock. False: whoever held it has removed the directory.
     pub(crate) fn lock(&self) -> Result<bool, Error> {
-        let failed = |e| Error::errno(format_args!("lock {}: flock(2)", self.path.display()), e);
-        flock(&self.file, FlockOperation::LockExclusive).map_err(failed)?;
-        Ok(fstat(&self.file).map_err(failed)?.st_nlink > 0)
+        self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
+        self.is_there()
+    }
+
+    /// Takes the lock if nobody else has it. None: somebody has; Some(false): the
+    /// directory was removed.
+    pub(crate) fn try_lock(&self) -> Result<Option<bool>, Error> {
+        match self.flock(FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => self.is_there().map(Some),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(errno) => Err(self.lock_failed(errno)),
+        }
+    }
+
+    /// Lets others have the lock.
+    pub(crate) fn unlock(&self) -> Result<(), Error> {
+        self.flock(FlockOperation::Unlock).map_err(|errno| self.lock_failed(errno))
+    }
+
+    fn flock(&self, operation: FlockOperation) -> rustix::io::Result<()> {
+        loop {
+            match flock(&self.file, operation) {
+                Err(Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn is_there(&self) -> Result<bool, Error> {
+        let stat = fstat(&self.file).map_err(|errno| self.lock_failed(errno))?;
+        Ok(stat.st_nlink > 0)
+    }
+
+    fn lock_failed(&self, errno: Errno) -> Error {
+        Error::errno(format_args!("lock {}: flock(2)", self.path.display()), errno)
+    }
+
+    /// The process that holds the lock, by proc_locks(5):
+    /// `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.
+    pub(crate) fn holder(&self) -> Option<Pid> {
+        let stat = fstat(&self.file).ok()?;
+        let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+        let file = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            match fields[..] {
+                [_, "FLOCK", _, "WRITE", pid, place, ..] if place == file => {
+                    Pid::from_raw(pid.parse().ok()?)
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a create is at work here: it holds the lock, and has not come as far
+    /// as to keep the state.
+    pub(crate) fn is_being_created(&self) -> bool {
+        let locked = self.flock(FlockOperation::NonBlockingLockShared).is_err();
+        if !locked {
+            let _ = self.unlock(); // It was had a moment ago.
+        }
+        locked && !self.path.join(STATE).exists()
     }
 
     /// Writes a file whole, then gives it its name.
@@ -115,6 +180,33 @@ impl Dir {
         UnixListener::bind(self.socket()).map_err(|e| {
             Error::io(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), &e)
         })
+    }
+
+    /// Whether a process waits at the socket for start. It goes on waiting when a
+    /// connection ends without a word.
+    pub(crate) fn is_listened(&self) -> Result<bool, Error> {
+        let path = self.socket();
+        if !path.exists() {
+            return Ok(false); // As of all that were started.
+        }
+        let failed = |errno| {
+            let path = self.path.join(SOCKET);
+            Error::errno(format_args!("connect to {}: connect(2)", path.display()), errno)
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+        match connect(&socket, &SocketAddrUnix::new(&path).map_err(failed)?) {
+            // EAGAIN: others ask as well, and are not answered as it is stopped.
+            Ok(()) | Err(Errno::AGAIN) => Ok(true),
+            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(false),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// After start there is nothing to connect to.
+    pub(crate) fn forget_socket(&self) {
+        let _ = unlinkat(&self.file, SOCKET, AtFlags::empty()); // ENOENT: removed by force.
     }
 
     /// Through the open directory, as a socket's path is at most 108 bytes.
@@ -146,17 +238,15 @@ impl Dir {
     }
 }
 
-/// Opens a directory that is one, not a link to it.
-pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
-    file::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
-}
-
 /// The ids that have a state dir, in order.
-pub fn ids(root: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(root) {
+pub fn ids(global: &Global) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(&global.root) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(format_args!("read {}", root.display()), &e)),
+        // The first container makes it.
+        Err(e) if e.kind() == ErrorKind::NotFound && !global.root_is_given => {
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(Error::io(format_args!("read {}", global.root.display()), &e)),
     };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();

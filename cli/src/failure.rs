@@ -2,10 +2,12 @@
 //! which call, with which errno; and what to do.
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 use vial_plan::{Failed, Item, Stage, Step};
 
 use crate::error::{Error, errno_words};
 use crate::plan::Plan;
+use crate::status::Process;
 use crate::words::describe;
 
 /// The words for a failure of a Plan that was sent.
@@ -48,6 +50,30 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// Why a process ended between its last word and execve, if it did. Its memory
+/// goes before its fds, so that a program that lives is seen by its file; one that
+/// has ended keeps its name until somebody has waited for it.
+pub fn silence(pid: u32) -> Option<Error> {
+    match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        _ => return None,
+    }
+    let process = Process::read(pid).ok().flatten()?;
+    let killed_by = |signal: Signal| process.end & 0x7f == signal.as_raw().unsigned_abs();
+    let how = match process.name.as_slice() {
+        b"vial-init" if killed_by(Signal::SYS) => "killed by the seccomp filter (SIGSYS)",
+        b"vial-init" if killed_by(Signal::KILL) => return None, // Somebody's wish.
+        b"vial-init" => "denied by the seccomp filter, as is write(2), which would say why",
+        _ => return None,
+    };
+    Some(
+        Error::new(format_args!(
+            "execute the program (config.json linux.seccomp): execve(2): {how}"
+        ))
+        .hint("the profile must allow execve, by which the program starts"),
+    )
 }
 
 /// Engines read these, to tell a missing program from one that may not run.

@@ -16,12 +16,13 @@ pub fn open(path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-/// Reads a file of the kernel's.
-pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<String> {
+/// Reads a file of the kernel's, in bytes: processes and containers choose some
+/// of them.
+pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = open(path, OFlags::RDONLY)?;
-    let mut text = Vec::with_capacity(4096);
-    file.take(1 << 20).read_to_end(&mut text)?;
-    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+    let mut bytes = Vec::with_capacity(4096);
+    file.take(1 << 20).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file that must not be there yet.

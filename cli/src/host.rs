@@ -104,7 +104,7 @@ impl Host {
         };
         let in_user_namespace = in_user_namespace();
         let ids = |file: &str| match in_user_namespace && uid == 0 {
-            true => ids(&read_kernel(file).unwrap_or_default()),
+            true => ids(&String::from_utf8_lossy(&read_kernel(file).unwrap_or_default())),
             false => Vec::new(),
         };
         Host {
@@ -135,7 +135,10 @@ impl Cgroup {
         let text = read_kernel(root.join("cgroup.controllers")).unwrap_or_default();
         Cgroup {
             root,
-            controllers: text.split_whitespace().map(str::to_owned).collect(),
+            controllers: String::from_utf8_lossy(&text)
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
             own: cgroup_of("self").unwrap_or_default(),
         }
     }

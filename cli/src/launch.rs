@@ -117,9 +117,18 @@ impl Ready {
             self.end();
             return Err(Error::io("tell the process to start", &e));
         }
+        // Nothing else keeps the process from saying what failed.
+        let has_filter = plan.items().any(|(_, item, _)| matches!(item, Item::Seccomp { .. }));
         loop {
             match read_reply(&mut self.channel) {
-                None => return Ok(()), // The channel is closed by execve.
+                // The channel is closed by execve.
+                None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
+                    Some(error) => {
+                        self.end();
+                        return Err(error);
+                    }
+                    None => return Ok(()),
+                },
                 // Stage 0 said so after the process was ready.
                 Some(Reply::Started { .. }) => {}
                 Some(Reply::Failed(failed)) => {
@@ -132,6 +141,11 @@ impl Ready {
                 }
             }
         }
+    }
+
+    /// Lets the process wait for start, for longer than this one lives.
+    pub fn keep(&self) -> Result<(), Error> {
+        (&self.channel).write_all(b"k").map_err(|e| Error::io("tell the process to wait", &e))
     }
 
     /// Ends the process, which is a child of this one, and waits for its end.

@@ -29,6 +29,8 @@ pub mod log;
 pub mod mountinfo;
 pub mod plan;
 pub mod planner;
+pub mod printable;
+pub mod record;
 pub mod seccomp;
 pub mod signals;
 pub mod status;

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::printable::printable;
 use crate::time;
 
 /// --log and --log-format
@@ -114,24 +115,9 @@ fn holds_warnings_only(path: &Path) -> bool {
     text.is_ok_and(|text| !text.is_empty() && text.lines().all(|line| line.starts_with(WARNING)))
 }
 
-/// What config.json holds may stand in an error: none of it is to end the line,
-/// or to steer the terminal that shows it.
-fn printable(text: &str) -> String {
-    let escape = |letter: char| match letter.is_control() {
-        true => letter.escape_debug().to_string(),
-        false => letter.to_string(),
-    };
-    text.chars().map(escape).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_is_one_line() {
-        assert_eq!(printable("a\nb\u{1b}[2Jc\0 \u{e9}"), "a\\nb\\u{1b}[2Jc\\0 \u{e9}");
-    }
 
     #[test]
     fn a_warning_in_json_is_known_by_its_beginning() {

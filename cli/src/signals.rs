@@ -16,8 +16,12 @@ const NAMES: [&str; 31] = [
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
-/// `9`, `KILL`, `SIGKILL`, in any case.
-pub fn parse(text: &str) -> Result<Signal, Error> {
+/// `9`, `KILL`, `SIGKILL`, in any case. None: `0`, which only asks whether there
+/// is somebody to send one to.
+pub fn parse(text: &str) -> Result<Option<Signal>, Error> {
+    if text == "0" {
+        return Ok(None);
+    }
     let unknown = || Error::new(format_args!("unknown signal \"{text}\""));
     let upper = text.to_ascii_uppercase();
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -45,7 +49,7 @@ pub fn parse(text: &str) -> Result<Signal, Error> {
         NAMES.iter().position(|name| *name == bare).map(|at| at as i32 + 1)
     };
     let number = number.filter(|number| (1..=RTMAX).contains(number)).ok_or_else(unknown)?;
-    from_number(number).ok_or_else(unknown)
+    from_number(number).map(Some).ok_or_else(unknown)
 }
 
 /// The signal with this number.

@@ -1,7 +1,12 @@
 //! A container's status: read from the kernel and the state dir, never stored.
 
 use std::fmt;
+use std::io;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use crate::error::Error;
 use crate::file::read_kernel;
 
 /// The words of the runtime-spec, and runc's `paused`.
@@ -32,27 +37,97 @@ impl fmt::Display for Status {
 }
 
 /// A process as /proc/PID/stat knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
+    /// Its name, of which it chooses every byte.
+    pub name: Vec<u8>,
     /// When it started, in clock ticks since boot: with the pid, its identity.
     pub start_time: u64,
     /// Whether it has ended and waits to be reaped.
-    pub zombie: bool,
+    pub ended: bool,
+    /// The status that it ended with, as wait(2) gives it; 0 where the kernel
+    /// does not tell.
+    pub end: u32,
 }
 
 impl Process {
-    /// Reads it; None if there is none.
-    pub fn read(pid: u32) -> Option<Process> {
-        let stat = read_kernel(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold anything, parentheses included.
-        let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
-        let state = fields.next()?;
-        let start_time = fields.nth(18)?.parse().ok()?;
-        Some(Process { start_time, zombie: matches!(state, "Z" | "X" | "x") })
+    /// Reads it; None if there is none. That it cannot be read is an error: it
+    /// may live.
+    pub fn read(pid: u32) -> Result<Option<Process>, Error> {
+        let path = format!("/proc/{pid}/stat");
+        match read_kernel(&path) {
+            Ok(stat) => match Process::parse(&stat) {
+                Some(process) => Ok(Some(process)),
+                None => Err(Error::new(format_args!("read {path}: not what proc(5) says"))),
+            },
+            Err(e) if is_gone(pid, &e) => Ok(None),
+            Err(e) => Err(Error::io(format_args!("read {path}"), &e)
+                .hint("vial needs a procfs at /proc that shows every process")),
+        }
+    }
+
+    fn parse(stat: &[u8]) -> Option<Process> {
+        // The name may hold anything, parentheses included.
+        let open = stat.iter().position(|byte| *byte == b'(')?;
+        let close = stat.iter().rposition(|byte| *byte == b')')?;
+        let name = stat.get(open + 1..close)?.to_vec();
+        let fields = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // The fields by their numbers in proc_pid_stat(5).
+        let field = |number: usize| fields.get(number - 3).copied();
+        let zombie = matches!(field(3)?, "Z" | "X" | "x");
+        // A first thread that has ended looks like this, too, while others go on.
+        let threads: u32 = field(20)?.parse().ok()?;
+        let start_time = field(22)?.parse().ok()?;
+        let end = field(52).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Some(Process { name, start_time, ended: zombie && threads <= 1, end })
     }
 
     /// Whether the process that started then still runs.
-    pub fn is_alive(pid: u32, start_time: u64) -> bool {
-        Process::read(pid).is_some_and(|now| now.start_time == start_time && !now.zombie)
+    pub fn is_alive(pid: u32, start_time: u64) -> Result<bool, Error> {
+        let now = Process::read(pid)?;
+        Ok(now.is_some_and(|now| now.start_time == start_time && !now.ended))
+    }
+}
+
+/// Whether an error says that there is no such process. Its directory is missing
+/// as well where /proc is no procfs, or hides it.
+fn is_gone(pid: u32, error: &io::Error) -> bool {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::SRCH) => true,
+        Some(Errno::NOENT) => Pid::from_raw(pid.cast_signed())
+            .is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &[u8], state: &str, threads: u32) -> Option<Process> {
+        let rest = format!(
+            ") {state} 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0 {}",
+            "0 ".repeat(27) + "256"
+        );
+        Process::parse(&[b"7 (", name, rest.as_bytes()].concat())
+    }
+
+    #[test]
+    fn a_process_may_have_any_name() {
+        let names: [&[u8]; 6] =
+            [b"sh", b"", b") Z 1 (", b"a\nb\0", b"\xff\xfe)", "\u{e9}".as_bytes()];
+        for name in names {
+            let process = parse(name, "S", 1).unwrap();
+            assert_eq!((process.name.as_slice(), process.start_time), (name, 4711));
+            assert_eq!((process.ended, process.end), (false, 256));
+        }
+    }
+
+    #[test]
+    fn a_process_has_ended_with_its_last_thread() {
+        let ended = |state, threads| parse(b"sh", state, threads).unwrap().ended;
+        assert_eq!([ended("Z", 1), ended("X", 1)], [true, true]);
+        assert_eq!([ended("Z", 2), ended("T", 1), ended("D", 1)], [false; 3]);
     }
 }

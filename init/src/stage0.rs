@@ -24,7 +24,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
                 life.console.as_ref(),
                 life.pidfd.as_ref(),
             ];
-            start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())))?;
+            start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())), None)?;
         }
         Item::Procfs {} => life.procfs = Some(Procfs::open()?),
         Item::DefaultSignals {} => signals::reset(life.procfs()?)?,

@@ -5,7 +5,8 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir, accessat, fstat, open, openat, stat,
+    Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, accessat, fstat, open,
+    openat, openat2, stat,
 };
 use rustix::io::{Errno, read};
 use rustix::net::{SocketFlags, accept_with};
@@ -15,34 +16,44 @@ use vial_plan::{Reply, Step, Strings};
 use crate::channel::Memory;
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
+use crate::procfs::Procfs;
+use crate::rootfs::Rootfs;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
 use crate::sys::{close_range, exit, getcwd, memory};
 use crate::{Life, channel, fault};
 
 /// Closes every fd from `from` on but these, none of which lies below it.
-pub fn close_all_but(from: u32, mut ours: [Option<RawFd>; 4]) -> Result<(), Fault> {
+pub fn close_all_but(
+    from: u32,
+    mut ours: [Option<RawFd>; 4],
+    procfs: Option<&Procfs>,
+) -> Result<(), Fault> {
     ours.sort_unstable();
     let mut first = from;
     for fd in ours.into_iter().flatten() {
         let fd = fd.cast_unsigned();
         if fd > first {
-            close(first, fd.saturating_sub(1)).during(Step::CloseFds)?;
+            close(first, fd.saturating_sub(1), procfs).during(Step::CloseFds)?;
         }
         first = first.max(fd.saturating_add(1));
     }
-    close(first, u32::MAX).during(Step::CloseFds)
+    close(first, u32::MAX, procfs).during(Step::CloseFds)
 }
 
-/// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists.
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
-fn close(first: u32, last: u32) -> rustix::io::Result<()> {
+/// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists. The
+/// container's own /proc may be missing or be anything.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
+fn close(first: u32, last: u32, procfs: Option<&Procfs>) -> rustix::io::Result<()> {
     match close_range::close_range(first, last) {
         Err(Errno::NOSYS | Errno::PERM) => {}
         result => return result,
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let listing = open(c"/proc/self/fd", flags, Mode::empty())?;
+    let listing = match procfs {
+        Some(procfs) => openat(procfs, c"self/fd", flags, Mode::empty()),
+        None => open(c"/proc/self/fd", flags, Mode::empty()),
+    }?;
     let mut buffer = [core::mem::MaybeUninit::uninit(); 1024];
     let mut entries = RawDir::new(&listing, &mut buffer);
     while let Some(entry) = entries.next() {
@@ -197,6 +208,9 @@ fn executable(place: &CStr) -> rustix::io::Result<()> {
     }
 }
 
+/// How much of passwd(5) is read: an image may fill it without end, by holes.
+const PASSWD_MAX: usize = 1 << 20;
+
 /// Adds HOME: the sixth field of the user's line in the container's passwd(5),
 /// or `/` where there is none.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
@@ -210,9 +224,10 @@ pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
 }
 
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(CWD, c"/etc/passwd", flags, Mode::empty())?;
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+    let file = open_passwd()?;
+    let stat = fstat(&file)?;
+    // Files of procfs have no size. They say nothing of users, and might wait.
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size == 0 {
         return Err(Errno::INVAL);
     }
     let mut wanted: PathBuffer<16> = PathBuffer::empty();
@@ -221,9 +236,11 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
     let (mut field, mut place) = (0_u32, 0_usize);
     let mut buffer = [0; 512];
     home.push(b"HOME=")?;
+    let mut left = PASSWD_MAX;
     loop {
         let count = read(&file, &mut buffer[..])?;
-        if count == 0 {
+        left = left.saturating_sub(count);
+        if count == 0 || left == 0 {
             return Ok(false);
         }
         for byte in buffer.iter().take(count) {
@@ -252,6 +269,20 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
     }
 }
 
+/// The container's passwd(5), where links lead; but none of procfs's that lead to
+/// what this process has open. Nothing in its place is waited for.
+fn open_passwd() -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        // KERNEL(5.6): without openat2, component by component.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let root = Rootfs::present().map_err(|fault| fault.errno)?;
+            root.open_at(c"/etc/passwd", flags, false)
+        }
+        result => result,
+    }
+}
+
 /// Lets go of everything but the streams, those that the container is to have,
 /// and what the wait for start needs.
 pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
@@ -260,33 +291,36 @@ pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
     life.terminal = None;
     let procfs = life.procfs.as_ref().map(|procfs| rustix::fd::AsFd::as_fd(procfs).as_raw_fd());
     let start = life.start.as_ref().map(|start| start.as_raw_fd());
-    close_all_but(from, [Some(life.channel.as_raw_fd()), start, procfs, None])
+    let ours = [Some(life.channel.as_raw_fd()), start, procfs, None];
+    close_all_but(from, ours, life.procfs.as_ref())
 }
 
-/// Answers ready, and waits: for a connection to the socket of start, which is
-/// then where a failure is answered, or for the CLI's word on the channel.
+/// Answers ready, and waits: for the CLI's word on the channel, which says that the
+/// container is kept; and, where start comes later, for a connection to its socket,
+/// which is then where a failure is answered.
 pub fn await_start(life: &mut Life) -> Result<(), Fault> {
     let procfs = life.procfs.take().prepared()?;
     let pid = procfs.own_pid().during(Step::Answer)?;
     drop(procfs); // Whoever traces this process while it waits finds no way to the host.
     channel::answer(&life.channel, &Reply::Ready { pid })?;
     memory::forget_stack(); // What the rootfs took of it is not needed again.
-    match life.start.take() {
-        Some(listener) => life.channel = accept(&listener).during(Step::AwaitStart)?,
-        None => {
-            if read(&life.channel, &mut [0; 1][..]).during(Step::AwaitStart)? == 0 {
-                exit::exit(1); // The CLI is gone, and with it whoever wanted this.
-            }
-        }
+    if read(&life.channel, &mut [0; 1][..]).during(Step::AwaitStart)? == 0 {
+        exit::exit(1); // The CLI is gone, and with it whoever wanted this.
+    }
+    if let Some(listener) = life.start.take() {
+        life.channel = accept(&listener).during(Step::AwaitStart)?;
     }
     Ok(())
 }
 
+/// The connection of start. One that ends without a word is of someone who asks
+/// whether this process still waits, or of a start that died.
 fn accept(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     loop {
         match accept_with(listener, SocketFlags::CLOEXEC) {
-            Err(Errno::INTR | Errno::CONNABORTED) => {}
-            result => return result,
+            Ok(connection) if read(&connection, &mut [0; 1][..]) == Ok(1) => return Ok(connection),
+            Ok(_) | Err(Errno::INTR | Errno::CONNABORTED) => {}
+            Err(errno) => return Err(errno),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! delete: the container's cgroup and state go; with --force its processes too.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Global;
 use crate::cgroup::Cgroup;
@@ -15,8 +16,11 @@ use crate::host::Host;
 use crate::planner;
 use crate::status::Status;
 
-/// How long a killed process is waited for.
+/// How long a killed process is waited for, and whoever else has the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long whoever has the lock may take after what it may wait for was killed.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// remove a container that has stopped
 #[derive(FromArgs, Debug)]
@@ -35,22 +39,89 @@ impl Delete {
     /// Runs the verb. Engines look for the texts.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         check_id(&self.id)?;
-        match Container::find(&global.root, &self.id)? {
+        let dir = match Dir::open(global.root.join(&self.id))? {
+            Some(dir) => self.lock(dir)?,
+            None => None,
+        };
+        match dir.map_or(Found::Nothing, Container::read) {
             Found::Whole(container) => delete(&container, self.force)?,
             Found::Broken(dir, _) if self.force => clear(&dir, &self.id)?,
-            Found::Broken(_, error) => {
-                let hint = format!("`vial delete --force {}` removes what is left of it", self.id);
-                return Err(error.context(&self.id).hint(hint));
-            }
             Found::Nothing if self.force => {}
-            Found::Nothing => return Err(does_not_exist(&self.id)),
+            found => _ = found.whole(&self.id)?,
         }
         Ok(0)
     }
+
+    /// Takes the lock. Whoever has it may wait for a process that does not answer,
+    /// such as one that was stopped: that is killed first, if need be. None: the
+    /// container has been removed by another.
+    fn lock(&self, dir: Dir) -> Result<Option<Dir>, Error> {
+        let began = Instant::now();
+        let (mut pause, mut dir, mut struck) = (Duration::from_micros(200), dir, false);
+        loop {
+            match dir.try_lock()? {
+                Some(is_there) => return Ok(is_there.then_some(dir)),
+                None if self.force && !struck => {
+                    dir = strike(dir, &self.id)?;
+                    struck = true;
+                }
+                None if began.elapsed() > PATIENCE => return Err(busy(&dir, &self.id)),
+                None if self.force && began.elapsed() > GRACE => kill_holder(&dir),
+                None => {}
+            }
+            sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Kills the container's processes without its lock, also those of a create that
+/// is at work.
+fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
+    match Container::read(dir) {
+        Found::Whole(container) => {
+            container.signal(Signal::KILL)?;
+            container.signal_all(Signal::KILL)?;
+            Ok(container.into_dir())
+        }
+        Found::Broken(dir, _) => {
+            if let Some(cgroup) = cgroup_of_create(&dir, id) {
+                let _ = cgroup.signal(Signal::KILL); // ENOENT: it has not been made yet.
+            }
+            for child in dir.holder().map(children).unwrap_or_default() {
+                let _ = kill_process(child, Signal::KILL); // ESRCH: it is gone, as wanted.
+            }
+            Ok(dir)
+        }
+        Found::Nothing => Err(does_not_exist(id)),
+    }
+}
+
+/// The processes that a create has started.
+fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_nonzero();
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// A vial that still has the lock although nothing is left to wait for: it was
+/// stopped, or hangs at a filesystem.
+fn kill_holder(dir: &Dir) {
+    if let Some(holder) = dir.holder() {
+        let _ = kill_process(holder, Signal::KILL); // ESRCH: it has let go just now.
+    }
+}
+
+fn busy(dir: &Dir, id: &str) -> Error {
+    let holder = dir
+        .holder()
+        .map_or("another process".to_owned(), |pid| format!("process {}", pid.as_raw_nonzero()));
+    Error::new(format_args!("container {id} is in use: {holder} has held its lock for 10 s"))
+        .hint(format_args!("`vial delete --force {id}` waits for no process"))
 }
 
 fn delete(container: &Container, force: bool) -> Result<(), Error> {
-    match container.status() {
+    match container.status()? {
         Status::Stopped => {}
         // Nothing of the user's has run yet.
         Status::Created => kill(container)?,
@@ -70,7 +141,7 @@ fn kill(container: &Container) -> Result<(), Error> {
     container.signal(Signal::KILL)?;
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_micros(200);
-    while container.status() != Status::Stopped {
+    while container.status()? != Status::Stopped {
         if Instant::now() > deadline {
             return Err(Error::new("container init still running")
                 .hint("it may wait for a device or network filesystem; see /proc/PID/stack"));
@@ -84,13 +155,19 @@ fn kill(container: &Container) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a create left that died: a state dir without a state, and a cgroup
-/// whose place follows from the config.json kept there.
+/// What a create left that died: a state dir without a state, and a cgroup.
 fn clear(dir: &Dir, id: &str) -> Result<(), Error> {
-    if let (Ok(config), Some(cgroup)) = (dir.config(), Host::read().cgroup)
-        && let Ok(path) = planner::cgroup_path(&config.linux.cgroups_path, id, &cgroup)
-    {
-        Cgroup::new(cgroup.root.join(path)).remove()?;
+    if let Some(cgroup) = cgroup_of_create(dir, id) {
+        cgroup.remove()?;
     }
     dir.remove()
+}
+
+/// The cgroup that a create makes; its place follows from the config.json that
+/// it keeps before.
+fn cgroup_of_create(dir: &Dir, id: &str) -> Option<Cgroup> {
+    let cgroup = Host::read().cgroup?;
+    let config = dir.config().ok()?;
+    let path = planner::cgroup_path(&config.linux.cgroups_path, id, &cgroup).ok()?;
+    Some(Cgroup::new(cgroup.root.join(path)))
 }

@@ -10,7 +10,7 @@ use rustix::process::Pid;
 use crate::args::Global;
 use crate::config::process::User;
 use crate::config::{self, Config, Process};
-use crate::container::Container;
+use crate::container::{Container, Init};
 use crate::create::{Console, check_preserved, console_socket, listen_fds, write_pid};
 use crate::error::Error;
 use crate::foreground::Foreground;
@@ -86,7 +86,7 @@ impl Exec {
         let preserve_fds = self.preserve_fds.saturating_add(listen_fds());
         check_preserved(preserve_fds)?;
         let container = Container::open(&global.root, &self.id)?;
-        match container.status() {
+        match container.status()? {
             Status::Running | Status::Created => {}
             Status::Paused if self.ignore_paused => {}
             Status::Paused => {
@@ -98,7 +98,7 @@ impl Exec {
         }
         let config = container.dir().config()?;
         let process = self.process(&config)?;
-        let pidfd = container.pidfd()?.ok_or_else(|| Error::new("container not running"))?;
+        let init = container.init()?.ok_or_else(|| Error::new("container not running"))?;
         let host = Host::read();
         let pid = container.state.pid;
         let exec = planner::Exec {
@@ -117,14 +117,14 @@ impl Exec {
         global.log.warn(&plan.warnings);
         // The lock is for the container, not for what runs in it.
         drop(container);
-        self.launch(&process, &plan, &pidfd)
+        self.launch(&process, &plan, &init)
     }
 
     fn launch(
         &self,
         process: &Process,
         plan: &crate::plan::Plan,
-        pidfd: &impl AsFd,
+        init: &Init,
     ) -> Result<u8, Error> {
         let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
         let console = match &mut foreground {
@@ -134,11 +134,8 @@ impl Exec {
             _ => console_socket(process.terminal, self.console_socket.as_deref())?,
         };
         let console = console.connect()?;
-        let fds = Fds {
-            start: None,
-            console: console.as_ref().map(AsFd::as_fd),
-            pidfd: Some(pidfd.as_fd()),
-        };
+        let fds =
+            Fds { start: None, console: console.as_ref().map(AsFd::as_fd), pidfd: init.pidfd() };
         let ready = launch(plan, &fds)?;
         let pid = ready.pid;
         write_pid(self.pid_file.as_deref(), pid)?;

@@ -4,7 +4,8 @@ use argh::FromArgs;
 use rustix::process::Signal;
 
 use crate::args::Global;
-use crate::container::{Container, Found, does_not_exist};
+use crate::config::linux::Namespace;
+use crate::container::Container;
 use crate::error::Error;
 use crate::signals;
 use crate::status::Status;
@@ -20,46 +21,55 @@ pub struct Kill {
     /// the container's id
     #[argh(positional)]
     id: String,
-    /// the signal's name or number
+    /// the signal's name or number; 0 asks whether it runs
     #[argh(positional, default = "String::from(\"TERM\")")]
     signal: String,
 }
 
 impl Kill {
-    /// Runs the verb. Engines look for the texts.
+    /// Runs the verb. Engines look for the texts. It takes no lock: whoever holds
+    /// it may wait for the very process that is to be killed.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let signal = signals::parse(self.signal.trim_start_matches('-'))?;
-        let container = match Container::find(&global.root, &self.id)? {
-            Found::Whole(container) => container,
-            Found::Broken(_, error) => return Err(error.context(&self.id)),
-            Found::Nothing => return Err(does_not_exist(&self.id)),
+        let container = Container::look(&global.root, &self.id)?.whole(&self.id)?;
+        let reached = match signal {
+            _ if self.all => {
+                signal.map_or(Ok(()), |signal| container.signal_all(signal))?;
+                true
+            }
+            None => container.status()? != Status::Stopped,
+            // Nothing ends with its process if others see the same pids.
+            Some(Signal::KILL) if shares_pids(&container) && is_populated(&container) => {
+                container.signal_all(Signal::KILL)?;
+                true
+            }
+            Some(signal) => container.signal(signal)?,
         };
-        match (self.all, container.cgroup()) {
-            (true, Some(cgroup)) => cgroup.signal(signal)?,
-            // Without a cgroup the pid namespace's init takes the rest along.
-            (true, None) => {
-                container.signal(signal)?;
-            }
-            (false, _) => {
-                let alive = container.status() != Status::Stopped && container.signal(signal)?;
-                if !alive {
-                    return Err(Error::new("container not running"));
-                }
-                thaw_to_die(&container, signal);
-            }
+        if !reached {
+            return Err(Error::new("container not running"));
+        }
+        if signal == Some(Signal::KILL) {
+            thaw_to_die(&container);
         }
         Ok(0)
     }
 }
 
+/// Whether the pid namespace is not the container's own. A config.json that
+/// cannot be read says nothing against it.
+fn shares_pids(container: &Container) -> bool {
+    let own = |namespace: &Namespace| namespace.kind == "pid" && namespace.path.is_empty();
+    container.dir().config().map_or(true, |config| !config.linux.namespaces.iter().any(own))
+}
+
+fn is_populated(container: &Container) -> bool {
+    container.cgroup().is_some_and(|cgroup| cgroup.is_populated())
+}
+
 /// KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; nothing else needs to
 /// arrive before the container is resumed.
-fn thaw_to_die(container: &Container, signal: Signal) {
-    if signal == Signal::KILL
-        && let Some(cgroup) = container.cgroup()
-        && cgroup.is_frozen()
-        && container.status() != Status::Stopped
-    {
+fn thaw_to_die(container: &Container) {
+    if let Some(cgroup) = container.cgroup().filter(|cgroup| cgroup.is_frozen()) {
         let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
     }
 }

@@ -6,9 +6,11 @@ use argh::FromArgs;
 
 use super::state::{Report, print, print_json};
 use crate::args::Global;
-use crate::container::{Container, State};
+use crate::container::Container;
 use crate::dir::ids;
 use crate::error::Error;
+use crate::printable::printable;
+use crate::record::State;
 use crate::status::Status;
 
 /// list the containers
@@ -33,17 +35,19 @@ impl List {
                 .hint("use table or json"));
         }
         let mut containers: Vec<(State, Status)> = Vec::new();
-        for id in ids(&global.root)? {
+        for id in ids(global)? {
             match Container::peek(&global.root, &id) {
                 Ok(container) => containers.push(container),
-                Err(error) => eprintln!("vial: {error}"),
+                Err(error) => eprintln!("vial: {}", printable(&error.to_string())),
             }
         }
         if self.quiet {
             containers.iter().try_for_each(|(state, _)| print(&state.id))?;
         } else if self.format == "json" {
             let reports = containers.iter().map(|(state, status)| Report::new(state, *status));
-            print_json(&reports.collect::<Vec<_>>())?;
+            let reports: Vec<_> = reports.collect();
+            // runc's word for none, which engines decode.
+            print_json(&(!reports.is_empty()).then_some(reports))?;
         } else {
             table(&containers)?;
         }
@@ -55,7 +59,7 @@ fn table(containers: &[(State, Status)]) -> Result<(), Error> {
     let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
     for (state, status) in containers {
         let pid = if *status == Status::Stopped { 0 } else { state.pid };
-        let bundle = state.bundle.display().to_string();
+        let bundle = printable(&state.bundle.to_string_lossy());
         let (id, created) = (state.id.clone(), state.created.clone());
         rows.push([id, pid.to_string(), status.to_string(), bundle, created, user(state.owner)]);
     }

@@ -31,7 +31,7 @@ impl Pause {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
-        match container.status() {
+        match container.status()? {
             Status::Running | Status::Created => freeze(&container, true),
             status => Err(Error::new(format_args!("container not running: {status}"))),
         }
@@ -42,7 +42,7 @@ impl Resume {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
-        match container.status() {
+        match container.status()? {
             Status::Paused => freeze(&container, false),
             // One that was paused before it was started.
             Status::Created if container.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) => {

@@ -9,7 +9,7 @@ use super::state::print;
 use crate::args::Global;
 use crate::container::Container;
 use crate::error::Error;
-use crate::status::Status;
+use crate::printable::printable;
 
 /// list the processes of a container
 #[derive(FromArgs, Debug)]
@@ -30,13 +30,8 @@ pub struct Ps {
 impl Ps {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let container = Container::open(&global.root, &self.id)?;
-        let pids = match container.cgroup() {
-            Some(cgroup) => cgroup.pids().map_err(|e| Error::io("list the processes", &e))?,
-            // Without a cgroup, only the first process is known for certain.
-            None if container.status() == Status::Stopped => Vec::new(),
-            None => vec![container.state.pid],
-        };
+        let container = Container::look(&global.root, &self.id)?.whole(&self.id)?;
+        let pids = container.pids()?;
         match self.format.as_str() {
             "json" => print(&serde_json::to_string(&pids).map_err(Error::new)?)?,
             "table" => table(&pids, &self.options)?,
@@ -80,7 +75,7 @@ fn table(pids: &[u32], options: &[String]) -> Result<(), Error> {
     for line in lines {
         let pid = line.split_whitespace().nth(column).and_then(|field| field.parse().ok());
         if pid.is_some_and(|pid: u32| pids.contains(&pid)) {
-            print(line)?;
+            print(&printable(line))?;
         }
     }
     Ok(())
@@ -91,7 +86,7 @@ fn own_table(pids: &[u32]) -> Result<(), Error> {
     for pid in pids {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        print(&format!("{pid:7} {}", command.trim_end()))?;
+        print(&format!("{pid:7} {}", printable(command.trim_end())))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! start: the process of a created container goes on to its program.
 
+use std::io::Write;
+
 use argh::FromArgs;
 
 use crate::args::Global;
@@ -25,7 +27,7 @@ impl Start {
     /// Runs the verb: returns once the process is its program.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
-        match container.status() {
+        match container.status()? {
             Status::Created => {}
             Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
             Status::Creating => {
@@ -38,10 +40,15 @@ impl Start {
         let mut channel = container
             .connect()
             .map_err(|e| Error::io("tell the process to start: connect(2)", &e))?;
+        // Whoever connects and says nothing only asks whether it waits.
+        channel
+            .write_all(b"g")
+            .map_err(|e| Error::io("tell the process to start: write(2)", &e))?;
         let reply = read_reply(&mut channel);
-        container.forget_socket();
+        container.dir().forget_socket();
         match reply {
-            None => Ok(0), // The connection is closed by execve.
+            // The connection is closed by execve.
+            None => failure::silence(container.state.pid).map_or(Ok(0), Err),
             Some(Reply::Failed(failed)) => {
                 // The words need the Plan, which is made again from the same
                 // config.json; where that is gone, the bare step must do.

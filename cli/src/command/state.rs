@@ -1,14 +1,15 @@
 //! state: what the runtime-spec says of a container.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use argh::FromArgs;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::container::{self, Container};
+use crate::container::Container;
 use crate::error::Error;
+use crate::record;
 use crate::status::Status;
 
 /// print a container's state as JSON
@@ -29,8 +30,8 @@ pub struct Report<'a> {
     id: &'a str,
     pid: u32,
     status: String,
-    bundle: &'a Path,
-    rootfs: &'a Path,
+    bundle: Cow<'a, str>,
+    rootfs: Cow<'a, str>,
     created: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
@@ -39,14 +40,14 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// The report of a state.
-    pub fn new(state: &'a container::State, status: Status) -> Report<'a> {
+    pub fn new(state: &'a record::State, status: Status) -> Report<'a> {
         Report {
             oci_version: &state.oci_version,
             id: &state.id,
             pid: if status == Status::Stopped { 0 } else { state.pid },
             status: status.to_string(),
-            bundle: &state.bundle,
-            rootfs: &state.rootfs,
+            bundle: state.bundle.to_string_lossy(),
+            rootfs: state.rootfs.to_string_lossy(),
             created: &state.created,
             annotations: &state.annotations,
             owner: String::new(),

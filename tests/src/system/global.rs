@@ -84,7 +84,7 @@ fn log_as_json_is_one_object_for_one_failure(context: &Context) -> Outcome {
 fn log_of_a_success_is_empty(context: &Context) -> Outcome {
     let log = context.folder.join("log.json");
     let word = log.to_string_lossy();
-    context.vial(&["--log", &word, "--log-format=json", "list"])?.success()?;
+    context.vial(&["--log", &word, "--log-format=json", "features"])?.success()?;
     Ok(same("the log", fs::read_to_string(&log).unwrap_or_default().as_str(), "")?)
 }
 
@@ -124,7 +124,7 @@ fn systemd_cgroup_is_refused(context: &Context) -> Outcome {
     let path = bundle.path.to_string_lossy();
     let done = context.vial(&["--systemd-cgroup", "create", "--bundle", &path, "x"])?;
     refused(&done, "--systemd-cgroup")?;
-    Ok(context.vial(&["--systemd-cgroup=false", "list"])?.success().map(drop)?)
+    Ok(context.vial(&["--systemd-cgroup=false", "features"])?.success().map(drop)?)
 }
 
 fn unknown_verb_is_refused(context: &Context) -> Outcome {

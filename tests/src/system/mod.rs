@@ -11,6 +11,7 @@ mod children;
 mod command_line;
 mod container;
 mod edit;
+mod endings;
 mod escapes;
 mod exec;
 mod exec_cgroup;
@@ -18,6 +19,7 @@ mod fallbacks;
 mod foreground;
 mod global;
 mod harness;
+mod hostile;
 mod joined;
 mod keyring;
 mod lifecycle;
@@ -35,6 +37,7 @@ mod security;
 mod signals;
 mod terminal;
 mod tight;
+mod unwaited;
 pub(crate) mod userns;
 mod userns_sources;
 mod views;
@@ -49,6 +52,9 @@ pub const ALL: &[&Topic] = &[
     &lifecycle::TOPIC,
     &foreground::TOPIC,
     &signals::TOPIC,
+    &unwaited::TOPIC,
+    &endings::TOPIC,
+    &hostile::TOPIC,
     &terminal::TOPIC,
     &exec::TOPIC,
     &exec_cgroup::TOPIC,

@@ -37,6 +37,7 @@ fn list(context: &Context, words: &[&str]) -> Result<String, String> {
 }
 
 fn list_of_nothing_is_empty(context: &Context) -> Outcome {
+    fs::create_dir_all(&context.state).map_err(words)?;
     same("ids", list(context, &["--quiet"])?.as_str(), "")?;
     let json: Value = serde_json::from_str(&list(context, &["-f", "json"])?).map_err(words)?;
     same("json", json.as_array().is_none_or(Vec::is_empty), true)?;

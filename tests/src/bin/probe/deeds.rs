@@ -86,6 +86,10 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         }
         ["signals"] => signals(),
         ["allocate", mib] => allocate(mib.parse()?),
+        ["sleep-beside", seconds] => {
+            let pause = Duration::from_secs(seconds.parse()?);
+            std::thread::spawn(move || sleep(pause));
+        }
         ["tty-echo"] => tty_echo()?,
         ["wait-file", path] => wait_file(path),
         ["exec", program, ref arguments @ ..] => exec(program, arguments)?,

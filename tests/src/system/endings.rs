@@ -1,0 +1,184 @@
+//! How containers end: by which signals, with whom, and without a word.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::container::{Container, refused, wait_until, words};
+use super::edit;
+use super::hostile::cgroup_of;
+use crate::context::{probe_arguments, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "endings",
+    signal_0_asks_whether_it_runs[Root],
+    kill_without_a_pid_namespace_ends_every_process[Root],
+    delete_without_a_pid_namespace_ends_every_process[Root],
+    verbs_follow_a_process_whose_cgroup_is_gone[Root],
+    filter_that_denies_execve_is_one_sentence[Root],
+    list_of_no_container_is_null_and_of_no_root_refused[Root],
+);
+
+fn signal_0_asks_whether_it_runs(context: &Context) -> Outcome {
+    let container = Container::created(context, &["sleep", "3600"])?;
+    container.vial("kill", &["0"])?.success()?;
+    container.vial("start", &[])?.success()?;
+    container.vial("kill", &["0"])?.success()?;
+    container.vial("kill", &["KILL"])?.success()?;
+    container.ends()?;
+    refused(&container.vial("kill", &["0"])?, "container not running")?;
+    context.vial(&["kill", "--all", &container.id, "0"])?.success()?;
+    container.remove()?;
+    Ok(refused(&context.vial(&["kill", "nobody", "0"])?, "does not exist")?)
+}
+
+/// Four processes that see the host's pids: the first, and three that it has left
+/// if it ended.
+fn shared<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
+    let container = Container::created_from(context, |config| {
+        config["process"]["args"] = probe_arguments(deeds);
+        edit::without_namespace(config, "pid");
+    })?;
+    container.vial("start", &[])?.success()?;
+    container.printed(1)?;
+    Ok(container)
+}
+
+fn kill_without_a_pid_namespace_ends_every_process(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    for deeds in [&["fork", "3", "+", "sleep", "3600"][..], &["fork", "3"]] {
+        let container = shared(context, deeds)?;
+        if deeds.len() == 2 {
+            container.ends()?;
+        }
+        container.vial("kill", &["KILL"])?.success()?;
+        container.ends()?;
+        let ps = || context.run(context.command(&["ps", "--format", "json"]).arg(&container.id));
+        wait_until("the others' end", || ps().is_ok_and(|done| done.stdout == "[]\n"))?;
+        refused(&container.vial("kill", &["KILL"])?, "container not running")?;
+        container.vial("delete", &[])?.success()?;
+    }
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn delete_without_a_pid_namespace_ends_every_process(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = shared(context, &["fork", "3"])?;
+    container.ends()?;
+    container.vial("delete", &[])?.success()?;
+    wait_until("their end", || context.nothing_left_since(&before).is_ok())?;
+    shared(context, &["fork", "3", "+", "sleep", "3600"])?.remove()?;
+    wait_until("their end", || context.nothing_left_since(&before).is_ok())?;
+    Ok(())
+}
+
+fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    for shares_pids in [false, true] {
+        let container = Container::created_from(context, |config| {
+            config["process"]["args"] = probe_arguments(&["fork", "1", "+", "sleep", "3600"]);
+            if shares_pids {
+                edit::without_namespace(config, "pid");
+            }
+        })?;
+        container.vial("start", &[])?.success()?;
+        container.printed(1)?;
+        let own = cgroup_of(container.pid()?)?;
+        let other = own.with_file_name(format!("{}-other", context.tag));
+        fs::create_dir(&other).map_err(words)?;
+        let pids = fs::read_to_string(own.join("cgroup.procs")).map_err(words)?;
+        for pid in pids.lines() {
+            fs::write(other.join("cgroup.procs"), pid).map_err(words)?;
+        }
+        wait_until("its cgroup's end", || fs::remove_dir(&own).is_ok())?;
+        // Somebody else's, who is not to be named or killed.
+        let mut stranger = std::process::Command::new(&context.probe);
+        let mut stranger = stranger.args(["sleep", "3600"]).spawn().map_err(words)?;
+        fs::write(other.join("cgroup.procs"), stranger.id().to_string()).map_err(words)?;
+        container.is("running")?;
+        let done = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id))?;
+        let listed: Vec<u64> = serde_json::from_str(&done.success()?.stdout).map_err(words)?;
+        same("its process is listed", listed.contains(&container.pid()?), true)?;
+        same("how many are listed", listed.len(), if shares_pids { 1 } else { 2 })?;
+        container.vial("kill", &["KILL"])?.success()?;
+        container.ends()?;
+        same("the stranger's end", stranger.try_wait().map_err(words)?, None)?;
+        container.vial("delete", &[])?.success()?;
+        stranger.kill().and_then(|()| stranger.wait()).map_err(words)?;
+        if shares_pids {
+            fs::write(other.join("cgroup.kill"), "1").map_err(words)?;
+        }
+        wait_until("the other cgroup's end", || {
+            crate::processes::reap();
+            fs::remove_dir(&other).is_ok()
+        })?;
+    }
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn deny(config: &mut Value, action: &str, names: &[&str]) {
+    config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": names, "action": action }],
+    });
+}
+
+fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let (errno, kill) = ("SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS");
+    let silent = ["execve", "execveat", "write", "exit", "exit_group"];
+    let cases = [
+        (errno, &silent[..1], "operation not permitted"),
+        (errno, &silent[..3], "denied by the seccomp filter"),
+        (errno, &silent, "denied by the seccomp filter"),
+        (kill, &silent[..1], "killed by the seccomp filter"),
+    ];
+    for (action, names, text) in cases {
+        let container = Container::planned(context, |config| deny(config, action, names))?;
+        let mut run = context.command(&["run", "--bundle"]);
+        let done = context.run(run.arg(&container.bundle.path).arg(&container.id))?;
+        refused(&done, text).map_err(|why| format!("run, {names:?}: {why}"))?;
+        container.create(&[])?.success()?;
+        let done = container.vial("start", &[])?;
+        refused(&done, text).map_err(|why| format!("start, {names:?}: {why}"))?;
+        container.ends()?;
+        container.remove()?;
+    }
+    context.nothing_left_since(&before)?;
+    // A filter that is to be taken on later than execve keeps an exec out, too.
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let config = context.state.join(&container.id).join("config.json");
+    let mut edited: Value =
+        serde_json::from_slice(&fs::read(&config).map_err(words)?).map_err(words)?;
+    deny(&mut edited, errno, &silent[..3]);
+    fs::write(&config, edited.to_string()).map_err(words)?;
+    refused(&container.vial("exec", &["/probe", "exit", "0"])?, "denied by the seccomp filter")?;
+    // A program that ends at once is none that was kept from starting.
+    deny(&mut edited, errno, &["swapon"]);
+    fs::write(&config, edited.to_string()).map_err(words)?;
+    for _ in 0..20 {
+        same("exec", container.vial("exec", &["/probe", "exit", "1"])?.stderr.as_str(), "")?;
+    }
+    Ok(container.remove()?)
+}
+
+fn list_of_no_container_is_null_and_of_no_root_refused(context: &Context) -> Outcome {
+    let done = context.vial(&["list"])?;
+    refused(&done, &context.state.to_string_lossy())?;
+    fs::create_dir_all(&context.state).map_err(words)?;
+    same(
+        "list",
+        context.vial(&["list", "--format", "json"])?.success()?.stdout.as_str(),
+        "null\n",
+    )?;
+    let lines = context.vial(&["list"])?.success()?.stdout.lines().count();
+    same("the lines of the table", lines, 1)?;
+    // The default root is there once the first container is.
+    let mut command = std::process::Command::new(&context.vial);
+    let nowhere = Path::new(&context.folder).join("run");
+    command.env("XDG_RUNTIME_DIR", &nowhere).args(["list", "--quiet"]);
+    Ok(same("list by default", context.run(&mut command)?.code, 0)?)
+}

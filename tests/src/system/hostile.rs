@@ -1,0 +1,233 @@
+//! Containers and images that choose names, files and cgroups to hide behind, or
+//! to hold vial up with.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::container::{Container, refused, wait_until, words};
+use super::edit;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "hostile",
+    name_of_any_bytes_does_not_hide_a_container[Root],
+    first_thread_that_has_ended_does_not_hide_a_container[Root],
+    ps_prints_nothing_that_steers_a_terminal[Root],
+    passwd_without_end_is_not_read_to_its_end[Root],
+    home_is_found_behind_links_and_in_files_only[Root],
+    cgroups_nested_deep_are_listed_and_removed[Root],
+    cgroups_may_have_any_name[Root],
+);
+
+/// Each verb sees that it lives, and then its end.
+fn lives(container: Container<'_>) -> Outcome {
+    container.is("running")?;
+    container.vial("exec", &["/probe", "exit", "0"])?.success()?;
+    refused(&container.vial("delete", &[])?, "that is not stopped: running")?;
+    container.vial("kill", &["0"])?.success()?;
+    Ok(container.remove()?)
+}
+
+fn name_of_any_bytes_does_not_hide_a_container(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    // The kernel cuts a name after 15 bytes, here within a letter.
+    let cut = "aaaaaaaaaaaaaa\u{e9}";
+    let by_file = Container::planned(context, |config| {
+        config["process"]["args"] = serde_json::json!([format!("/{cut}"), "sleep", "3600"]);
+    })?;
+    let rootfs = &by_file.bundle.rootfs;
+    fs::rename(rootfs.join("probe"), rootfs.join(cut)).map_err(words)?;
+    fs::copy(rootfs.join(cut), rootfs.join("probe")).map_err(words)?;
+    by_file.create(&[])?.success()?;
+    by_file.vial("start", &[])?.success()?;
+    lives(by_file)?;
+    for name in [cut, ") Z 1 (", "a\nb (x) Z"] {
+        let text = format!(":{name}");
+        let number = libc::SYS_prctl.to_string();
+        let deeds = ["call", &number, "15", &text, "+", "sleep", "3600"];
+        let by_itself = Container::started(context, &deeds)?;
+        by_itself.printed(1)?;
+        lives(by_itself)?;
+    }
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn first_thread_that_has_ended_does_not_hide_a_container(context: &Context) -> Outcome {
+    let exit = libc::SYS_exit.to_string();
+    let deeds = ["sleep-beside", "3600", "+", "echo", "ready", "+", "call", &exit, "0"];
+    let container = Container::started(context, &deeds)?;
+    container.printed(1)?;
+    let stat = format!("/proc/{}/stat", container.pid()?);
+    let state = || fs::read_to_string(&stat).unwrap_or_default();
+    wait_until("its first thread's end", || state().contains(") Z "))?;
+    container.is("running")?;
+    refused(&container.vial("delete", &[])?, "that is not stopped: running")?;
+    container.vial("kill", &["KILL"])?.success()?;
+    container.ends()?;
+    Ok(container.remove()?)
+}
+
+fn ps_prints_nothing_that_steers_a_terminal(context: &Context) -> Outcome {
+    let evil = "x\u{1b}[2J\u{7}\ny\u{9b}2J\u{2028}z\u{202e}w\u{2066}";
+    let container = Container::started(context, &["sleep", "3600", "+", "echo", evil])?;
+    for path in ["/nowhere", "/usr/bin:/bin"] {
+        let mut command = context.command(&["ps", &container.id]);
+        let done = context.run(command.env("PATH", path))?.success()?;
+        same("the lines", done.stdout.lines().count(), 2)
+            .map_err(|why| format!("{why}: {done}"))?;
+        let steers = |letter: &char| {
+            let marks = ['\u{2028}', '\u{202e}', '\u{2066}'];
+            (letter.is_control() && *letter != '\n') || marks.contains(letter)
+        };
+        same("what steers", done.stdout.chars().find(steers), None)?;
+        same("the name", done.stdout.contains("/probe"), true)?;
+    }
+    Ok(container.remove()?)
+}
+
+/// The HOME that a container of uid 0 gets whose /etc/passwd is as `make` makes
+/// it below the rootfs; also where openat2 is missing.
+fn home(context: &Context, make: impl Fn(&Path) -> std::io::Result<()>) -> Result<String, String> {
+    let bundle = context.bundle(|_| {})?;
+    fs::create_dir_all(bundle.rootfs.join("srv")).map_err(words)?;
+    make(&bundle.rootfs).map_err(words)?;
+    let report = edit::report_of(context, &bundle)?;
+    let mut command = Command::new(&context.probe);
+    let openat2 = libc::SYS_openat2.to_string();
+    command.args(["refuse", "38", &openat2]).arg(&context.vial).arg("--root").arg(&context.state);
+    let id = context.id();
+    let done = context.run(command.args(["run", "--bundle"]).arg(&bundle.path).arg(id))?;
+    let old: serde_json::Value = serde_json::from_str(&done.success()?.stdout).map_err(words)?;
+    let of = |report: &serde_json::Value| report["env"]["HOME"].as_str().map(str::to_owned);
+    let passwd = fs::read_link(bundle.rootfs.join("etc/passwd")).unwrap_or_default();
+    // Without openat2 a link of procfs's is but a text, and is walked as one.
+    if !passwd.starts_with("/proc") {
+        same("HOME without openat2", of(&old), of(&report))?;
+    }
+    of(&report).ok_or_else(|| "no HOME".into())
+}
+
+const ROOT: &str = "daemon:x:1:1::/wrong:\nroot:x:0:0:root:/the/home:/bin/sh\n";
+
+fn passwd_without_end_is_not_read_to_its_end(context: &Context) -> Outcome {
+    let began = Instant::now();
+    let seen = home(context, |rootfs| {
+        let file = File::create(rootfs.join("etc/passwd"))?;
+        // The most that the filesystem takes of 15 TiB.
+        (30..44).rev().find(|bits| file.set_len(15 << bits >> 4).is_ok());
+        Ok(())
+    })?;
+    same("HOME", seen.as_str(), "/")?;
+    let soon = began.elapsed() < Duration::from_secs(20);
+    same("whether it took less than 20 s", soon, true)?;
+    let long = home(context, |rootfs| {
+        fs::write(rootfs.join("etc/passwd"), format!("root:x:0:0::/{}:\n", "a".repeat(100_000)))
+    })?;
+    Ok(same("HOME of a line too long", long.as_str(), "/")?)
+}
+
+fn home_is_found_behind_links_and_in_files_only(context: &Context) -> Outcome {
+    let link = |target: &'static str| {
+        move |rootfs: &Path| {
+            fs::write(rootfs.join("srv/passwd"), ROOT)?;
+            symlink(target, rootfs.join("etc/passwd"))
+        }
+    };
+    for target in ["../srv/passwd", "/srv/passwd", "../../../srv/passwd"] {
+        same(target, home(context, link(target))?.as_str(), "/the/home")?;
+    }
+    let magic = ["/proc/self/root/srv/passwd", "/proc/1/root/srv/passwd", "/proc/self/fd/0"];
+    let other = ["/proc/self/environ", "/dev/zero", "/dev/console", "/srv", "/nowhere", "passwd"];
+    for target in magic.into_iter().chain(other) {
+        same(target, home(context, link(target))?.as_str(), "/")?;
+    }
+    let fifo = home(context, |rootfs| {
+        let kind = rustix::fs::FileType::Fifo;
+        let path = rootfs.join("etc/passwd");
+        Ok(rustix::fs::mknodat(rustix::fs::CWD, &path, kind, Mode::RUSR, 0)?)
+    })?;
+    Ok(same("HOME of a FIFO", fifo.as_str(), "/")?)
+}
+
+/// The directory of a process's cgroup.
+pub(super) fn cgroup_of(pid: u64) -> Result<PathBuf, String> {
+    let text = fs::read(format!("/proc/{pid}/cgroup")).map_err(words)?;
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let path = lines.find_map(|line| line.strip_prefix(b"0::/")).ok_or("no cgroup2")?;
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    let root = if unified.exists() { unified } else { Path::new("/sys/fs/cgroup") };
+    Ok(root.join(OsStr::from_bytes(path)))
+}
+
+fn cgroups_nested_deep_are_listed_and_removed(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = Container::started(context, &["fork", "1", "+", "sleep", "3600"])?;
+    container.printed(1)?;
+    let top = cgroup_of(container.pid()?)?;
+    let mut here = OwnedFd::from(File::open(&top).map_err(words)?);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    for _ in 0..2200 {
+        mkdirat(&here, c"n", Mode::RWXU).map_err(words)?;
+        here = openat(&here, c"n", flags, Mode::empty()).map_err(words)?;
+    }
+    let procs = openat(&here, c"cgroup.procs", OFlags::WRONLY, Mode::empty()).map_err(words)?;
+    rustix::io::write(&procs, container.pid()?.to_string().as_bytes()).map_err(words)?;
+    let listed = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id));
+    let killed = context.vial(&["kill", "--all", &container.id, "KILL"]);
+    container.remove()?;
+    let pids: Vec<u64> = serde_json::from_str(&listed?.success()?.stdout).map_err(words)?;
+    same("the processes", pids.len(), 2)?;
+    killed?.success()?;
+    same("its cgroup is there", top.exists(), false)?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn cgroups_may_have_any_name(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let below = cgroup_of(container.pid()?)?.join(OsStr::from_bytes(b"\xff) \x1b"));
+    fs::create_dir(&below).map_err(words)?;
+    fs::write(below.join("cgroup.procs"), container.pid()?.to_string()).map_err(words)?;
+    let done = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id))?;
+    same("ps", done.success()?.stdout.trim(), format!("[{}]", container.pid()?).as_str())?;
+    container.vial("exec", &["/probe", "exit", "0"])?.success()?;
+    container.remove()?;
+    // vial's own cgroup, beside which it makes the container's.
+    let mut name = context.tag.clone().into_bytes();
+    name.push(0xff);
+    let own = cgroup_of(std::process::id().into())?;
+    let odd = own.join(OsStr::from_bytes(&name));
+    let inner = odd.join("caller");
+    fs::create_dir_all(&inner).map_err(words)?;
+    let enter = |cgroup: &Path| fs::write(cgroup.join("cgroup.procs"), "0").map_err(words);
+    enter(&inner)?;
+    let made = Container::started(context, &["sleep", "3600"]).and_then(|container| {
+        let place = cgroup_of(container.pid()?)?;
+        Ok((container, place))
+    });
+    enter(&own)?;
+    let (container, place) = made?;
+    same("its cgroup's parent", place.parent(), Some(odd.as_path()))?;
+    container.is("running")?;
+    container.vial("exec", &["/probe", "exit", "0"])?.success()?;
+    container.remove()?;
+    fs::remove_dir(&inner).and_then(|()| fs::remove_dir(&odd)).map_err(words)?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+/// Sends a signal to a process of the host.
+pub(super) fn send(pid: u64, signal: Signal) -> Result<(), String> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("no pid")?;
+    kill_process(pid, signal).map_err(words)
+}

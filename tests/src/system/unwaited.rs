@@ -1,0 +1,217 @@
+//! kill and delete --force wait for nobody, and start happens whole or not at all.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::container::{Container, refused, wait_until, words};
+use super::hostile::send;
+use crate::context::{probe_arguments, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "unwaited",
+    kill_does_not_wait_for_a_start_that_hangs[Root],
+    delete_force_does_not_wait_for_a_start_that_hangs[Root],
+    delete_says_who_has_the_lock[Root],
+    delete_force_ends_a_create_that_hangs[Root],
+    create_that_dies_leaves_no_process[Root],
+    asking_for_the_status_starts_nothing[Root],
+    start_that_dies_before_its_word_has_not_started[Root],
+    start_that_dies_after_its_word_has_started[Root],
+);
+
+/// What must not wait may take this long.
+const SOON: Duration = Duration::from_secs(8);
+
+fn soon<T>(what: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let began = Instant::now();
+    let result = work()?;
+    same(&format!("{what} took less than {SOON:?}"), began.elapsed() < SOON, true)?;
+    Ok(result)
+}
+
+/// A container whose process is stopped, and a start that waits for it.
+fn hanging<'a>(context: &'a Context) -> Result<(Container<'a>, Child), String> {
+    let container = Container::created(context, &["sleep", "3600"])?;
+    send(container.pid()?, Signal::STOP)?;
+    let mut command = context.command(&["start", &container.id]);
+    let start = command.stderr(Stdio::null()).spawn().map_err(words)?;
+    let path = context.state.join(&container.id);
+    let locked = || {
+        let file = File::open(&path);
+        file.is_ok_and(|file| {
+            let operation = rustix::fs::FlockOperation::NonBlockingLockShared;
+            rustix::fs::flock(&file, operation).is_err()
+        })
+    };
+    wait_until("start to take the lock", locked)?;
+    // It is waiting for the process by then.
+    sleep(Duration::from_millis(300));
+    Ok((container, start))
+}
+
+fn kill_does_not_wait_for_a_start_that_hangs(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let (container, mut start) = hanging(context)?;
+    soon("state", || container.is("created"))?;
+    soon("kill", || container.vial("kill", &["0"])?.success())?;
+    soon("kill", || container.vial("kill", &["KILL"])?.success())?;
+    start.wait().map_err(words)?;
+    container.ends()?;
+    container.remove()?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn delete_force_does_not_wait_for_a_start_that_hangs(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let (container, mut start) = hanging(context)?;
+    soon("delete --force", || container.remove())?;
+    start.wait().map_err(words)?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn delete_says_who_has_the_lock(context: &Context) -> Outcome {
+    let (container, mut start) = hanging(context)?;
+    let text = format!("is in use: process {} has held its lock", start.id());
+    refused(&container.vial("delete", &[])?, &text)?;
+    container.is("created")?;
+    container.remove()?;
+    start.wait().map_err(words)?;
+    Ok(())
+}
+
+fn create_command(container: &Container<'_>) -> Command {
+    let mut command = container.context.command(&["create", "--bundle"]);
+    command.arg(&container.bundle.path).arg(&container.id);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn planned(context: &Context) -> Result<Container<'_>, String> {
+    Container::planned(context, |config| {
+        config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
+    })
+}
+
+fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
+    let mut hung = 0;
+    for _ in 0..40 {
+        let before = context.leftovers();
+        let container = planned(context)?;
+        let mut create = create_command(&container).spawn().map_err(words)?;
+        let config = context.state.join(&container.id).join("config.json");
+        wait_until("create to begin", || config.exists())?;
+        send(create.id().into(), Signal::STOP)?;
+        if container.status().is_ok_and(|status| status == "creating") {
+            hung += 1;
+            refused(&container.vial("kill", &["KILL"])?, "is being created")?;
+        }
+        soon("delete --force", || container.remove())?;
+        // Only if it had gone too far to be in the way.
+        let _ = send(create.id().into(), Signal::CONT);
+        create.wait().map_err(words)?;
+        wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())
+            .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(&before)))?;
+        if hung == 3 {
+            return Ok(());
+        }
+    }
+    Err("no create was stopped in its middle".into())
+}
+
+fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
+    for quarter in 0..120 {
+        let before = context.leftovers();
+        let container = planned(context)?;
+        let mut create = create_command(&container).spawn().map_err(words)?;
+        sleep(Duration::from_micros(250 * quarter));
+        create.kill().map_err(words)?;
+        let is_done = create.wait().map_err(words)?.success();
+        let state = context.state.join(&container.id).join("state.json");
+        if !fs::exists(&state).map_err(words)? {
+            // No delete is needed for that.
+            let left = || crate::processes::descendants(std::process::id());
+            wait_until("the processes' end", || left().is_empty())
+                .map_err(|why| format!("{why}: {:?}", left()))?;
+        }
+        container.remove().map_err(|why| format!("quarter {quarter}: {why}"))?;
+        wait_until("the end of it all", || context.nothing_left_since(&before).is_ok()).map_err(
+            |why| format!("{why}, {quarter}: {:?}", context.nothing_left_since(&before)),
+        )?;
+        if is_done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn asking_for_the_status_starts_nothing(context: &Context) -> Outcome {
+    let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
+    (0..20).try_for_each(|_| container.is("created"))?;
+    // More ask than can wait to be answered.
+    send(container.pid()?, Signal::STOP)?;
+    let folder = File::open(context.state.join(&container.id)).map_err(words)?;
+    let socket = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
+    let connect = || {
+        let flags = rustix::net::SocketFlags::NONBLOCK;
+        let (family, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+        let fd = rustix::net::socket_with(family, kind, flags, None)?;
+        rustix::net::connect(&fd, &rustix::net::SocketAddrUnix::new(&socket)?)
+    };
+    let mut full = Ok(());
+    for _ in 0..10_000 {
+        full = connect();
+        if full.is_err() {
+            break;
+        }
+    }
+    same("the queue when it is full", full, Err(rustix::io::Errno::AGAIN))?;
+    container.is("created")?;
+    same("what it printed", container.output().as_str(), "")?;
+    send(container.pid()?, Signal::CONT)?;
+    container.vial("start", &[])?.success()?;
+    same("what it printed", container.printed(1)?.as_str(), "hello\n")?;
+    container.is("running")?;
+    Ok(container.remove()?)
+}
+
+/// Its path is longer than one of a socket may be.
+fn connect(container: &Container<'_>) -> Result<UnixStream, String> {
+    let folder = File::open(container.context.state.join(&container.id)).map_err(words)?;
+    let path = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
+    UnixStream::connect(path).map_err(words)
+}
+
+fn start_that_dies_before_its_word_has_not_started(context: &Context) -> Outcome {
+    let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
+    drop(connect(&container)?);
+    // One that connects and stops keeps nobody from knowing.
+    let stopped = connect(&container)?;
+    container.is("created")?;
+    drop(stopped);
+    container.is("created")?;
+    same("what it printed", container.output().as_str(), "")?;
+    container.vial("start", &[])?.success()?;
+    same("what it printed", container.printed(1)?.as_str(), "hello\n")?;
+    Ok(container.remove()?)
+}
+
+fn start_that_dies_after_its_word_has_started(context: &Context) -> Outcome {
+    let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
+    connect(&container)?.write_all(b"g").map_err(words)?;
+    same("what it printed", container.printed(1)?.as_str(), "hello\n")?;
+    let socket = context.state.join(&container.id).join("exec.sock");
+    same("the socket is there", fs::exists(&socket).map_err(words)?, true)?;
+    container.is("running")?;
+    refused(&container.vial("start", &[])?, "cannot start an already running container")?;
+    refused(&container.vial("delete", &[])?, "that is not stopped: running")?;
+    Ok(container.remove()?)
+}
