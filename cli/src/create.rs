@@ -22,7 +22,7 @@ use crate::host::{Host, Whose};
 use crate::launch::{Fds, Ready, launch};
 use crate::mountinfo;
 use crate::plan::Plan;
-use crate::planner::{self, Request};
+use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
 use crate::status::Process;
 use crate::time;
@@ -42,6 +42,8 @@ pub struct Options {
     pub no_new_keyring: bool,
     /// How many fds from 3 on the container is to have.
     pub preserve_fds: u32,
+    /// Those of them that are from systemd's socket activation.
+    pub listen_fds: ListenFds,
 }
 
 /// A container whose process waits.
@@ -85,6 +87,7 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
         preserve_fds: options.preserve_fds,
         namespaces: Whose::of(&config.linux),
         host_mounts: if options.no_pivot { mountinfo::kernel_mounts() } else { Vec::new() },
+        listen_fds: options.listen_fds.clone(),
     };
     let plan = planner::create(&config, &request, &host)?;
     let no_new_keyring = options.no_new_keyring;
@@ -275,10 +278,17 @@ pub fn check_preserved(count: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// $LISTEN_FDS of systemd's socket activation adds to --preserve-fds.
-pub fn listen_fds() -> u32 {
-    let count = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok());
-    count.unwrap_or(0)
+/// The fds of systemd's socket activation, if they are for this process
+/// (sd_listen_fds(3)).
+pub fn listen_fds() -> ListenFds {
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    match number("LISTEN_PID") {
+        Some(pid) if pid == std::process::id() => ListenFds {
+            count: number("LISTEN_FDS").unwrap_or(0),
+            names: std::env::var("LISTEN_FDNAMES").ok(),
+        },
+        _ => ListenFds::default(),
+    }
 }
 
 /// The mount point of cgroup2 and the container's cgroup below it.

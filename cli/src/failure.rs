@@ -174,6 +174,15 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::MapHelper { .. }, Step::MapHelper, _) => {
             "the ranges must be the user's in /etc/subuid and /etc/subgid; the helper has said more above"
         }
+        (Item::AppArmorProfile { .. }, _, Errno::NOENT) => {
+            "the profile is not loaded: `apparmor_parser --replace FILE` loads one"
+        }
+        (Item::AppArmorProfile { .. }, _, Errno::INVAL) => {
+            "AppArmor is off: see /sys/kernel/security/lsm; leave process.apparmorProfile out"
+        }
+        (Item::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
+            "SELinux is off, or has no such label: see /sys/kernel/security/lsm; leave process.selinuxLabel out"
+        }
         (Item::Procfs {}, _, _) => "mount -t proc proc /proc",
         (Item::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
             "a mount's ro, nosuid, nodev or noexec is locked in a user namespace and cannot be taken away"

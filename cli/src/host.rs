@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
-use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
+use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
 
 use crate::config::linux::{Linux, Namespace};
 use crate::file::read_kernel;
@@ -30,6 +30,8 @@ pub struct Host {
     pub in_user_namespace: bool,
     /// The highest capability that the kernel knows.
     pub last_capability: u32,
+    /// The permitted capabilities of this process, as bits.
+    pub permitted: u64,
     /// Whether the root is a ramfs or tmpfs, which may be the initramfs, that
     /// pivot_root(2) refuses to move.
     pub root_is_memory: bool,
@@ -107,12 +109,14 @@ impl Host {
             true => ids(&String::from_utf8_lossy(&read_kernel(file).unwrap_or_default())),
             false => Vec::new(),
         };
+        let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
             uid,
             gid,
             ids: [ids("/proc/self/uid_map"), ids("/proc/self/gid_map")],
             in_user_namespace,
-            last_capability: last_capability(),
+            last_capability: last_capability(permitted),
+            permitted,
             root_is_memory: matches!(magic("/"), RAMFS_MAGIC | TMPFS_MAGIC),
             cgroup: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
                 .into_iter()
@@ -177,17 +181,14 @@ fn ids(map: &str) -> Vec<(u32, u32)> {
     map.lines().filter_map(line).collect()
 }
 
-/// The kernel answers for each capability that it knows.
-fn last_capability() -> u32 {
+/// The kernel answers for each capability that it knows. Root mostly has them
+/// all, so that the last of its own is the last.
+fn last_capability(permitted: u64) -> u32 {
     let known =
         |number: u32| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));
-    // The last one of Linux 5.9 and since; it is seldom another.
-    let mut last = 40;
+    let mut last = permitted.trailing_ones().saturating_sub(1);
     while last < 63 && known(last + 1).is_ok() {
         last += 1;
-    }
-    while last > 0 && known(last).is_err() {
-        last -= 1;
     }
     last
 }

@@ -32,9 +32,9 @@ impl Plan {
         section.bytes.reserve(item_size(item));
         write_item(item, &mut |part| section.bytes.extend_from_slice(part));
         section.origins.push(origin.into());
-        // Both lists of execve end with a null, and HOME may join the second.
+        // Both lists of execve end with a null; HOME and LISTEN_PID may join.
         let pointers = match item {
-            Item::Program { args, env, .. } => args.len() + env.len() + 3,
+            Item::Program { args, env, .. } => args.len() + env.len() + 4,
             Item::MapHelper { map, .. } => map.len() + 4,
             _ => 0,
         };

@@ -141,6 +141,13 @@ fn describe_process(item: &Item<'_>) -> String {
             format!("have capabilities {}", capabilities(*effective))
         }
         Item::NoNewPrivs {} => "set no_new_privs".into(),
+        Item::AppArmorProfile { profile } => {
+            format!("change to the AppArmor profile {} by execve", show(profile))
+        }
+        Item::SelinuxLabel { label } => {
+            format!("change to the SELinux label {} by execve", show(label))
+        }
+        Item::ListenPid {} => "set LISTEN_PID to the own pid".into(),
         Item::Home { uid } => format!("set HOME of user {uid}"),
         Item::Program { args, .. } => {
             let name = args.iter().next().map(show).unwrap_or_default();

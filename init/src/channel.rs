@@ -10,9 +10,9 @@ use crate::fault::{During, Fault};
 use crate::path::PATH_MAX;
 use crate::sys::memory;
 
-/// Room for the texts of execve that the Plan does not hold: the program's path
-/// and HOME. Memory that is not written to costs nothing.
-const SCRATCH: usize = PATH_MAX + 512;
+/// Room for the texts of execve that the Plan does not hold: the program's path,
+/// HOME and LISTEN_PID. Memory that is not written to costs nothing.
+const SCRATCH: usize = PATH_MAX + 512 + 32;
 
 /// A Plan as it was received, in memory that lives as long as the process.
 #[derive(Debug)]

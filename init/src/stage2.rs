@@ -8,7 +8,7 @@ use vial_plan::{Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::rootfs::{Rootfs, attributes, bind, console, device, filesystem, mask, pivot};
-use crate::security::{capabilities, keyring, loopback, rlimit, stdio, user};
+use crate::security::{capabilities, keyring, label, loopback, rlimit, stdio, user};
 use crate::start::Program;
 use crate::sys::unshare::unshare;
 use crate::{Life, join, start, sys};
@@ -71,11 +71,15 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::MoveRoot {} => pivot::move_root(&life.rootfs.take().prepared()?),
         Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::OwnStdio { uid } => {
-            if let Some(terminal) = life.terminal.take() {
+            let terminal = life.terminal.take();
+            let ours = terminal.is_some();
+            if let Some(terminal) = terminal {
                 console::make_controlling(terminal)?;
             }
-            stdio::own(uid)
+            stdio::own(uid, ours)
         }
+        Item::AppArmorProfile { profile } => label::apparmor(life.procfs()?, profile),
+        Item::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
         Item::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
         Item::Umask { mask } => {
             rustix::process::umask(Mode::from_raw_mode(mask));
@@ -102,6 +106,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
             Ok(())
         }
         Item::Home { uid } => start::find_home(life, uid),
+        Item::ListenPid {} => start::add_listen_pid(life),
         Item::CloseFds { from } => {
             life.rootfs = None;
             start::close_fds(life, from)

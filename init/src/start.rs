@@ -223,6 +223,18 @@ pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
     text.and_then(|text| program.env.push(text)).ok_or(Fault { step, ..Fault::PLAN })
 }
 
+/// Adds LISTEN_PID: systemd's socket activation is for this process alone
+/// (sd_listen_fds(3)).
+pub fn add_listen_pid(life: &mut Life) -> Result<(), Fault> {
+    let step = Step::BuildArguments;
+    let mut entry: PathBuffer<32> = PathBuffer::empty();
+    let pid = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
+    entry.push(b"LISTEN_PID=").and_then(|entry| entry.push_number(pid)).during(step)?;
+    let text = life.memory.keep(entry.as_bytes());
+    let program = life.program.as_mut().prepared()?;
+    text.and_then(|text| program.env.push(text)).ok_or(Fault { step, ..Fault::PLAN })
+}
+
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
     let file = open_passwd()?;
     let stat = fstat(&file)?;

@@ -128,6 +128,14 @@ impl Context {
         command
     }
 
+    /// The same by a caller of this role, see probe/callers.rs.
+    #[must_use]
+    pub fn command_as(&self, role: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.probe);
+        command.args(["be", role]).arg(&self.vial).arg("--root").arg(&self.state).args(arguments);
+        command
+    }
+
     /// Runs vial to its end.
     ///
     /// # Errors

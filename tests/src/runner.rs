@@ -59,7 +59,11 @@ pub enum Need {
     Newuidmap,
     /// A machine of ours: the test would harm the host if it failed.
     Machine,
+    /// AppArmor is on, and its parser is there to load a profile.
+    AppArmor,
 }
+
+const APPARMOR_PARSER: &str = "/usr/sbin/apparmor_parser";
 
 impl Need {
     /// The feature of the kernel that is missing here, if it is.
@@ -81,6 +85,10 @@ impl Need {
             Need::Newuidmap => {
                 (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
             }
+            Need::AppArmor => (
+                exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
+                "AppArmor with its parser",
+            ),
             Need::Machine => (in_machine(), "a machine that may be harmed"),
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
@@ -301,9 +309,13 @@ pub fn run_here(name: &str) -> ExitCode {
 fn attempt(test: &Test) -> Outcome {
     let lacks = test.needs.iter().find_map(|need| Some((*need, need.missing()?)));
     if let Some((need, feature)) = lacks {
-        // A machine of ours has cgroup v2; the host that runs us may not, and
-        // the machine then makes up for it.
-        let excused = need == Need::Cgroup2 && !in_machine();
+        // The machines make up for what this host may not have, and the one
+        // with a whole system for what the others have no programs for.
+        let excused = match need {
+            Need::Cgroup2 | Need::Machine => !in_machine(),
+            Need::AppArmor => !in_machine() || !fs::exists(APPARMOR_PARSER).unwrap_or(false),
+            _ => false,
+        };
         return Err(if must_work() && !excused {
             Failure::Failed(format!("no {feature}, and VIAL_MUST_WORK is set"))
         } else {

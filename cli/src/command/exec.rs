@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::foreground::Foreground;
 use crate::host::{Host, cgroup_of};
 use crate::launch::{Fds, launch};
-use crate::planner;
+use crate::planner::{self, capability_number};
 use crate::status::Status;
 
 /// execute a program in a running container
@@ -51,10 +51,10 @@ pub struct Exec {
     /// file to which the process's pid is written
     #[argh(option, arg_name = "file")]
     pid_file: Option<PathBuf>,
-    /// refused: SELinux is not supported yet
+    /// the SELinux label
     #[argh(option, arg_name = "label")]
     process_label: Option<String>,
-    /// refused: AppArmor is not supported yet
+    /// the AppArmor profile
     #[argh(option, arg_name = "profile")]
     apparmor: Option<String>,
     /// execve may grant no privileges
@@ -83,7 +83,8 @@ pub struct Exec {
 impl Exec {
     /// Runs the verb; in the foreground its result is the process's own.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let preserve_fds = self.preserve_fds.saturating_add(listen_fds());
+        let listen_fds = listen_fds();
+        let preserve_fds = self.preserve_fds.saturating_add(listen_fds.count);
         check_preserved(preserve_fds)?;
         let container = Container::open(&global.root, &self.id)?;
         match container.status()? {
@@ -111,6 +112,7 @@ impl Exec {
             denies_setgroups: fs::read_to_string(format!("/proc/{pid}/setgroups"))
                 .is_ok_and(|text| text.trim() == "deny"),
             preserve_fds,
+            listen_fds,
             no_new_keyring: container.state.no_new_keyring,
         };
         let plan = planner::exec(&exec, &host)?;
@@ -154,15 +156,17 @@ impl Exec {
     /// What is to be executed: --process as it is, or the container's own
     /// process with what the options change.
     fn process(&self, config: &Config) -> Result<Process, Error> {
+        let own = config.process.as_ref().cloned().unwrap_or_default();
         let mut process = match &self.process {
             Some(file) => {
                 let bytes = config::read(file)?;
-                config::parse(&bytes).map_err(|error| error.context(file.display()))?
+                let said: Process =
+                    config::parse(&bytes).map_err(|error| error.context(file.display()))?;
+                said.completed_by(own)
             }
             None => {
-                let base = config.process.as_ref().cloned().unwrap_or_default();
                 let terminal = self.tty;
-                Process { args: self.command.clone(), terminal, console_size: None, ..base }
+                Process { args: self.command.clone(), terminal, console_size: None, ..own }
             }
         };
         if process.args.is_empty() {
@@ -182,6 +186,9 @@ impl Exec {
         process.user.additional_gids.extend(&self.additional_gids);
         // Not to the inheritable set: a program without file capabilities would
         // gain what it should not have (CVE-2022-29162).
+        if let Some(name) = self.cap.iter().find(|name| capability_number(name).is_none()) {
+            return Err(Error::new(format_args!("--cap {name}: unknown capability")));
+        }
         let sets = process.capabilities.get_or_insert_default();
         for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
             set.extend(self.cap.iter().cloned());

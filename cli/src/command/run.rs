@@ -51,7 +51,8 @@ pub struct Run {
 impl Run {
     /// Runs the verb; in the foreground its result is the process's own.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let preserve_fds = self.preserve_fds.saturating_add(listen_fds());
+        let listen_fds = listen_fds();
+        let preserve_fds = self.preserve_fds.saturating_add(listen_fds.count);
         check_preserved(preserve_fds)?;
         let options = Options {
             bundle: self.bundle,
@@ -60,6 +61,7 @@ impl Run {
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             preserve_fds,
+            listen_fds,
         };
         let prepared = prepare(&self.id, &options)?;
         global.log.warn(&prepared.plan.warnings);

@@ -41,6 +41,22 @@ pub struct Process {
     pub exec_cpu_affinity: Option<IgnoredAny>,
 }
 
+impl Process {
+    /// What this does not say is as in another process, the container's own,
+    /// as far as it belongs to the container and not to the program.
+    pub fn completed_by(self, other: Process) -> Process {
+        let or = |own: String, other: String| if own.is_empty() { other } else { own };
+        Process {
+            capabilities: self.capabilities.or(other.capabilities),
+            oom_score_adj: self.oom_score_adj.or(other.oom_score_adj),
+            apparmor_profile: or(self.apparmor_profile, other.apparmor_profile),
+            selinux_label: or(self.selinux_label, other.selinux_label),
+            rlimits: if self.rlimits.is_empty() { other.rlimits } else { self.rlimits },
+            ..self
+        }
+    }
+}
+
 /// The terminal's size in characters.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(remote = "Self")]

@@ -7,7 +7,7 @@ use vial_plan::{Item, Stage};
 
 use super::namespaces::kind;
 use super::process::Subject;
-use super::{Namespaces, process, refuse, text, timeline, wrong};
+use super::{ListenFds, Namespaces, process, refuse, text, timeline, wrong};
 use crate::config::seccomp::Seccomp;
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub struct Exec<'a> {
     pub denies_setgroups: bool,
     /// How many fds from 3 on the process is to have.
     pub preserve_fds: u32,
+    /// Those of them that are from systemd's socket activation.
+    pub listen_fds: ListenFds,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
 }
@@ -115,6 +117,8 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         set_groups: !exec.denies_setgroups && !keep,
         seccomp,
         preserve_fds: exec.preserve_fds,
+        user_namespace: exec.user_namespace,
+        listen_fds: &exec.listen_fds,
     };
     process::plan(&mut plan, &subject, host)?;
     Ok(plan)

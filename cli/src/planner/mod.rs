@@ -5,6 +5,7 @@
 //! **Invariant:** after the planner nobody asks whether something is set.
 //! **Invariant:** every error names the field of config.json.
 
+mod capabilities;
 mod cgroup;
 mod devices;
 mod exec;
@@ -14,6 +15,7 @@ mod mounts;
 mod namespaces;
 mod nodes;
 mod process;
+mod program;
 mod refuse;
 #[cfg(test)]
 mod tests;
@@ -27,11 +29,14 @@ use crate::error::Error;
 use crate::host::{Host, Whose};
 use crate::plan::Plan;
 
+pub(crate) use capabilities::number as capability_number;
+pub use capabilities::{CAPABILITIES, capability_name};
 pub use cgroup::cgroup_path;
 pub use exec::{Exec, exec};
 pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};
 pub use namespaces::{KINDS as NAMESPACES, Namespaces};
-pub use process::{CAPABILITIES, capability_name, limit_name};
+pub use process::limit_name;
+pub use program::ListenFds;
 
 /// What a caller asks for beside config.json.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +54,8 @@ pub struct Request {
     /// Whose the namespaces are that linux.namespaces names by path, each in its
     /// place there.
     pub namespaces: Vec<Whose>,
+    /// Those of them that are from systemd's socket activation.
+    pub listen_fds: ListenFds,
     /// proc and sysfs mounts of the host, to be hidden if the root is moved.
     pub host_mounts: Vec<PathBuf>,
 }

@@ -1,63 +1,17 @@
-//! process: user, capabilities, limits, arguments, environment.
+//! process: user, limits, labels, and the order of what makes a process one.
 
 use std::ffi::CString;
 
-use vial_plan::{Item, Stage, Strings};
+use vial_plan::{Item, Stage};
 
-use super::{text, wrong};
+use super::capabilities::{SYS_ADMIN, Sets};
+use super::{ListenFds, program, text, wrong};
 use crate::config::Process;
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
 
 const INSIDE: Stage = Stage::Inside;
-
-/// The names of capabilities(7), each in the place of its number.
-pub const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
-const SYS_ADMIN: u64 = 1 << 21;
 
 /// The limits of getrlimit(2), each in the place of its number.
 const LIMITS: [&str; 16] = [
@@ -79,72 +33,9 @@ const LIMITS: [&str; 16] = [
     "RLIMIT_RTTIME",
 ];
 
-/// PATH where process.env has none, as in confstr(3) and what engines set.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// As `CAP_KILL` of 5.
-pub fn capability_name(number: usize) -> Option<String> {
-    CAPABILITIES.get(number).map(|name| format!("CAP_{name}"))
-}
-
 /// As `RLIMIT_NOFILE` of 7.
 pub fn limit_name(number: u32) -> &'static str {
     LIMITS.get(number as usize).copied().unwrap_or("an unknown limit")
-}
-
-/// The capability sets as bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sets {
-    pub(super) bounding: u64,
-    pub(super) effective: u64,
-    pub(super) permitted: u64,
-    pub(super) inheritable: u64,
-    pub(super) ambient: u64,
-}
-
-impl Sets {
-    /// Reads process.capabilities. What the running kernel does not know is
-    /// left out, as nobody can have it; what nobody knows is an error.
-    pub(super) fn from_process(process: &Process, at: &str, host: &Host) -> Result<Sets, Error> {
-        let Some(lists) = &process.capabilities else {
-            return Ok(Sets::default());
-        };
-        let known = u64::MAX >> (63 - host.last_capability.min(63));
-        let bits = |names: &[String], set: &str| {
-            let mut bits = 0;
-            for (index, name) in names.iter().enumerate() {
-                let number = number(name).ok_or_else(|| {
-                    let field = format_args!("{at}.capabilities.{set}[{index}]");
-                    wrong(field, format_args!("unknown capability \"{name}\""))
-                })?;
-                bits |= 1 << number;
-            }
-            Ok(bits & known)
-        };
-        let sets = Sets {
-            bounding: bits(&lists.bounding, "bounding")?,
-            effective: bits(&lists.effective, "effective")?,
-            permitted: bits(&lists.permitted, "permitted")?,
-            inheritable: bits(&lists.inheritable, "inheritable")?,
-            ambient: bits(&lists.ambient, "ambient")?,
-        };
-        let beyond = sets.effective & !sets.permitted;
-        if beyond != 0 {
-            let name = capability_name(beyond.trailing_zeros() as usize).unwrap_or_default();
-            let what = format_args!("{name} is not in the permitted set too, as the kernel asks");
-            return Err(wrong(format_args!("{at}.capabilities.effective"), what));
-        }
-        // The kernel lets only what is permitted and inheritable be ambient;
-        // `runc spec` and engines list more, and mean this.
-        Ok(Sets { ambient: sets.ambient & sets.permitted & sets.inheritable, ..sets })
-    }
-}
-
-/// The number of a capability by its name, with or without CAP_.
-pub(super) fn number(name: &str) -> Option<usize> {
-    let upper = name.to_ascii_uppercase();
-    let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    CAPABILITIES.iter().position(|known| *known == bare)
 }
 
 /// Where a process's items stand in its Plan.
@@ -160,6 +51,10 @@ pub(super) struct Subject<'a> {
     pub(super) seccomp: Option<(u32, Vec<u8>)>,
     /// How many fds from 3 on it is to have.
     pub(super) preserve_fds: u32,
+    /// Whether it is in another user namespace than the caller.
+    pub(super) user_namespace: bool,
+    /// The fds of $LISTEN_FDS, which are among them.
+    pub(super) listen_fds: &'a ListenFds,
 }
 
 /// Raises hard limits, before privileges are gone.
@@ -202,11 +97,12 @@ pub(super) fn oom_score_adj(plan: &mut Plan, process: &Process, at: &str) -> Res
 /// exec's have in common, to the last step.
 pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Result<(), Error> {
     let Subject { process, at, .. } = *subject;
-    let sets = Sets::from_process(process, at, host)?;
+    let sets = Sets::from_process(plan, subject, host);
     let user = &process.user;
     let field = |name: &str| format!("{at}.{name}");
 
     plan.push(INSIDE, &Item::OwnStdio { uid: user.uid }, "");
+    labels(plan, process, at)?;
     // While root can still enter a directory that the user cannot.
     let directory = directory(process, at)?;
     plan.push(INSIDE, &Item::WorkingDirectory { path: &directory }, field("cwd"));
@@ -236,7 +132,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     if process.no_new_privileges {
         plan.push(INSIDE, &Item::NoNewPrivs {}, field("noNewPrivileges"));
     }
-    program(plan, process, at)?;
+    program::plan(plan, subject)?;
     // From here on nothing is opened: only what the program is to have stays.
     plan.push(INSIDE, &Item::CloseFds { from: 3 + subject.preserve_fds }, "");
     plan.push(INSIDE, &Item::AwaitStart {}, "");
@@ -258,6 +154,22 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         );
     }
     plan.push(INSIDE, &Item::Execute {}, field("args[0]"));
+    Ok(())
+}
+
+/// process.apparmorProfile and process.selinuxLabel: what the execve to come
+/// changes to. Written while procfs is at hand; no program runs before that one.
+fn labels(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
+    if !process.apparmor_profile.is_empty() {
+        let field = format!("{at}.apparmorProfile");
+        let profile = text(&*process.apparmor_profile, &field)?;
+        plan.push(INSIDE, &Item::AppArmorProfile { profile: &profile }, field);
+    }
+    if !process.selinux_label.is_empty() {
+        let field = format!("{at}.selinuxLabel");
+        let label = text(&*process.selinux_label, &field)?;
+        plan.push(INSIDE, &Item::SelinuxLabel { label: &label }, field);
+    }
     Ok(())
 }
 
@@ -305,38 +217,4 @@ fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
     };
     plan.push(INSIDE, &item, format!("{at}.user"));
     Ok(())
-}
-
-fn program(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
-    if process.args.is_empty() {
-        return Err(wrong(format_args!("{at}.args"), "empty"));
-    }
-    let args = strings(&process.args, &format!("{at}.args"))?;
-    let field = format!("{at}.env");
-    let env = strings(&process.env, &field)?;
-    if let Some(index) = process.env.iter().position(|entry| !entry.contains('=')) {
-        let what = format_args!("\"{}\" holds no `=`", process.env[index]);
-        return Err(wrong(format_args!("{field}[{index}]"), what));
-    }
-    let value = |name: &str| process.env.iter().rev().find_map(|entry| entry.strip_prefix(name));
-    let path = text(value("PATH=").unwrap_or(DEFAULT_PATH), &field)?;
-    let (args, env) = (list(&args, at)?, list(&env, at)?);
-    plan.push(INSIDE, &Item::Program { args, env, path: &path }, format!("{at}.args[0]"));
-    if value("HOME=").is_none_or(str::is_empty) {
-        plan.push(INSIDE, &Item::Home { uid: process.user.uid }, field);
-    }
-    Ok(())
-}
-
-/// The texts one after the other, each with its NUL.
-fn strings(texts: &[String], field: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
-    for (index, entry) in texts.iter().enumerate() {
-        bytes.extend_from_slice(text(&**entry, &format!("{field}[{index}]"))?.as_bytes_with_nul());
-    }
-    Ok(bytes)
-}
-
-pub(super) fn list<'a>(bytes: &'a [u8], at: &str) -> Result<Strings<'a>, Error> {
-    Strings::new(bytes).ok_or_else(|| wrong(at, "too long"))
 }

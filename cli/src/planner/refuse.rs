@@ -26,8 +26,6 @@ pub(super) fn refuse(config: &Config) -> Result<(), Error> {
 /// Refuses what a process, of the container or of an exec, asks for.
 pub(super) fn process(process: &Process, at: &str) -> Result<(), Error> {
     for (field, present) in [
-        ("apparmorProfile", !process.apparmor_profile.is_empty()),
-        ("selinuxLabel", !process.selinux_label.is_empty()),
         ("scheduler", process.scheduler.is_some()),
         ("ioPriority", process.io_priority.is_some()),
         ("execCPUAffinity", process.exec_cpu_affinity.is_some()),

@@ -203,8 +203,15 @@ fn inside(
     };
     let set_groups = mapped.is_none_or(|mapped| !mapped.denies_setgroups)
         && !config.annotations.contains_key("run.oci.keep_original_groups");
-    let subject =
-        Subject { process, at: "process", set_groups, seccomp, preserve_fds: request.preserve_fds };
+    let subject = Subject {
+        process,
+        at: "process",
+        set_groups,
+        seccomp,
+        preserve_fds: request.preserve_fds,
+        user_namespace: namespaces.has(kind::USER),
+        listen_fds: &request.listen_fds,
+    };
     process::plan(plan, &subject, host)
 }
 

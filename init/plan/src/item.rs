@@ -187,6 +187,12 @@ items! {
     57 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
     /// Set no_new_privs.
     58 NoNewPrivs {}
+    /// Change to this AppArmor profile by the execve to come.
+    101 AppArmorProfile { profile: &'a CStr, }
+    /// Change to this SELinux label by the execve to come.
+    102 SelinuxLabel { label: &'a CStr, }
+    /// Add LISTEN_PID, the own pid.
+    103 ListenPid {}
     /// Add HOME from the container's /etc/passwd.
     59 Home { uid: u32, }
     /// Find the program; path is the PATH to search.

@@ -212,4 +212,10 @@ steps! {
     ReadSignals = 104: "read(2)",
     /// reset the signal
     ResetSignal = 105: "rt_sigaction(2)",
+    /// open `/proc/self/attr/exec`
+    OpenLabel = 120: "openat2(2)",
+    /// write `/proc/self/attr/exec`
+    WriteLabel = 121: "write(2)",
+    /// write `/proc/self/attr/apparmor/exec`
+    WriteAppArmorProfile = 122: "write(2)",
 }

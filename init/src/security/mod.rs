@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod keyring;
+pub mod label;
 pub mod loopback;
 pub mod rlimit;
 pub mod stdio;

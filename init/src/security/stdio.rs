@@ -1,7 +1,7 @@
 //! The owner of standard input, output and error.
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, Uid, fchown, fstat, makedev};
+use rustix::fs::{FileType, Uid, fchown, fstat};
 use rustix::io::Errno;
 use vial_plan::Step;
 
@@ -9,22 +9,24 @@ use crate::fault::Fault;
 use crate::sys::stdio::streams;
 
 /// Gives the streams to the container's user, who could not open /dev/stdout
-/// otherwise. Not /dev/null, which belongs to all.
-pub fn own(uid: u32) -> Result<(), Fault> {
+/// otherwise; devices only if they are the container's own terminal, since any
+/// other is the host's.
+pub fn own(uid: u32, own_terminal: bool) -> Result<(), Fault> {
     for stream in streams() {
-        own_stream(stream, uid)?;
+        own_stream(stream, uid, own_terminal)?;
     }
     Ok(())
 }
 
-fn own_stream(stream: BorrowedFd<'_>, uid: u32) -> Result<(), Fault> {
+fn own_stream(stream: BorrowedFd<'_>, uid: u32, own_terminal: bool) -> Result<(), Fault> {
     let stat = match fstat(stream) {
         Ok(stat) => stat,
         Err(Errno::BADF) => return Ok(()), // The caller gave none.
         Err(errno) => return Err(Fault { step: Step::OwnStdio, errno }),
     };
-    let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    if stat.st_uid == uid || (device && stat.st_rdev == makedev(1, 3)) {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+    if stat.st_uid == uid || (device && !own_terminal) {
         return Ok(());
     }
     match fchown(stream, Some(Uid::from_raw(uid)), None) {

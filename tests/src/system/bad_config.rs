@@ -174,9 +174,6 @@ fn required_field_that_is_missing_is_refused(context: &Context) -> Outcome {
 }
 
 fn unknown_names_are_refused(context: &Context) -> Outcome {
-    let capability = "/process/capabilities/bounding/0";
-    let text = "process.capabilities.bounding[0]: unknown capability \"CAP_NONSENSE\"";
-    check_field(context, capability, json!("CAP_NONSENSE"), text)?;
     let text = "linux.namespaces[1].type: unknown namespace type \"net\"";
     check_field(context, "/linux/namespaces/1/type", json!("net"), text)?;
     let text = "process.rlimits[0].type: unknown limit \"NOFILE\"";
@@ -227,8 +224,6 @@ fn numbers_out_of_range_are_refused(context: &Context) -> Outcome {
 
 fn what_is_not_supported_is_refused_with_its_field(context: &Context) -> Outcome {
     for (pointer, value) in [
-        ("/process/apparmorProfile", json!("docker-default")),
-        ("/process/selinuxLabel", json!("system_u:system_r:container_t:s0")),
         ("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0")),
         ("/linux/intelRdt", json!({ "closID": "x" })),
     ] {

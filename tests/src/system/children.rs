@@ -2,12 +2,13 @@
 //! in its own place.
 
 use std::fs;
-use std::process::Command;
 
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 
 use super::edit;
-use crate::context::same;
+use crate::bundle::Bundle;
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -18,43 +19,40 @@ topic!(
     failed_exec_waits_for_its_own_children_only[Root],
 );
 
-/// Runs vial in the place of a shell that has started `sleep`. Returns what
-/// vial did, and fails unless the sleep outlived it.
-fn beside_a_sleep(context: &Context, words: &str) -> Result<crate::context::Done, String> {
-    let script = format!(
-        "sleep 100 & echo $! >{}/sleep; exec {} --root {} {words}",
-        context.folder.display(),
-        context.vial.display(),
-        context.state.display()
-    );
-    let done = context.run(Command::new("sh").args(["-c", &script]))?;
-    let pid = fs::read_to_string(context.folder.join("sleep")).map_err(|e| e.to_string())?;
-    let pid = pid.trim();
+/// Runs vial in the place of a process that has started another one. Returns
+/// what vial did, and fails unless the other one outlived it.
+fn beside_another(context: &Context, words: &[&str]) -> Result<Done, String> {
+    let file = context.folder.join("other");
+    let role = format!("parent:{}", file.display());
+    let done = context.run(&mut context.command_as(&role, words))?;
+    let pid = fs::read_to_string(file).map_err(|e| e.to_string())?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let killed = context.run(Command::new("sh").args(["-c", &format!("kill {pid}")]))?;
-    same("the other child", name.trim(), "sleep")?;
-    killed.success()?;
+    if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
+        kill_process(pid, Signal::KILL).map_err(|e| e.to_string())?;
+        let _ = waitpid(Some(pid), WaitOptions::empty()); // ECHILD: it is not ours yet.
+    }
+    same("the other child", name.trim(), "exe")?;
     Ok(done)
+}
+
+fn run_beside_another(context: &Context, bundle: &Bundle) -> Result<Done, String> {
+    let path = bundle.path.to_string_lossy();
+    beside_another(context, &["run", "--bundle", &path, &context.id()])
 }
 
 fn failed_run_waits_for_its_own_children_only(context: &Context) -> Outcome {
     let bundle = context.bundle(|c| c["process"]["args"] = json!(["/missing"]))?;
-    let words = format!("run --bundle {} {}", bundle.path.display(), context.id());
-    let done = beside_a_sleep(context, &words)?;
-    edit::one_sentence(&done)?;
+    edit::one_sentence(&run_beside_another(context, &bundle)?)?;
     let bundle = context.bundle(|c| edit::mount(c, "bogus", "bogus", "/tmp", &[]))?;
-    let words = format!("run --bundle {} {}", bundle.path.display(), context.id());
-    Ok(edit::one_sentence(&beside_a_sleep(context, &words)?)?)
+    Ok(edit::one_sentence(&run_beside_another(context, &bundle)?)?)
 }
 
 fn foreground_run_waits_for_its_own_children_only(context: &Context) -> Outcome {
     let bundle = context.probe_bundle(&["exit", "7"])?;
-    let words = format!("run --bundle {} {}", bundle.path.display(), context.id());
-    Ok(same("the exit code", beside_a_sleep(context, &words)?.code, 7)?)
+    Ok(same("the exit code", run_beside_another(context, &bundle)?.code, 7)?)
 }
 
 fn failed_exec_waits_for_its_own_children_only(context: &Context) -> Outcome {
     let container = edit::Container::start(context, &["sleep", "60"], |_| {})?;
-    let done = beside_a_sleep(context, &format!("exec {} /missing", container.id))?;
-    Ok(edit::one_sentence(&done)?)
+    Ok(edit::one_sentence(&beside_another(context, &["exec", &container.id, "/missing"])?)?)
 }

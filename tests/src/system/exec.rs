@@ -138,7 +138,7 @@ fn process_file_says_everything(context: &Context) -> Outcome {
     let process = json!({
         "args": ["/probe", "report"], "cwd": "/tmp", "env": ["A=b", "PATH=/"],
         "user": { "uid": 12, "gid": 34, "umask": 0o77, "additionalGids": [56] },
-        "noNewPrivileges": false,
+        "noNewPrivileges": false, "capabilities": {},
         "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 99, "soft": 98 }],
     });
     let file = write(context, "process.json", &process)?;

@@ -22,6 +22,7 @@ mod harness;
 mod hostile;
 mod joined;
 mod keyring;
+mod labels;
 mod lifecycle;
 mod links;
 mod masks;
@@ -29,6 +30,7 @@ mod names;
 mod namespaces;
 mod plan;
 mod preserve_fds;
+mod process_setup;
 mod root_mounts;
 mod rootfs;
 mod run;
@@ -60,6 +62,8 @@ pub const ALL: &[&Topic] = &[
     &exec_cgroup::TOPIC,
     &children::TOPIC,
     &keyring::TOPIC,
+    &labels::TOPIC,
+    &process_setup::TOPIC,
     &views::TOPIC,
     &global::TOPIC,
     &command_line::TOPIC,

@@ -17,7 +17,6 @@ topic!(
     preserved_fds_are_there_and_no_others[Root],
     fd_that_is_not_open_is_refused[Root],
     absurd_count_is_refused[Root],
-    listen_fds_add_to_them[Root],
     leaked_fds_reach_no_container[Root],
     leaked_fds_reach_no_exec[Root],
     created_container_holds_its_streams_and_sockets_alone[Root],
@@ -25,7 +24,7 @@ topic!(
 );
 
 /// A file that a child inherits under that number.
-fn inherited(context: &Context, number: i32) -> Result<OwnedFd, String> {
+pub(super) fn inherited(context: &Context, number: i32) -> Result<OwnedFd, String> {
     let path = context.folder.join(format!("fd-{number}"));
     fs::write(&path, number.to_string()).map_err(words)?;
     let fd = inherit(File::open(&path).map_err(words)?, number)?;
@@ -93,20 +92,6 @@ fn absurd_count_is_refused(context: &Context) -> Outcome {
     for count in ["4294967295", "4294967296", "-1", "x", ""] {
         let done = fds_of_run(context, &[&format!("--preserve-fds={count}")], &[])?;
         refused(&done, "preserve-fds").map_err(|why| format!("{count:?}: {why}"))?;
-    }
-    Ok(())
-}
-
-fn listen_fds_add_to_them(context: &Context) -> Outcome {
-    let _open = (3..7).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
-    let env = [("LISTEN_FDS", "1"), ("LISTEN_PID", "1")];
-    check(&fds(fds_of_run(context, &[], &env)?)?, context, &[3])?;
-    check(&fds(fds_of_run(context, &["--preserve-fds=2"], &env)?)?, context, &[3, 4, 5])?;
-    for nonsense in ["x", "-1", ""] {
-        let done = fds_of_run(context, &[], &[("LISTEN_FDS", nonsense)])?;
-        if done.code == 0 {
-            check(&fds(done)?, context, &[])?;
-        }
     }
     Ok(())
 }

@@ -17,7 +17,6 @@ topic!(
     user_that_is_not_root_keeps_no_capability_without_ambient [Root],
     no_capabilities_given_are_none [Root],
     ambient_without_inheritable_is_left_out [Root],
-    unknown_capability_is_refused_by_its_field [Root],
     exec_has_no_inheritable_capability_by_default [Root],
     exec_cap_adds_no_inheritable_capability [Root],
     no_new_privs_is_as_asked_for [Root],
@@ -106,11 +105,6 @@ fn ambient_without_inheritable_is_left_out(context: &Context) -> Outcome {
     let [_, permitted, effective, inheritable, ambient] = sets(&report)?;
     same("ambient", ambient, CHOWN)?;
     Ok(same("the others", [permitted, effective, inheritable], [CHOWN; 3])?)
-}
-
-fn unknown_capability_is_refused_by_its_field(context: &Context) -> Outcome {
-    let words = ["process.capabilities.bounding[0]", "CAP_NO_SUCH"];
-    Ok(edit::refused(context, &words, |c| edit::capabilities(c, &["CAP_NO_SUCH"]))?)
 }
 
 fn exec_report(container: &Container<'_>, options: &[&str]) -> Result<Value, String> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vial_tests::{inject, sys};
 
-use crate::report;
+use crate::{callers, report};
 
 /// Why the deeds end here.
 #[derive(Debug)]
@@ -93,6 +93,9 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["tty-echo"] => tty_echo()?,
         ["wait-file", path] => wait_file(path),
         ["exec", program, ref arguments @ ..] => exec(program, arguments)?,
+        ["be", role, program, ref arguments @ ..] => {
+            callers::execute_as(role, Command::new(program).args(arguments))?;
+        }
         _ => return Err(End::Misused("no such deed")),
     }
     io::stdout().flush()?;

@@ -19,6 +19,7 @@ pub(crate) fn everything() -> Value {
         "sid": rustix::process::getsid(None).map(|pid| pid.as_raw_nonzero().get()).ok(),
         "args": strings(std::env::args_os()),
         "env": environment(),
+        "environ": environ(),
         "cwd": std::env::current_dir().ok(),
         "hostname": kernel("hostname"),
         "domainname": kernel("domainname"),
@@ -74,6 +75,12 @@ fn kernel(name: &str) -> Option<String> {
 
 fn strings(list: impl Iterator<Item = std::ffi::OsString>) -> Vec<String> {
     list.map(|text| text.to_string_lossy().into_owned()).collect()
+}
+
+/// The entries as execve got them, in order.
+fn environ() -> Vec<String> {
+    let whole = text("/proc/self/environ").unwrap_or_default();
+    whole.split_terminator('\0').map(str::to_owned).collect()
 }
 
 fn environment() -> Map<String, Value> {

@@ -1,0 +1,44 @@
+//! What a security module changes to by the execve to come: written to
+//! /proc/self/attr through the private procfs, where nothing of the container's
+//! can stand in the kernel's place (CVE-2019-16884).
+
+use core::ffi::CStr;
+
+use rustix::fs::OFlags;
+use rustix::io::{Errno, write};
+use vial_plan::Step;
+
+use crate::fault::{During, Fault};
+use crate::path::PathBuffer;
+use crate::procfs::Procfs;
+
+/// An AppArmor profile, as aa_change_onexec(2) asks for it.
+#[inline(never)] // Keep its buffer out of the stack frame that stays while waiting.
+pub fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
+    let mut text: PathBuffer = PathBuffer::empty();
+    text.push(b"exec ")
+        .and_then(|text| text.push(profile.to_bytes()))
+        .during(Step::WriteAppArmorProfile)?;
+    let written = match procfs.open_file(c"self/attr/apparmor/exec", OFlags::WRONLY) {
+        Ok(file) => write(&file, text.as_bytes()).map(|_| ()).during(Step::WriteAppArmorProfile),
+        // KERNEL(5.8): AppArmor has no folder of its own.
+        Err(Errno::NOENT) => next(procfs, text.as_bytes()),
+        Err(errno) => Err(Fault { step: Step::OpenLabel, errno }),
+    };
+    match written {
+        // Without AppArmor every process is what was asked for.
+        Err(Fault { errno: Errno::INVAL, .. }) if profile == c"unconfined" => Ok(()),
+        result => result,
+    }
+}
+
+/// An SELinux label, as setexeccon(3) asks for it.
+pub fn selinux(procfs: &Procfs, label: &CStr) -> Result<(), Fault> {
+    next(procfs, label.to_bytes())
+}
+
+fn next(procfs: &Procfs, text: &[u8]) -> Result<(), Fault> {
+    let file = procfs.open_file(c"self/attr/exec", OFlags::WRONLY).during(Step::OpenLabel)?;
+    write(&file, text).during(Step::WriteLabel)?;
+    Ok(())
+}

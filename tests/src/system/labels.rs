@@ -1,0 +1,138 @@
+//! AppArmor profiles and SELinux labels: written for execve where the kernel has
+//! them, one sentence where it has not.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "labels",
+    profile_that_is_not_loaded_is_one_sentence [Root],
+    profile_of_an_exec_that_is_not_loaded_is_one_sentence [Root],
+    selinux_label_that_cannot_be_had_is_one_sentence [Root],
+    unconfined_is_always_to_be_had [Root],
+    profile_confines_the_container [Root, AppArmor],
+    profile_confines_an_exec_too [Root, AppArmor],
+    profile_confines_in_a_user_namespace [Root, AppArmor],
+    fake_proc_of_the_image_does_not_catch_the_profile [Root, AppArmor],
+);
+
+const NAME: &str = "vial-test-profile";
+
+/// What engines look for in the words, to tell what failed.
+const PATTERN: &str = "`/proc/self/attr/";
+
+fn profile_that_is_not_loaded_is_one_sentence(context: &Context) -> Outcome {
+    let words = ["process.apparmorProfile", "no-such-profile", PATTERN];
+    Ok(edit::refused(context, &words, |config| {
+        config["process"]["apparmorProfile"] = json!("no-such-profile");
+    })?)
+}
+
+fn profile_of_an_exec_that_is_not_loaded_is_one_sentence(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], |_| {})?;
+    let done = container.exec(&["--apparmor", "no-such-profile"], &["exit", "0"])?.failure()?;
+    edit::one_sentence(&done)?;
+    Ok(same("the path is said", done.stderr.contains(PATTERN), true)?)
+}
+
+fn selinux_label_that_cannot_be_had_is_one_sentence(context: &Context) -> Outcome {
+    let words = ["process.selinuxLabel", "no:such:label:s0", PATTERN];
+    Ok(edit::refused(context, &words, |config| {
+        config["process"]["selinuxLabel"] = json!("no:such:label:s0");
+    })?)
+}
+
+fn unconfined_is_always_to_be_had(context: &Context) -> Outcome {
+    let done = edit::run(context, &["echo", "ran"], |config| {
+        config["process"]["apparmorProfile"] = json!("unconfined");
+    })?;
+    Ok(same("what it said", done.success()?.stdout.as_str(), "ran\n")?)
+}
+
+/// Loads a profile under which /etc/secret cannot be read.
+fn load(context: &Context) -> Result<(), String> {
+    let text = format!(
+        "profile {NAME} flags=(attach_disconnected,mediate_deleted) {{\n  file,\n  network,\n  \
+         capability,\n  mount,\n  umount,\n  pivot_root,\n  ptrace,\n  signal,\n  unix,\n  \
+         deny /etc/secret r,\n}}\n"
+    );
+    let file = context.folder.join("profile");
+    fs::write(&file, text).map_err(|e| e.to_string())?;
+    let mut parser = Command::new("apparmor_parser");
+    context.run(parser.args(["--replace", "--skip-cache"]).arg(&file))?.success()?;
+    Ok(())
+}
+
+/// A container under the profile, with a secret, and after `also`.
+fn confined<'a>(
+    context: &'a Context,
+    also: impl FnOnce(&mut Value),
+) -> Result<Container<'a>, String> {
+    load(context)?;
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &["sleep", "60"]);
+        config["process"]["apparmorProfile"] = json!(NAME);
+        also(config);
+    })?;
+    fs::write(bundle.rootfs.join("etc/secret"), "secret").map_err(|e| e.to_string())?;
+    let container = Container::create(context, bundle)?;
+    context.vial(&["start", &container.id])?.success()?;
+    Ok(container)
+}
+
+fn is_confined(container: &Container<'_>, pid: u32) -> Result<(), String> {
+    let path = format!("/proc/{pid}/attr/current");
+    let label = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+    same("the label", label.trim(), &*format!("{NAME} (enforce)"))?;
+    let done = container.exec(&[], &["cat", "/proc/self/attr/current"])?.success()?;
+    same("an exec's", done.stdout.trim(), &*format!("{NAME} (enforce)"))?;
+    let done = container.exec(&[], &["cat", "/etc/secret"])?.failure()?;
+    same("what the secret answers", done.stdout.trim(), "EACCES")
+}
+
+fn profile_confines_the_container(context: &Context) -> Outcome {
+    let container = confined(context, |_| {})?;
+    Ok(is_confined(&container, container.pid)?)
+}
+
+fn profile_confines_an_exec_too(context: &Context) -> Outcome {
+    load(context)?;
+    let container = Container::start(context, &["sleep", "60"], |_| {})?;
+    let options = ["--apparmor", NAME];
+    let done = container.exec(&options, &["cat", "/proc/self/attr/current"])?.success()?;
+    Ok(same("the label", done.stdout.trim(), &*format!("{NAME} (enforce)"))?)
+}
+
+fn profile_confines_in_a_user_namespace(context: &Context) -> Outcome {
+    let container = confined(context, |config| edit::user_namespace(config, 0))?;
+    Ok(is_confined(&container, container.pid)?)
+}
+
+/// CVE-2019-16884: where the image has a /proc of its own, and none is mounted.
+fn fake_proc_of_the_image_does_not_catch_the_profile(context: &Context) -> Outcome {
+    load(context)?;
+    let bundle = context.bundle(|config| {
+        config["mounts"].as_array_mut().into_iter().for_each(|list| {
+            list.retain(|mount| mount["destination"] != "/proc");
+        });
+        config["linux"]["maskedPaths"] = json!([]);
+        config["linux"]["readonlyPaths"] = json!([]);
+        config["process"]["apparmorProfile"] = json!(NAME);
+        edit::deeds(config, &["cat", "/etc/secret"]);
+    })?;
+    let fake = bundle.rootfs.join("proc/self/attr/apparmor");
+    fs::create_dir_all(&fake).map_err(|e| e.to_string())?;
+    for file in ["exec", "../exec"] {
+        fs::write(fake.join(file), "").map_err(|e| e.to_string())?;
+    }
+    fs::write(bundle.rootfs.join("etc/secret"), "secret").map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.failure()?;
+    Ok(same("what the secret answers", done.stdout.trim(), "EACCES")?)
+}
