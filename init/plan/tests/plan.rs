@@ -23,7 +23,6 @@ fn samples() -> Vec<Item<'static>> {
             recursive: false,
             set: 1,
             clear: u64::MAX,
-            strict: true,
         },
         Item::Program { args: list, env: Strings::new(b"").unwrap(), path: c"/bin:/usr/bin" },
         Item::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true },
