@@ -7,13 +7,14 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat_raw};
+use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, mkdirat, openat, readlinkat_raw};
 use rustix::io::{Errno, Result};
 use vial_plan::Step;
 
 use super::resolve::Make;
 use crate::fault::{During, Fault};
 use crate::path::{PATH_MAX, PathBuffer, split_last};
+use crate::procfs::PROC_SUPER_MAGIC;
 
 const MAX_LINKS: u32 = 40;
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -122,7 +123,11 @@ impl Walk<'_> {
                 let length =
                     readlinkat_raw(&next, c"", &mut link[..]).during(Step::ResolveTarget)?;
                 let target = link.get(..length).unwrap_or_default();
-                let from: &[u8] = if target.first() == Some(&b'/') { b"" } else { done.as_bytes() };
+                let is_absolute = target.first() == Some(&b'/');
+                if is_absolute && is_magic(&next, stat.st_size as usize != length)? {
+                    return Err(resolve(Errno::LOOP));
+                }
+                let from: &[u8] = if is_absolute { b"" } else { done.as_bytes() };
                 return instead(from, target, names, 1);
             }
             let must_be_directory = !is_last || self.flags.contains(OFlags::DIRECTORY);
@@ -185,6 +190,13 @@ fn instead<'a>(
         push(name)?;
     }
     Ok(Outcome::Instead(path, links))
+}
+
+/// Whether a link leads where no path says, as /proc/PID/root and fd do. Their
+/// size is not that of what they read as, unlike with links that are text.
+fn is_magic(link: &OwnedFd, odd_size: bool) -> Answer<bool> {
+    let magic = || fstatfs(link).map(|stat| stat.f_type as u64).during(Step::ResolveTarget);
+    Ok(odd_size && magic()? == PROC_SUPER_MAGIC)
 }
 
 fn resolve(errno: Errno) -> Fault {

@@ -128,14 +128,17 @@ pub(super) fn refused_bundle(
     words: &[&str],
 ) -> Result<(), String> {
     let before = context.leftovers();
-    let done = context.run_bundle(bundle)?.failure()?;
-    one_sentence(&done)?;
-    for word in words {
-        if !done.stderr.contains(word) {
-            return Err(format!("no word of {word:?}: {done}"));
-        }
-    }
+    words_of_refusal(&context.run_bundle(bundle)?, words)?;
     context.nothing_left_since(&before)
+}
+
+/// Checks that vial refused in one sentence that holds `words`.
+pub(super) fn words_of_refusal(done: &Done, words: &[&str]) -> Result<(), String> {
+    one_sentence(done)?;
+    match words.iter().find(|word| !done.stderr.contains(**word)) {
+        Some(word) => Err(format!("no word of {word:?}: {done}")),
+        None => Ok(()),
+    }
 }
 
 /// Checks that vial failed with code 1 and exactly one sentence of its own.

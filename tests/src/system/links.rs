@@ -53,16 +53,6 @@ fn both(
     Ok(())
 }
 
-/// A refusal in one sentence that has these words.
-fn refusal(done: Done, words: &[&str]) -> Result<(), String> {
-    let done = done.failure()?;
-    edit::one_sentence(&done)?;
-    match words.iter().find(|word| !done.stderr.contains(**word)) {
-        Some(word) => Err(format!("no word of {word:?}: {done}")),
-        None => Ok(()),
-    }
-}
-
 fn link_that_leads_to_proc_is_not_mounted_over(context: &Context) -> Outcome {
     let volume = context.folder.join("volume");
     fs::create_dir(&volume).map_err(|e| e.to_string())?;
@@ -85,7 +75,9 @@ fn link_that_leads_to_proc_is_not_mounted_over(context: &Context) -> Outcome {
                 edit::deeds(config, &["echo", "ran"]);
             })?;
             link(&bundle, &[(at, to), ("more", "./../proc")])?;
-            both(context, &bundle, |done| refusal(done, &["mounts[6]", "/data", "into /proc"]))?;
+            both(context, &bundle, |done| {
+                edit::words_of_refusal(&done, &["mounts[6]", "/data", "into /proc"])
+            })?;
         }
     }
     Ok(())
@@ -98,7 +90,9 @@ fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) 
         config["mounts"].as_array_mut().into_iter().for_each(|l| l.insert(0, entry.clone()));
     })?;
     link(&bundle, &[("data", "proc")])?;
-    Ok(both(context, &bundle, |done| refusal(done, &["mounts[0]", "/data", "into /proc"]))?)
+    Ok(both(context, &bundle, |done| {
+        edit::words_of_refusal(&done, &["mounts[0]", "/data", "into /proc"])
+    })?)
 }
 
 const RESOLV: &str = "../run/systemd/resolve/stub-resolv.conf";
@@ -198,7 +192,9 @@ fn links_in_a_circle_are_refused(context: &Context) -> Outcome {
     for kind in ["bind", "tmpfs"] {
         let bundle = context.bundle(|config| mount(config, kind, "/tmp", "/etc/one", &["bind"]))?;
         link(&bundle, &[("etc/one", "two"), ("etc/two", "/etc/one")])?;
-        both(context, &bundle, |done| refusal(done, &["mounts[6]", "/etc/one", "ELOOP"]))?;
+        both(context, &bundle, |done| {
+            edit::words_of_refusal(&done, &["mounts[6]", "/etc/one", "ELOOP"])
+        })?;
     }
     Ok(())
 }
@@ -243,7 +239,9 @@ fn proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below(context: &Con
         })?;
         link(&bundle, &[(name, "tmp")])?;
         let hint = "may not be symbolic links";
-        both(context, &bundle, |done| refusal(done, &["mounts[0]", "ELOOP", hint]))?;
+        both(context, &bundle, |done| {
+            edit::words_of_refusal(&done, &["mounts[0]", "ELOOP", hint])
+        })?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::runner::Topic;
 mod bad_config;
 mod bad_rootfs;
 mod bad_surroundings;
+mod bad_words;
 mod binds;
 mod cgroup;
 mod children;
@@ -81,6 +82,7 @@ pub const ALL: &[&Topic] = &[
     &binds::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,
+    &bad_words::TOPIC,
     &masks::TOPIC,
     &links::TOPIC,
     &tight::TOPIC,

@@ -255,3 +255,22 @@ fn link_to_proc_is_no_place() {
         assert_eq!((fault.step, fault.errno), (Step::LinkIntoProc, Errno::LOOP), "{at}");
     }
 }
+
+#[test]
+fn magic_links_of_procfs_are_not_followed() {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, c"/", flags, Mode::empty()).unwrap();
+    let rootfs = Rootfs { root, covers: None, mounted: None, procfs: None, nodes: None };
+    for (path, wanted) in [
+        (c"/proc/self/root", Err(Errno::LOOP)),
+        (c"/proc/self/cwd/x", Err(Errno::LOOP)),
+        (c"/proc/thread-self/exe", Err(Errno::LOOP)),
+        (c"/proc/mounts", Ok(())),
+        (c"/proc/self/status", Ok(())),
+    ] {
+        let by_call = rootfs.open_at_once(path, FOLLOW | OFlags::CLOEXEC, false).map(|_| ());
+        let by_walk =
+            walk::open(rootfs.root(), path.to_bytes(), FOLLOW | OFlags::CLOEXEC, false).map(|_| ());
+        assert_eq!((by_call, by_walk), (wanted, wanted), "{path:?}");
+    }
+}
