@@ -62,6 +62,8 @@ pub struct Context {
     pub state: PathBuf,
     /// In every id and cgroup of this test, and in no other's.
     pub tag: String,
+    /// An errno, and the numbers of the calls that answer it wherever vial runs.
+    pub hidden: Option<(i32, Vec<libc::c_long>)>,
     serial: Cell<u32>,
 }
 
@@ -94,7 +96,29 @@ impl Context {
             folder,
             state,
             tag,
+            hidden: None,
             serial: Cell::new(0),
+        })
+    }
+
+    /// The surroundings of a test within this one, where calls are hidden from
+    /// vial: they answer the errno.
+    ///
+    /// # Errors
+    /// Its folder cannot be made.
+    pub fn hiding(&self, errno: i32, calls: &[libc::c_long]) -> Result<Self, Error> {
+        let first = self.serial.get() + 0x1000;
+        self.serial.set(first);
+        let folder = self.folder.join(format!("hiding-{first:x}"));
+        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        Ok(Self {
+            vial: self.vial.clone(),
+            probe: self.probe.clone(),
+            state: folder.join("state"),
+            folder,
+            tag: self.tag.clone(),
+            hidden: Some((errno, calls.to_vec())),
+            serial: Cell::new(first),
         })
     }
 
@@ -123,7 +147,15 @@ impl Context {
     /// vial with its state folder and these arguments, not yet started.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.vial);
+        let mut command = match &self.hidden {
+            None => Command::new(&self.vial),
+            Some((errno, calls)) => {
+                let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
+                let mut command = Command::new(&self.probe);
+                command.args(["refuse", &errno.to_string(), &calls.join(",")]).arg(&self.vial);
+                command
+            }
+        };
         command.arg("--root").arg(&self.state).args(arguments);
         command
     }

@@ -100,7 +100,7 @@ const OPTIONS: &[(&str, Kind)] = &[
 ];
 
 /// The recursive forms: an `r`, then an option that is an attribute.
-const RECURSIVE: [&str; 16] = [
+const RECURSIVE: [&str; 18] = [
     "ratime",
     "rdev",
     "rdiratime",
@@ -109,6 +109,8 @@ const RECURSIVE: [&str; 16] = [
     "rnodev",
     "rnodiratime",
     "rnoexec",
+    "rnorelatime",
+    "rnostrictatime",
     "rnosuid",
     "rnosymfollow",
     "rrelatime",

@@ -20,6 +20,7 @@ mod fallbacks;
 mod foreground;
 mod global;
 mod harness;
+mod hidden;
 mod hostile;
 mod joined;
 mod keyring;
@@ -91,4 +92,5 @@ pub const ALL: &[&Topic] = &[
     &userns::TOPIC,
     &userns_sources::TOPIC,
     &fallbacks::TOPIC,
+    &hidden::TOPIC,
 ];
