@@ -114,6 +114,7 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         Item::Symlink { target, path } => format!("link {} to {}", show(path), show(target)),
         Item::Directory { path } => format!("make directory {}", show(path)),
         Item::Terminal { .. } => "open a terminal and send it over the console socket".into(),
+        Item::ReadonlyMount { target } => format!("make the mount at {} read-only", show(target)),
         Item::MaskPath { path } => format!("mask {}", show(path)),
         Item::ReadonlyPath { path } => format!("make {} read-only", show(path)),
         Item::ReadonlyRoot {} => "make the rootfs read-only".into(),

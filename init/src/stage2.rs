@@ -53,6 +53,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         | Item::Symlink { .. }
         | Item::Directory { .. }
         | Item::CoveredRoot {}
+        | Item::ReadonlyMount { .. }
         | Item::MaskPath { .. }
         | Item::ReadonlyPath { .. } => furnish(life.rootfs.as_mut().prepared()?, item),
         Item::Terminal { rows, columns, console } => {
@@ -158,6 +159,7 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
         Item::Symlink { target, path } => device::symlink(rootfs, target, path),
         Item::Directory { path } => rootfs.make_directory(path).map(|_| ()),
         Item::CoveredRoot {} => rootfs.take_covering(),
+        Item::ReadonlyMount { target } => attributes::make_mount_readonly(rootfs, target),
         Item::MaskPath { path } => mask::mask(rootfs, path),
         Item::ReadonlyPath { path } => mask::make_readonly(rootfs, path),
         _ => Err(Fault::PLAN),

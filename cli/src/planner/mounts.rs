@@ -43,7 +43,10 @@ pub(super) fn mounts(
         if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
             return Err(super::refuse::not_supported(&format!("{field}.uidMappings")));
         }
-        let options = options(&mount.options, &field)?;
+        let mut options = options(&mount.options, &field)?;
+        if is_filled_later(config, mount) {
+            options.flags &= !ms::RDONLY;
+        }
         if mount.destination.is_empty() {
             return Err(wrong(format_args!("{field}.destination"), "missing"));
         }
@@ -59,6 +62,33 @@ pub(super) fn mounts(
         } else {
             filesystem(plan, mount, &options, namespaces, host, &field)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether something is to be made in a read-only tmpfs: what else is mounted
+/// there, or the nodes of /dev.
+fn is_filled_later(config: &Config, mount: &Mount) -> bool {
+    let readonly = mount.options.iter().flat_map(|text| text.split(','));
+    let readonly = readonly.fold(false, |ro, one| one == "ro" || (ro && one != "rw"));
+    let place = below_root(&mount.destination);
+    let is_below = |path: &String| {
+        below_root(path).strip_prefix(&*place).is_some_and(|rest| rest.starts_with('/'))
+    };
+    mount.kind == "tmpfs"
+        && readonly
+        && (place == "/dev"
+            || config.mounts.iter().any(|other| is_below(&other.destination))
+            || config.linux.devices.iter().any(|device| is_below(&device.path)))
+}
+
+/// A tmpfs that was left writable to be filled becomes read-only.
+pub(super) fn readonly(plan: &mut Plan, config: &Config) -> Result<(), Error> {
+    let filled = |(_, mount): &(usize, &Mount)| is_filled_later(config, mount);
+    for (index, mount) in config.mounts.iter().enumerate().filter(filled) {
+        let field = format!("mounts[{index}]");
+        let target = text(below_root(&mount.destination), &field)?;
+        plan.push(INSIDE, &Item::ReadonlyMount { target: &target }, field);
     }
     Ok(())
 }

@@ -357,6 +357,7 @@ fn filesystem(
     process::make_directory(plan, process, "process")?;
     // After /dev/pts, of which the terminal is.
     terminal(plan, process, true);
+    mounts::readonly(plan, config)?;
     // After everything that writes, or looks, where they are.
     mounts::masks(plan, config)?;
     if config.root.as_ref().is_some_and(|root| root.readonly) {

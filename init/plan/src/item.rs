@@ -211,6 +211,8 @@ items! {
     66 HideMount { path: &'a CStr, }
     /// Take what was mounted on the rootfs as the rootfs.
     75 CoveredRoot {}
+    /// Make the mount at a path read-only, once everything lies in it.
+    70 ReadonlyMount { target: &'a CStr, }
     /// Give every signal that the caller ignores its default action.
     82 DefaultSignals {}
     /// Open the file of clock offsets, for which it is too late once undumpable.

@@ -1,5 +1,7 @@
 //! Attributes and propagation of mounts that are attached already.
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
@@ -81,6 +83,12 @@ pub(super) fn remount(
 /// its access time (mount_namespaces(7)): they stay as the host has them.
 fn what_is_not_locked(change: &Attributes) -> Attributes {
     Attributes { set: change.set & !ATIME, clear: 0, ..*change }
+}
+
+/// Makes a mount read-only that was left writable for what lies in it.
+pub fn make_mount_readonly(rootfs: &Rootfs, target: &CStr) -> Result<(), Fault> {
+    let mount = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
+    set(rootfs, mount.as_fd(), &bind::attributes(RDONLY, 0))
 }
 
 /// Makes the rootfs itself read-only, what is mounted in it as it is.

@@ -28,6 +28,7 @@ mod labels;
 mod lifecycle;
 mod links;
 mod masks;
+mod mount_order;
 mod names;
 mod namespaces;
 mod plan;
@@ -85,6 +86,7 @@ pub const ALL: &[&Topic] = &[
     &escapes::TOPIC,
     &bad_words::TOPIC,
     &masks::TOPIC,
+    &mount_order::TOPIC,
     &links::TOPIC,
     &tight::TOPIC,
     &cgroup::TOPIC,

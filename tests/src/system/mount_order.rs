@@ -1,0 +1,201 @@
+//! The list of mounts in its order: what a later entry needs of an earlier one.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::mount::{MountFlags, UnmountFlags, mount as mount2, unmount};
+use serde_json::{Value, json};
+
+use super::edit::{self, bind, has, mount, mount_at};
+use super::fallbacks::hidden_with;
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "mount_order",
+    readonly_dev_has_its_nodes_and_mounts[Root],
+    readonly_tmpfs_holds_what_is_mounted_in_it[Root],
+    source_below_the_root_is_what_was_mounted_there[Root],
+    source_below_the_root_is_the_same_in_a_user_namespace[Root, UserNamespaces],
+    access_times_are_relative_again_below_too[Root],
+    attributes_are_those_of_the_mount_that_was_made[Root],
+);
+
+/// The mount of /dev in config.json with other options.
+fn dev(config: &mut Value, options: &[&str]) {
+    let mounts = config["mounts"].as_array_mut().into_iter().flatten();
+    for entry in mounts.filter(|entry| entry["destination"] == "/dev") {
+        entry["options"] = json!(options);
+    }
+}
+
+fn readonly_dev_has_its_nodes_and_mounts(context: &Context) -> Outcome {
+    for also in ["tmpcopyup", "size=65536k"] {
+        let options = ["nosuid", "strictatime", "mode=755", "ro", also];
+        let report = context.report(|config| dev(config, &options))?;
+        let seen = &mount_at(&report, "/dev")?["options"];
+        same("options of /dev", seen, &json!(["ro", "nosuid"]))?;
+        for point in ["/dev/pts", "/dev/shm", "/dev/mqueue"] {
+            same(point, has(&mount_at(&report, point)?["options"], "rw"), true)?;
+        }
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            same(name, report["dev"][name]["type"].as_str(), Some("c"))?;
+        }
+        same("ptmx", report["dev"]["ptmx"]["link"].as_str(), Some("pts/ptmx"))?;
+        let words = ["create", "/dev/shm/x", "", "+", "create", "/dev/x", ""];
+        let done = edit::run(context, &words, |config| dev(config, &options))?.failure()?;
+        same("creating /dev/x", done.stdout.trim(), "EROFS")?;
+    }
+    Ok(())
+}
+
+fn readonly_tmpfs_holds_what_is_mounted_in_it(context: &Context) -> Outcome {
+    let words = ["cat", "/run/a/file", "+", "stat", "/run/b/node", "+", "create", "/run/x", ""];
+    for also in ["tmpcopyup", "size=1m"] {
+        let done = edit::run(context, &words, |config| {
+            mount(config, "tmpfs", "tmpfs", "/run", &["nosuid,ro", also]);
+            bind(config, "/proc/version", "/run/a/file", &["bind"]);
+            let device = json!({ "type": "c", "path": "/run/b/node", "major": 1, "minor": 3 });
+            edit::add(&mut config["linux"]["devices"], device);
+        })?
+        .failure()?;
+        same("what is bound", done.stdout.starts_with("Linux version"), true)?;
+        same("what create answered", done.stdout.trim().ends_with("EROFS"), true)?;
+    }
+    Ok(())
+}
+
+/// A folder that an earlier entry has covered is the source of later ones.
+fn sources(context: &Context, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
+    let volume = context.folder.join(format!("volume-{}", context.id()));
+    fs::create_dir(&volume).map_err(|e| e.to_string())?;
+    fs::write(volume.join("file"), "of the volume\n").map_err(|e| e.to_string())?;
+    let bundle = context.bundle(|config| {
+        bind(config, &volume.to_string_lossy(), "/first", &["bind"]);
+        bind(config, "rootfs/first", "/second", &["bind"]);
+        bind(config, "rootfs/second/file", "/third", &["bind", "ro"]);
+        edit::deeds(config, &["cat", "/second/file", "+", "cat", "/third"]);
+        edit(config);
+    })?;
+    for folder in ["first", "second"] {
+        fs::create_dir(bundle.rootfs.join(folder)).map_err(|e| e.to_string())?;
+    }
+    fs::write(bundle.rootfs.join("first/file"), "of the image\n").map_err(|e| e.to_string())?;
+    fs::write(bundle.rootfs.join("third"), "").map_err(|e| e.to_string())?;
+    Ok(bundle)
+}
+
+const VOLUME_TWICE: &str = "of the volume\nof the volume\n";
+
+fn source_below_the_root_is_what_was_mounted_there(context: &Context) -> Outcome {
+    let done = context.run_bundle(&sources(context, |_| {})?)?.success()?;
+    same("what both show", done.stdout.as_str(), VOLUME_TWICE)?;
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let calls: Vec<_> = hidden_with(errno).map(|(_, call)| *call).collect();
+        let hiding = context.hiding(errno, &calls)?;
+        let done = hiding.run_bundle(&sources(&hiding, |_| {})?)?.success()?;
+        same("what both show without calls", done.stdout.as_str(), VOLUME_TWICE)?;
+    }
+    Ok(())
+}
+
+fn source_below_the_root_is_the_same_in_a_user_namespace(context: &Context) -> Outcome {
+    let bundle = sources(context, |config| edit::user_namespace(config, 100_000))?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("what both show", done.stdout.as_str(), VOLUME_TWICE)?)
+}
+
+/// A folder of the host with a mount on it, and another below that one.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new(context: &Context, flags: MountFlags) -> Result<Self, String> {
+        let tree = Self(context.folder.join("tree"));
+        for (place, name) in [(tree.0.clone(), "upper"), (tree.0.join("below"), "lower")] {
+            fs::create_dir_all(&place).map_err(|e| e.to_string())?;
+            mount2(name, &place, "tmpfs", flags, None).map_err(|e| e.to_string())?;
+        }
+        Ok(tree)
+    }
+
+    fn path(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // With what lies below; or new() failed.
+    }
+}
+
+fn access_times_are_relative_again_below_too(context: &Context) -> Outcome {
+    let tree = Tree::new(context, MountFlags::STRICTATIME)?;
+    let report = context.report(|config| {
+        bind(config, &tree.path(), "/plain", &["rbind"]);
+        bind(config, &tree.path(), "/tree", &["rbind", "rnostrictatime", "rnorelatime"]);
+    })?;
+    for (point, options) in [
+        ("/plain", json!(["rw"])),
+        ("/plain/below", json!(["rw"])),
+        ("/tree", json!(["rw", "relatime"])),
+        ("/tree/below", json!(["rw", "relatime"])),
+    ] {
+        same(point, &mount_at(&report, point)?["options"], &options)?;
+    }
+    let features = context.vial(&["features"])?.success()?;
+    let features: Value = serde_json::from_str(&features.stdout).map_err(|e| e.to_string())?;
+    for option in ["rnostrictatime", "rnorelatime"] {
+        same(option, has(&features["mountOptions"], option), true)?;
+    }
+    Ok(())
+}
+
+/// While attributes are set in a volume that it shares, another container
+/// exchanges the folders that are mounted over.
+fn attributes_are_those_of_the_mount_that_was_made(context: &Context) -> Outcome {
+    let tree = Tree::new(context, MountFlags::empty())?;
+    let volume = context.folder.join("volume");
+    let (a, b) = (volume.join("a"), volume.join("b"));
+    for folder in [&a, &b] {
+        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    }
+    let bundle = context.bundle(|config| {
+        bind(config, &volume.to_string_lossy(), "/volume", &["bind"]);
+        mount(config, "tmpfs", "other", "/volume/a", &[]);
+        bind(config, &tree.path(), "/volume/b", &["rbind", "rro", "rslave"]);
+    })?;
+    let over = AtomicBool::new(false);
+    let right = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // It may be busy at times: that is what the race is about.
+                let _ = renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
+            }
+        });
+        let right = (0..50).map(|_| are_right(context, &bundle)).sum::<Result<usize, String>>();
+        over.store(true, Ordering::Relaxed);
+        right
+    })?;
+    Ok(same("whether any was made", right > 0, true)?)
+}
+
+/// 1 if it ran, with each attribute on its own mount; 0 if it was refused.
+fn are_right(context: &Context, bundle: &Bundle) -> Result<usize, String> {
+    let done = context.run_bundle(bundle)?;
+    if done.code != 0 {
+        return edit::words_of_refusal(&done, &["config.json mounts["]).map(|()| 0);
+    }
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))?;
+    for (source, option) in [("upper", "ro"), ("lower", "ro"), ("other", "rw")] {
+        let mut mounts = report["mounts"].as_array().into_iter().flatten();
+        let found = mounts.find(|mount| mount["source"] == source);
+        let options = found.map(|mount| mount["options"].clone()).unwrap_or_default();
+        same(&format!("{option} of {source}: {options}"), has(&options, option), true)?;
+    }
+    Ok(1)
+}
