@@ -36,6 +36,8 @@ pub fn describe(item: &Item<'_>) -> String {
             format!("join the container's {} namespaces", kinds(*flags))
         }
         Item::Unshare { kinds: flags } => format!("make a new {} namespace", kinds(*flags)),
+        Item::Opener {} => "start a process that opens sources with the host's privileges".into(),
+        Item::EndOpener {} => "wait for the end of that process".into(),
         Item::OpenTimeOffsets {} => "open the file of clock offsets".into(),
         Item::TimeOffsets { offsets } => {
             format!("set clock offsets {}", show(offsets).trim_end().replace('\n', ", "))
@@ -101,16 +103,16 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         Item::Remount { target, flags, data } => {
             format!("remount {}{}", show(target), with(flag_names(*flags), data))
         }
-        Item::DeviceNode { path, mode, major, minor, .. } => {
+        Item::DeviceNode { path, mode, major, minor, bind, .. } => {
+            let act = if *bind { "bind" } else { "make" };
             let kind = match mode & 0o170_000 {
                 0o060_000 => 'b',
                 0o010_000 => 'p',
                 _ => 'c',
             };
             let mode = mode & 0o7777;
-            format!("make device {} ({kind} {major}:{minor}, mode {mode:04o})", show(path))
+            format!("{act} device {} ({kind} {major}:{minor}, mode {mode:04o})", show(path))
         }
-        Item::DeviceBind { source, .. } => format!("bind device {}", show(source)),
         Item::Symlink { target, path } => format!("link {} to {}", show(path), show(target)),
         Item::Directory { path } => format!("make directory {}", show(path)),
         Item::Terminal { .. } => "open a terminal and send it over the console socket".into(),

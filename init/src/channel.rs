@@ -1,9 +1,11 @@
 //! The socket to the CLI: the Plan comes, one Reply goes.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::{Errno, read, write};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice, read, write};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use vial_plan::{Header, Refused, Reply, Step};
 
 use crate::fault::{During, Fault};
@@ -74,6 +76,21 @@ fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// One message of these parts, and an fd as SCM_RIGHTS.
+pub fn send(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    fd: Option<BorrowedFd<'_>>,
+) -> rustix::io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = fd.as_slice();
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::NOBUFS);
+    }
+    sendmsg(socket, parts, &mut ancillary, SendFlags::NOSIGNAL).map(|_| ())
 }
 
 /// Sends the reply.

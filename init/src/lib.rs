@@ -24,6 +24,7 @@ pub mod cgroup;
 pub mod channel;
 pub mod fault;
 pub mod join;
+pub mod opener;
 pub mod path;
 pub mod procfs;
 pub mod rootfs;
@@ -82,6 +83,8 @@ pub fn main(arguments: Arguments) -> ! {
                 cgroup_root: None,
                 cgroup: None,
                 pipe: None,
+                opener: None,
+                opener_pid: 0,
                 child: 0,
                 rootfs: None,
                 terminal: None,
@@ -121,6 +124,9 @@ pub struct Life {
     cgroup: Option<OwnedFd>,
     /// To the child that waits to be mapped, or from the parent who maps.
     pipe: Option<OwnedFd>,
+    /// To the opener.
+    opener: Option<OwnedFd>,
+    opener_pid: u32,
     child: u32,
     rootfs: Option<Rootfs>,
     terminal: Option<OwnedFd>,

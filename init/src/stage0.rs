@@ -12,7 +12,7 @@ use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
-use crate::{Life, Next, cgroup, channel, join, security, signals, start};
+use crate::{Life, Next, cgroup, channel, join, opener, security, signals, start};
 
 /// One item of the section of stage 0.
 pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
@@ -62,6 +62,8 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
             join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)?;
         }
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,
+        Item::Opener {} => opener::start(life)?,
+        Item::EndOpener {} => opener::end(life)?,
         Item::OpenTimeOffsets {} => {
             let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY);
             life.offsets = Some(file.during(Step::OpenProcFile)?);

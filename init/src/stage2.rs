@@ -35,7 +35,8 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::Propagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::ParentPrivate { path } => filesystem::make_parent_private(path),
         Item::Rootfs { path, initramfs } => {
-            life.rootfs = Some(Rootfs::open(path, initramfs, life.procfs()?)?);
+            let opener = life.opener.take();
+            life.rootfs = Some(Rootfs::open(path, initramfs, life.procfs()?, opener)?);
             Ok(())
         }
         Item::PresentRoot {} => {
@@ -49,7 +50,6 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         | Item::MountAttributes { .. }
         | Item::Remount { .. }
         | Item::DeviceNode { .. }
-        | Item::DeviceBind { .. }
         | Item::Symlink { .. }
         | Item::Directory { .. }
         | Item::CoveredRoot {}
@@ -142,9 +142,8 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
             filesystem::mount_cgroup(rootfs, target, flags, host)
         }
         Item::Bind { source, target, recursive, set, clear } => {
-            let source = bind::Source::path(source, recursive);
             let change = bind::attributes(set, clear);
-            let mount = bind::bind(rootfs, &source, target, false, &change)?;
+            let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
             rootfs.remember(mount);
             Ok(())
         }
@@ -152,10 +151,9 @@ fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
             attributes::change(rootfs, recursive, set, clear, propagation)
         }
         Item::Remount { target, flags, data } => filesystem::remount(rootfs, target, flags, data),
-        Item::DeviceNode { path, mode, major, minor, uid, gid } => {
-            device::make(rootfs, path, &device::Node { mode, major, minor, uid, gid })
+        Item::DeviceNode { path, mode, major, minor, uid, gid, bind } => {
+            device::make(rootfs, path, &device::Node { mode, major, minor, uid, gid }, bind)
         }
-        Item::DeviceBind { source, path } => device::bind(rootfs, source, path),
         Item::Symlink { target, path } => device::symlink(rootfs, target, path),
         Item::Directory { path } => rootfs.make_directory(path).map(|_| ()),
         Item::CoveredRoot {} => rootfs.take_covering(),

@@ -47,22 +47,18 @@ pub(super) fn devices(
     if bound {
         return Ok(());
     }
-    let by_bind = host.in_user_namespace || namespaces.has(kind::USER);
+    let bind = host.in_user_namespace || namespaces.has(kind::USER);
     for (path, major, minor) in DEVICES {
         if config.linux.devices.iter().any(|device| device.path == path) {
             continue; // config.json says how it is to be.
         }
         let path = text(path, "")?;
-        let item = match by_bind {
-            true => Item::DeviceBind { source: &path, path: &path },
-            false => {
-                Item::DeviceNode { path: &path, mode: 0o020_666, major, minor, uid: 0, gid: 0 }
-            }
-        };
+        let (path, mode, uid, gid) = (&*path, 0o020_666, 0, 0);
+        let item = Item::DeviceNode { path, mode, major, minor, uid, gid, bind };
         plan.push(INSIDE, &item, "");
     }
     for (index, configured) in config.linux.devices.iter().enumerate() {
-        device(plan, configured, by_bind, &format!("linux.devices[{index}]"))?;
+        device(plan, configured, bind, &format!("linux.devices[{index}]"))?;
     }
     for (target, path) in LINKS {
         plan.push(INSIDE, &Item::Symlink { target, path }, "");
@@ -70,7 +66,7 @@ pub(super) fn devices(
     Ok(())
 }
 
-fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Result<(), Error> {
+fn device(plan: &mut Plan, device: &Device, bind: bool, field: &str) -> Result<(), Error> {
     let kind = match device.kind.as_str() {
         "c" | "u" => 0o020_000,
         "b" => 0o060_000,
@@ -85,10 +81,6 @@ fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Resul
         return Err(wrong(format_args!("{field}.path"), what));
     }
     let path = text(&*device.path, field)?;
-    if by_bind && device.kind != "p" {
-        plan.push(INSIDE, &Item::DeviceBind { source: &path, path: &path }, field.to_owned());
-        return Ok(());
-    }
     let number = |value: i64, name: &str| {
         u32::try_from(value)
             .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))
@@ -100,6 +92,7 @@ fn device(plan: &mut Plan, device: &Device, by_bind: bool, field: &str) -> Resul
         minor: number(device.minor, "minor")?,
         uid: device.uid.unwrap_or(0),
         gid: device.gid.unwrap_or(0),
+        bind,
     };
     plan.push(INSIDE, &item, field.to_owned());
     Ok(())

@@ -31,6 +31,10 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let mut plan = Plan::default();
     let mapped = Mapped::from_config(config, &namespaces, host)?;
     outside(&mut plan, config, request, host, process, &namespaces, mapped.as_ref())?;
+    if has_opener(&namespaces, host) {
+        // Nothing that was started stays behind.
+        plan.push(OUTSIDE, &Item::EndOpener {}, "");
+    }
     inside(&mut plan, config, request, host, process, &namespaces, mapped.as_ref())?;
     Ok(plan)
 }
@@ -95,6 +99,10 @@ fn outside(
     process::oom_score_adj(plan, process, "process")?;
     process::raise_limits(plan, process, "process")?;
 
+    // Before any namespace is joined: it keeps the host's privileges.
+    if has_opener(namespaces, host) {
+        plan.push(OUTSIDE, &Item::Opener {}, "");
+    }
     let offsets = time_offsets(&config.linux)?;
     if offsets.is_some() && namespaces.new & kind::TIME == 0 {
         return Err(wrong("linux.timeOffsets", "set, but there is no new time namespace"));
@@ -145,6 +153,12 @@ fn outside(
     let rest = by_clone & !kind::TIME & !(if writer == BETWEEN { kind::USER } else { 0 });
     clone(plan, writer, INSIDE, rest, None);
     Ok(())
+}
+
+/// Whether the host's privileges are kept at hand by one who works in the new
+/// mount namespace for the root of a user namespace.
+fn has_opener(namespaces: &Namespaces, host: &Host) -> bool {
+    host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0
 }
 
 /// One clone3 for every namespace, and the mapping from outside after it.

@@ -145,10 +145,9 @@ items! {
     38 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
     /// Reconfigure the filesystem mounted at the target.
     39 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
-    /// Make a device node; mode holds its type.
-    40 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, }
-    /// Bind a device of the host, where a node may not be made.
-    41 DeviceBind { source: &'a CStr, path: &'a CStr, }
+    /// Make a device node; mode holds its type. bind: it may not be made there,
+    /// as in a user namespace, and one from elsewhere is bound.
+    40 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
     /// Make a symbolic link, unless something is there.
     42 Symlink { target: &'a CStr, path: &'a CStr, }
     /// Make a directory, and those above it.
@@ -217,6 +216,10 @@ items! {
     82 DefaultSignals {}
     /// Open the file of clock offsets, for which it is too late once undumpable.
     76 OpenTimeOffsets {}
+    /// Start the opener, which keeps the host's privileges.
+    77 Opener {}
+    /// Wait for the opener's end.
+    78 EndOpener {}
 }
 
 const HEAD: usize = 8;

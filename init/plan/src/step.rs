@@ -218,4 +218,10 @@ steps! {
     WriteLabel = 121: "write(2)",
     /// write `/proc/self/attr/apparmor/exec`
     WriteAppArmorProfile = 122: "write(2)",
+    /// start the opener
+    StartOpener = 97: "clone3(2)",
+    /// ask the opener
+    AskOpener = 98: "sendmsg(2)",
+    /// find the host's device in its place
+    FindDevice = 99: "open(2)",
 }

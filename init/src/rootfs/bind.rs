@@ -59,6 +59,27 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Binds a path of the host. One that the root of a user namespace may not
+/// reach is opened with the host's privileges, where they are at hand.
+pub fn bind_path(
+    rootfs: &Rootfs,
+    path: &CStr,
+    target: &CStr,
+    recursive: bool,
+    change: &Attributes,
+) -> Result<OwnedFd, Fault> {
+    let bound = bind(rootfs, &Source::path(path, recursive), target, false, change);
+    let opener = match (&bound, &rootfs.opener) {
+        (
+            Err(Fault { step: Step::OpenSource | Step::FindSource, errno: Errno::ACCESS }),
+            Some(opener),
+        ) => opener,
+        _ => return bound,
+    };
+    let source = opener.open(path)?;
+    bind(rootfs, &Source::open(source.as_fd(), recursive), target, false, change)
+}
+
 /// Binds a file or directory of the host at a path of the rootfs, where it is
 /// made if nothing is. Returns an fd of the new mount.
 pub fn bind(

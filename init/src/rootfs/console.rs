@@ -1,12 +1,9 @@
 //! A terminal: a pseudo-terminal of the container's own devpts, whose master
 //! goes to whoever listens on the console socket.
 
-use core::mem::MaybeUninit;
-
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fstat, fstatfs, minor};
 use rustix::io::{Errno, IoSlice};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::ioctl_tiocsctty;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -15,6 +12,7 @@ use vial_plan::Step;
 use super::Rootfs;
 use super::bind::{Source, attributes, bind_on};
 use super::resolve::Make;
+use crate::channel::send;
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
 
@@ -44,21 +42,10 @@ pub fn open(
     let number = minor(fstat(&peer).during(Step::OpenTerminal)?.st_rdev);
     let mut name: PathBuffer<32> = PathBuffer::empty();
     name.push(b"/dev/pts/").and_then(|n| n.push_number(number)).during(Step::OpenTerminal)?;
-    send(socket, master.as_fd(), name.as_bytes())?;
-    Ok(peer)
-}
-
-/// One message: the terminal's name, and the master as SCM_RIGHTS.
-fn send(socket: BorrowedFd<'_>, master: BorrowedFd<'_>, name: &[u8]) -> Result<(), Fault> {
-    let fds = [master];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(Fault { step: Step::SendTerminal, errno: Errno::NOBUFS });
-    }
-    sendmsg(socket, &[IoSlice::new(name)], &mut ancillary, SendFlags::NOSIGNAL)
+    // One message: the terminal's name, and the master with it.
+    send(socket, &[IoSlice::new(name.as_bytes())], Some(master.as_fd()))
         .during(Step::SendTerminal)?;
-    Ok(())
+    Ok(peer)
 }
 
 /// Binds the terminal on /dev/console, from its fd.

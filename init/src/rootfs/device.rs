@@ -2,13 +2,21 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mknodat, statat, symlinkat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fstat, makedev, mknodat, openat,
+    statat, symlinkat,
+};
 use rustix::io::Errno;
 use vial_plan::Step;
 
 use super::Rootfs;
-use super::bind::{Source, attributes, bind as bind_file};
+use super::attributes::RDONLY;
+use super::bind::{Source, attributes, bind_on};
 use crate::fault::{During, Fault};
+
+const NOSUID: u64 = 2; // MOUNT_ATTR_NOSUID
+const NOEXEC: u64 = 8; // MOUNT_ATTR_NOEXEC
 
 /// A device node: mode holds its type, as mknod(2) takes it.
 #[derive(Clone, Copy, Debug)]
@@ -25,40 +33,105 @@ pub struct Node {
     pub gid: u32,
 }
 
+impl Node {
+    fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode)
+    }
+
+    /// As mknodat(2) makes it in a directory.
+    pub fn make(&self, parent: impl AsFd, name: &CStr) -> rustix::io::Result<()> {
+        let mode = Mode::from_raw_mode(self.mode & 0o7777);
+        mknodat(parent, name, self.kind(), mode, makedev(self.major, self.minor))
+    }
+
+    /// Whether a file is this device; a FIFO has no number.
+    fn is(&self, found: &Stat) -> bool {
+        let fifo = self.kind() == FileType::Fifo;
+        let same = FileType::from_raw_mode(found.st_mode) == self.kind();
+        same && (fifo || found.st_rdev == makedev(self.major, self.minor))
+    }
+}
+
 /// Makes a node in a directory that was resolved within the rootfs. One that
-/// is there already must be that very device.
-pub fn make(rootfs: &mut Rootfs, path: &'static CStr, node: &Node) -> Result<(), Fault> {
+/// is there already must be that very device. bind: it is a user namespace,
+/// where a node could not be opened if it could be made.
+pub fn make(
+    rootfs: &mut Rootfs,
+    path: &'static CStr,
+    node: &Node,
+    bind: bool,
+) -> Result<(), Fault> {
     let (parent, name) = rootfs.parent_of_node(path)?;
-    let kind = FileType::from_raw_mode(node.mode);
-    let device = makedev(node.major, node.minor);
-    match mknodat(parent, name.as_c_str(), kind, Mode::from_raw_mode(node.mode & 0o7777), device) {
+    if bind && node.kind() != FileType::Fifo {
+        let place = place(parent, name.as_c_str(), node)?;
+        return bind_from_elsewhere(rootfs, path, node, &place);
+    }
+    match node.make(parent, name.as_c_str()) {
         Ok(()) => {}
         Err(Errno::EXIST) => {
             let found = statat(parent, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
                 .during(Step::OtherDevice)?;
-            let fifo = kind == FileType::Fifo;
-            let same = FileType::from_raw_mode(found.st_mode) == kind;
-            return match same && (fifo || found.st_rdev == device) {
+            return match node.is(&found) {
                 true => Ok(()),
                 false => Err(Fault { step: Step::OtherDevice, errno: Errno::EXIST }),
             };
         }
+        // The caller has no CAP_MKNOD, or a device cgroup that forbids it.
+        Err(Errno::PERM) if node.kind() != FileType::Fifo => {
+            let place = place(parent, name.as_c_str(), node)?;
+            return bind_from_elsewhere(rootfs, path, node, &place);
+        }
         Err(errno) => return Err(Fault { step: Step::MakeDevice, errno }),
     }
+    own(parent, name.as_c_str(), node)
+}
+
+fn own(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<(), Fault> {
     if node.uid == 0 && node.gid == 0 {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-    chownat(parent, name.as_c_str(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-        .during(Step::SetOwner)
+    chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).during(Step::SetOwner)
 }
 
-/// Binds a device of the host: in a user namespace no node can be made that
-/// the kernel would let anyone open.
-pub fn bind(rootfs: &Rootfs, source: &CStr, path: &CStr) -> Result<(), Fault> {
-    let (parent, _) = rootfs.parent(path)?; // Makes it, and refuses a /dev that is a link.
-    drop(parent);
-    bind_file(rootfs, &Source::path(source, false), path, true, &attributes(0, 0))?;
+/// An empty file on which a device is to be bound, of the owner that it has.
+fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fault> {
+    match mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
+        Ok(()) => own(parent, name, node)?,
+        Err(Errno::EXIST) => {}
+        Err(errno) => return Err(Fault { step: Step::MakeFile, errno }),
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = openat(parent, name, flags, Mode::empty()).during(Step::ResolveTarget)?;
+    match FileType::from_raw_mode(fstat(&place).during(Step::ResolveTarget)?.st_mode) {
+        FileType::Symlink => Err(Fault { step: Step::SymlinkTarget, errno: Errno::LOOP }),
+        _ => Ok(place),
+    }
+}
+
+/// Binds a device on its place: a node that the opener makes, or where it may
+/// not either, the host's own. That one is made sure of, and read-only, which
+/// is no matter for what is written to the device: its mode and owner are the
+/// host's and stay.
+fn bind_from_elsewhere(
+    rootfs: &Rootfs,
+    path: &CStr,
+    node: &Node,
+    place: &OwnedFd,
+) -> Result<(), Fault> {
+    if let Some(opener) = &rootfs.opener {
+        match opener.make_node(node, place.as_fd()) {
+            Err(Fault { errno: Errno::PERM | Errno::NOSYS, .. }) => {}
+            result => return result,
+        }
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let source = openat(CWD, path, flags, Mode::empty()).during(Step::FindDevice)?;
+    if !node.is(&fstat(&source).during(Step::FindDevice)?) {
+        return Err(Fault { step: Step::OtherDevice, errno: Errno::NODEV });
+    }
+    let change = attributes(RDONLY | NOSUID | NOEXEC, 0);
+    bind_on(rootfs, &Source::open(source.as_fd(), false), place.as_fd(), &change)?;
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use rustix::process::fchdir;
 use vial_plan::Step;
 
 use crate::fault::{During, Fault, Prepared};
+use crate::opener::Opener;
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::open_tree;
@@ -40,23 +41,40 @@ pub struct Rootfs {
     mounted: Option<mounted::Mounted>,
     /// The host's procfs, for calls that take nothing but a path.
     procfs: Option<OwnedFd>,
+    /// Who opens what the root of a user namespace may not.
+    opener: Option<Opener>,
     /// The directory of the last node that was made: the next mostly is beside it.
     nodes: Option<(&'static [u8], OwnedFd)>,
 }
 
 impl Rootfs {
     /// Binds the rootfs on itself, so that it can become the root.
-    pub fn open(path: &CStr, initramfs: bool, procfs: &Procfs) -> Result<Rootfs, Fault> {
+    pub fn open(
+        path: &CStr,
+        initramfs: bool,
+        procfs: &Procfs,
+        opener: Option<OwnedFd>,
+    ) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         if initramfs {
             leave_initramfs()?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let place = openat(CWD, path, flags, Mode::empty()).during(Step::OpenRootfs)?;
+        let opener = opener.and_then(|socket| Opener::enter(socket, procfs));
+        let place = match (openat(CWD, path, flags, Mode::empty()), &opener) {
+            (Err(Errno::ACCESS), Some(opener)) => opener.open(path)?,
+            (place, _) => place.during(Step::OpenRootfs)?,
+        };
         let procfs = fcntl_dupfd_cloexec(procfs, 3).during(Step::OpenProcfs)?;
         let covers = None;
-        let mut rootfs =
-            Rootfs { root: place, covers, mounted: None, procfs: Some(procfs), nodes: None };
+        let mut rootfs = Rootfs {
+            root: place,
+            covers,
+            mounted: None,
+            procfs: Some(procfs),
+            opener,
+            nodes: None,
+        };
         let place = &rootfs.root;
         // Copied before the covers lie on it, which are not to be in the copy.
         let copy = open_tree::clone(place.as_fd(), c"", true);
@@ -92,7 +110,7 @@ impl Rootfs {
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-        Ok(Rootfs { root, covers: None, mounted: None, procfs: None, nodes: None })
+        Ok(Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None })
     }
 
     /// Something was mounted on the root: that is the root from here on.
@@ -120,7 +138,7 @@ impl Rootfs {
 }
 
 /// move_mount(2): attaches a detached mount on what an fd refers to.
-fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> rustix::io::Result<()> {
+pub(crate) fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> rustix::io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(tree, c"", target, c"", flags)
 }

@@ -15,6 +15,7 @@ pub mod keyctl;
 pub mod memory;
 pub mod mount_setattr;
 pub mod open_tree;
+pub mod recvmsg;
 pub mod seccomp;
 pub mod setgroups;
 pub mod setns;

@@ -11,6 +11,7 @@ mod cgroup;
 mod children;
 mod command_line;
 mod container;
+mod device_binds;
 mod edit;
 mod endings;
 mod escapes;
@@ -93,6 +94,7 @@ pub const ALL: &[&Topic] = &[
     &seccomp::TOPIC,
     &userns::TOPIC,
     &userns_sources::TOPIC,
+    &device_binds::TOPIC,
     &fallbacks::TOPIC,
     &hidden::TOPIC,
 ];

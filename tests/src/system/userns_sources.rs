@@ -1,14 +1,15 @@
 //! User namespaces made by root: what lies on the host where the mapped root
-//! may not go, or is locked, or is not there at all.
+//! may not go, or is locked.
 
 use std::fs;
-use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::edit::{self, bind, has, mount_at, user_namespace};
+use super::edit::{self, Container, bind, has, mount_at, user_namespace};
 use super::userns::own;
 use crate::bundle::Bundle;
 use crate::context::same;
@@ -19,12 +20,19 @@ topic!(
     "userns_sources",
     flags_that_the_host_locks_stay [Root, UserNamespaces],
     recursive_flags_that_the_host_locks_stay [Root, UserNamespaces],
+    source_below_a_closed_folder_is_bound [Root, UserNamespaces],
+    source_in_a_joined_user_namespace_is_bound [Root, UserNamespaces],
+    source_on_an_earlier_mount_is_bound_in_order [Root, UserNamespaces],
+    rootfs_below_a_closed_folder_is_used [Root, UserNamespaces],
+    hundreds_of_sources_are_bound [Root, UserNamespaces],
+    source_that_is_not_there_is_refused_by_its_field [Root, UserNamespaces],
+    nothing_is_left_of_a_failure [Root, UserNamespaces],
 );
 
 const FIRST: u32 = 100_000;
 
 /// A bundle in a user namespace, whose files belong to the mapped root.
-fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
+pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         user_namespace(config, FIRST);
         edit(config);
@@ -99,4 +107,114 @@ fn recursive_flags_that_the_host_locks_stay(context: &Context) -> Outcome {
             .map_err(|why| format!("{options:?}: {why:?}"))?;
     }
     Ok(())
+}
+
+/// A folder that its owner alone may enter, and a file and a folder in it.
+fn closed(context: &Context) -> Result<PathBuf, String> {
+    let folder = context.folder.join("closed");
+    fs::create_dir_all(folder.join("inner")).map_err(|e| e.to_string())?;
+    for name in ["file", "inner/file"] {
+        fs::write(folder.join(name), name).map_err(|e| e.to_string())?;
+    }
+    // Not root's: what opens it must have root's privileges, not its id alone.
+    chown(&folder, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(&folder, mode).map_err(|e| e.to_string())?;
+    Ok(folder)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Binds both, and has the probe read them.
+fn bind_closed(config: &mut Value, folder: &Path) {
+    bind(config, &text(&folder.join("file")), "/etc/one", &["bind", "ro"]);
+    bind(config, &text(&folder.join("inner")), "/tmp/two", &["rbind", "nosuid"]);
+    edit::deeds(config, &["cat", "/etc/one", "+", "cat", "/tmp/two/file"]);
+}
+
+fn source_below_a_closed_folder_is_bound(context: &Context) -> Outcome {
+    let folder = closed(context)?;
+    let bundle = bundle(context, |config| bind_closed(config, &folder))?;
+    for options in [&[][..], &["--no-pivot"]] {
+        let mut command = context.command(&["run"]);
+        command.args(options).arg("--bundle").arg(&bundle.path).arg(context.id());
+        let done = context.run(&mut command)?.success()?;
+        same("both files", done.stdout.as_str(), "fileinner/file")?;
+    }
+    // Without open_tree, move_mount and mount_setattr, by name.
+    let mut command = Command::new(&context.probe);
+    command.args(["refuse", "38", "428,429,442"]).arg(&context.vial).arg("--root");
+    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    let done = context.run(&mut command)?.success()?;
+    Ok(same("both files", done.stdout.as_str(), "fileinner/file")?)
+}
+
+fn source_in_a_joined_user_namespace_is_bound(context: &Context) -> Outcome {
+    let folder = closed(context)?;
+    let other = Container::create(context, bundle(context, |_| {})?)?;
+    let joining = bundle(context, |config| {
+        bind_closed(config, &folder);
+        edit::join(config, "user", &other.namespace("user"));
+        for map in ["uidMappings", "gidMappings"] {
+            config["linux"].as_object_mut().map(|linux| linux.remove(map));
+        }
+    })?;
+    let done = context.run_bundle(&joining)?.success()?;
+    Ok(same("both files", done.stdout.as_str(), "fileinner/file")?)
+}
+
+fn source_on_an_earlier_mount_is_bound_in_order(context: &Context) -> Outcome {
+    let folder = closed(context)?;
+    let bundle = bundle(context, |config| {
+        bind(config, &text(&folder.join("inner")), "/tmp/two", &["bind"]);
+        edit::deeds(config, &["cat", "/etc/three"]);
+    })?;
+    let place = bundle.path.join("config.json");
+    let read = fs::read(&place).map_err(|e| e.to_string())?;
+    let mut config: Value = serde_json::from_slice(&read).map_err(|e| e.to_string())?;
+    let source = bundle.rootfs.join("tmp/two/file");
+    bind(&mut config, &text(&source), "/etc/three", &["bind"]);
+    bundle.write_config(&config)?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("the file", done.stdout.as_str(), "inner/file")?)
+}
+
+fn rootfs_below_a_closed_folder_is_used(context: &Context) -> Outcome {
+    let bundle = bundle(context, |config| edit::deeds(config, &["echo", "runs"]))?;
+    chown(&bundle.path, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(&bundle.path, mode).map_err(|e| e.to_string())?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("what it said", done.stdout.as_str(), "runs\n")?)
+}
+
+fn hundreds_of_sources_are_bound(context: &Context) -> Outcome {
+    let folder = closed(context)?;
+    let bundle = bundle(context, |config| {
+        for number in 0..300 {
+            bind(config, &text(&folder.join("file")), &format!("/tmp/{number}"), &["bind"]);
+        }
+        edit::deeds(config, &["cat", "/tmp/0", "+", "cat", "/tmp/299"]);
+    })?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    Ok(same("both", done.stdout.as_str(), "filefile")?)
+}
+
+fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcome {
+    let folder = closed(context)?;
+    let missing = bundle(context, |c| bind(c, &text(&folder.join("x")), "/tmp/x", &["bind"]))?;
+    Ok(edit::refused_bundle(context, &missing, &["mounts[6]", "closed/x", "ENOENT"])?)
+}
+
+fn nothing_is_left_of_a_failure(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let late = bundle(context, |c| edit::deeds(c, &["no-such-deed"]))?;
+    context.run_bundle(&late)?.failure()?;
+    let refused = bundle(context, |c| c["process"]["args"] = json!(["/none"]))?;
+    context.run_bundle(&refused)?.failure()?;
+    let early = bundle(context, |c| c["linux"]["uidMappings"][0]["size"] = json!(u32::MAX - 1))?;
+    context.run_bundle(&early)?.failure()?;
+    Ok(context.nothing_left_since(&before)?)
 }

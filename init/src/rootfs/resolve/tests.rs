@@ -58,7 +58,7 @@ impl Tree {
         let path = std::ffi::CString::new(self.root().into_os_string().into_encoded_bytes());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, &*path.unwrap(), flags, Mode::empty()).unwrap();
-        Rootfs { root, covers: None, mounted: None, procfs: None, nodes: None }
+        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -52,6 +52,11 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["create", path, text] => fs::write(path, text)?,
         ["mkdir", path] => fs::create_dir(path)?,
         ["remove", path] => fs::remove_file(path)?,
+        ["chmod", mode, path] => {
+            let mode = u32::from_str_radix(mode, 8)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        ["chown", uid, gid, path] => chown(path, Some(uid.parse()?), Some(gid.parse()?))?,
         ["stat", path] => println!("{}", stat(path)?),
         ["ls", path] => list(path)?,
         ["spoil", ref paths @ ..] => paths.iter().for_each(|path| spoil(path)),
@@ -63,6 +68,12 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["refuse", errno, calls, program, ref arguments @ ..] => {
             let numbers = calls.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
             sys::refuse_calls(&numbers, errno.parse()?)?;
+            exec(program, arguments)?;
+        }
+        ["without-capability", number, program, ref arguments @ ..] => {
+            // What is not in the bounding set, root has no more after execve.
+            let drop = libc::PR_CAPBSET_DROP.cast_unsigned() as usize;
+            sys::call(libc::SYS_prctl, [drop, number.parse()?, 0, 0, 0, 0])?;
             exec(program, arguments)?;
         }
         ["fail-nth", seen, nth, errno, ref words @ ..] => {

@@ -1,0 +1,176 @@
+//! The opener: a process of stage 0 that keeps the host's privileges while the
+//! others enter a user namespace. In the container's mount namespace it opens
+//! what the mapped root may not reach, and makes device nodes, which a user
+//! namespace may not. It serves stage 2, one request after the other, until
+//! that one lets go of the rootfs.
+//!
+//! **Invariant:** it mounts nothing before it is in that mount namespace.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
+use rustix::io::{Errno, IoSlice};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use vial_plan::{Cursor, Field, Step};
+
+use crate::Life;
+use crate::channel::send;
+use crate::fault::{During, Fault, Prepared};
+use crate::path::PATH_MAX;
+use crate::procfs::Procfs;
+use crate::rootfs::attach;
+use crate::rootfs::device::Node;
+use crate::start::close_all_but;
+use crate::sys::clone3::{Side, clone3};
+use crate::sys::exit::exit;
+use crate::sys::open_tree;
+use crate::sys::recvmsg::receive;
+use crate::sys::setns::setns;
+
+const ENTER: u8 = b'e';
+const OPEN: u8 = b'o';
+const NODE: u8 = b'n';
+const NEW_MOUNT: u32 = 0x2_0000;
+
+/// Starts the opener, which is then asked over life's socket.
+pub fn start(life: &mut Life) -> Result<(), Fault> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .during(Step::StartOpener)?;
+    match clone3(0, None).during(Step::StartOpener)? {
+        Side::Child { .. } => serve(&theirs, life.procfs.as_ref()),
+        Side::Parent { child } => {
+            life.opener = Some(ours);
+            life.opener_pid = child;
+            Ok(())
+        }
+    }
+}
+
+/// Waits for its end, which is when stage 2 has let go of the rootfs, too.
+pub fn end(life: &mut Life) -> Result<(), Fault> {
+    life.opener = None;
+    let pid = Pid::from_raw(life.opener_pid.cast_signed()).prepared()?;
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::StartOpener)?;
+    Ok(())
+}
+
+/// The opener, as stage 2 asks it.
+#[derive(Debug)]
+pub struct Opener(OwnedFd);
+
+impl Opener {
+    /// Takes it into the mount namespace of this process. None: it may not go
+    /// there, and what it is for cannot be had.
+    pub fn enter(socket: OwnedFd, procfs: &Procfs) -> Option<Opener> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let namespace = openat(procfs, c"self/ns/mnt", flags, Mode::empty()).ok()?;
+        let opener = Opener(socket);
+        opener.ask(&[IoSlice::new(&[ENTER])], Some(namespace.as_fd())).ok()?;
+        Some(opener)
+    }
+
+    /// O_PATH fd of what lies at a path of the host.
+    pub fn open(&self, path: &CStr) -> Result<OwnedFd, Fault> {
+        let request = [IoSlice::new(&[OPEN]), IoSlice::new(path.to_bytes_with_nul())];
+        self.ask(&request, None)?.prepared()
+    }
+
+    /// Makes a device node that has the owner of the target, and is mounted on it.
+    pub fn make_node(&self, node: &Node, target: BorrowedFd<'_>) -> Result<(), Fault> {
+        let [mode, major, minor] = [node.mode, node.major, node.minor].map(u32::to_le_bytes);
+        let request = [&[NODE][..], &mode, &major, &minor].map(IoSlice::new);
+        self.ask(&request, Some(target)).map(|_| ())
+    }
+
+    fn ask(
+        &self,
+        request: &[IoSlice<'_>],
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<OwnedFd>, Fault> {
+        send(self.0.as_fd(), request, fd).during(Step::AskOpener)?;
+        let mut reply = [0; 8];
+        let (_, fd) = receive(self.0.as_fd(), &mut reply).during(Step::AskOpener)?;
+        let mut cursor = Cursor::new(&reply);
+        let errno = u32::read(&mut cursor).prepared()?;
+        match u32::read(&mut cursor).and_then(Step::from_code) {
+            None => Ok(fd),
+            Some(step) => Err(Fault { step, errno: Errno::from_raw_os_error(errno as i32) }),
+        }
+    }
+}
+
+fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
+    // Held open here, the others' fds would hide their end from who waits for it.
+    let kept = [Some(socket.as_raw_fd()), None, None, None];
+    if close_all_but(3, kept, procfs).is_err() {
+        exit(1);
+    }
+    rustix::process::umask(Mode::empty());
+    let mut is_inside = false;
+    let mut request = [0; PATH_MAX + 1];
+    loop {
+        let (length, fd) = match receive(socket.as_fd(), &mut request) {
+            Ok((0, _)) | Err(_) => exit(0),
+            Ok(received) => received,
+        };
+        let done = match request.get(..length).and_then(|request| request.split_first()) {
+            Some((&ENTER, _)) if !is_inside => enter(fd, &mut is_inside),
+            Some((&OPEN, path)) if is_inside => open(path).map(Some),
+            Some((&NODE, numbers)) if is_inside => make_node(numbers, fd).map(|()| None),
+            _ => Err(Fault::PLAN),
+        };
+        let (step, errno, fd) = match done {
+            Ok(fd) => (0, 0, fd),
+            Err(Fault { step, errno }) => (step as u32, errno.raw_os_error() as u32, None),
+        };
+        let reply = [errno, step].map(u32::to_le_bytes);
+        let parts = reply.each_ref().map(|part| IoSlice::new(part));
+        if send(socket.as_fd(), &parts, fd.as_ref().map(AsFd::as_fd)).is_err() {
+            exit(0); // Nobody is left to ask.
+        }
+    }
+}
+
+fn enter(namespace: Option<OwnedFd>, is_inside: &mut bool) -> Result<Option<OwnedFd>, Fault> {
+    let namespace = namespace.prepared()?;
+    setns(namespace.as_fd(), NEW_MOUNT).during(Step::JoinNamespace)?;
+    *is_inside = true;
+    Ok(None)
+}
+
+fn open(path: &[u8]) -> Result<OwnedFd, Fault> {
+    let path = CStr::from_bytes_with_nul(path).ok().prepared()?;
+    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).during(Step::FindSource)
+}
+
+/// The node lies in a tmpfs of its own, so that no inode of the host is in the
+/// container's reach. It is mounted on /proc of the mount namespace, where
+/// nobody looks meanwhile, for as long as it takes: a detached mount could not
+/// be copied from before Linux 6.15.
+fn make_node(numbers: &[u8], target: Option<OwnedFd>) -> Result<(), Fault> {
+    let target = target.prepared()?;
+    let mut cursor = Cursor::new(numbers);
+    let mut number = || u32::read(&mut cursor).prepared();
+    let (mode, major, minor) = (number()?, number()?, number()?);
+    let node = Node { mode, major, minor, uid: 0, gid: 0 };
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    mount(c"vial-node", c"/proc", c"tmpfs", flags, None).during(Step::Mount)?;
+    let tree = copy_of_node(&node, &target);
+    unmount(c"/proc", UnmountFlags::DETACH).during(Step::DetachOldRoot)?;
+    attach(tree?.as_fd(), target.as_fd()).during(Step::AttachMount)
+}
+
+fn copy_of_node(node: &Node, target: &OwnedFd) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, c"/proc", flags, Mode::empty()).during(Step::MakeDevice)?;
+    node.make(&directory, c"node").during(Step::MakeDevice)?;
+    let owner = fstat(target).during(Step::SetOwner)?;
+    let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+    chownat(&directory, c"node", Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        .during(Step::SetOwner)?;
+    open_tree::clone(directory.as_fd(), c"node", false).during(Step::OpenSource)
+}

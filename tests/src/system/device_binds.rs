@@ -1,0 +1,204 @@
+//! Devices where no node may be made: in user namespaces, and without
+//! CAP_MKNOD.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::edit::{self, Container, has, mount_at};
+use super::userns::{NOBODY, own, rootless, run_as_nobody};
+use super::userns_sources::bundle;
+use crate::bundle::Bundle;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "device_binds",
+    device_that_the_host_lacks_is_made [Root, UserNamespaces],
+    default_devices_are_the_containers_own [Root, UserNamespaces],
+    device_of_the_host_does_not_change_with_all_ids [Root, UserNamespaces, Machine],
+    device_without_the_right_to_make_it_is_the_hosts [Root],
+    device_of_the_host_does_not_change_without_mknod [Root, Machine],
+    device_that_cannot_be_made_nor_found_is_named [Root],
+    device_of_one_who_is_not_root_is_the_hosts_or_named [Root, UserNamespaces],
+);
+
+/// A character device that no machine has a file for: a zero under a name of
+/// its own.
+fn device(config: &mut Value) {
+    config["linux"]["devices"] = json!([{
+        "path": "/dev/deep/odd", "type": "c", "major": 1, "minor": 5,
+        "fileMode": 0o640, "uid": 7, "gid": 8
+    }]);
+    let allow = json!({ "allow": true, "type": "c", "major": 1, "minor": 5, "access": "rwm" });
+    edit::add(&mut config["linux"]["resources"]["devices"], allow);
+}
+
+fn device_that_the_host_lacks_is_made(context: &Context) -> Outcome {
+    let words = ["stat", "/dev/deep/odd", "+", "open-device", "/dev/deep/odd", "rw"];
+    let made = |context: &Context, edit: &dyn Fn(&mut Value)| {
+        let bundle = bundle(context, |config| {
+            device(config);
+            edit::deeds(config, &words);
+            edit::capabilities(config, &["CAP_DAC_OVERRIDE"]);
+            edit(config);
+        })?;
+        context.run_bundle(&bundle)?.success().map(|done| done.stdout)
+    };
+    let other = Container::create(context, bundle(context, |_| {})?)?;
+    let join = |config: &mut Value| {
+        edit::join(config, "user", &other.namespace("user"));
+        for map in ["uidMappings", "gidMappings"] {
+            config["linux"].as_object_mut().map(|linux| linux.remove(map));
+        }
+    };
+    for said in [made(context, &|_| {})?, made(context, &join)?] {
+        let (stat, opened) = said.trim_end().rsplit_once('\n').ok_or("two lines")?;
+        let stat: Value = serde_json::from_str(stat).map_err(|e| e.to_string())?;
+        same("opened", opened, "opened")?;
+        same("the type", stat["type"].as_str(), Some("c"))?;
+        same("the device", stat["device"].as_str(), Some("1:5"))?;
+        same("the mode", stat["mode"].as_str(), Some("0640"))?;
+        same("the owner", (&stat["uid"], &stat["gid"]), (&json!(7), &json!(8)))?;
+    }
+    same("on the host", fs::exists("/dev/deep").unwrap_or(true), false)?;
+    let mounts = fs::read("/proc/self/mountinfo").map_err(|e| e.to_string())?;
+    let mounts = String::from_utf8_lossy(&mounts);
+    Ok(same("a mount of it on the host", mounts.contains("vial-node"), false)?)
+}
+
+const DEFAULT: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
+    let mut words = Vec::new();
+    for name in DEFAULT {
+        words.extend(["chmod", "600", name, "+", "stat", name, "+"]);
+    }
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|word| if DEFAULT.contains(&word) { format!("/dev/{word}") } else { word.to_owned() })
+        .collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.extend(["write", "/dev/null", "x"]);
+    let bundle = bundle(context, |config| edit::deeds(config, &words))?;
+    let done = context.run_bundle(&bundle)?.success()?;
+    // Its own inodes are the container's to change; the host's are as before.
+    same("how many", done.stdout.matches("\"mode\":\"0600\"").count(), DEFAULT.len())?;
+    for name in DEFAULT {
+        let mode = fs::metadata(format!("/dev/{name}")).map_err(|e| e.to_string())?.mode();
+        same(name, mode & 0o777, 0o666)?;
+    }
+    Ok(())
+}
+
+/// Fails if a container of these words, or what they do, changes the host's.
+fn unchanged(edit: impl FnOnce() -> Result<(), String>) -> Outcome {
+    let look = || -> Result<Vec<_>, String> {
+        let stat = |name: &&str| fs::metadata(format!("/dev/{name}")).map_err(|e| e.to_string());
+        let seen = DEFAULT.iter().map(stat).collect::<Result<Vec<_>, _>>()?;
+        Ok(seen.iter().map(|m| (m.mode(), m.uid(), m.gid(), m.mtime())).collect())
+    };
+    let before = look()?;
+    edit()?;
+    Ok(same("the devices of the host", look()?, before)?)
+}
+
+fn device_of_the_host_does_not_change_with_all_ids(context: &Context) -> Outcome {
+    unchanged(|| {
+        for name in DEFAULT {
+            let path = format!("/dev/{name}");
+            let words = ["chmod", "600", &path, "+", "chown", "1", "1", &path];
+            let done = edit::run(context, &words, |config| {
+                edit::namespace(config, "user");
+                edit::capabilities(config, &["CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_FOWNER"]);
+            })?;
+            done.success()?;
+        }
+        Ok(())
+    })
+}
+
+/// vial without CAP_MKNOD, as inside of another container.
+fn without_mknod(context: &Context, bundle: &Bundle) -> Result<crate::context::Done, String> {
+    let mut command = Command::new(&context.probe);
+    command.args(["without-capability", "27"]).arg(&context.vial).arg("--root");
+    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    Ok(context.run(&mut command)?)
+}
+
+fn device_without_the_right_to_make_it_is_the_hosts(context: &Context) -> Outcome {
+    let report = without_mknod(context, &context.bundle(|_| {})?)?.success()?;
+    let report: Value = serde_json::from_str(&report.stdout).map_err(|e| e.to_string())?;
+    for (name, number) in [("null", "1:3"), ("zero", "1:5"), ("tty", "5:0"), ("full", "1:7")] {
+        same(name, report["dev"][name]["device"].as_str(), Some(number))?;
+        let mount = mount_at(&report, &format!("/dev/{name}"))?;
+        for flag in ["ro", "nosuid", "noexec"] {
+            same(flag, has(&mount["options"], flag), true)?;
+        }
+    }
+    let words = ["write", "/dev/null", "x", "+", "create", "/dev/null", "x", "+"];
+    let words = [&words[..], &["open-device", "/dev/zero", "rw"]].concat();
+    let plain = context.bundle(|config| edit::deeds(config, &words))?;
+    let done = without_mknod(context, &plain)?.success()?;
+    same("what was opened", done.stdout.as_str(), "opened\n")?;
+    // In a user namespace too.
+    let mapped = bundle(context, |config| edit::deeds(config, &words))?;
+    let done = without_mknod(context, &mapped)?.success()?;
+    Ok(same("what was opened", done.stdout.as_str(), "opened\n")?)
+}
+
+fn device_of_the_host_does_not_change_without_mknod(context: &Context) -> Outcome {
+    unchanged(|| {
+        for name in DEFAULT {
+            let path = format!("/dev/{name}");
+            for words in [&["chmod", "600", &path][..], &["chown", "1", "1", &path]] {
+                let bundle = context.bundle(|config| {
+                    edit::deeds(config, words);
+                    edit::capabilities(config, &["CAP_CHOWN", "CAP_FOWNER"]);
+                })?;
+                let done = without_mknod(context, &bundle)?.failure()?;
+                same(&path, done.stdout.trim(), "EROFS")?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn device_that_cannot_be_made_nor_found_is_named(context: &Context) -> Outcome {
+    let done = without_mknod(context, &context.bundle(device)?)?;
+    edit::one_sentence(&done)?;
+    for word in ["linux.devices[0]", "/dev/deep/odd", "ENOENT"] {
+        same(word, done.stderr.contains(word), true).map_err(|why| format!("{why}: {done}"))?;
+    }
+    // One that is there, but another device.
+    let other = context.bundle(|config| {
+        device(config);
+        config["linux"]["devices"][0]["path"] = json!("/dev/null");
+    })?;
+    let done = without_mknod(context, &other)?;
+    edit::one_sentence(&done)?;
+    Ok(same("the field", done.stderr.contains("linux.devices[0]"), true)?)
+}
+
+fn device_of_one_who_is_not_root_is_the_hosts_or_named(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        rootless(config);
+        edit::deeds(config, &["write", "/dev/null", "x", "+", "stat", "/dev/null"]);
+    })?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.success()?;
+    same("the device", done.stdout.contains("\"1:3\""), true)?;
+    let bundle = context.bundle(|config| {
+        rootless(config);
+        config["linux"]["resources"] = json!({});
+        device(config);
+        config["linux"].as_object_mut().map(|linux| linux.remove("resources"));
+    })?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.failure()?;
+    edit::one_sentence(&done)?;
+    Ok(same("the field", done.stderr.contains("linux.devices[0]"), true)?)
+}
