@@ -257,7 +257,7 @@ pub fn cache() -> Result<PathBuf, Error> {
 }
 
 /// Holds other processes off until the answer is dropped.
-fn lock(folder: &Path) -> Result<File, Error> {
+pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join("lock");
     let file = File::create(&path).on_path("create", &path)?;
     file.lock().on_path("lock", &path)?;

@@ -20,12 +20,15 @@ pub struct Kernel {
 pub const ALL: &[&Kernel] = &[
     &Kernel { name: "5.10", suite: "bullseye", moves: false },
     USUAL,
-    &Kernel { name: "6.12", suite: "trixie", moves: false },
+    OF_DISK,
     &Kernel { name: "newest", suite: "sid", moves: true },
 ];
 
 /// The kernel of a machine where nobody asks for another.
 pub const USUAL: &Kernel = &Kernel { name: "6.1", suite: "bookworm", moves: false };
+
+/// The kernel of the disk with systemd, and the disk's suite.
+pub const OF_DISK: &Kernel = &Kernel { name: "6.12", suite: "trixie", moves: false };
 
 impl Kernel {
     /// The kernel of that name.

@@ -8,6 +8,7 @@
 //! - [`toolchain`] finds what builds them: rustup's std where it has the
 //!   target, Debian's Rust with its std built from source where it has not.
 //! - [`debian`] fetches packages, of any architecture, beside the system.
+//! - [`disk`] makes the disk of a Debian with systemd and engines.
 //! - [`kernel`] lists the kernels that tests boot.
 //!
 //! **Invariant:** nothing here changes the system's package architectures,
@@ -17,6 +18,7 @@
 mod aarch64;
 pub mod command;
 pub mod debian;
+pub mod disk;
 pub mod elf;
 pub mod kernel;
 pub mod ship;

@@ -55,6 +55,14 @@ pub enum Need {
     Overlayfs,
     /// podman, in a machine: on a host it would meet the user's containers.
     Podman,
+    /// containerd in a machine with systemd, which starts it.
+    Containerd,
+    /// docker, likewise.
+    Docker,
+    /// buildah, likewise.
+    Buildah,
+    /// A machine with systemd, and an ordinary user.
+    Systemd,
     /// newuidmap, in a machine: its users would be the host's.
     Newuidmap,
     /// A machine of ours: the test would harm the host if it failed.
@@ -73,6 +81,9 @@ impl Need {
         let has = |path: &str, word: &str| {
             fs::read_to_string(path).is_ok_and(|text| text.split_whitespace().any(|w| w == word))
         };
+        let on_systemd = |program: &str| {
+            in_machine() && exists("/run/systemd/system") && exists(&format!("/usr/bin/{program}"))
+        };
         let (there, feature) = match self {
             Need::Root => (vial_targets::debian::is_root(), "effective user 0"),
             Need::Cgroup2 => {
@@ -82,6 +93,10 @@ impl Need {
             Need::TimeNamespaces => (exists("/proc/self/ns/time"), "time namespaces"),
             Need::Keyrings => (exists("/proc/keys"), "keyrings (CONFIG_KEYS)"),
             Need::Podman => (in_machine() && exists("/usr/bin/podman"), "podman in a machine"),
+            Need::Containerd => (on_systemd("ctr"), "containerd in a machine with systemd"),
+            Need::Docker => (on_systemd("docker"), "docker in a machine with systemd"),
+            Need::Buildah => (on_systemd("buildah"), "buildah in a machine with systemd"),
+            Need::Systemd => (on_systemd("systemd-run"), "a machine with systemd"),
             Need::Newuidmap => {
                 (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
             }

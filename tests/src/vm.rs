@@ -1,11 +1,12 @@
 //! Virtual machines: a target's own kernel, booted by QEMU, with the guest as
-//! PID 1 of an initramfs. Nothing is installed and there is no disk.
+//! PID 1 of an initramfs. Nothing is installed, and what is written is forgotten.
 //!
 //! | root | / in the machine | for |
 //! |---|---|---|
 //! | tmpfs | a tmpfs over the initramfs, so that `pivot_root` works | the system tests |
 //! | initramfs | the initramfs itself, where `pivot_root` is EINVAL | what a board without a disk is |
 //! | host | the host's / by 9p, read-only, under an overlay in memory | engines, which are many programs |
+//! | systemd | a disk with Debian's systemd as PID 1 | engines, and what a user's host is |
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use vial_targets::command::OnPath;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{Error, Kernel, Target, debian};
+use vial_targets::{Error, Kernel, Target, debian, disk};
 
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
@@ -33,12 +34,16 @@ pub const ROOT: &str = "vial.root=";
 const SILENCE: Duration = Duration::from_secs(300);
 /// The tag under which the host's / is offered.
 pub const HOST_TAG: &str = "host";
+/// The disk with systemd, in the machine.
+pub const DISK: &str = "/dev/vda";
 
 /// Modules for the system tests.
 const MODULES: &[&str] = &["overlay", "virtio_pci", "virtio_mmio", "virtio_rng"];
 /// Modules for a machine that borrows the host's / and runs engines.
 const HOST_MODULES: &[&str] =
     &["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "overlay", "fuse"];
+/// Modules for a machine that boots from a disk; systemd loads the rest.
+const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_rng", "virtio_blk", "crc32c_generic", "ext4"];
 /// Modules of the engines' networks. nf_tables computes its checksums by what
 /// no module names among what it depends on.
 const NETWORK_MODULES: &[&str] = &[
@@ -66,6 +71,11 @@ const NETWORK_MODULES: &[&str] = &[
     "dummy",
 ];
 
+/// Words of the kernel's command line for systemd: the console is the tests'.
+const SYSTEMD_WORDS: &str = " apparmor=1 security=apparmor systemd.show_status=0 \
+     systemd.unit=multi-user.target systemd.mask=serial-getty@ttyS0.service \
+     systemd.mask=getty@tty1.service systemd.firstboot=off";
+
 /// What is / in a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
@@ -75,6 +85,8 @@ pub enum Root {
     Initramfs,
     /// The host's /, under an overlay in memory.
     Host,
+    /// The disk of [`disk::of`], with systemd as PID 1.
+    Systemd,
 }
 
 impl Root {
@@ -85,7 +97,16 @@ impl Root {
             Root::Tmpfs => "tmpfs",
             Root::Initramfs => "initramfs",
             Root::Host => "host",
+            Root::Systemd => "systemd",
         }
+    }
+}
+
+impl Root {
+    /// Whether it is a whole system, with engines.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        matches!(self, Root::Host | Root::Systemd)
     }
 }
 
@@ -120,7 +141,7 @@ impl Machine {
         environment: Vec<String>,
     ) -> Self {
         let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
-        let time_limit = Duration::from_secs(if root == Root::Host { 2400 } else { 900 });
+        let time_limit = Duration::from_secs(if root.is_whole() { 2400 } else { 1200 });
         Self { target, kernel, root, command, environment, files: Vec::new(), time_limit }
     }
 
@@ -133,7 +154,7 @@ impl Machine {
     pub fn run(&self, line: &mut dyn FnMut(&str)) -> Result<i32, Error> {
         debian::install(&[self.target.qemu.package])?;
         let package = match self.root {
-            Root::Host => self.target.full_kernel,
+            Root::Host | Root::Systemd => self.target.full_kernel,
             Root::Tmpfs | Root::Initramfs => self.target.kernel,
         };
         let package = self.kernel.unpacked(self.target, package)?;
@@ -143,7 +164,12 @@ impl Machine {
         let initramfs = folder.join(format!("{name}.cpio"));
         self.initramfs(&package)?.write(&initramfs)?;
 
-        let qemu = self.qemu(&kernel(&package)?, &initramfs);
+        let mut qemu = self.qemu(&kernel(&package)?, &initramfs);
+        if self.root == Root::Systemd {
+            let disk = disk::of(self.kernel, self.target)?;
+            let disk = format!("file={},format=raw,if=virtio,snapshot=on", disk.display());
+            qemu.args(["-drive", &disk]);
+        }
         let answer = Console::start(qemu).and_then(|console| console.follow(self.time_limit, line));
         let _ = fs::remove_file(&initramfs); // Of use only to this machine.
         answer.map_err(|error| {
@@ -178,6 +204,7 @@ impl Machine {
         }
         let modules = match self.root {
             Root::Host => [HOST_MODULES, NETWORK_MODULES].concat(),
+            Root::Systemd => DISK_MODULES.to_vec(),
             Root::Tmpfs | Root::Initramfs => MODULES.to_vec(),
         };
         let modules = Modules::of(package)?.in_order(&modules)?;
@@ -194,9 +221,10 @@ impl Machine {
         // go on in another machine. 60 s are beyond what a busy host causes.
         let words = format!(
             "console={} panic=-1 quiet loglevel=4 softlockup_panic=1 watchdog_thresh=30 \
-             cgroup_no_v1=all {ROOT}{}",
+             cgroup_no_v1=all {ROOT}{}{}",
             qemu.console,
-            self.root.word()
+            self.root.word(),
+            if self.root == Root::Systemd { SYSTEMD_WORDS } else { "" }
         );
         let mut command = Command::new(qemu.program);
         command.args(["-machine", qemu.machine, "-smp", "2", "-nodefaults", "-no-reboot"]);
@@ -209,7 +237,9 @@ impl Machine {
         } else {
             command.args(["-accel", "tcg,thread=multi", "-cpu", qemu.cpu]);
         }
-        if self.root == Root::Host {
+        if self.root == Root::Systemd {
+            command.args(["-m", "3072"]);
+        } else if self.root == Root::Host {
             command.args(["-m", "3072", "-fsdev"]);
             command.arg("local,id=host,path=/,security_model=none,readonly=on,multidevs=remap");
             command.arg("-device").arg(format!("virtio-9p-pci,fsdev=host,mount_tag={HOST_TAG}"));

@@ -1,5 +1,6 @@
-//! The engine tests: podman on top of vial, in a machine that borrows the
-//! host's programs. One topic a file, each test named as its claim.
+//! The engine tests: podman, containerd, docker and buildah on top of vial, in
+//! a machine with systemd; podman's also in one that borrows the host's
+//! programs. One topic a file, each test named as its claim.
 //!
 //! A claim here is one about both: that what a user asks of podman is what the
 //! container is. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows whether a
@@ -7,6 +8,9 @@
 
 use crate::runner::Topic;
 
+mod buildah;
+mod containerd;
+mod docker;
 mod exec;
 mod files;
 mod lifecycle;
@@ -16,6 +20,7 @@ mod resources;
 mod rootless;
 mod run;
 mod security;
+mod user;
 
 /// Every topic, from what must work first to what builds on it.
 pub const ALL: &[&Topic] = &[
@@ -27,4 +32,8 @@ pub const ALL: &[&Topic] = &[
     &security::TOPIC,
     &namespaces::TOPIC,
     &rootless::TOPIC,
+    &user::TOPIC,
+    &containerd::TOPIC,
+    &docker::TOPIC,
+    &buildah::TOPIC,
 ];

@@ -43,10 +43,8 @@ impl<'a> Podman<'a> {
 
     /// podman with these words, not yet started.
     pub(super) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("podman");
-        command.env("CONTAINERS_CONF", format!("{HOME}/containers.conf"));
-        command.args(["--root", &format!("{HOME}/storage"), "--runroot", &format!("{HOME}/run")]);
-        command.args(["--storage-driver", "overlay"]).args(words);
+        let mut command = in_storage(Command::new("podman"));
+        command.args(words);
         command
     }
 
@@ -127,6 +125,33 @@ impl Drop for Podman<'_> {
     }
 }
 
+/// podman, or buildah, told where images and settings of these tests are.
+pub(super) fn in_storage(mut command: Command) -> Command {
+    command.env("CONTAINERS_CONF", configuration());
+    command.args(["--root", &format!("{HOME}/storage"), "--runroot", &format!("{HOME}/run")]);
+    command.args(["--storage-driver", "overlay"]);
+    command
+}
+
+/// containers.conf.
+pub(super) fn configuration() -> PathBuf {
+    Path::new(HOME).join("containers.conf")
+}
+
+/// The image's root as a tar file.
+pub(super) fn tar() -> PathBuf {
+    Path::new(HOME).join("image.tar")
+}
+
+/// The image as an archive that other engines import.
+pub(super) fn archive(podman: &Podman) -> Result<PathBuf, String> {
+    let file = Path::new(HOME).join("archive.tar");
+    if !file.exists() {
+        podman.success(&["save", "--output", &file.to_string_lossy(), IMAGE])?;
+    }
+    Ok(file)
+}
+
 /// Waits for something that happens by itself.
 pub(super) fn wait_until(
     what: &str,
@@ -176,7 +201,7 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
         let folder = root.join(folder);
         fs::set_permissions(&folder, Permissions::from_mode(0o1777)).on_path("open", &folder)?;
     }
-    let file = Path::new(HOME).join("image.tar");
+    let file = tar();
     let mut tar = Command::new("tar");
     context.run(tar.arg("-cf").arg(&file).arg("-C").arg(&root).arg("."))?.success()?;
     Ok(file)
@@ -204,10 +229,13 @@ fn configure(context: &Context) -> Result<(), String> {
         {name} = ["{runtime}"]
         "#
     );
-    let file = Path::new(HOME).join("containers.conf");
+    let file = self::configuration();
     fs::write(&file, configuration).on_path("write", &file)?;
     for file in ["/etc/subuid", "/etc/subgid"] {
-        fs::write(file, "containers:200000:1000000\n").on_path("write", Path::new(file))?;
+        let path = Path::new(file);
+        let others = fs::read_to_string(path).unwrap_or_default(); // There may be none.
+        let text = format!("{others}containers:200000:1000000\n");
+        fs::write(path, text).on_path("write", path)?;
     }
     Ok(())
 }

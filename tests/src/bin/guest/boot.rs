@@ -1,5 +1,6 @@
 //! PID 1 of a machine: mounts what a system has, makes / what was asked for,
-//! runs one program, says how it ended, and powers off.
+//! runs one program, says how it ended, and powers off. Or starts systemd, whose
+//! last unit does the same.
 
 use std::ffi::CStr;
 use std::fs::{self, File};
@@ -13,6 +14,8 @@ use rustix::system::RebootCommand;
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 use vial_tests::{processes, sys, vm};
+
+use crate::systemd;
 
 /// A file system of every Linux system: where, type, data. The cgroups are as
 /// systemd mounts them: what is more lenient would hide faults.
@@ -29,7 +32,17 @@ const USUAL: &[(&str, &str, &CStr)] = &[
 
 /// Does all of it; never returns.
 pub(crate) fn be_init() -> ! {
-    let code = match prepare().and_then(|()| run()) {
+    end(prepare().and_then(|()| run()))
+}
+
+/// The job of a machine with systemd, which is PID 1 there; never returns.
+pub(crate) fn be_job() -> ! {
+    end(run())
+}
+
+/// Says how the program ended, and powers off.
+fn end(ran: Result<i32, Error>) -> ! {
+    let code = match ran {
         Ok(code) => code,
         Err(error) => {
             println!("guest: {error}");
@@ -52,6 +65,7 @@ fn prepare() -> Result<(), Error> {
     load_modules()?;
     match root {
         Some("initramfs") => {}
+        Some("systemd") => return systemd::start(),
         Some("host") => {
             make("/host")?;
             make("/memory")?;
@@ -86,7 +100,7 @@ fn prepare() -> Result<(), Error> {
 
 /// Takes our binaries along and makes `new` the root. It becomes a mount on
 /// the initramfs, which is what `pivot_root(2)` asks of a root.
-fn enter(new: &str) -> Result<(), Error> {
+pub(super) fn enter(new: &str) -> Result<(), Error> {
     let run = format!("{new}/run");
     make(&run)?;
     attach("tmpfs", &run, "tmpfs", c"mode=755")?;
@@ -160,11 +174,11 @@ fn wait_for(child: &Child) -> Result<ExitStatus, Error> {
     }
 }
 
-fn make(path: &str) -> Result<(), Error> {
+pub(super) fn make(path: &str) -> Result<(), Error> {
     fs::create_dir_all(path).on_path("create", Path::new(path))
 }
 
-fn attach(source: &str, path: &str, kind: &str, data: &CStr) -> Result<(), Error> {
+pub(super) fn attach(source: &str, path: &str, kind: &str, data: &CStr) -> Result<(), Error> {
     mount(source, path, kind, MountFlags::empty(), data)
         .map_err(|errno| Error::new(format!("mount {kind} on {path}: {errno}")))
 }

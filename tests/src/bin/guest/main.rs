@@ -5,9 +5,11 @@
 //!     guest engines [FILTER [N]]   the same of the tests of engines on vial
 //!     guest test NAME              that one test, in this process
 //!     guest list                   their names
+//!     guest job                    what a machine with systemd was booted for
 #![forbid(unsafe_code)]
 
 mod boot;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["run", ref rest @ ..] if rest.len() <= 2 => run(system::ALL, rest),
         ["engines", ref rest @ ..] if rest.len() <= 2 => run(engine::ALL, rest),
         ["test", name] => runner::run_here(name),
+        ["job"] => boot::be_job(),
         ["list"] => {
             for topics in [system::ALL, engine::ALL] {
                 runner::names(topics, "").iter().for_each(|name| println!("{name}"));

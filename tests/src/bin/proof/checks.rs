@@ -4,7 +4,7 @@ use std::process::Command;
 
 use vial_targets::command;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{ALL, Error, Target, debian, kernel};
+use vial_targets::{ALL, Error, Target, debian, disk, kernel};
 use vial_tests::runner::Totals;
 
 /// What the proof calls besides cargo, and what unit tests compare with: the
@@ -27,16 +27,15 @@ const ENGINES: &[&str] = &[
     "uidmap",
 ];
 
-/// Installs what is missing, and fetches the kernels.
-pub(crate) fn packages() -> Result<Totals, Error> {
+/// Installs what is missing, and fetches the usual kernels.
+pub(crate) fn packages(all: bool) -> Result<Totals, Error> {
     let qemu = ALL.iter().map(|target| target.qemu.package);
-    let all: Vec<&str> = PACKAGES.iter().chain(ENGINES).copied().chain(qemu).collect();
+    let engines = ENGINES.iter().filter(|_| all);
+    let all: Vec<&str> =
+        PACKAGES.iter().chain(disk::TOOLS).chain(engines).copied().chain(qemu).collect();
     debian::install(&all)?;
     for target in ALL {
         kernel::USUAL.unpacked(target, target.kernel)?;
-    }
-    if let Some(target) = vial_targets::native() {
-        kernel::USUAL.unpacked(target, target.full_kernel)?;
     }
     Ok(passed())
 }

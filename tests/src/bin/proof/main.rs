@@ -7,6 +7,8 @@
 //!     cargo proof FILTER           tests by name, in the x86_64 machine
 //!     cargo proof FILTER --kernel NAME    on that kernel: 5.10, 6.1, 6.12, newest
 //!     cargo proof FILTER --initramfs      in the machine whose root is an initramfs
+//!     cargo proof FILTER --systemd        in the machine with Debian's systemd
+//!     cargo proof FILTER --host           in the machine with this host's programs
 //!
 //! A filter may be several, joined by commas. VIAL_MUST_WORK=1 makes a skipped
 //! test a failed one; VIAL_CONSOLE=1 shows a machine's whole console;
@@ -21,7 +23,7 @@ mod systems;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use vial_targets::{ALL, Error, Kernel, kernel};
+use vial_targets::{ALL, Error, Kernel, disk, kernel};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
@@ -34,6 +36,10 @@ const OF_THE_KERNEL: &str =
     "run::,rootfs,bind,escape,namespace,fallback,exec,cgroup,userns,seccomp,keyring";
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
+/// The topics that depend on what systemd does to a host.
+const OF_SYSTEMD: &str = "run::,exec,cgroup,security,apparmor,namespaces";
+/// The engine tests that need no systemd.
+const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,14 +47,14 @@ fn main() -> ExitCode {
     let mut proof = Proof::default();
     match words[..] {
         [] => {
-            proof.everything_on_the_host();
+            proof.everything_on_the_host(false);
             proof.machines(false);
         }
         ["--all"] => {
-            proof.everything_on_the_host();
+            proof.everything_on_the_host(true);
             proof.machines(true);
         }
-        ["--quick"] => proof.everything_on_the_host(),
+        ["--quick"] => proof.everything_on_the_host(false),
         [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
             Some((kernel, root)) => proof.by_name(filter, kernel, root),
             None => return usage(),
@@ -64,6 +70,8 @@ fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
         [] => Some((kernel::USUAL, Root::Tmpfs)),
         ["--kernel", name] => Some((Kernel::by_name(name)?, Root::Tmpfs)),
         ["--initramfs"] => Some((kernel::USUAL, Root::Initramfs)),
+        ["--systemd"] => Some((kernel::OF_DISK, Root::Systemd)),
+        ["--host"] => Some((kernel::USUAL, Root::Host)),
         _ => None,
     }
 }
@@ -71,7 +79,7 @@ fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
 fn usage() -> ExitCode {
     let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
     eprintln!(
-        "usage: cargo proof [--all | --quick | FILTER [--kernel {} | --initramfs]]",
+        "usage: cargo proof [--all | --quick | FILTER [--kernel {} | --initramfs | --systemd | --host]]",
         kernels.join("|")
     );
     ExitCode::from(2)
@@ -90,8 +98,13 @@ impl Default for Proof {
 }
 
 impl Proof {
-    fn everything_on_the_host(&mut self) {
-        self.chapter("packages", checks::packages);
+    fn everything_on_the_host(&mut self, all: bool) {
+        self.chapter("packages", || checks::packages(all));
+        // It takes minutes, most of them spent waiting for the network. What
+        // goes wrong is said by the chapter that needs the disk, and tries again.
+        std::thread::spawn(|| {
+            vial_targets::by_name("x86_64").map(|target| disk::of(kernel::OF_DISK, target))
+        });
         self.chapter("format, lints and documentation", checks::lints);
         self.chapter("unit tests", checks::unit_tests);
         self.chapter("vial-init cannot panic", checks::no_panic);
@@ -112,8 +125,12 @@ impl Proof {
         }
         let initramfs = Place { target: x86_64, kernel: kernel::USUAL, root: Root::Initramfs };
         self.machine(initramfs, OF_THE_ROOT);
-        if let Some(target) = vial_targets::native() {
-            self.chapter("engines", || systems::engines(target, ""));
+        let systemd = Place { target: x86_64, kernel: kernel::OF_DISK, root: Root::Systemd };
+        self.machine(systemd, if all { "" } else { OF_SYSTEMD });
+        self.engines(systemd, "");
+        if let Some(target) = vial_targets::native().filter(|_| all) {
+            let host = Place { target, kernel: kernel::USUAL, root: Root::Host };
+            self.engines(host, WITHOUT_SYSTEMD);
         }
     }
 
@@ -136,9 +153,18 @@ impl Proof {
         if of_vial {
             self.machine(Place { target, kernel, root }, filter);
         }
-        if of_engines {
-            self.chapter("engines", || systems::engines(target, filter));
+        // Engines need a whole system; where a test of vial alone has the name,
+        // that one is meant.
+        let whole = Place { target, kernel: kernel::OF_DISK, root: Root::Systemd };
+        match (of_engines, of_vial, root.is_whole()) {
+            (true, _, true) => self.engines(Place { target, kernel, root }, filter),
+            (true, false, false) => self.engines(whole, filter),
+            _ => {}
         }
+    }
+
+    fn engines(&mut self, place: Place, filter: &str) {
+        self.chapter(&format!("engines in {place}"), || systems::engines(place, filter));
     }
 
     fn machine(&mut self, place: Place, filter: &str) {

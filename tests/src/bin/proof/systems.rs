@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use vial_targets::command::OnPath;
-use vial_targets::{Error, Kernel, Target, debian, kernel, ship};
+use vial_targets::{Error, Kernel, Target, debian, ship};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
@@ -61,16 +61,12 @@ pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
     })
 }
 
-/// The engines that this host has, in a machine that borrows its /.
-pub(crate) fn engines(target: &'static Target, filter: &str) -> Result<Totals, Error> {
+/// The engine tests in a whole system: all of them where systemd is, podman's
+/// where only the host's programs are.
+pub(crate) fn engines(place: Place, filter: &str) -> Result<Totals, Error> {
+    let Place { target, kernel, root } = place;
     in_machines(engine::ALL, filter, |pass_over| {
-        Machine::of_tests(
-            target,
-            kernel::USUAL,
-            Root::Host,
-            ["engines", filter, pass_over],
-            passed_on(),
-        )
+        Machine::of_tests(target, kernel, root, ["engines", filter, pass_over], passed_on())
     })
 }
 

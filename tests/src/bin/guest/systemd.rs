@@ -1,0 +1,56 @@
+//! Hands a machine over to the systemd of its disk.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use vial_targets::Error;
+use vial_targets::command::OnPath;
+use vial_tests::vm;
+
+use crate::boot;
+
+/// How long the kernel may take to find the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The unit that runs what was asked for, when the system is up. `Delegate` as
+/// engines' own units have it. No system starts it by itself but this one.
+const UNIT: &str = "[Unit]
+Description=vial's tests
+After=multi-user.target
+
+[Service]
+Type=exec
+ExecStart=/run/vial-tests/guest job
+StandardInput=null
+StandardOutput=file:/dev/console
+StandardError=inherit
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+TasksMax=infinity
+";
+
+/// Mounts the disk, puts the unit in its place, and becomes systemd.
+pub(super) fn start() -> Result<(), Error> {
+    boot::make("/dev")?;
+    boot::attach("devtmpfs", "/dev", "devtmpfs", c"mode=755")?;
+    let began = Instant::now();
+    while !Path::new(vm::DISK).exists() && began.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(20));
+    }
+    boot::make("/new")?;
+    boot::attach(vm::DISK, "/new", "ext4", c"")?;
+    boot::enter("/new")?;
+    let folder = Path::new("/run/systemd/system");
+    let wants = folder.join("multi-user.target.wants");
+    fs::create_dir_all(&wants).on_path("create", &wants)?;
+    let unit = folder.join("vial-tests.service");
+    fs::write(&unit, UNIT).on_path("write", &unit)?;
+    std::os::unix::fs::symlink(&unit, wants.join("vial-tests.service")).on_path("link", &unit)?;
+    let systemd = Path::new("/usr/lib/systemd/systemd");
+    let failed = Command::new(systemd).env_clear().exec();
+    Err(failed).on_path("start", systemd)
+}

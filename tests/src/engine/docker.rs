@@ -1,0 +1,87 @@
+//! docker on vial, with the cgroupfs driver.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use vial_targets::command::OnPath;
+
+use crate::context::{Done, same};
+use crate::engine::podman::{Podman, tar, wait_until};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "docker",
+    docker_run_passes_output_and_exit_code[Docker],
+    docker_exec_enters_and_stop_asks[Docker],
+    docker_limits_are_in_the_containers_cgroup[Docker],
+);
+
+struct Docker<'a> {
+    context: &'a Context,
+}
+
+impl<'a> Docker<'a> {
+    /// dockerd up with vial among its runtimes, and the image.
+    fn ready(context: &'a Context) -> Result<Self, String> {
+        let docker = Self { context };
+        let file = Path::new("/etc/docker/daemon.json");
+        if !file.exists() {
+            let settings = json!({
+                "runtimes": { "vial": { "path": context.vial } },
+                "default-runtime": "vial",
+                "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            });
+            fs::create_dir_all("/etc/docker").on_path("create", file)?;
+            fs::write(file, settings.to_string()).on_path("write", file)?;
+        }
+        context.run(Command::new("systemctl").args(["start", "docker"]))?.success()?;
+        if docker.success(&["images", "-q", "box"])?.is_empty() {
+            Podman::ready(context)?;
+            docker.success(&["import", &tar().to_string_lossy(), "box"])?;
+        }
+        Ok(docker)
+    }
+
+    fn call(&self, words: &[&str]) -> Result<Done, String> {
+        Ok(self.context.run(Command::new("docker").args(words))?)
+    }
+
+    fn success(&self, words: &[&str]) -> Result<String, String> {
+        let done = self.call(words)?.success();
+        let done = done.map_err(|why| format!("docker {}: {why}", words.join(" ")))?;
+        Ok(done.stdout.trim().to_owned())
+    }
+}
+
+fn docker_run_passes_output_and_exit_code(context: &Context) -> Outcome {
+    let docker = Docker::ready(context)?;
+    let done =
+        docker.call(&["run", "--rm", "box", "sh", "-c", "echo out; echo err >&2; exit 42"])?;
+    let (out, err) = (done.stdout.as_str(), done.stderr.as_str());
+    Ok(same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?)
+}
+
+fn docker_exec_enters_and_stop_asks(context: &Context) -> Outcome {
+    let docker = Docker::ready(context)?;
+    let name = context.id();
+    let script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done";
+    docker.success(&["run", "--detach", "--name", &name, "box", "sh", "-c", script])?;
+    wait_until("its trap", || Ok(docker.success(&["logs", &name])? == "up"))?;
+    let done = docker.call(&["exec", &name, "sh", "-c", "cat /proc/1/comm; exit 7"])?;
+    same("exec", (done.code, done.stdout.as_str()), (7, "sh\n"))?;
+    docker.success(&["stop", "--time", "30", &name])?;
+    let code = docker.success(&["inspect", "--format", "{{.State.ExitCode}}", &name])?;
+    same("the exit code", code.as_str(), "9")?;
+    Ok(docker.success(&["rm", &name]).map(drop)?)
+}
+
+fn docker_limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
+    let docker = Docker::ready(context)?;
+    let options = ["run", "--rm", "--memory", "64m", "--pids-limit", "50", "box"];
+    let script = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max";
+    let said = docker.success(&[&options[..], &["sh", "-c", script]].concat())?;
+    Ok(same("the limits", said.as_str(), "67108864\n50")?)
+}

@@ -1,0 +1,71 @@
+//! podman of an ordinary user, in a session of logind, on a host with systemd.
+
+use std::process::Command;
+
+use vial_targets::disk::USER;
+
+use crate::context::{Done, same};
+use crate::engine::podman::{Podman, configuration, tar};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "user",
+    users_container_has_the_users_subordinate_ids[Systemd],
+    users_container_is_entered_and_stopped[Systemd],
+);
+
+struct User<'a> {
+    context: &'a Context,
+}
+
+impl<'a> User<'a> {
+    /// The user's systemd up, and the image in the user's storage.
+    fn ready(context: &'a Context) -> Result<Self, String> {
+        let user = Self { context };
+        Podman::ready(context)?; // For the image and containers.conf.
+        context.run(Command::new("loginctl").args(["enable-linger", USER]))?.success()?;
+        if user.success(&["images", "-q", "box"])?.is_empty() {
+            user.success(&["import", &tar().to_string_lossy(), "box"])?;
+        }
+        Ok(user)
+    }
+
+    /// podman as a service of the user's own systemd.
+    fn call(&self, words: &[&str]) -> Result<Done, String> {
+        let mut command = Command::new("systemd-run");
+        command.args(["--quiet", "--pipe", "--wait", "--collect", "--user"]);
+        command.arg(format!("--machine={USER}@.host"));
+        command.arg(format!("--setenv=CONTAINERS_CONF={}", configuration().display()));
+        command.args(["--property=Delegate=yes", "podman"]).args(words);
+        Ok(self.context.run(&mut command)?)
+    }
+
+    fn success(&self, words: &[&str]) -> Result<String, String> {
+        let done = self.call(words)?.success();
+        let done = done.map_err(|why| format!("podman {}: {why}", words.join(" ")))?;
+        Ok(done.stdout.trim().to_owned())
+    }
+}
+
+fn users_container_has_the_users_subordinate_ids(context: &Context) -> Outcome {
+    let user = User::ready(context)?;
+    let script = "id -u; cat /proc/self/uid_map | xargs";
+    let said = user.success(&["run", "--rm", "box", "sh", "-c", script])?;
+    let ids: Vec<&str> = said.split_whitespace().collect();
+    same("its id and the first of its map", ids.get(..4), Some(&["0", "0", "1000", "1"][..]))?;
+    Ok(same("how many are subordinate", ids.get(6), Some(&"65536"))?)
+}
+
+fn users_container_is_entered_and_stopped(context: &Context) -> Outcome {
+    let user = User::ready(context)?;
+    let name = context.id();
+    let script = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
+    user.success(&["run", "--detach", "--name", &name, "box", "sh", "-c", script])?;
+    let done = user.call(&["exec", &name, "sh", "-c", "cat /proc/1/comm; exit 7"])?;
+    same("exec", (done.code, done.stdout.as_str()), (7, "sh\n"))?;
+    user.success(&["stop", "--time", "30", &name])?;
+    let code = user.success(&["inspect", "--format", "{{.State.ExitCode}}", &name])?;
+    same("the exit code", code.as_str(), "9")?;
+    Ok(user.success(&["rm", &name]).map(drop)?)
+}
