@@ -17,6 +17,7 @@ mod nodes;
 mod process;
 mod program;
 mod refuse;
+mod sysctl;
 #[cfg(test)]
 mod tests;
 mod timeline;

@@ -6,7 +6,7 @@ use vial_plan::{Item, Stage};
 use super::mount_options::{ms, root_propagation};
 use super::namespaces::{Joined, Mapping, kind, mapping, same_ids, time_offsets};
 use super::process::Subject;
-use super::{Namespaces, Request, cgroup, mounts, nodes, process, rootfs, text, wrong};
+use super::{Namespaces, Request, cgroup, mounts, nodes, process, rootfs, sysctl, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -208,7 +208,7 @@ fn inside(
     identity(plan, config, namespaces)?;
     // The old root is still there, and /proc the host's: nothing of the
     // container's can stand in the way of a kernel parameter.
-    sysctl(plan, config, namespaces)?;
+    sysctl::sysctl(plan, config, namespaces)?;
     filesystem(plan, config, request, host, process, namespaces)?;
 
     let seccomp = match &config.linux.seccomp {
@@ -268,68 +268,6 @@ fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result
         }
     }
     Ok(())
-}
-
-/// linux.sysctl: only what a namespace of the container's own holds.
-fn sysctl(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(), Error> {
-    for (key, value) in &config.linux.sysctl {
-        let field = format!("linux.sysctl.{key}");
-        // Either separator may be used; the one that comes first is it.
-        let path = match key.find(['.', '/']).map(|at| key.as_bytes()[at]) {
-            Some(b'.') => key.chars().map(swap).collect(),
-            _ => key.clone(),
-        };
-        let needed = if path.starts_with("net/") {
-            kind::NETWORK
-        } else if path.starts_with("fs/mqueue/") || is_ipc(&path) {
-            kind::IPC
-        } else if path == "kernel/domainname" || path == "kernel/hostname" {
-            kind::UTS
-        } else {
-            return Err(wrong(field, "not of a namespace: it would change the host"));
-        };
-        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(wrong(field, "no path below /proc/sys"));
-        }
-        namespaces.must_have(needed, &field)?;
-        for (name, same, set) in [
-            ("hostname", "kernel/hostname", &config.hostname),
-            ("domainname", "kernel/domainname", &config.domainname),
-        ] {
-            if path == same && !set.is_empty() && set != value {
-                let what = format_args!("\"{value}\" is not \"{set}\", which {name} says");
-                return Err(wrong(field, what).hint("leave one of both out"));
-            }
-        }
-        let (path, value) = (text(path, &field)?, text(&**value, &field)?);
-        plan.push(INSIDE, &Item::Sysctl { path: &path, value: &value }, field);
-    }
-    Ok(())
-}
-
-/// `net.ipv4.conf.eth0/1.x`: the other separator stands for itself.
-fn swap(letter: char) -> char {
-    match letter {
-        '.' => '/',
-        '/' => '.',
-        other => other,
-    }
-}
-
-fn is_ipc(path: &str) -> bool {
-    const KEYS: [&str; 10] = [
-        "msgmax",
-        "msgmnb",
-        "msgmni",
-        "sem",
-        "shmall",
-        "shmmax",
-        "shmmni",
-        "shm_rmid_forced",
-        "msg_next_id",
-        "sem_next_id",
-    ];
-    path.strip_prefix("kernel/").is_some_and(|key| KEYS.contains(&key))
 }
 
 fn filesystem(

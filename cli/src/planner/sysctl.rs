@@ -1,0 +1,77 @@
+//! linux.sysctl: kernel parameters.
+
+use vial_plan::{Item, Stage};
+
+use super::namespaces::kind;
+use super::{Namespaces, text, wrong};
+use crate::config::Config;
+use crate::error::Error;
+use crate::plan::Plan;
+
+const INSIDE: Stage = Stage::Inside;
+
+/// linux.sysctl: only what a namespace of the container's own holds.
+pub(super) fn sysctl(
+    plan: &mut Plan,
+    config: &Config,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
+    for (key, value) in &config.linux.sysctl {
+        let field = format!("linux.sysctl.{key}");
+        // Either separator may be used; the one that comes first is it.
+        let path = match key.find(['.', '/']).map(|at| key.as_bytes()[at]) {
+            Some(b'.') => key.chars().map(swap).collect(),
+            _ => key.clone(),
+        };
+        let needed = if path.starts_with("net/") {
+            kind::NETWORK
+        } else if path.starts_with("fs/mqueue/") || is_ipc(&path) {
+            kind::IPC
+        } else if path == "kernel/domainname" || path == "kernel/hostname" {
+            kind::UTS
+        } else {
+            return Err(wrong(field, "not of a namespace: it would change the host"));
+        };
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(wrong(field, "no path below /proc/sys"));
+        }
+        namespaces.must_have(needed, &field)?;
+        for (name, same, set) in [
+            ("hostname", "kernel/hostname", &config.hostname),
+            ("domainname", "kernel/domainname", &config.domainname),
+        ] {
+            if path == same && !set.is_empty() && set != value {
+                let what = format_args!("\"{value}\" is not \"{set}\", which {name} says");
+                return Err(wrong(field, what).hint("leave one of both out"));
+            }
+        }
+        let (path, value) = (text(path, &field)?, text(&**value, &field)?);
+        plan.push(INSIDE, &Item::Sysctl { path: &path, value: &value }, field);
+    }
+    Ok(())
+}
+
+/// `net.ipv4.conf.eth0/1.x`: the other separator stands for itself.
+fn swap(letter: char) -> char {
+    match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    }
+}
+
+fn is_ipc(path: &str) -> bool {
+    const KEYS: [&str; 10] = [
+        "msgmax",
+        "msgmnb",
+        "msgmni",
+        "sem",
+        "shmall",
+        "shmmax",
+        "shmmni",
+        "shm_rmid_forced",
+        "msg_next_id",
+        "sem_next_id",
+    ];
+    path.strip_prefix("kernel/").is_some_and(|key| KEYS.contains(&key))
+}
