@@ -42,7 +42,7 @@ const NUMBERS: &[(&str, u32)] = &[
 const NET_ADMIN: u64 = 1 << 12;
 const NONE: &str = "0000000000000000";
 
-/// podman's default as podman tells it: 14 capabilities in 4.3, fewer later.
+/// podman's default as podman tells it: versions and settings differ.
 fn default_capabilities(podman: &Podman) -> Result<u64, String> {
     let names = podman.success(&["info", "--format", "{{.Host.Security.DefaultCapabilities}}"])?;
     names.split(',').try_fold(0, |set, name| {
