@@ -260,7 +260,8 @@ fn link_to_proc_is_no_place() {
 fn magic_links_of_procfs_are_not_followed() {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).unwrap();
-    let rootfs = Rootfs { root, covers: None, mounted: None, procfs: None, nodes: None };
+    let rootfs =
+        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None };
     for (path, wanted) in [
         (c"/proc/self/root", Err(Errno::LOOP)),
         (c"/proc/self/cwd/x", Err(Errno::LOOP)),
