@@ -18,6 +18,7 @@ use crate::container::Container;
 use crate::dir::Dir;
 use crate::error::Error;
 use crate::file::write_whole;
+use crate::foreground::Foreground;
 use crate::host::{Host, Whose};
 use crate::launch::{Fds, Ready, launch};
 use crate::mountinfo;
@@ -26,6 +27,7 @@ use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
 use crate::status::Process;
 use crate::time;
+use crate::watch::Watch;
 
 /// The options that create and run share.
 #[derive(Debug, Default)]
@@ -113,6 +115,7 @@ impl Prepared {
         options: &Options,
         console: Console,
         with_start: bool,
+        foreground: Option<&Foreground>,
     ) -> Result<Created, Error> {
         let console = console.connect()?;
         let dir = Dir::create(&global.root, &self.id)?;
@@ -123,7 +126,7 @@ impl Prepared {
                 return Err(error);
             }
         };
-        match self.create_in(dir, options, console, with_start) {
+        match self.create_in(dir, options, console, with_start, foreground) {
             Ok(created) => Ok(created),
             Err((dir, error)) => {
                 made.remove();
@@ -139,6 +142,7 @@ impl Prepared {
         options: &Options,
         console: Option<UnixStream>,
         with_start: bool,
+        foreground: Option<&Foreground>,
     ) -> Result<Created, (Dir, Error)> {
         let listener = match dir.write_config(&self.bytes) {
             Ok(()) if with_start => dir.listen().map(Some),
@@ -154,7 +158,8 @@ impl Prepared {
             console: console.as_ref().map(AsFd::as_fd),
             pidfd: None,
         };
-        let ready = match launch(&self.plan, &fds) {
+        let cgroup = cgroup_of(&self.plan).map(|(root, own)| Cgroup::new(root.join(own)));
+        let ready = match launch(&self.plan, &fds, &Watch { foreground, cgroup }) {
             Ok(ready) => ready,
             Err(error) => return Err((dir, error)),
         };

@@ -11,12 +11,13 @@ use rustix::io::Errno;
 pub struct Error {
     sentence: String,
     hint: Option<String>,
+    code: u8,
 }
 
 impl Error {
     /// An error that these words tell whole.
     pub fn new(sentence: impl Display) -> Error {
-        Error { sentence: sentence.to_string(), hint: None }
+        Error { sentence: sentence.to_string(), hint: None, code: 1 }
     }
 
     /// A call that failed while doing `what`.
@@ -41,6 +42,17 @@ impl Error {
     /// Adds what the user can do.
     pub fn hint(self, hint: impl Display) -> Error {
         Error { hint: Some(hint.to_string()), ..self }
+    }
+
+    /// A signal asked for the end.
+    pub fn ended_by(name: &str, number: i32) -> Error {
+        let error = Error::new(format_args!("ended by SIG{name} before the program was started"));
+        Error { code: 128_u8.saturating_add(number.unsigned_abs() as u8), ..error }
+    }
+
+    /// The exit status that tells of it.
+    pub fn code(&self) -> u8 {
+        self.code
     }
 
     /// What the user can do, if anything.

@@ -1,11 +1,12 @@
 //! The wait for a process in the foreground: signals are passed on, the
 //! terminal is joined, and the process's end becomes vial's own.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use vial_init::sys::signal::{block_only, signalfd};
@@ -21,7 +22,11 @@ const PASSED_ON: u64 = !(1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10);
 #[derive(Debug)]
 pub struct Foreground {
     signals: OwnedFd,
-    terminal: Option<UnixStream>,
+    /// Signals that came while the process was made, for it once it is there.
+    early: RefCell<Vec<Signal>>,
+    /// Where the terminal comes from.
+    offered: Option<UnixStream>,
+    terminal: Option<Terminal>,
 }
 
 impl Foreground {
@@ -30,21 +35,45 @@ impl Foreground {
         let failed = |errno| Error::errno("take over signals: signalfd4(2)", errno);
         block_only(PASSED_ON).map_err(failed)?;
         let signals = signalfd(PASSED_ON).map_err(failed)?;
-        Ok(Foreground { signals, terminal: None })
+        Ok(Foreground { signals, early: RefCell::default(), offered: None, terminal: None })
     }
 
     /// A console socket whose other end is read here.
     pub fn offer_terminal(&mut self) -> Result<UnixStream, Error> {
         let (ours, theirs) =
             UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
-        self.terminal = Some(ours);
+        self.offered = Some(ours);
         Ok(theirs)
     }
 
+    /// Takes the terminal that was offered, before anything is written to it.
+    pub fn take_terminal(&mut self) -> Result<(), Error> {
+        self.terminal = self.offered.take().as_ref().map(Terminal::receive).transpose()?;
+        Ok(())
+    }
+
+    /// An error if a signal came that asks for the end. Others are kept.
+    pub fn check(&self) -> Result<(), Error> {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while let Ok(1..) = poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&at_once)) {
+            match self.next_signal() {
+                Some(signal @ (Signal::HUP | Signal::INT | Signal::QUIT | Signal::TERM)) => {
+                    return Err(Error::ended_by(signals::name(signal), signal.as_raw()));
+                }
+                Some(signal) => self.early.borrow_mut().push(signal),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for the end of a child. Its status, or 128 and the signal.
-    pub fn wait(self, pid: Option<Pid>) -> Result<u8, Error> {
+    pub fn wait(mut self, pid: Option<Pid>) -> Result<u8, Error> {
         let failed = |errno| Error::errno("wait for the process", errno);
-        let mut terminal = self.terminal.as_ref().map(Terminal::receive).transpose()?;
+        let mut terminal = self.terminal.take();
+        for signal in self.early.take() {
+            pass_on(signal, pid, terminal.as_ref());
+        }
         loop {
             if let Some((_, status)) = waitpid(pid, WaitOptions::NOHANG).map_err(failed)? {
                 let code = match status.terminating_signal() {
@@ -54,8 +83,8 @@ impl Foreground {
                 return Ok(code as u8);
             }
             let (signal, input, output, feed) = self.poll(terminal.as_ref()).map_err(failed)?;
-            if signal {
-                self.pass_on(pid, terminal.as_ref());
+            if signal && let Some(signal) = self.next_signal() {
+                pass_on(signal, pid, terminal.as_ref());
             }
             if let Some(terminal) = &mut terminal {
                 if input {
@@ -95,24 +124,26 @@ impl Foreground {
         Ok((signal, input, output, master.contains(PollFlags::OUT)))
     }
 
-    fn pass_on(&self, pid: Option<Pid>, terminal: Option<&Terminal>) {
+    fn next_signal(&self) -> Option<Signal> {
         let mut info = [0; 128];
         let Ok(128) = read(&self.signals, &mut info) else {
-            return; // EINTR: it is still there for the next poll.
+            return None; // EINTR: it is still there for the next poll.
         };
         let [n0, n1, n2, n3, ..] = info;
-        match signals::from_number(i32::from_ne_bytes([n0, n1, n2, n3])) {
-            Some(Signal::CHILD) | None => {}
-            Some(Signal::WINCH) => {
-                if let Some(terminal) = terminal {
-                    terminal.resize();
-                }
+        signals::from_number(i32::from_ne_bytes([n0, n1, n2, n3]))
+    }
+}
+
+fn pass_on(signal: Signal, pid: Option<Pid>, terminal: Option<&Terminal>) {
+    match (signal, pid) {
+        (Signal::CHILD, _) | (_, None) => {}
+        (Signal::WINCH, _) => {
+            if let Some(terminal) = terminal {
+                terminal.resize();
             }
-            Some(signal) => {
-                if let Some(pid) = pid {
-                    let _ = kill_process(pid, signal); // ESRCH: it has ended, as the next wait sees.
-                }
-            }
+        }
+        (signal, Some(pid)) => {
+            let _ = kill_process(pid, signal); // ESRCH: it has ended, as the next wait sees.
         }
     }
 }

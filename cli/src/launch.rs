@@ -18,7 +18,9 @@ use vial_plan::{Item, Reply};
 use crate::error::Error;
 use crate::failure;
 use crate::file;
+use crate::foreground::Foreground;
 use crate::plan::Plan;
+use crate::watch::{PERIOD, Watch};
 
 /// Where vial-init lies if not beside vial itself.
 const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
@@ -44,7 +46,7 @@ pub struct Ready {
 
 /// Starts vial-init on a Plan, and waits for its answer. If it fails, nothing
 /// that it started is left.
-pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
+pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
     let (mut channel, theirs) =
         UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
@@ -66,38 +68,57 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>) -> Result<Ready, Error> {
     let child = command.spawn().map_err(|e| Error::io("start vial-init: execve(2)", &e))?;
     drop(theirs);
     let mut started = Started(vec![child.id()]);
-    match talk(plan, &mut channel, &mut started) {
+    let talked = talk(plan, &mut channel, &mut started, watch);
+    match talked {
         Ok(pid) => {
             started.end_but_for(pid);
             Ok(Ready { pid, channel })
         }
-        Err(answer) => {
+        Err(Ended::Answered(answer)) => {
+            let _ = channel.set_read_timeout(None); // It ends soon, and says all before.
             let killed = started.end(channel);
             Err(answer.unwrap_or_else(|| silence(plan, killed)))
+        }
+        Err(Ended::Watched(error)) => {
+            started.kill(&mut channel);
+            started.end(channel);
+            Err(error)
         }
     }
 }
 
+/// How a launch ends that makes no process.
+enum Ended {
+    /// By itself: with this failure, or none that it told.
+    Answered(Option<Error>),
+    /// By another's wish, while it is still at work.
+    Watched(Error),
+}
+
 /// Sends the Plan and reads replies until the process is ready: its pid.
-/// Err(None): there was no answer.
 fn talk(
     plan: &Plan,
     channel: &mut UnixStream,
     started: &mut Started,
-) -> Result<u32, Option<Error>> {
+    watch: &Watch<'_>,
+) -> Result<u32, Ended> {
+    let failed = |e| Ended::Answered(Some(Error::io("talk to vial-init: setsockopt(2)", &e)));
+    channel.set_read_timeout(Some(PERIOD)).map_err(failed)?;
     match channel.write_all(&plan.to_bytes()) {
         // EPIPE: the other side has ended, and may have said why before.
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Some(Error::io("send the plan to vial-init", &e)));
+            return Err(Ended::Answered(Some(Error::io("send the plan to vial-init", &e))));
         }
         _ => {}
     }
     loop {
-        match read_reply(channel) {
+        match await_reply(channel, watch).map_err(Ended::Watched)? {
             Some(Reply::Started { pid }) => started.0.push(pid),
             Some(Reply::Ready { pid }) => return Ok(pid),
-            Some(Reply::Failed(failed)) => return Err(Some(failure::words(plan, &failed))),
-            None => return Err(None),
+            Some(Reply::Failed(failed)) => {
+                return Err(Ended::Answered(Some(failure::words(plan, &failed))));
+            }
+            None => return Err(Ended::Answered(None)),
         }
     }
 }
@@ -109,10 +130,23 @@ pub fn read_reply(channel: &mut UnixStream) -> Option<Reply> {
     Reply::from_bytes(&bytes)
 }
 
+/// The same on a channel that waits for a [`PERIOD`] at a time.
+fn await_reply(channel: &mut UnixStream, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
+    let mut bytes = [0; Reply::SIZE];
+    loop {
+        // A reply is written whole, so that none is cut by the timeout.
+        match channel.read_exact(&mut bytes) {
+            Ok(()) => return Ok(Reply::from_bytes(&bytes)),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => watch.check()?,
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
 impl Ready {
     /// Lets the process go on to execve; returns once it is the program. If it
     /// fails, the process has ended.
-    pub fn go(mut self, plan: &Plan) -> Result<(), Error> {
+    fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
         if let Err(e) = self.channel.write_all(b"g") {
             self.end();
             return Err(Error::io("tell the process to start", &e));
@@ -120,7 +154,14 @@ impl Ready {
         // Nothing else keeps the process from saying what failed.
         let has_filter = plan.items().any(|(_, item, _)| matches!(item, Item::Seccomp { .. }));
         loop {
-            match read_reply(&mut self.channel) {
+            let reply = match await_reply(&mut self.channel, watch) {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.end();
+                    return Err(error);
+                }
+            };
+            match reply {
                 // The channel is closed by execve.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
                     Some(error) => {
@@ -157,6 +198,20 @@ impl Ready {
     }
 }
 
+/// Lets a process go on to execve, with its terminal taken before it can write.
+pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Result<(), Error> {
+    let Some(foreground) = foreground else {
+        return ready.go(plan, &Watch::default());
+    };
+    match foreground.take_terminal() {
+        Ok(()) => ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None }),
+        Err(error) => {
+            ready.end();
+            Err(error)
+        }
+    }
+}
+
 /// The processes that this launch has started: children of vial's, which may
 /// have others, of whoever executed it in its own place.
 struct Started(Vec<u32>);
@@ -167,6 +222,24 @@ impl Started {
         self.0.into_iter().filter(|pid| *pid != ready).for_each(|pid| {
             wait_for(pid);
         });
+    }
+
+    /// Kills them all, those that are told of only now, too.
+    fn kill(&mut self, channel: &mut UnixStream) {
+        let kill = |pid: &u32| {
+            if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+                let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
+            }
+        };
+        self.0.iter().for_each(kill);
+        // What the first has started before, which answers no more by itself.
+        while let Some(reply) = read_reply(channel) {
+            if let Reply::Started { pid } | Reply::Ready { pid } = reply {
+                kill(&pid);
+                self.0.push(pid);
+            }
+        }
+        self.0.dedup();
     }
 
     /// Waits for them all; each ends as one of them fails. Returns whether one

@@ -36,6 +36,7 @@ pub mod signals;
 pub mod status;
 pub mod terminal;
 pub mod time;
+pub mod watch;
 pub mod words;
 
 /// Made for a process that ends soon, see there.

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
                 Ok(code) => ExitCode::from(code),
                 Err(error) => {
                     log.error(&error);
-                    ExitCode::FAILURE
+                    ExitCode::from(error.code())
                 }
             }
         }

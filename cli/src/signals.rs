@@ -52,6 +52,12 @@ pub fn parse(text: &str) -> Result<Option<Signal>, Error> {
     from_number(number).map(Some).ok_or_else(unknown)
 }
 
+/// A signal's name, of those that have one.
+pub fn name(signal: Signal) -> &'static str {
+    let at = usize::try_from(signal.as_raw() - 1).unwrap_or(usize::MAX);
+    NAMES.get(at).copied().unwrap_or("RT")
+}
+
 /// The signal with this number.
 pub fn from_number(number: i32) -> Option<Signal> {
     Signal::from_named_raw(number).or_else(|| vial_init::sys::signal::realtime(number))

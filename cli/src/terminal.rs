@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::termios::{
-    OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
 use crate::error::Error;
@@ -44,6 +44,13 @@ impl Terminal {
             raw.make_raw();
             tcsetattr(&stdin, OptionalActions::Now, &raw).map_err(failed)?;
             saved = Some(before);
+        }
+        // A terminal that was made raw is sent lines as it wants them, which end in
+        // CR LF; a pipe, a file, or one that adds the CR itself, in LF alone.
+        if saved.is_none() || !isatty(io::stdout()) {
+            let mut plain = tcgetattr(&master).map_err(failed)?;
+            plain.output_modes.remove(OutputModes::ONLCR);
+            tcsetattr(&master, OptionalActions::Now, &plain).map_err(failed)?;
         }
         let terminal =
             Terminal { master, saved, pending: Vec::new(), stdin_open: true, master_open: true };

@@ -54,7 +54,7 @@ impl Create {
         let prepared = prepare(&self.id, &options)?;
         global.log.warn(&prepared.plan.warnings);
         let console = console(&prepared.config, &options)?;
-        prepared.create(global, &options, console, true)?;
+        prepared.create(global, &options, console, true, None)?;
         Ok(0)
     }
 }

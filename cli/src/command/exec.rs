@@ -15,9 +15,10 @@ use crate::create::{Console, check_preserved, console_socket, listen_fds, write_
 use crate::error::Error;
 use crate::foreground::Foreground;
 use crate::host::{Host, cgroup_of};
-use crate::launch::{Fds, launch};
+use crate::launch::{Fds, go, launch};
 use crate::planner::{self, capability_number};
 use crate::status::Status;
+use crate::watch::Watch;
 
 /// execute a program in a running container
 #[derive(FromArgs, Debug)]
@@ -138,10 +139,11 @@ impl Exec {
         let console = console.connect()?;
         let fds =
             Fds { start: None, console: console.as_ref().map(AsFd::as_fd), pidfd: init.pidfd() };
-        let ready = launch(plan, &fds)?;
+        let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
+        let ready = launch(plan, &fds, &watch)?;
         let pid = ready.pid;
         write_pid(self.pid_file.as_deref(), pid)?;
-        if let Err(error) = ready.go(plan) {
+        if let Err(error) = go(ready, plan, foreground.as_mut()) {
             if let Some(file) = &self.pid_file {
                 let _ = fs::remove_file(file); // It names a process that is gone.
             }

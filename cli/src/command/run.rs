@@ -9,6 +9,7 @@ use crate::args::Global;
 use crate::create::{Console, Options, check_preserved, console, listen_fds, prepare};
 use crate::error::Error;
 use crate::foreground::Foreground;
+use crate::launch::go;
 
 /// make a container from a bundle, start it, and wait for its end
 #[derive(FromArgs, Debug)]
@@ -73,9 +74,9 @@ impl Run {
             (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
             _ => console(&prepared.config, &options)?,
         };
-        let created = prepared.create(global, &options, console, false)?;
+        let created = prepared.create(global, &options, console, false, foreground.as_ref())?;
         let (container, pid) = (created.container, created.ready.pid);
-        if let Err(error) = created.ready.go(&created.plan) {
+        if let Err(error) = go(created.ready, &created.plan, foreground.as_mut()) {
             let _ = container.remove(); // The first error is the one to tell.
             return Err(error);
         }

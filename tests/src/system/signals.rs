@@ -1,10 +1,13 @@
 //! Signals that the caller ignores, and signals that end a launch.
 
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::container::{Container, reap, refused, wait_until, words};
+use super::hostile::{cgroup_of, send};
 use crate::context::{Done, probe_arguments, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -15,6 +18,10 @@ topic!(
     signals_that_the_caller_ignores_are_default_in_a_run[Root],
     signals_that_the_caller_ignores_are_default_after_create[Root],
     signals_that_the_caller_ignores_are_default_in_an_exec[Root],
+    signal_that_ends_a_run_while_it_launches_leaves_nothing[Root],
+    signal_that_ends_an_exec_while_it_launches_leaves_nothing[Root],
+    frozen_cgroup_is_refused[Root],
+    output_of_a_terminal_has_no_cr_in_a_file[Root],
 );
 
 /// HUP, INT, QUIT, USR1, PIPE, TERM, CHLD, TSTP, and of the real-time signals
@@ -53,7 +60,7 @@ fn status_comes_to_a_caller_that_ignores_sigchld(context: &Context) -> Outcome {
     container.remove()?;
     // Its failure is told too, as early as ever.
     let container = planned(context, &["exit", "0"])?;
-    std::fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
+    fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let arguments = ["run", "--bundle", &bundle, &container.id];
     let done = context.run(&mut ignoring(context, "17", &arguments))?;
@@ -101,13 +108,13 @@ fn signals_that_the_caller_ignores_are_default_after_create(context: &Context) -
     let container = planned(context, &["cat", "/proc/self/status"])?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let out = context.folder.join("status");
-    let file = std::fs::File::create(&out).map_err(words)?;
+    let file = fs::File::create(&out).map_err(words)?;
     let arguments = ["create", "--bundle", &bundle, &container.id];
     let status = ignoring(context, IGNORED, &arguments).stdout(file).status();
     same("create", status.map_err(words)?.code(), Some(0))?;
     container.vial("start", &[])?.success()?;
     container.ends()?;
-    all_default("a container", &std::fs::read_to_string(&out).map_err(words)?)?;
+    all_default("a container", &fs::read_to_string(&out).map_err(words)?)?;
     Ok(container.remove()?)
 }
 
@@ -120,12 +127,117 @@ fn signals_that_the_caller_ignores_are_default_in_an_exec(context: &Context) -> 
     let arguments =
         ["exec", "--detach", "--pid-file", &pid_file, &container.id, "/probe", "sleep", "3600"];
     context.run(&mut ignoring(context, IGNORED, &arguments))?.success()?;
-    let pid = std::fs::read_to_string(&pid_file).map_err(words)?;
-    let status = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pid = fs::read_to_string(&pid_file).map_err(words)?;
+    let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     wait_until("its program", || status().starts_with("Name:\tprobe"))?;
     all_default("a detached exec", &status())?;
     let process = Pid::from_raw(pid.parse().map_err(words)?).ok_or("no pid")?;
     kill_process(process, Signal::KILL).map_err(words)?;
     reap(std::path::Path::new(&pid_file))?;
+    Ok(container.remove()?)
+}
+
+/// Stops every vial-init that descends from a process. Whether there was one.
+fn stop_inits(of: u32) -> bool {
+    let all = crate::processes::descendants(of);
+    let inits = all.iter().filter(|(_, name)| name == "vial-init");
+    inits.filter(|(pid, _)| send(u64::from(*pid), Signal::STOP).is_ok()).count() > 0
+}
+
+/// Sends a signal to vials that launch and can go no further, until one was met at
+/// it: it ends with 128 and the signal's number.
+fn ends_at_once(
+    signal: Signal,
+    mut vial: impl FnMut() -> Result<std::process::Child, String>,
+    mut after: impl FnMut() -> Result<(), String>,
+) -> Result<(), String> {
+    for _ in 0..60 {
+        let mut child = vial()?;
+        let pid = child.id();
+        wait_until("vial-init", || {
+            stop_inits(pid) || child.try_wait().is_ok_and(|status| status.is_some())
+        })?;
+        std::thread::sleep(Duration::from_millis(20));
+        let launching = stop_inits(pid);
+        let sent = send(pid.into(), signal);
+        if launching {
+            sent?; // Else it may have ended.
+        }
+        let began = Instant::now();
+        wait_until("its end", || child.try_wait().is_ok_and(|status| status.is_some()))?;
+        let code = child.wait().map_err(words)?.code();
+        after()?;
+        if launching {
+            same("whether it ended soon", began.elapsed() < Duration::from_secs(5), true)?;
+            return same("the exit code", code, Some(128 + signal.as_raw()));
+        }
+    }
+    Err("vial was never met while it launches".into())
+}
+
+fn signal_that_ends_a_run_while_it_launches_leaves_nothing(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        let run = || {
+            // What is too quick to be met ends by itself.
+            let container = planned(context, &["exit", "0"])?;
+            let mut command = context.command(&["run", "--bundle"]);
+            command.arg(&container.bundle.path).arg(&container.id).stderr(Stdio::null());
+            command.spawn().map_err(words)
+        };
+        ends_at_once(signal, run, || context.nothing_left_since(&before))?;
+    }
+    Ok(())
+}
+
+fn signal_that_ends_an_exec_while_it_launches_leaves_nothing(context: &Context) -> Outcome {
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let before = crate::processes::descendants(std::process::id()).len();
+    let exec = || {
+        let mut command = context.command(&["exec", &container.id, "/probe", "sleep", "3600"]);
+        command.stderr(Stdio::null()).spawn().map_err(words)
+    };
+    let left = || match crate::processes::descendants(std::process::id()).len() {
+        count if count == before => Ok(()),
+        count => Err(format!("{count} processes, before {before}")),
+    };
+    ends_at_once(Signal::TERM, exec, left)?;
+    container.is("running")?;
+    Ok(container.remove()?)
+}
+
+fn frozen_cgroup_is_refused(context: &Context) -> Outcome {
+    let parent = cgroup_of(std::process::id().into())?.join(format!("{}-ice", context.tag));
+    fs::create_dir(&parent).map_err(words)?;
+    fs::write(parent.join("cgroup.freeze"), "1").map_err(words)?;
+    let before = context.leftovers();
+    let text = fs::read_to_string("/proc/self/cgroup").map_err(words)?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup2")?;
+    let path = format!("{}/{}-ice/inner", own.trim_end_matches('/'), context.tag);
+    for verb in ["create", "run"] {
+        let bundle =
+            context.bundle(|config| config["linux"]["cgroupsPath"] = path.clone().into())?;
+        let mut command = context.command(&[verb, "--bundle"]);
+        let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+        refused(&done, "is frozen, so that no process starts in it")?;
+        context.nothing_left_since(&before)?;
+        same("its cgroup is there", parent.join("inner").exists(), false)?;
+    }
+    fs::remove_dir(&parent).map_err(words)?;
+    Ok(())
+}
+
+fn output_of_a_terminal_has_no_cr_in_a_file(context: &Context) -> Outcome {
+    let container = Container::planned(context, |config| {
+        config["process"]["args"] = probe_arguments(&["echo", "one", "+", "echo", "two"]);
+        config["process"]["terminal"] = true.into();
+    })?;
+    let mut run = context.command(&["run", "--bundle"]);
+    let done = context.run(run.arg(&container.bundle.path).arg(&container.id))?.success()?;
+    same("what run printed", done.stdout.as_str(), "one\ntwo\n")?;
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let words = ["exec", "--tty", &container.id, "/probe", "echo", "one"];
+    let done = context.vial(&words)?.success()?;
+    same("what exec printed", done.stdout.as_str(), "one\n")?;
     Ok(container.remove()?)
 }
