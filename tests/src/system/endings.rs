@@ -19,6 +19,7 @@ topic!(
     delete_without_a_pid_namespace_ends_every_process[Root],
     verbs_follow_a_process_whose_cgroup_is_gone[Root],
     filter_that_denies_execve_is_one_sentence[Root],
+    verbs_work_without_pidfds_and_close_range[Root],
     list_of_no_container_is_null_and_of_no_root_refused[Root],
 );
 
@@ -163,6 +164,40 @@ fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
         same("exec", container.vial("exec", &["/probe", "exit", "1"])?.stderr.as_str(), "")?;
     }
     Ok(container.remove()?)
+}
+
+/// Before Linux 5.3, 5.1 and 5.9; in a container without /proc besides.
+fn verbs_work_without_pidfds_and_close_range(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let calls = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_close_range];
+    let all = calls.map(|call| call.to_string());
+    for hidden in [&all[..1], &all[1..2], &all[2..], &all] {
+        let hidden = hidden.join(",");
+        let container = Container::planned(context, |config| {
+            config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
+            if let Some(mounts) = config["mounts"].as_array_mut() {
+                mounts.retain(|mount| mount["destination"] != "/proc");
+            }
+            config["linux"]["maskedPaths"] = json!([]);
+            config["linux"]["readonlyPaths"] = json!([]);
+        })?;
+        let vial = |words: &[&str]| {
+            let mut command = std::process::Command::new(&context.probe);
+            command.args(["refuse", "38", &hidden]).arg(&context.vial);
+            let done = context.run(command.arg("--root").arg(&context.state).args(words))?;
+            done.success().map_err(|why| format!("{words:?} without {hidden}: {why}"))
+        };
+        let bundle = container.bundle.path.to_string_lossy().into_owned();
+        vial(&["create", "--bundle", &bundle, &container.id])?;
+        vial(&["start", &container.id])?;
+        container.is("running")?;
+        vial(&["exec", &container.id, "/probe", "exit", "0"])?;
+        vial(&["kill", &container.id, "0"])?;
+        vial(&["kill", &container.id, "KILL"])?;
+        container.ends()?;
+        vial(&["delete", "--force", &container.id])?;
+    }
+    Ok(context.nothing_left_since(&before)?)
 }
 
 fn list_of_no_container_is_null_and_of_no_root_refused(context: &Context) -> Outcome {
