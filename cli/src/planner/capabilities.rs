@@ -57,6 +57,8 @@ pub fn capability_name(number: usize) -> Option<String> {
     CAPABILITIES.get(number).map(|name| format!("CAP_{name}"))
 }
 
+const MKNOD: u64 = 1 << 27;
+
 /// The capability sets as bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sets {
@@ -77,7 +79,7 @@ impl Sets {
             let field = format!("{}.capabilities.{name}", subject.at);
             (bits(plan, list, &field, host), field)
         };
-        let (bounding, _) = set("bounding", &lists.bounding);
+        let (mut bounding, _) = set("bounding", &lists.bounding);
         let (mut permitted, of_permitted) = set("permitted", &lists.permitted);
         let (mut inheritable, of_inheritable) = set("inheritable", &lists.inheritable);
         let (mut effective, of_effective) = set("effective", &lists.effective);
@@ -90,6 +92,14 @@ impl Sets {
             keep(plan, &mut permitted, host.permitted, &of_permitted, why);
             keep(plan, &mut inheritable, host.permitted, &of_inheritable, why);
             effective &= permitted;
+        }
+        if !subject.devices_are_filtered {
+            // The container could otherwise make itself any device of the host.
+            let why = "left out, as without cgroup2 nothing filters the devices that it makes";
+            keep(plan, &mut permitted, !MKNOD, &of_permitted, why);
+            effective &= !MKNOD;
+            inheritable &= !MKNOD;
+            bounding &= !MKNOD;
         }
         // The kernel lets only what is permitted and inheritable be ambient;
         // `runc spec` and engines list more, and mean this.

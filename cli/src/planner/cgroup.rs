@@ -96,6 +96,14 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     Ok(())
 }
 
+/// Whether what linux.resources.devices denies is denied. Without cgroup2 nothing
+/// filters; only root of the machine could make a device that may be opened,
+/// in a user namespace nobody can.
+pub(super) fn filters_devices(config: &Config, host: &Host) -> Result<bool, Error> {
+    let has_filter = host.cgroup.is_some() || !host.is_privileged();
+    Ok(has_filter || devices::filter(&config.linux.resources.devices)?.is_none())
+}
+
 /// Each directory on the way, its controllers enabled before the next is made.
 fn make(
     plan: &mut Plan,

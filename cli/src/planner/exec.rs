@@ -7,7 +7,7 @@ use vial_plan::{Item, Stage};
 
 use super::namespaces::kind;
 use super::process::Subject;
-use super::{ListenFds, Namespaces, process, refuse, text, timeline, wrong};
+use super::{ListenFds, Namespaces, cgroup, process, refuse, text, timeline, wrong};
 use crate::config::seccomp::Seccomp;
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -118,6 +118,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         seccomp,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
+        devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
         listen_fds: &exec.listen_fds,
     };
     process::plan(&mut plan, &subject, host)?;

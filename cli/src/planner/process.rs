@@ -45,6 +45,8 @@ pub(super) struct Subject<'a> {
     pub(super) process: &'a Process,
     /// Its field in config.json.
     pub(super) at: &'a str,
+    /// Whether its cgroup filters devices, as linux.resources.devices says.
+    pub(super) devices_are_filtered: bool,
     /// Whether setgroups(2) works: not where an unprivileged mapping denies it.
     pub(super) set_groups: bool,
     /// The compiled seccomp filter and its flags.

@@ -1,5 +1,7 @@
 //! What the planner decides, without privileges: the same on every machine.
 
+mod unfiltered;
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

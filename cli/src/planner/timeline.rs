@@ -224,6 +224,7 @@ fn inside(
         seccomp,
         preserve_fds: request.preserve_fds,
         user_namespace: namespaces.has(kind::USER),
+        devices_are_filtered: cgroup::filters_devices(config, host)?,
         listen_fds: &request.listen_fds,
     };
     process::plan(plan, &subject, host)
