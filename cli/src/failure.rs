@@ -119,6 +119,9 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::Clone { .. }, _, Errno::PERM | Errno::NOSPC | Errno::USERS) => {
             "user namespaces may be forbidden or used up: see /proc/sys/user/max_user_namespaces and /proc/sys/kernel/unprivileged_userns_clone"
         }
+        (Item::Clone { .. }, _, Errno::OPNOTSUPP) => {
+            "a cgroup above the container's holds processes, so that limits cannot be set: set linux.cgroupsPath to another place"
+        }
         (Item::Clone { .. }, _, Errno::INVAL) => {
             "the kernel may lack a kind of namespace: see /proc/self/ns for those it has"
         }
@@ -143,6 +146,9 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         }
         (Item::CgroupDevices { .. }, Step::LoadDeviceFilter, _) => {
             "the kernel may lack CONFIG_CGROUP_BPF; a last rule {\"allow\": true, \"access\": \"rwm\"} does without a device filter"
+        }
+        (Item::CgroupDevices { .. }, Step::FindDeviceFilters | Step::DetachDeviceFilter, _) => {
+            "the cgroup has device filters already, of which this user may not dispose: set linux.cgroupsPath to another place"
         }
         (Item::CgroupControllers { .. }, _, Errno::NOENT) => {
             "a controller is not enabled in a cgroup above"

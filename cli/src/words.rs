@@ -14,13 +14,25 @@ pub fn describe(item: &Item<'_>) -> String {
         Item::Procfs {} => "open the host's /proc".into(),
         Item::DefaultSignals {} => "give every signal its default action".into(),
         Item::CgroupRoot { path } => format!("open the cgroup2 filesystem at {}", show(path)),
-        Item::CgroupControllers { directory, controllers } => {
-            format!("enable {} below cgroup /{}", show(controllers), show(directory))
+        Item::CgroupControllers { directory, controllers, required } => {
+            let needed = match required.is_empty() {
+                true => String::new(),
+                false => format!(", of which limits need {}", show(required)),
+            };
+            format!("enable {} below cgroup /{}{needed}", show(controllers), show(directory))
         }
         Item::CgroupMkdir { directory } => format!("make cgroup /{}", show(directory)),
         Item::CgroupOpen { directory } => format!("use cgroup /{}", show(directory)),
         Item::CgroupEnter {} => "enter the cgroup".into(),
         Item::CgroupWrite { file, value } => format!("write {} to {}", show(value), show(file)),
+        Item::CgroupWriteEither { file, value, other, .. } if other.is_empty() => {
+            format!("write {} to {}, if there is one", show(value), show(file))
+        }
+        Item::CgroupWriteEither { file, value, other, other_value } => {
+            let either = format!("{} to {}", show(value), show(file));
+            format!("write {either}, or else {} to {}", show(other_value), show(other))
+        }
+        Item::CgroupDevices { program: [] } => "filter no devices".into(),
         Item::CgroupDevices { program } => {
             format!("filter devices by {} eBPF instructions", program.len() / 8)
         }

@@ -25,13 +25,46 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
     Ok(root)
 }
 
-/// Enables controllers for the children of a cgroup.
-pub fn enable(root: BorrowedFd<'_>, directory: &CStr, controllers: &CStr) -> Result<(), Fault> {
+/// Enables controllers for the children of a cgroup, as `+a +b`: those that are
+/// required, and as many of the others as can be.
+pub fn enable(
+    root: BorrowedFd<'_>,
+    directory: &CStr,
+    controllers: &CStr,
+    required: &CStr,
+) -> Result<(), Fault> {
     let directory = open(root, directory)?;
-    if are_enabled(directory.as_fd(), controllers).unwrap_or(false) {
+    let directory = directory.as_fd();
+    if are_enabled(directory, controllers).unwrap_or(false) {
         return Ok(());
     }
-    write_file(directory.as_fd(), SUBTREE_CONTROL, controllers)
+    match write_file(directory, SUBTREE_CONTROL, controllers.to_bytes()) {
+        Ok(()) => return Ok(()),
+        // The cgroup holds processes. Single controllers might do, those for
+        // threads, but then no process could be in a child (cgroups(7), "domain
+        // invalid").
+        Err(Fault { errno: Errno::BUSY, .. }) if required.is_empty() => return Ok(()),
+        Err(fault) if fault.errno == Errno::BUSY => return Err(fault),
+        Err(_) => {}
+    }
+    if !required.is_empty() {
+        write_file(directory, SUBTREE_CONTROL, required.to_bytes())?;
+    }
+    // Those for threads come last.
+    for wished in words(controllers.to_bytes()) {
+        let written = write_file(directory, SUBTREE_CONTROL, wished);
+        // No limit needs it, so that the container does without: ENOENT where the
+        // cgroup above has not enabled it, EACCES where it is not delegated,
+        // EINVAL for cpu beside realtime processes.
+        if written.is_err_and(|fault| fault.errno == Errno::BUSY) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| byte.is_ascii_whitespace())
 }
 
 /// Whether a cgroup's children have all of these controllers, as `+a +b`. To ask
@@ -43,7 +76,6 @@ fn are_enabled(directory: BorrowedFd<'_>, controllers: &CStr) -> rustix::io::Res
     let mut text = [0; 256];
     let length = read(&file, &mut text[..])?;
     let enabled = text.get(..length).unwrap_or_default();
-    let words = |text| <[u8]>::split(text, |byte: &u8| byte.is_ascii_whitespace());
     Ok(words(controllers.to_bytes()).all(|wanted| {
         let name = wanted.strip_prefix(b"+").unwrap_or(wanted);
         words(enabled).any(|word| word == name)
@@ -51,10 +83,12 @@ fn are_enabled(directory: BorrowedFd<'_>, controllers: &CStr) -> rustix::io::Res
 }
 
 /// Makes a cgroup. That it exists already is no error: it may be a parent that
-/// others share, or one that the engine has made for the container.
-pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<(), Fault> {
+/// others share, or one that the engine has made for the container. Answers
+/// whether it is new.
+pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<bool, Fault> {
     match mkdirat(root, directory, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
         Err(errno) => Err(Fault { step: Step::MakeCgroup, errno }),
     }
 }
@@ -73,22 +107,60 @@ pub fn open(root: BorrowedFd<'_>, directory: &CStr) -> Result<OwnedFd, Fault> {
 }
 
 /// Writes a file of a cgroup in one write(2).
-pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &CStr) -> Result<(), Fault> {
+pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(), Fault> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = openat(cgroup, file, flags, Mode::empty()).during(Step::OpenCgroupFile)?;
-    write(&file, value.to_bytes()).during(Step::WriteCgroupFile)?;
+    write(&file, value).during(Step::WriteCgroupFile)?;
     Ok(())
 }
 
-/// Loads a device filter and attaches it to the cgroup.
-pub fn filter_devices(cgroup: BorrowedFd<'_>, program: &[u8]) -> Result<(), Fault> {
-    let filter = bpf::load_device_filter(program).during(Step::LoadDeviceFilter)?;
-    bpf::attach_device_filter(cgroup, filter.as_fd()).during(Step::AttachDeviceFilter)
+/// Writes a file, or where the kernel does not have it, the other one; nothing
+/// if there is no other.
+pub fn write_either(
+    cgroup: BorrowedFd<'_>,
+    [file, value]: [&CStr; 2],
+    [other, other_value]: [&CStr; 2],
+) -> Result<(), Fault> {
+    match write_file(cgroup, file, value.to_bytes()) {
+        Err(Fault { step: Step::OpenCgroupFile, errno: Errno::NOENT }) if other.is_empty() => {
+            Ok(())
+        }
+        Err(Fault { step: Step::OpenCgroupFile, errno: Errno::NOENT }) => {
+            write_file(cgroup, other, other_value.to_bytes())
+        }
+        result => result,
+    }
+}
+
+/// Loads a device filter and attaches it to the cgroup. One that is not new may
+/// have filters of an earlier container: every program must allow, so that they
+/// go, but not before there is the new one.
+pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> Result<(), Fault> {
+    let mut earlier = bpf::DeviceFilters::none();
+    if !is_new {
+        earlier = bpf::DeviceFilters::of(cgroup).during(Step::FindDeviceFilters)?;
+    }
+    if !program.is_empty() {
+        let filter = bpf::load_device_filter(program).during(Step::LoadDeviceFilter)?;
+        let replaces = bpf::attach_device_filter(cgroup, filter.as_fd(), &earlier)
+            .during(Step::AttachDeviceFilter)?;
+        if replaces {
+            return Ok(());
+        }
+    }
+    for number in earlier.numbers() {
+        match bpf::detach_device_filter(cgroup, *number) {
+            // ENOENT: it went meanwhile, or its owner holds it by a link.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(Fault { step: Step::DetachDeviceFilter, errno }),
+        }
+    }
+    Ok(())
 }
 
 /// KERNEL(5.7): enters the cgroup, for a process that could not be born into it.
 pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
     // 0 stands for the writer.
-    write_file(cgroup, c"cgroup.procs", c"0")
+    write_file(cgroup, c"cgroup.procs", b"0")
         .map_err(|fault| Fault { step: Step::EnterCgroup, ..fault })
 }

@@ -82,6 +82,7 @@ pub fn main(arguments: Arguments) -> ! {
                 offsets: None,
                 cgroup_root: None,
                 cgroup: None,
+                cgroup_is_new: false,
                 pipe: None,
                 opener: None,
                 opener_pid: 0,
@@ -122,6 +123,8 @@ pub struct Life {
     offsets: Option<OwnedFd>,
     cgroup_root: Option<OwnedFd>,
     cgroup: Option<OwnedFd>,
+    /// Whether the last CgroupMkdir, the container's own, made one.
+    cgroup_is_new: bool,
     /// To the child that waits to be mapped, or from the parent who maps.
     pipe: Option<OwnedFd>,
     /// To the opener.

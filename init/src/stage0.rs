@@ -29,21 +29,29 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
         Item::Procfs {} => life.procfs = Some(Procfs::open()?),
         Item::DefaultSignals {} => signals::reset(life.procfs()?)?,
         Item::CgroupRoot { path } => life.cgroup_root = Some(cgroup::open_root(path)?),
-        Item::CgroupControllers { directory, controllers } => {
-            cgroup::enable(life.cgroup_root.as_ref().prepared()?.as_fd(), directory, controllers)?;
+        Item::CgroupControllers { directory, controllers, required } => {
+            let root = life.cgroup_root.as_ref().prepared()?;
+            cgroup::enable(root.as_fd(), directory, controllers, required)?;
         }
         Item::CgroupMkdir { directory } => {
-            cgroup::make(life.cgroup_root.as_ref().prepared()?.as_fd(), directory)?;
+            let root = life.cgroup_root.as_ref().prepared()?;
+            life.cgroup_is_new = cgroup::make(root.as_fd(), directory)?;
         }
         Item::CgroupOpen { directory } => {
             let root = life.cgroup_root.as_ref().prepared()?;
             life.cgroup = Some(cgroup::open(root.as_fd(), directory)?);
         }
         Item::CgroupWrite { file, value } => {
-            cgroup::write_file(life.cgroup.as_ref().prepared()?.as_fd(), file, value)?;
+            let cgroup = life.cgroup.as_ref().prepared()?;
+            cgroup::write_file(cgroup.as_fd(), file, value.to_bytes())?;
+        }
+        Item::CgroupWriteEither { file, value, other, other_value } => {
+            let cgroup = life.cgroup.as_ref().prepared()?;
+            cgroup::write_either(cgroup.as_fd(), [file, value], [other, other_value])?;
         }
         Item::CgroupDevices { program } => {
-            cgroup::filter_devices(life.cgroup.as_ref().prepared()?.as_fd(), program)?;
+            let cgroup = life.cgroup.as_ref().prepared()?;
+            cgroup::filter_devices(cgroup.as_fd(), life.cgroup_is_new, program)?;
         }
         Item::OomScoreAdj { value } => {
             life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())?

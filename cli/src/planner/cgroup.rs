@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::host::{Cgroup, Host};
 use crate::plan::Plan;
 
-/// The controllers that every container gets where the host offers them: what
+/// The controllers that every container gets where they can be enabled: what
 /// users expect to see accounted, whether limited or not.
 const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
@@ -80,16 +80,23 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     let at = "linux.cgroupsPath";
     let root = text(cgroup.root.as_os_str().as_encoded_bytes(), at)?;
     plan.push(Stage::Outside, &Item::CgroupRoot { path: &root }, "");
-    make(plan, &path, &controllers(&limits, cgroup), cgroup, host)?;
+    make(plan, &path, &limits, cgroup, host)?;
     for limit in &limits {
-        let (file, value) =
-            (text(&*limit.file, &limit.origin)?, text(&*limit.value, &limit.origin)?);
-        let item = Item::CgroupWrite { file: &file, value: &value };
-        plan.push(Stage::Outside, &item, limit.origin.clone());
+        let origin = &limit.origin;
+        let (file, value) = (text(&*limit.file, origin)?, text(&*limit.value, origin)?);
+        let Some((other, other_value)) = &limit.otherwise else {
+            let item = Item::CgroupWrite { file: &file, value: &value };
+            plan.push(Stage::Outside, &item, origin.clone());
+            continue;
+        };
+        let (other, other_value) = (text(&**other, origin)?, text(&**other_value, origin)?);
+        let (other, other_value) = (&other, &other_value);
+        let item = Item::CgroupWriteEither { file: &file, value: &value, other, other_value };
+        plan.push(Stage::Outside, &item, origin.clone());
     }
-    if host.is_privileged()
-        && let Some(program) = devices::filter(&config.linux.resources.devices)?
-    {
+    if host.is_privileged() {
+        // An empty program, too: a cgroup that was there may have a filter.
+        let program = devices::filter(&config.linux.resources.devices)?.unwrap_or_default();
         let item = Item::CgroupDevices { program: &program };
         plan.push(Stage::Outside, &item, "linux.resources.devices");
     }
@@ -108,11 +115,14 @@ pub(super) fn filters_devices(config: &Config, host: &Host) -> Result<bool, Erro
 fn make(
     plan: &mut Plan,
     path: &Path,
-    controllers: &str,
+    limits: &[Limit],
     cgroup: &Cgroup,
     host: &Host,
 ) -> Result<(), Error> {
     let origin = "linux.cgroupsPath";
+    let limited = |name: &str| limits.iter().any(|limit| limit.controller() == name);
+    let required = controllers(cgroup, limited)?;
+    let wanted = controllers(cgroup, |name| ACCOUNTED.contains(&name) || limited(name))?;
     let mut parents: Vec<&Path> = path.ancestors().skip(1).collect();
     parents.reverse();
     for (depth, parent) in parents.into_iter().enumerate() {
@@ -121,9 +131,9 @@ fn make(
             plan.push(Stage::Outside, &Item::CgroupMkdir { directory: &directory }, origin);
         }
         // Above what was delegated to an unprivileged user, nothing is theirs.
-        if !controllers.is_empty() && (host.uid == 0 || cgroup.is_writable(parent)) {
-            let enabled = text(controllers, origin)?;
-            let item = Item::CgroupControllers { directory: &directory, controllers: &enabled };
+        if !wanted.is_empty() && (host.uid == 0 || cgroup.is_writable(parent)) {
+            let (directory, controllers) = (&directory, &wanted);
+            let item = Item::CgroupControllers { directory, controllers, required: &required };
             plan.push(Stage::Outside, &item, origin);
         }
     }
@@ -155,10 +165,10 @@ fn check_offered(limits: &[Limit], cgroup: &Cgroup) -> Result<(), Error> {
     Ok(())
 }
 
-fn controllers(limits: &[Limit], cgroup: &Cgroup) -> String {
-    let wanted = |name: &str| {
-        ACCOUNTED.contains(&name) || limits.iter().any(|limit| limit.controller() == name)
-    };
-    let enabled = cgroup.controllers.iter().filter(|name| wanted(name));
-    enabled.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
+/// As `+io +cpu`, of what the kernel offers: those for threads last.
+fn controllers(cgroup: &Cgroup, wanted: impl Fn(&str) -> bool) -> Result<CString, Error> {
+    let mut names: Vec<&String> = cgroup.controllers.iter().filter(|name| wanted(name)).collect();
+    names.sort_by_key(|name| matches!(name.as_str(), "cpu" | "cpuset" | "perf_event" | "pids"));
+    let enabled: Vec<String> = names.iter().map(|name| format!("+{name}")).collect();
+    text(enabled.join(" "), "linux.cgroupsPath")
 }

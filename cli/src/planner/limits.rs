@@ -13,6 +13,9 @@ pub(super) struct Limit {
     pub(super) value: String,
     /// The field of config.json.
     pub(super) origin: String,
+    /// The file and value instead, where the kernel has no such file; both are
+    /// empty where nothing is to be done then.
+    pub(super) otherwise: Option<(String, String)>,
 }
 
 impl Limit {
@@ -65,7 +68,15 @@ impl Limits {
             file: file.to_owned(),
             value: value.to_string(),
             origin: format!("linux.resources.{field}"),
+            otherwise: None,
         });
+    }
+
+    /// What to do instead of the last one where the kernel has no such file.
+    fn otherwise(&mut self, file: &str, value: impl ToString) {
+        if let Some(limit) = self.0.last_mut() {
+            limit.otherwise = Some((file.to_owned(), value.to_string()));
+        }
     }
 }
 
@@ -97,7 +108,13 @@ fn memory(memory: &Memory, limits: &mut Limits) -> Result<(), Error> {
                 ));
             }
         };
+        let nothing_to_limit = matches!(&*swap, "max" | "0");
         limits.add("memory.swap.max", swap, "memory.swap");
+        if nothing_to_limit {
+            // A kernel that accounts for no swap has not the file: there is none
+            // to be limited, as is asked, or none to be had.
+            limits.otherwise("", "");
+        }
     }
     if let Some(limit) = memory.limit.filter(|limit| *limit != 0) {
         limits.add("memory.max", number_or_max(limit), "memory.limit");
@@ -200,15 +217,17 @@ fn block_io(io: &BlockIo, limits: &mut Limits) -> Result<(), Error> {
         return Err(only_v1("blockIO.leafWeight"));
     }
     if let Some(weight) = io.weight.filter(|weight| *weight != 0) {
-        limits.add("io.weight", io_weight(weight), "blockIO.weight");
+        io_weight(limits, "", weight, "blockIO.weight")?;
     }
     for (index, device) in io.weight_device.iter().enumerate() {
         let field = format!("blockIO.weightDevice[{index}]");
         if device.leaf_weight.is_some_and(|weight| weight != 0) {
             return Err(only_v1(&field));
         }
-        let weight = io_weight(device.weight.unwrap_or_default());
-        limits.add("io.weight", format_args!("{}:{} {weight}", device.major, device.minor), &field);
+        if let Some(weight) = device.weight.filter(|weight| *weight != 0) {
+            let device = format!("{}:{} ", device.major, device.minor);
+            io_weight(limits, &device, weight, &field)?;
+        }
     }
     for (name, devices, key) in [
         ("throttleReadBpsDevice", &io.throttle_read_bps_device, "rbps"),
@@ -224,10 +243,17 @@ fn block_io(io: &BlockIo, limits: &mut Limits) -> Result<(), Error> {
     Ok(())
 }
 
-/// io.weight, 1 to 10000, of blkio's 10 to 1000.
-fn io_weight(weight: u16) -> u64 {
-    let weight = u64::from(weight.clamp(10, 1000));
-    1 + (weight - 10) * 9999 / 990
+/// A weight of blkio, 10 to 1000: to bfq as it is, where that scheduler is; if
+/// not, 1 to 10000 for io.weight.
+fn io_weight(limits: &mut Limits, device: &str, weight: u16, field: &str) -> Result<(), Error> {
+    if !(10..=1000).contains(&weight) {
+        let field = format_args!("linux.resources.{field}");
+        return Err(wrong(field, format_args!("a weight of {weight} is not 10 to 1000")));
+    }
+    limits.add("io.bfq.weight", format_args!("{device}{weight}"), field);
+    let converted = 1 + (u64::from(weight) - 10) * 9999 / 990;
+    limits.otherwise("io.weight", format_args!("{device}{converted}"));
+    Ok(())
 }
 
 fn number_or_max(limit: i64) -> String {

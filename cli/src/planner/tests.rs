@@ -171,7 +171,7 @@ fn controllers_are_enabled_on_the_way_down() {
         c["linux"]["resources"] = json!({"memory": {"limit": 4096}, "cpu": {"cpus": "0"}});
     })
     .unwrap();
-    let on = "enable +cpuset +cpu +io +memory +pids below cgroup /";
+    let on = "enable +io +memory +cpuset +cpu +pids below cgroup /";
     order(
         &plan,
         Stage::Outside,

@@ -60,15 +60,17 @@ items! {
     2 Procfs {}
     /// Open the cgroup2 filesystem mounted here.
     3 CgroupRoot { path: &'a CStr, }
-    /// Enable these controllers for the children of this cgroup.
-    4 CgroupControllers { directory: &'a CStr, controllers: &'a CStr, }
+    /// Enable these controllers for the children of this cgroup, as `+a +b`; the
+    /// required are among them, and the others are left where they cannot be.
+    4 CgroupControllers { directory: &'a CStr, controllers: &'a CStr, required: &'a CStr, }
     /// Make this cgroup.
     5 CgroupMkdir { directory: &'a CStr, }
     /// Open this cgroup: the container's, which the process is born into.
     6 CgroupOpen { directory: &'a CStr, }
     /// Write a file of the container's cgroup.
     7 CgroupWrite { file: &'a CStr, value: &'a CStr, }
-    /// Load this eBPF program and attach it as the cgroup's device filter.
+    /// Load this eBPF program and attach it as the cgroup's device filter, in the
+    /// place of those that are there; none is attached if it is empty.
     8 CgroupDevices { program: &'a [u8], }
     /// Write the own oom_score_adj, which the container inherits.
     9 OomScoreAdj { value: &'a CStr, }
@@ -208,6 +210,12 @@ items! {
     65 Execute {}
     /// Unmount or cover a mount of the host before the root is moved.
     66 HideMount { path: &'a CStr, }
+
+    // Stage 0 again, by number.
+
+    /// Write a file of the container's cgroup, or where the kernel does not have
+    /// it, the other one; empty: nothing.
+    87 CgroupWriteEither { file: &'a CStr, value: &'a CStr, other: &'a CStr, other_value: &'a CStr, }
     /// Take what was mounted on the rootfs as the rootfs.
     75 CoveredRoot {}
     /// Make the mount at a path read-only, once everything lies in it.

@@ -212,6 +212,10 @@ steps! {
     ReadSignals = 104: "read(2)",
     /// reset the signal
     ResetSignal = 105: "rt_sigaction(2)",
+    /// find the device filters of the cgroup
+    FindDeviceFilters = 110: "bpf(2)",
+    /// detach an earlier device filter
+    DetachDeviceFilter = 111: "bpf(2)",
     /// open `/proc/self/attr/exec`
     OpenLabel = 120: "openat2(2)",
     /// write `/proc/self/attr/exec`

@@ -9,6 +9,9 @@ use super::syscall::syscall;
 
 const PROG_LOAD: usize = 5;
 const PROG_ATTACH: usize = 8;
+const PROG_DETACH: usize = 9;
+const PROG_GET_FD_BY_ID: usize = 13;
+const PROG_QUERY: usize = 16;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
 const ALLOW_MULTI: u32 = 2;
@@ -36,6 +39,21 @@ struct Attach {
     flags: u32,
 }
 
+/// union bpf_attr for BPF_PROG_QUERY, as long as any kernel has it: one that
+/// knows less wants zeroes behind what it knows.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    target: u32,
+    kind: u32,
+    query_flags: u32,
+    flags: u32,
+    numbers: u64,
+    count: u32,
+    unused: u32,
+    more: [u64; 4],
+}
+
 /// bpf(2), BPF_PROG_LOAD: a cgroup device program of 8-byte instructions.
 /// Linux 4.15.
 pub fn load_device_filter(program: &[u8]) -> Result<OwnedFd> {
@@ -59,15 +77,84 @@ pub fn load_device_filter(program: &[u8]) -> Result<OwnedFd> {
 }
 
 /// bpf(2), BPF_PROG_ATTACH: every program of the cgroup and above must allow.
-pub fn attach_device_filter(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+/// Answers whether it took the place of an earlier one: a cgroup whose filter
+/// may not have others beside it has one, and attaching replaces that.
+pub fn attach_device_filter(
+    cgroup: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    earlier: &DeviceFilters,
+) -> Result<bool> {
+    let replaces = earlier.count > 0 && earlier.flags & ALLOW_MULTI == 0;
     let attributes = Attach {
         target: cgroup.as_raw_fd() as u32,
         program: program.as_raw_fd() as u32,
         kind: CGROUP_DEVICE,
-        flags: ALLOW_MULTI,
+        flags: if replaces { earlier.flags } else { ALLOW_MULTI },
     };
     let (place, size) = ((&raw const attributes).addr(), size_of::<Attach>());
     // SAFETY: the kernel reads `size` bytes of attributes.
     answer(unsafe { syscall(__NR_bpf, [PROG_ATTACH, place, size, 0, 0, 0]) })?;
+    Ok(replaces)
+}
+
+/// The device filters that are attached to a cgroup itself: their numbers.
+#[derive(Debug)]
+pub struct DeviceFilters {
+    numbers: [u32; DeviceFilters::MOST],
+    count: u32,
+    /// BPF_F_* that they were attached with.
+    flags: u32,
+}
+
+impl DeviceFilters {
+    /// BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c).
+    const MOST: usize = 64;
+
+    /// A new cgroup's.
+    pub fn none() -> DeviceFilters {
+        DeviceFilters { numbers: [0; DeviceFilters::MOST], count: 0, flags: 0 }
+    }
+
+    /// bpf(2), BPF_PROG_QUERY. Linux 4.15.
+    pub fn of(cgroup: BorrowedFd<'_>) -> Result<DeviceFilters> {
+        let mut filters = DeviceFilters::none();
+        let mut query = Query {
+            target: cgroup.as_raw_fd() as u32,
+            kind: CGROUP_DEVICE,
+            numbers: (&raw mut filters.numbers).expose_provenance() as u64,
+            count: DeviceFilters::MOST as u32,
+            ..Query::default()
+        };
+        let (place, size) = ((&raw mut query).expose_provenance(), size_of::<Query>());
+        // SAFETY: the kernel reads and writes `size` bytes at query, and through
+        // it writes at most `count` numbers; both live on, and are ours.
+        answer(unsafe { syscall(__NR_bpf, [PROG_QUERY, place, size, 0, 0, 0]) })?;
+        filters.count = query.count;
+        filters.flags = query.flags;
+        Ok(filters)
+    }
+
+    /// Their numbers, as BPF_PROG_GET_FD_BY_ID takes them.
+    pub fn numbers(&self) -> &[u32] {
+        self.numbers.get(..self.count as usize).unwrap_or_default()
+    }
+}
+
+/// bpf(2), BPF_PROG_GET_FD_BY_ID and BPF_PROG_DETACH.
+pub fn detach_device_filter(cgroup: BorrowedFd<'_>, number: u32) -> Result<()> {
+    let (place, size) = ((&raw const number).addr(), size_of::<u32>());
+    // SAFETY: the kernel reads `size` bytes at number.
+    let fd = answer(unsafe { syscall(__NR_bpf, [PROG_GET_FD_BY_ID, place, size, 0, 0, 0]) })?;
+    // SAFETY: the kernel has just made this fd (O_CLOEXEC); nobody else has it.
+    let program = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    let attributes = Attach {
+        target: cgroup.as_raw_fd() as u32,
+        program: program.as_raw_fd() as u32,
+        kind: CGROUP_DEVICE,
+        flags: 0,
+    };
+    let (place, size) = ((&raw const attributes).addr(), size_of::<Attach>());
+    // SAFETY: the kernel reads `size` bytes of attributes.
+    answer(unsafe { syscall(__NR_bpf, [PROG_DETACH, place, size, 0, 0, 0]) })?;
     Ok(())
 }

@@ -8,6 +8,8 @@ mod bad_surroundings;
 mod bad_words;
 mod binds;
 mod cgroup;
+mod cgroup_places;
+mod cgroup_reuse;
 mod children;
 mod command_line;
 mod container;
@@ -91,6 +93,8 @@ pub const ALL: &[&Topic] = &[
     &links::TOPIC,
     &tight::TOPIC,
     &cgroup::TOPIC,
+    &cgroup_places::TOPIC,
+    &cgroup_reuse::TOPIC,
     &seccomp::TOPIC,
     &userns::TOPIC,
     &userns_sources::TOPIC,

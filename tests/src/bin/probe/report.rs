@@ -172,12 +172,13 @@ fn scheduler() -> Option<Value> {
 
 /// The limits in the root of the cgroup tree that the container sees.
 fn cgroup_files() -> Map<String, Value> {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         "cgroup.controllers",
         "cgroup.freeze",
         "cpu.max",
         "cpu.weight",
         "cpuset.cpus",
+        "io.bfq.weight",
         "io.max",
         "io.weight",
         "memory.high",

@@ -1,0 +1,166 @@
+//! Where a controller or a file is missing: no matter until a limit needs it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::container::words;
+use super::edit;
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "cgroup_places",
+    controllers_that_cannot_be_enabled_are_missed_by_a_limit_alone[Root, Cgroup2],
+    cgroup_above_may_have_no_controller_at_all[Root, Cgroup2],
+    swap_without_a_limit_needs_no_file[Root, Cgroup2],
+    weight_is_for_bfq_where_it_is[Root, Cgroup2],
+    file_that_the_kernel_lacks_is_done_without[Root, Cgroup2],
+    weight_that_is_none_is_refused[Root, Cgroup2],
+);
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// A cgroup of this test's own, perhaps with a process in it, so that it can
+/// give no controllers to others, as the root of a container's cgroup namespace.
+struct Parent {
+    path: PathBuf,
+    process: Option<Child>,
+}
+
+impl Parent {
+    fn new(context: &Context, holds_process: bool) -> Result<Self, String> {
+        let path = Path::new(ROOT).join(context.id());
+        fs::create_dir(&path).map_err(words)?;
+        let mut parent = Self { path, process: None };
+        if holds_process {
+            let mut command = Command::new(&context.probe);
+            let child = command.args(["sleep", "120"]).stdin(Stdio::null()).spawn();
+            let child = child.map_err(words)?;
+            let procs = parent.path.join("cgroup.procs");
+            let moved = fs::write(procs, child.id().to_string());
+            parent.process = Some(child);
+            moved.map_err(words)?;
+        }
+        Ok(parent)
+    }
+
+    /// linux.cgroupsPath of a container below.
+    fn below(&self) -> Value {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        json!(format!("/{name}/below"))
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill(); // It has ended by itself.
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir(&self.path); // Left for leftovers to tell.
+    }
+}
+
+fn controllers_that_cannot_be_enabled_are_missed_by_a_limit_alone(context: &Context) -> Outcome {
+    let parent = Parent::new(context, true)?;
+    let said = edit::said(context, &["cat", "/proc/self/cgroup"], |config| {
+        config["linux"]["cgroupsPath"] = parent.below();
+    })?;
+    let wanted = parent.below();
+    let inside = said.ends_with(wanted.as_str().unwrap_or_default());
+    same("it is in its cgroup", inside, true).map_err(|why| format!("{why}: {said}"))?;
+    let sentence = ["enable +io", "limits need +pids", "write(2): EBUSY"];
+    Ok(edit::refused(context, &sentence, |config| {
+        config["linux"]["cgroupsPath"] = parent.below();
+        config["linux"]["resources"]["pids"] = json!({ "limit": 9 });
+    })?)
+}
+
+fn cgroup_above_may_have_no_controller_at_all(context: &Context) -> Outcome {
+    let parent = Parent::new(context, true)?;
+    let path = format!("{}/it", parent.below().as_str().unwrap_or_default());
+    let said = edit::said(context, &["cat", "/proc/self/cgroup"], |config| {
+        config["linux"]["cgroupsPath"] = json!(path);
+    });
+    let _ = fs::remove_dir(parent.path.join("below")); // Left for leftovers to tell.
+    let said = said?;
+    Ok(same("it is in its cgroup", said.ends_with(&path), true)
+        .map_err(|why| format!("{why}: {said}"))?)
+}
+
+fn swap_without_a_limit_needs_no_file(context: &Context) -> Outcome {
+    for (swap, wanted) in [(json!(-1), "max"), (json!(64 << 20), "0")] {
+        let report = context.report(|config| {
+            edit::show_cgroup(config, &["ro"]);
+            config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20, "swap": swap });
+        })?;
+        let seen = report["cgroup_files"]["memory.swap.max"].as_str();
+        // A kernel that accounts for no swap has no such file.
+        same("memory.swap.max", seen.unwrap_or(wanted), wanted)?;
+        same("memory.max", report["cgroup_files"]["memory.max"].as_str(), Some("67108864"))?;
+    }
+    Ok(())
+}
+
+fn weight_is_for_bfq_where_it_is(context: &Context) -> Outcome {
+    let report = context.report(|config| {
+        edit::show_cgroup(config, &["ro"]);
+        config["linux"]["resources"]["blockIO"] = json!({ "weight": 500 });
+    })?;
+    let files = &report["cgroup_files"];
+    match files["io.bfq.weight"].as_str() {
+        Some(weight) => Ok(same("io.bfq.weight", weight, "default 500")?),
+        None => Ok(same("io.weight", files["io.weight"].as_str(), Some("default 4950"))?),
+    }
+}
+
+/// One call of vial-init after the other finds no such file: where it is the
+/// opening of the file, the container runs.
+fn file_that_the_kernel_lacks_is_done_without(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        edit::show_cgroup(config, &["ro"]);
+        let resources = &mut config["linux"]["resources"];
+        resources["memory"] = json!({ "limit": 64 << 20, "swap": 64 << 20 });
+        resources["blockIO"] = json!({ "weight": 500 });
+    })?;
+    let seen = context.folder.join("seen");
+    let (mut without_swap, mut without_bfq) = (false, false);
+    for nth in 1_u32..60 {
+        let mut command = Command::new(&context.probe);
+        command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &libc::ENOENT.to_string()]);
+        command.arg(&context.vial).arg("--root").arg(&context.state).args(["run", "--bundle"]);
+        let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+        crate::processes::reap();
+        if done.code == 0 {
+            let report: Value = serde_json::from_str(&done.stdout).map_err(words)?;
+            let is = |file: &str, value| report["cgroup_files"][file].as_str() == Some(value);
+            without_swap |= is("memory.swap.max", "max");
+            without_bfq |= is("io.weight", "default 4950");
+        }
+        if without_swap && without_bfq {
+            return Ok(());
+        }
+    }
+    same("memory.swap.max was done without", without_swap, true)?;
+    Ok(same("io.weight took the place of io.bfq.weight", without_bfq, true)?)
+}
+
+fn weight_that_is_none_is_refused(context: &Context) -> Outcome {
+    for (weight, device) in [(9, json!([])), (1001, json!([])), (10, json!(5))] {
+        let field = if device == json!([]) { "blockIO.weight" } else { "blockIO.weightDevice[0]" };
+        let sentence = format!("linux.resources.{field}: a weight of");
+        edit::refused(context, &[&sentence, "10 to 1000"], |config| {
+            let list = match device.as_u64() {
+                Some(weight) => json!([{ "major": 8, "minor": 0, "weight": weight }]),
+                None => json!([]),
+            };
+            config["linux"]["resources"]["blockIO"] =
+                json!({ "weight": weight, "weightDevice": list });
+        })?;
+    }
+    Ok(())
+}
