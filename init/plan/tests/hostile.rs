@@ -1,0 +1,250 @@
+//! Plans and replies that were changed on the way: each input carries the magic,
+//! so that it is the reader behind it that is tried.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use vial_plan::{Failed, Header, Item, Items, Reply, Stage, Step, Strings, item_size, write_item};
+
+const STAGES: [Stage; 3] = [Stage::Outside, Stage::Between, Stage::Inside];
+
+/// What stands in the place of a length or a number: the ends of their ranges,
+/// and what overflows a sum.
+const WRONG: [u32; 8] = [0, 1, 2, 0x7fff_ffff, 0x8000_0000, u32::MAX - 8, u32::MAX - 1, u32::MAX];
+
+/// The items of three sections, with every kind of field.
+fn sections() -> [Vec<Item<'static>>; 3] {
+    let list = Strings::new(b"sh\0-c\0\0echo x\0").unwrap();
+    let none = Strings::new(b"").unwrap();
+    [
+        vec![
+            Item::Procfs {},
+            Item::CgroupControllers { directory: c"", controllers: c"+cpu +io", required: c"" },
+            Item::CgroupDevices { program: &[0, 1, 2, 0xff, 0, 0, 0, 0] },
+            Item::RaiseRlimit { resource: 7, hard: u64::MAX },
+            Item::MapHelper { program: c"/usr/bin/newuidmap", map: list },
+            Item::Clone { stage: 2, kinds: 0x2000_0000, mapped: true },
+        ],
+        vec![Item::AwaitMapping {}, Item::BecomeRoot { groups: false }],
+        vec![
+            Item::Hostname { name: c"board" },
+            Item::Mount {
+                source: c"tmpfs",
+                target: c"/tmp",
+                fstype: c"tmpfs",
+                flags: 6,
+                data: c"mode=755",
+                strict: true,
+                mode: false,
+            },
+            Item::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true },
+            Item::Program { args: list, env: none, path: c"/bin:/usr/bin" },
+            Item::Seccomp { flags: 4, filter: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f] },
+            Item::Execute {},
+        ],
+    ]
+}
+
+/// A whole Plan, as the CLI sends it.
+fn whole() -> Vec<u8> {
+    let mut body = Vec::new();
+    let sections = sections();
+    let lengths = sections.each_ref().map(|items| {
+        let before = body.len();
+        items.iter().for_each(|item| write_item(item, &mut |part| body.extend_from_slice(part)));
+        (body.len() - before) as u32
+    });
+    let counts = sections.each_ref().map(|items| items.len() as u32);
+    let header = Header { lengths, counts, pointers: 7 };
+    [&header.to_bytes()[..], &body].concat()
+}
+
+/// Reads a Plan as vial-init does, and checks what must hold of any: no item
+/// begins after a malformed one, and what is understood is written again byte
+/// for byte. Answers the items that are understood; None if the Plan is refused
+/// before its first.
+fn read(plan: &[u8]) -> Option<Vec<Item<'_>>> {
+    let (head, body) = plan.split_at_checked(Header::SIZE)?;
+    let header = Header::from_bytes(head).ok()?;
+    let length = header.body()?;
+    let body = body.get(..length)?;
+    let mut understood = Vec::new();
+    let mut start = 0;
+    for (stage, length) in STAGES.into_iter().zip(header.lengths) {
+        let items: Vec<_> = header.items(stage, body)?.collect();
+        let mut again = Vec::new();
+        for (at, (_, item)) in items.iter().enumerate() {
+            match item {
+                Ok(item) => write_item(item, &mut |part| again.extend_from_slice(part)),
+                Err(_) => assert_eq!(at + 1, items.len(), "an item is read after a malformed one"),
+            }
+        }
+        let section = &body[start..start + length as usize];
+        assert!(section.starts_with(&again), "an item is not what was written");
+        let all = items.iter().all(|(_, item)| item.is_ok());
+        assert_eq!(all, again.len() == section.len(), "a section is read whole, or is malformed");
+        start += section.len();
+        understood.extend(items.into_iter().filter_map(|(_, item)| item.ok()));
+    }
+    Some(understood)
+}
+
+#[test]
+fn a_plan_is_read_as_it_was_written() {
+    assert_eq!(read(&whole()).unwrap(), sections().concat());
+}
+
+#[test]
+fn a_plan_that_is_cut_anywhere_is_refused() {
+    let whole = whole();
+    for length in 0..whole.len() {
+        assert_eq!(read(&whole[..length]), None, "cut at {length}");
+    }
+}
+
+#[test]
+fn a_plan_that_goes_on_is_read_to_its_end() {
+    let longer = [&whole()[..], &[0xff; 100]].concat();
+    assert_eq!(read(&longer).unwrap(), sections().concat());
+}
+
+/// Each item's own length: what is too short or too long is malformed there.
+#[test]
+fn a_wrong_length_of_an_item_is_found_in_that_item() {
+    let plan = whole();
+    let (head, body) = plan.split_at(Header::SIZE);
+    let header = Header::from_bytes(head).unwrap();
+    let mut at = 0;
+    for (stage, items) in STAGES.into_iter().zip(sections()) {
+        for (index, item) in items.iter().enumerate() {
+            let true_length = (item_size(item) - 8) as u32;
+            let near = [true_length.wrapping_sub(1), true_length + 1, true_length + 8];
+            for wrong in WRONG.into_iter().chain(near).filter(|wrong| *wrong != true_length) {
+                let mut body = body.to_vec();
+                body[at + 4..at + 8].copy_from_slice(&wrong.to_le_bytes());
+                let read: Vec<_> = header.items(stage, &body).unwrap().collect();
+                assert_eq!(read.len(), index + 1, "{item:?} of length {wrong}");
+                assert!(read[index].1.is_err(), "{item:?} of length {wrong}");
+                assert!(read[..index].iter().all(|(_, item)| item.is_ok()));
+            }
+            at += item_size(item);
+        }
+    }
+    assert_eq!(at, body.len());
+}
+
+/// Each number of the header: lengths, counts and room for pointers.
+#[test]
+fn a_wrong_number_in_the_header_reaches_nothing_outside_the_body() {
+    let plan = whole();
+    let mut refused = 0;
+    for place in (20..48).step_by(4) {
+        for wrong in WRONG {
+            let mut plan = plan.clone();
+            plan[place..place + 4].copy_from_slice(&wrong.to_le_bytes());
+            match read(&plan) {
+                None => refused += 1,
+                Some(items) => assert!(items.len() <= sections().concat().len(), "{place} {wrong}"),
+            }
+        }
+    }
+    // Each of the three lengths is too long in five of the eight ways.
+    assert!(refused >= 15, "{refused}");
+}
+
+/// Every four bytes of the body, whatever they are: lengths of texts, counts of
+/// lists, item codes and numbers.
+#[test]
+fn any_number_in_the_body_may_be_wrong() {
+    let plan = whole();
+    let mut malformed = 0;
+    for place in Header::SIZE..plan.len() - 3 {
+        for wrong in WRONG {
+            let mut plan = plan.clone();
+            plan[place..place + 4].copy_from_slice(&wrong.to_le_bytes());
+            let items = read(&plan).unwrap();
+            malformed += u32::from(items.len() < sections().concat().len());
+        }
+    }
+    assert!(malformed > 1000, "{malformed}");
+}
+
+/// A list whose count is not that of its texts, or whose last text has no end.
+#[test]
+fn a_list_is_what_it_says() {
+    let list = Strings::new(b"a\0b\0").unwrap();
+    let item = Item::MapHelper { program: c"x", map: list };
+    let mut bytes = Vec::new();
+    write_item(&item, &mut |part| bytes.extend_from_slice(part));
+    // Head, then the length of "x\0" and its bytes, then the count.
+    let count = 8 + 4 + 2;
+    assert_eq!(bytes[count], 2);
+    for wrong in WRONG.into_iter().filter(|wrong| *wrong != 2) {
+        let mut bytes = bytes.clone();
+        bytes[count..count + 4].copy_from_slice(&wrong.to_le_bytes());
+        assert!(Items::new(&bytes, 0).next().unwrap().1.is_err(), "count {wrong}");
+    }
+    *bytes.last_mut().unwrap() = b'c';
+    assert!(Items::new(&bytes, 0).next().unwrap().1.is_err());
+}
+
+/// Random changes behind magic, version and fingerprint.
+#[test]
+fn changed_plans_are_read_to_an_end() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let whole = whole();
+    let (mut beyond_header, mut malformed) = (0, 0);
+    for _ in 0..50_000 {
+        let mut plan = whole.clone();
+        for _ in 0..=random() % 6 {
+            // Mostly in the body; the numbers of the header are tried above.
+            let first = if random() % 8 == 0 { 20 } else { Header::SIZE };
+            let at = first + random() % (plan.len() - first);
+            plan[at] = match random() % 3 {
+                0 => random() as u8,
+                1 => plan[at].wrapping_add(1),
+                _ => 0,
+            };
+        }
+        if let Some(items) = read(&plan) {
+            beyond_header += 1;
+            malformed += u32::from(items.len() < sections().concat().len());
+        }
+    }
+    assert!(beyond_header > 30_000, "{beyond_header}");
+    assert!(malformed > 10_000, "{malformed}");
+}
+
+#[test]
+fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
+    let failed = Failed { stage: Stage::Inside, step: Step::Mount, item: 7, errno: 22 };
+    for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
+        let bytes = reply.to_bytes();
+        for length in 0..Reply::SIZE {
+            assert_eq!(Reply::from_bytes(&bytes[..length]), None, "cut at {length}");
+        }
+        for place in (0..Reply::SIZE).step_by(4) {
+            for wrong in WRONG.into_iter().chain([3, 255, 256, 65536]) {
+                let mut bytes = bytes;
+                bytes[place..place + 4].copy_from_slice(&wrong.to_le_bytes());
+                let read = Reply::from_bytes(&bytes);
+                if let Some(Reply::Failed(_)) = read {
+                    assert_eq!(read.map(|reply| reply.to_bytes()), Some(bytes));
+                }
+                let kind = (place == 0).then_some(wrong);
+                assert!(kind.is_none_or(|kind| (1..9).contains(&kind) || read.is_none()));
+            }
+        }
+    }
+    let mut stage = Reply::Failed(failed).to_bytes();
+    stage[4] = 3;
+    assert_eq!(Reply::from_bytes(&stage), None, "there is no stage 3");
+    let mut stage = Reply::Failed(failed).to_bytes();
+    stage[5] = 1;
+    assert_eq!(Reply::from_bytes(&stage), None, "there is no stage 258");
+}
