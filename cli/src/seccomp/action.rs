@@ -10,6 +10,19 @@ const TRACE: u32 = 0x7ff0_0000;
 const LOG: u32 = 0x7ffc_0000;
 const ALLOW: u32 = 0x7fff_0000;
 
+/// The actions by their names. KILL is the old name of KILL_THREAD, in
+/// libseccomp and in runc.
+pub(super) const NAMES: [(&str, u32); 8] = [
+    ("SCMP_ACT_ALLOW", ALLOW),
+    ("SCMP_ACT_ERRNO", ERRNO),
+    ("SCMP_ACT_KILL", KILL_THREAD),
+    ("SCMP_ACT_KILL_PROCESS", KILL_PROCESS),
+    ("SCMP_ACT_KILL_THREAD", KILL_THREAD),
+    ("SCMP_ACT_LOG", LOG),
+    ("SCMP_ACT_TRACE", TRACE),
+    ("SCMP_ACT_TRAP", TRAP),
+];
+
 /// The upper half of a return value, without the errno.
 const ACTION: u32 = 0xffff_0000;
 
@@ -26,20 +39,14 @@ pub(super) fn resolve(
     errno: Option<u32>,
     paths: &dyn Fn() -> (String, String),
 ) -> Result<u32, Error> {
-    let action = match name {
-        // KILL is the old name of KILL_THREAD, in libseccomp and in runc.
-        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => KILL_THREAD,
-        "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
-        "SCMP_ACT_TRAP" => TRAP,
-        "SCMP_ACT_ERRNO" => ERRNO,
-        "SCMP_ACT_TRACE" => TRACE,
-        "SCMP_ACT_ALLOW" => ALLOW,
-        "SCMP_ACT_LOG" => LOG,
-        "SCMP_ACT_NOTIFY" => {
-            return Err(Error::new(paths().0, "SCMP_ACT_NOTIFY is not supported yet".into()));
-        }
-        _ => return Err(Error::new(paths().0, format!("unknown action {name:?}"))),
+    let Some((_, action)) = NAMES.iter().find(|(known, _)| *known == name) else {
+        let message = match name {
+            "SCMP_ACT_NOTIFY" => "SCMP_ACT_NOTIFY is not supported yet".into(),
+            _ => format!("unknown action {name:?}"),
+        };
+        return Err(Error::new(paths().0, message));
     };
+    let action = *action;
     // The kernel lowers a greater errno to 4095 in silence, and libseccomp
     // refuses it; a tracer gets 16 bits.
     let limit = match action {

@@ -22,6 +22,16 @@ pub enum Arch {
     Riscv64,
 }
 
+/// Their names.
+pub(super) const NAMES: [(&str, Arch); 6] = [
+    ("SCMP_ARCH_AARCH64", Arch::Aarch64),
+    ("SCMP_ARCH_ARM", Arch::Arm),
+    ("SCMP_ARCH_RISCV64", Arch::Riscv64),
+    ("SCMP_ARCH_X32", Arch::X32),
+    ("SCMP_ARCH_X86", Arch::X86),
+    ("SCMP_ARCH_X86_64", Arch::X86_64),
+];
+
 /// The architectures of the spec that no machine vial runs on can execute.
 const FOREIGN: [&str; 17] = [
     "LOONGARCH64",
@@ -102,21 +112,14 @@ impl Arch {
 pub(super) fn listed(names: &[String], native: Arch) -> Result<Vec<Arch>, Error> {
     let mut listed = vec![native];
     for (i, name) in names.iter().enumerate() {
-        let arch = match name.strip_prefix("SCMP_ARCH_") {
-            Some("X86_64") => Arch::X86_64,
-            Some("X86") => Arch::X86,
-            Some("X32") => Arch::X32,
-            Some("AARCH64") => Arch::Aarch64,
-            Some("ARM") => Arch::Arm,
-            Some("RISCV64") => Arch::Riscv64,
-            Some(name) if FOREIGN.contains(&name) => continue,
-            _ => {
-                return Err(Error::new(
-                    format!("architectures[{i}]"),
-                    format!("unknown architecture {name:?}"),
-                ));
+        let Some((_, arch)) = NAMES.iter().find(|(known, _)| known == name) else {
+            if name.strip_prefix("SCMP_ARCH_").is_some_and(|name| FOREIGN.contains(&name)) {
+                continue;
             }
+            let message = format!("unknown architecture {name:?}");
+            return Err(Error::new(format!("architectures[{i}]"), message));
         };
+        let arch = *arch;
         if arch.runs_beside(native) && !listed.contains(&arch) {
             listed.push(arch);
         }

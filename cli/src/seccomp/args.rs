@@ -14,6 +14,17 @@ pub(super) enum Test {
     GreaterOrEqual,
 }
 
+/// The operators: each tests, and some are negated.
+pub(super) const OPERATORS: [(&str, Test, bool); 7] = [
+    ("SCMP_CMP_EQ", Test::Equal, false),
+    ("SCMP_CMP_GE", Test::GreaterOrEqual, false),
+    ("SCMP_CMP_GT", Test::Greater, false),
+    ("SCMP_CMP_LE", Test::Greater, true),
+    ("SCMP_CMP_LT", Test::GreaterOrEqual, true),
+    ("SCMP_CMP_MASKED_EQ", Test::Equal, false),
+    ("SCMP_CMP_NE", Test::Equal, true),
+];
+
 /// One condition on one argument, of 64 bits or, after `narrowed`, of 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
@@ -29,15 +40,10 @@ pub(super) struct Condition {
 impl Condition {
     /// The condition in `arg`, which is at `path` under linux.seccomp.
     fn resolve(arg: &Arg, path: &dyn Fn(&str) -> String) -> Result<Condition, Error> {
-        let (test, negated) = match arg.op.as_str() {
-            "SCMP_CMP_EQ" | "SCMP_CMP_MASKED_EQ" => (Test::Equal, false),
-            "SCMP_CMP_NE" => (Test::Equal, true),
-            "SCMP_CMP_GT" => (Test::Greater, false),
-            "SCMP_CMP_LE" => (Test::Greater, true),
-            "SCMP_CMP_GE" => (Test::GreaterOrEqual, false),
-            "SCMP_CMP_LT" => (Test::GreaterOrEqual, true),
-            op => return Err(Error::new(path("op"), format!("unknown operator {op:?}"))),
+        let Some((_, test, negated)) = OPERATORS.iter().find(|(known, ..)| *known == arg.op) else {
+            return Err(Error::new(path("op"), format!("unknown operator {:?}", arg.op)));
         };
+        let (test, negated) = (*test, *negated);
         if arg.index > 5 {
             return Err(Error::new(
                 path("index"),

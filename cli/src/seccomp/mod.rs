@@ -129,6 +129,17 @@ struct Rule {
     conditions: Vec<Condition>,
 }
 
+/// What a profile may name, for `features`: actions, operators, architectures
+/// and flags, by the tables that profiles are read with.
+pub fn known_names() -> [Vec<&'static str>; 4] {
+    [
+        action::NAMES.iter().map(|(name, _)| *name).collect(),
+        args::OPERATORS.iter().map(|(name, ..)| *name).collect(),
+        arch::NAMES.iter().map(|(name, _)| *name).collect(),
+        FLAGS.iter().map(|(name, _)| *name).collect(),
+    ]
+}
+
 /// The flags of seccomp(2) that a profile may ask for.
 pub const FLAGS: [(&str, u32); 3] = [
     ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),

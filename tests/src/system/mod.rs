@@ -20,6 +20,7 @@ mod escapes;
 mod exec;
 mod exec_cgroup;
 mod fallbacks;
+mod features;
 mod foreground;
 mod global;
 mod harness;
@@ -73,6 +74,7 @@ pub const ALL: &[&Topic] = &[
     &views::TOPIC,
     &global::TOPIC,
     &command_line::TOPIC,
+    &features::TOPIC,
     &warnings::TOPIC,
     &preserve_fds::TOPIC,
     &bad_config::TOPIC,

@@ -1,0 +1,241 @@
+//! What `vial features` lists is done, and what it does not list is not.
+
+use serde_json::{Value, json};
+
+use super::container::words;
+use crate::context::{Done, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "features",
+    every_mount_option_that_is_listed_is_vials_own,
+    mount_option_that_is_not_listed_is_the_filesystems,
+    every_namespace_that_is_listed_can_be_new,
+    every_capability_that_is_listed_is_kept,
+    every_word_of_seccomp_that_is_listed_is_understood,
+    word_of_seccomp_that_is_not_listed_is_refused,
+    what_is_not_enabled_is_refused,
+);
+
+fn features(context: &Context) -> Result<Value, String> {
+    let done = context.vial(&["features"])?.success()?;
+    serde_json::from_str(&done.stdout).map_err(words)
+}
+
+/// A list of the features, which is not empty.
+fn list(features: &Value, pointer: &str) -> Result<Vec<String>, String> {
+    let list = features.pointer(pointer).and_then(Value::as_array).ok_or(pointer)?;
+    let list: Vec<String> = list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    if list.is_empty() { Err(format!("{pointer} is empty")) } else { Ok(list) }
+}
+
+fn plan(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Done, String> {
+    let bundle = context.bundle(edit)?;
+    Ok(context.vial(&["plan", "--bundle", &bundle.path.to_string_lossy()])?)
+}
+
+/// The acts at /x of a mount with this option: of a tmpfs, which takes others
+/// as its own, or of what the option makes of it.
+fn mounted(context: &Context, option: &str) -> Result<String, String> {
+    let kind = if option == "remount" { "none" } else { "tmpfs" };
+    let done = plan(context, |config| {
+        let mount = json!({ "destination": "/x", "type": kind, "source": "/usr",
+            "options": [option] });
+        config["mounts"] = json!([mount]);
+    })?
+    .success()?;
+    let acts = done.stdout.lines().filter(|line| line.contains("(mounts[0])"));
+    Ok(acts.collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether the filesystem gets the option: it stands last then, behind those
+/// that stand for flags.
+fn is_data(acts: &str, option: &str) -> bool {
+    let first = acts.lines().next().unwrap_or_default();
+    let with = first.split_once(" with ").map_or("", |(_, with)| with);
+    let with = with.split("  (").next().unwrap_or_default();
+    with.split(", ").any(|word| word == option)
+}
+
+/// Options whose flag has the same name in the plan, and those without a trace.
+const FLAGS: [&str; 14] = [
+    "dirsync",
+    "iversion",
+    "lazytime",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nosuid",
+    "nosymfollow",
+    "relatime",
+    "ro",
+    "silent",
+    "strictatime",
+];
+
+fn every_mount_option_that_is_listed_is_vials_own(context: &Context) -> Outcome {
+    for option in list(&features(context)?, "/mountOptions")? {
+        let acts = mounted(context, &option)?;
+        let wanted = FLAGS.contains(&&*option) || option == "sync";
+        same(&option, is_data(&acts, &option), wanted)
+            .map_err(|why| format!("the plan holds it: {why}: {acts}"))?;
+    }
+    Ok(())
+}
+
+fn mount_option_that_is_not_listed_is_the_filesystems(context: &Context) -> Outcome {
+    let listed = list(&features(context)?, "/mountOptions")?;
+    for option in ["size=1m", "noswap", "huge=never", "nosuidx", "rsize", "rnosize", "RO"] {
+        same(option, listed.iter().any(|one| one == option), false)?;
+        let acts = mounted(context, option)?;
+        same(option, is_data(&acts, option), true).map_err(|why| format!("{why}: {acts}"))?;
+    }
+    // Neither listed nor any filesystem's.
+    for option in ["idmap", "ridmap"] {
+        same(option, listed.iter().any(|one| one == option), false)?;
+        let done = plan(context, |config| {
+            let mount = json!({ "destination": "/x", "type": "tmpfs", "options": [option] });
+            config["mounts"] = json!([mount]);
+        })?;
+        same(option, done.failure()?.stderr.contains("mounts[0].options[0]"), true)?;
+    }
+    Ok(())
+}
+
+fn namespaces(context: &Context, kind: &str) -> Result<Done, String> {
+    plan(context, |config| {
+        let mut all = vec![json!({ "type": "mount" })];
+        if kind != "mount" {
+            all.push(json!({ "type": kind }));
+        }
+        let map = json!([{ "containerID": 0, "hostID": 0, "size": 1 }]);
+        if kind == "user" {
+            config["linux"]["uidMappings"] = map.clone();
+            config["linux"]["gidMappings"] = map;
+        }
+        config["linux"]["namespaces"] = json!(all);
+        if let Some(config) = config.as_object_mut() {
+            config.remove("hostname");
+        }
+    })
+}
+
+fn every_namespace_that_is_listed_can_be_new(context: &Context) -> Outcome {
+    let listed = list(&features(context)?, "/linux/namespaces")?;
+    same("how many", listed.len(), 8)?;
+    for kind in listed {
+        let done = namespaces(context, &kind)?.success()?;
+        let new = done.stdout.lines().filter(|line| line.contains(" new "));
+        let said: Vec<&str> = new.filter(|line| line.contains(&kind)).collect();
+        same(&format!("{kind} in {done}"), said.is_empty(), false)?;
+    }
+    let done = namespaces(context, "syslog")?.failure()?;
+    Ok(same("it names the field", done.stderr.contains("namespaces[1].type"), true)?)
+}
+
+fn every_capability_that_is_listed_is_kept(context: &Context) -> Outcome {
+    let listed = list(&features(context)?, "/linux/capabilities")?;
+    same("the kernel's 41", listed.len(), 41)?;
+    for name in listed {
+        let done = plan(context, |config| {
+            config["process"]["capabilities"] = json!({ "bounding": [name] });
+        })?
+        .success()?;
+        let kept = format!("keep in the bounding set {name}  (");
+        same(&kept, done.stdout.contains(&kept), true).map_err(|why| format!("{why}: {done}"))?;
+    }
+    Ok(())
+}
+
+/// A profile with one word changed.
+fn profile(pointer: &str, word: &str) -> Value {
+    let mut profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "flags": [],
+        "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO",
+            "args": [{ "index": 0, "value": 1, "valueTwo": 1, "op": "SCMP_CMP_EQ" }] }]
+    });
+    if pointer == "/flags" {
+        profile["flags"] = json!([word]);
+    } else if let Some(place) = profile.pointer_mut(pointer) {
+        *place = json!(word);
+    }
+    profile
+}
+
+const WORDS: [(&str, &[&str]); 4] = [
+    ("/linux/seccomp/actions", &["/defaultAction", "/syscalls/0/action"]),
+    ("/linux/seccomp/operators", &["/syscalls/0/args/0/op"]),
+    ("/linux/seccomp/archs", &["/architectures/0"]),
+    ("/linux/seccomp/supportedFlags", &["/flags"]),
+];
+
+fn every_word_of_seccomp_that_is_listed_is_understood(context: &Context) -> Outcome {
+    let features = features(context)?;
+    for (listed, places) in WORDS {
+        for word in list(&features, listed)? {
+            for place in places {
+                let profile = profile(place, &word);
+                let done = plan(context, |config| config["linux"]["seccomp"] = profile)?;
+                let said = done.success().map_err(|why| format!("{word} at {place}: {why}"))?;
+                same("a filter", said.stdout.contains("load a seccomp filter"), true)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn word_of_seccomp_that_is_not_listed_is_refused(context: &Context) -> Outcome {
+    let features = features(context)?;
+    for (listed, word, place, field) in [
+        ("actions", "SCMP_ACT_NOTIFY", "/defaultAction", "defaultAction"),
+        ("actions", "SCMP_ACT_NOTIFY", "/syscalls/0/action", "syscalls[0].action"),
+        ("actions", "SCMP_ACT_DENY", "/syscalls/0/action", "syscalls[0].action"),
+        ("operators", "SCMP_CMP_XOR", "/syscalls/0/args/0/op", "syscalls[0].args[0].op"),
+        ("archs", "SCMP_ARCH_Z80", "/architectures/0", "architectures[0]"),
+        ("knownFlags", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "/flags", "flags[0]"),
+        ("knownFlags", "SECCOMP_FILTER_FLAG_NEW_LISTENER", "/flags", "flags[0]"),
+    ] {
+        let all = list(&features, &format!("/linux/seccomp/{listed}"))?;
+        same(word, all.iter().any(|one| one == word), false)?;
+        let done = plan(context, |config| config["linux"]["seccomp"] = profile(place, word))?;
+        let stderr = done.failure()?.stderr;
+        same(word, stderr.contains(&format!("linux.seccomp.{field}")), true)
+            .map_err(|why| format!("{why}: {stderr}"))?;
+    }
+    Ok(())
+}
+
+fn what_is_not_enabled_is_refused(context: &Context) -> Outcome {
+    let features = features(context)?;
+    for (enabled, pointer, value) in [
+        ("/linux/intelRdt/enabled", "/linux/intelRdt", json!({ "closID": "x" })),
+        ("/linux/netDevices/enabled", "/linux/netDevices", json!({ "eth0": {} })),
+        ("/linux/cgroup/systemd", "/linux/cgroupsPath", json!("a.slice:b:c")),
+    ] {
+        if features.pointer(enabled).and_then(Value::as_bool) == Some(true) {
+            continue; // It is another test's to show that it works.
+        }
+        let done = plan(context, |config| {
+            let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+            if let Some(parent) = config.pointer_mut(parent) {
+                parent[name] = value;
+            }
+        })?;
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        same(pointer, done.failure()?.stderr.contains(&field), true)?;
+    }
+    // An empty list: no hook point may be used.
+    for point in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"] {
+        let listed = features["hooks"].as_array();
+        if listed.is_some_and(|all| all.iter().any(|one| one == point)) {
+            continue; // As above.
+        }
+        let hooks = json!({ point: [{ "path": "/bin/true" }] });
+        let done = plan(context, |config| config["hooks"] = hooks)?.failure()?;
+        same(point, done.stderr.contains(&format!("hooks.{point}")), true)?;
+    }
+    Ok(())
+}
