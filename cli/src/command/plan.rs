@@ -10,6 +10,7 @@ use super::state::{print, print_json};
 use crate::args::Global;
 use crate::create::{Options, prepare};
 use crate::error::Error;
+use crate::printable::printable;
 use crate::words::describe;
 
 /// print, in order and in words, every act that a bundle would cause
@@ -86,10 +87,11 @@ fn text(acts: &[Act<'_>]) -> Result<(), Error> {
         }
         print(title)?;
         for act in of_stage {
-            match act.field {
-                "" => print(&format!("  {}", act.act))?,
-                field => print(&format!("  {}  ({field})", act.act))?,
-            }
+            let act = match act.field {
+                "" => format!("  {}", act.act),
+                field => format!("  {}  ({field})", act.act),
+            };
+            print(&printable(&act))?;
         }
     }
     Ok(())
@@ -99,5 +101,5 @@ fn warnings(sentences: &[String]) -> Result<(), Error> {
     if !sentences.is_empty() {
         print("warnings")?;
     }
-    sentences.iter().try_for_each(|sentence| print(&format!("  {sentence}")))
+    sentences.iter().try_for_each(|sentence| print(&printable(&format!("  {sentence}"))))
 }

@@ -13,6 +13,7 @@ topic!(
     flags_of_mounts_have_the_names_of_options,
     limits_and_filters_have_their_names[Root],
     devices_are_told_by_type_number_and_mode[Root],
+    act_is_one_line_that_steers_no_terminal,
 );
 
 /// The plan of the base config.json after `edit`, and the same acts in JSON.
@@ -90,4 +91,18 @@ fn devices_are_told_by_type_number_and_mode(context: &Context) -> Outcome {
     })?;
     let said = ["/dev/fuse (c 10:229, mode 0640)", "/dev/disk (b 8:0, mode 0666)"];
     Ok(all_said(&text, &said)?)
+}
+
+fn act_is_one_line_that_steers_no_terminal(context: &Context) -> Outcome {
+    let name = "a\nb\u{1b}[2J\u{202e}c";
+    let bundle = context.bundle(|config| {
+        edit::mount(config, "tmpfs", "tmpfs", &format!("/{name}"), &["nosuid"]);
+        config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{ "names": [name], "action": "SCMP_ACT_ALLOW" }] });
+    })?;
+    let path = bundle.path.to_string_lossy();
+    let text = context.vial(&["plan", "--bundle", &path])?.success()?.stdout;
+    same("its words", text.matches("a\\nb\\u{1b}[2J\\u{202e}c").count(), 2)?;
+    let steering = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+    Ok(same("what steers", text.chars().find(|letter| steering(*letter)), None)?)
 }
