@@ -45,8 +45,11 @@ impl<'a> Source<'a> {
         Source { at, path, recursive: false }
     }
 
-    fn copy(&self) -> rustix::io::Result<OwnedFd> {
-        open_tree::clone(self.at, self.path, self.recursive)
+    fn take(&self) -> Result<Taken, Fault> {
+        match open_tree::clone(self.at, self.path, self.recursive) {
+            Err(Errno::NOSYS | Errno::PERM) => self.find().map(Taken::Itself),
+            copy => copy.during(Step::OpenSource).map(Taken::Copy),
+        }
     }
 
     fn find(&self) -> Result<OwnedFd, Fault> {
@@ -57,6 +60,13 @@ impl<'a> Source<'a> {
         }
         .during(Step::FindSource)
     }
+}
+
+/// A source in hand: a detached copy of its mount, or where that cannot be had
+/// an fd of what is to be bound.
+enum Taken {
+    Copy(OwnedFd),
+    Itself(OwnedFd),
 }
 
 /// Binds a path of the host. One that the root of a user namespace may not
@@ -89,18 +99,10 @@ pub fn bind(
     strict: bool,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    match source.copy() {
-        Ok(tree) => {
-            let place = rootfs.place(target, like(tree.as_fd())?, strict)?.fd;
-            attach_copy(rootfs, tree, source, place.as_fd(), change)
-        }
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let origin = source.find()?;
-            let place = rootfs.place(target, like(origin.as_fd())?, strict)?.fd;
-            bind_by_name(rootfs, origin.as_fd(), source.recursive, place.as_fd(), change)
-        }
-        Err(errno) => Err(Fault { step: Step::OpenSource, errno }),
-    }
+    let taken = source.take()?;
+    let (Taken::Copy(found) | Taken::Itself(found)) = &taken;
+    let place = rootfs.place(target, like(found.as_fd())?, strict)?.fd;
+    attach_taken(rootfs, taken, source, place.as_fd(), change)
 }
 
 /// Binds something on what an fd refers to.
@@ -110,22 +112,22 @@ pub fn bind_on(
     place: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    match source.copy() {
-        Ok(tree) => attach_copy(rootfs, tree, source, place, change),
-        Err(Errno::NOSYS | Errno::PERM) => {
-            bind_by_name(rootfs, source.find()?.as_fd(), source.recursive, place, change)
-        }
-        Err(errno) => Err(Fault { step: Step::OpenSource, errno }),
-    }
+    attach_taken(rootfs, source.take()?, source, place, change)
 }
 
-fn attach_copy(
+fn attach_taken(
     rootfs: &Rootfs,
-    tree: OwnedFd,
+    taken: Taken,
     source: &Source<'_>,
     place: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
+    let tree = match taken {
+        Taken::Copy(tree) => tree,
+        Taken::Itself(origin) => {
+            return bind_by_name(rootfs, origin.as_fd(), source.recursive, place, change);
+        }
+    };
     let mut is_set = true;
     if change.set | change.clear != 0 {
         match mount_setattr(tree.as_fd(), false, change) {

@@ -175,19 +175,14 @@ impl Walk<'_> {
 }
 
 fn instead<'a>(
-    from: &[u8],
-    link: &[u8],
+    from: &'a [u8],
+    link: &'a [u8],
     rest: impl Iterator<Item = &'a [u8]>,
     links: u32,
 ) -> Answer<Outcome> {
     let mut path: PathBuffer = PathBuffer::empty();
-    let mut push = |part| path.push(part).map(|_| ()).during(Step::ResolveTarget);
-    push(from)?;
-    push(b"/")?;
-    push(link)?;
-    for name in rest {
-        push(b"/")?;
-        push(name)?;
+    for part in [from, link].into_iter().chain(rest) {
+        path.push(b"/").and_then(|path| path.push(part)).during(Step::ResolveTarget)?;
     }
     Ok(Outcome::Instead(path, links))
 }
