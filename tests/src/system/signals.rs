@@ -194,7 +194,7 @@ fn signal_that_ends_an_exec_while_it_launches_leaves_nothing(context: &Context) 
     let container = Container::started(context, &["sleep", "3600"])?;
     let before = crate::processes::descendants(std::process::id()).len();
     let exec = || {
-        let mut command = context.command(&["exec", &container.id, "/probe", "sleep", "3600"]);
+        let mut command = context.command(&["exec", &container.id, "/probe", "exit", "0"]);
         command.stderr(Stdio::null()).spawn().map_err(words)
     };
     let left = || match crate::processes::descendants(std::process::id()).len() {
