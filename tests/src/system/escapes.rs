@@ -81,7 +81,7 @@ fn runtime_cannot_be_overwritten_by_an_exec(context: &Context) -> Outcome {
     let init = context.vial.with_file_name("vial-init");
     let before = fs::read(&init).map_err(|e| e.to_string())?;
     let container = Container::start(context, &["overwrite-exes", "/seen"], |config| {
-        edit::capabilities(config, &["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
+        edit::capabilities(config, &["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN"]);
     })?;
     for _ in 0..30 {
         let done = context.vial(&["exec", &container.id, "/proc/self/exe"])?;

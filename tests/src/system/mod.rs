@@ -35,6 +35,7 @@ mod masks;
 mod mount_order;
 mod names;
 mod namespaces;
+mod own_inode;
 mod plan;
 mod preserve_fds;
 mod process_setup;
@@ -69,6 +70,7 @@ pub const ALL: &[&Topic] = &[
     &exec_cgroup::TOPIC,
     &children::TOPIC,
     &keyring::TOPIC,
+    &own_inode::TOPIC,
     &labels::TOPIC,
     &process_setup::TOPIC,
     &views::TOPIC,

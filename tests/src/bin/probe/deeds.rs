@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vial_tests::{inject, sys};
 
-use crate::{callers, report};
+use crate::{attacks, callers, report};
 
 /// Why the deeds end here.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["fds"] => println!("{}", report::fds()),
         ["open-device", path, mode] => open_device(path, mode)?,
         ["call", number, ref arguments @ ..] => call(number, arguments)?,
-        ["overwrite-exes", seen] => overwrite_exes(seen),
+        ["overwrite-exes", seen] => attacks::overwrite_exes(seen),
         ["call-i386", number] => println!("{:?}", sys::call_i386(number.parse()?)),
         ["refuse", errno, calls, program, ref arguments @ ..] => {
             let numbers = calls.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
@@ -205,21 +205,6 @@ fn parse_number(word: &str) -> Result<usize, End> {
         Some(digits) => Ok(usize::from_str_radix(digits, 16)?),
         None if word.starts_with('-') => Ok(word.parse::<isize>()?.cast_unsigned()),
         None => Ok(word.parse()?),
-    }
-}
-
-/// Tries for ever to open for writing what other processes of the container
-/// execute, and notes what it could open; its own program is busy.
-fn overwrite_exes(seen: &str) {
-    loop {
-        for pid in 2..200 {
-            let path = format!("/proc/{pid}/exe");
-            let Ok(target) = fs::read_link(&path) else { continue };
-            if OpenOptions::new().write(true).open(&path).is_ok() {
-                // Nothing can be done about a note that fails.
-                let _ = fs::write(seen, target.to_string_lossy().as_bytes());
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //!     probe DEED ... + DEED ...   one after another, until one fails
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod callers;
 mod deeds;
 mod report;

@@ -1,0 +1,48 @@
+//! What a hostile container does to whoever enters it.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use vial_tests::sys;
+
+/// Tries for ever to open for writing what other processes of the container
+/// execute or hold open, also after making its mount writable, and notes what
+/// could be opened of files that are no container's; its own program is busy.
+pub(crate) fn overwrite_exes(seen: &str) {
+    loop {
+        for pid in 2..200 {
+            let process = PathBuf::from(format!("/proc/{pid}"));
+            let mut places = vec![process.join("exe")];
+            let fds = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+            places.extend(fds.map(|entry| entry.path()));
+            for place in places {
+                attack(&place, seen);
+            }
+        }
+    }
+}
+
+fn attack(place: &Path, seen: &str) {
+    let Ok(target) = fs::read_link(place) else { return };
+    if !target.to_string_lossy().contains("vial-init") {
+        return;
+    }
+    let _ = make_writable(place); // EINVAL: no mount of this namespace, as it should be.
+    if OpenOptions::new().write(true).open(place).is_ok() {
+        // Nothing can be done about a note that fails.
+        let _ = fs::write(seen, target.to_string_lossy().as_bytes());
+    }
+}
+
+/// mount_setattr(2): clears the read-only flag of the mount at a path.
+fn make_writable(place: &Path) -> std::io::Result<()> {
+    const RDONLY: u64 = 1;
+    let path = CString::new(place.as_os_str().as_encoded_bytes())?;
+    let attributes = [0_u64, RDONLY, 0, 0];
+    let (name, place) =
+        (path.as_ptr().expose_provenance(), attributes.as_ptr().expose_provenance());
+    let directory = libc::AT_FDCWD as usize;
+    let size = size_of_val(&attributes);
+    sys::call(libc::SYS_mount_setattr, [directory, name, 0, place, size, 0]).map(|_| ())
+}
