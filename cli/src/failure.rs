@@ -18,7 +18,7 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
             return Error::new("vial-init is of another build than vial")
                 .hint("install both binaries of one build, side by side");
         }
-        Step::ReadPlan | Step::MapPlan | Step::DecodePlan => {
+        Step::StartInit | Step::ReadPlan | Step::MapPlan | Step::DecodePlan => {
             let (what, call) = failed.step.words();
             let what = what.trim();
             return Error::new(format_args!(

@@ -1,19 +1,21 @@
 //! From a Plan to a process: a sealed copy of vial-init is started, gets the
 //! Plan, and answers.
 
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use vial_plan::{Item, Reply};
+use vial_init::sys::clone3::{Side, clone3};
+use vial_init::sys::execve::{Vector, execve};
+use vial_init::sys::exit::exit;
+use vial_plan::{Failed, Item, Reply, Stage, Step};
 
 use crate::error::Error;
 use crate::failure;
@@ -50,24 +52,23 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
     let program = find_init()?;
     let (mut channel, theirs) =
         UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
-    let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-    command.arg0("vial-init").env_clear();
+    let mut arguments = vec![c"vial-init".to_owned()];
     // Each fd goes under its own number, which a sole thread can let it keep
     // without another process inheriting it.
     for fd in [Some(theirs.as_fd()), fds.start, fds.console, fds.pidfd] {
-        match fd {
+        let number = match fd {
             Some(fd) => {
                 fcntl_setfd(fd, FdFlags::empty()).map_err(|e| Error::errno("fcntl(2)", e))?;
-                command.arg(fd.as_raw_fd().to_string());
+                fd.as_raw_fd().to_string()
             }
-            None => {
-                command.arg("-");
-            }
-        }
+            None => "-".to_owned(),
+        };
+        arguments.extend(CString::new(number));
     }
-    let child = command.spawn().map_err(|e| Error::io("start vial-init: execve(2)", &e))?;
+    let child = execute(&program, arguments, &theirs)
+        .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
-    let mut started = Started(vec![child.id()]);
+    let mut started = Started(vec![child]);
     let talked = talk(plan, &mut channel, &mut started, watch);
     match talked {
         Ok(pid) => {
@@ -83,6 +84,34 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
             started.kill(&mut channel);
             started.end(channel);
             Err(error)
+        }
+    }
+}
+
+/// Starts a program without an environment, in a child of which this is the
+/// pid. What a library does besides (a stack, a pipe, a handler for each signal)
+/// is a third of the system calls of the CLI. A failure of execve is answered
+/// on the channel, as every other of the child's.
+fn execute(
+    program: &OwnedFd,
+    arguments: Vec<CString>,
+    channel: &UnixStream,
+) -> rustix::io::Result<u32> {
+    let path = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())).unwrap_or_default();
+    let room = vec![0; arguments.len() + 2].leak();
+    let (first, second) = room.split_at_mut(arguments.len() + 1);
+    let (mut list, environment) = (Vector::new(first), Vector::new(second));
+    for argument in arguments.leak() {
+        list.push(argument).ok_or(Errno::INVAL)?;
+    }
+    match clone3(0, None)? {
+        Side::Parent { child } => Ok(child),
+        Side::Child { .. } => {
+            let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
+            let failed = Failed { stage: Stage::Outside, step: Step::StartInit, item: 0, errno };
+            let mut channel = channel;
+            let _ = channel.write_all(&Reply::Failed(failed).to_bytes()); // Nobody else to tell.
+            exit(1)
         }
     }
 }

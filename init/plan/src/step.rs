@@ -228,4 +228,6 @@ steps! {
     AskOpener = 98: "sendmsg(2)",
     /// find the host's device in its place
     FindDevice = 99: "open(2)",
+    /// start
+    StartInit = 123: "execve(2)",
 }
