@@ -162,7 +162,7 @@ fn bind_by_name(
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
     let name = covers::name(is_directory(origin).during(Step::FindSource)?);
-    let covers = rootfs.covers.as_ref().prepared()?;
+    let (covers, _) = rootfs.covers.as_ref().prepared()?;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let bare = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
     let kind = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };

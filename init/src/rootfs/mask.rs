@@ -19,8 +19,8 @@ pub fn mask(rootfs: &Rootfs, path: &CStr) -> Result<(), Fault> {
         return Ok(());
     };
     let found = fstat(&place).during(Step::ResolveTarget)?;
-    let covers = rootfs.covers.as_ref().prepared()?;
-    if found.st_dev == fstat(covers).during(Step::MakeCover)?.st_dev {
+    let (covers, device) = rootfs.covers.as_ref().prepared()?;
+    if found.st_dev == *device {
         return Ok(()); // Another path that leads here has been masked.
     }
     let kind = FileType::from_raw_mode(found.st_mode);

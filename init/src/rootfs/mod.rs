@@ -35,8 +35,8 @@ use crate::sys::open_tree;
 #[derive(Debug)]
 pub struct Rootfs {
     root: OwnedFd,
-    /// Where what covers masked paths is.
-    covers: Option<OwnedFd>,
+    /// Where what covers masked paths is, and the number of its filesystem.
+    covers: Option<(OwnedFd, u64)>,
     /// The mount that was made last.
     mounted: Option<mounted::Mounted>,
     /// The host's procfs, for calls that take nothing but a path.
@@ -87,7 +87,8 @@ impl Rootfs {
             Err(Fault { errno: Errno::NOSYS | Errno::PERM, .. }) => rootfs.bind_by_name(&covers)?,
             result => result?,
         };
-        rootfs.covers = Some(covers);
+        let device = fstat(&covers).during(Step::MakeCover)?.st_dev;
+        rootfs.covers = Some((covers, device));
         Ok(rootfs)
     }
 
