@@ -4,14 +4,13 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
@@ -75,16 +74,12 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
             started.end_but_for(pid);
             Ok(Ready { pid, channel })
         }
-        Err(Ended::Answered(answer)) => {
-            let _ = channel.set_read_timeout(None); // It ends soon, and says all before.
-            let killed = started.end(channel);
-            Err(answer.unwrap_or_else(|| silence(plan, killed)))
-        }
-        Err(Ended::Watched(error)) => {
+        Err(Ended::Answered(Some(error)) | Ended::Watched(error)) => {
             started.kill(&mut channel);
-            started.end(channel);
+            started.end();
             Err(error)
         }
+        Err(Ended::Answered(None)) => Err(silence(plan, started.end())),
     }
 }
 
@@ -220,10 +215,8 @@ impl Ready {
 
     /// Ends the process, which is a child of this one, and waits for its end.
     pub fn end(self) {
-        if let Some(pid) = Pid::from_raw(self.pid.cast_signed()) {
-            let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
-            let _ = waitpid(Some(pid), WaitOptions::empty()); // ECHILD: reaped by the kernel.
-        }
+        kill(self.pid);
+        wait_for(self.pid, WaitOptions::empty());
     }
 }
 
@@ -248,49 +241,48 @@ struct Started(Vec<u32>);
 impl Started {
     /// Waits for the stages that have nothing left to do; the container stays.
     fn end_but_for(self, ready: u32) {
-        self.0.into_iter().filter(|pid| *pid != ready).for_each(|pid| {
-            wait_for(pid);
-        });
+        for pid in self.0.into_iter().filter(|pid| *pid != ready) {
+            // Mostly it has ended. One that is stopped would never.
+            if wait_for(pid, WaitOptions::NOHANG).is_none() {
+                kill(pid);
+                wait_for(pid, WaitOptions::empty());
+            }
+        }
     }
 
     /// Kills them all, those that are told of only now, too.
     fn kill(&mut self, channel: &mut UnixStream) {
-        let kill = |pid: &u32| {
-            if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
-                let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
-            }
-        };
-        self.0.iter().for_each(kill);
+        self.0.iter().copied().for_each(kill);
         // What the first has started before, which answers no more by itself.
         while let Some(reply) = read_reply(channel) {
             if let Reply::Started { pid } | Reply::Ready { pid } = reply {
-                kill(&pid);
+                kill(pid);
                 self.0.push(pid);
             }
         }
-        self.0.dedup();
     }
 
-    /// Waits for them all; each ends as one of them fails. Returns whether one
-    /// was killed.
-    fn end(mut self, mut channel: UnixStream) -> bool {
-        // Whoever still reads or writes it is to see that nobody answers.
-        let _ = channel.shutdown(Shutdown::Write); // ENOTCONN: they have all ended.
-        while let Some(reply) = read_reply(&mut channel) {
-            if let Reply::Started { pid } = reply {
-                self.0.push(pid);
-            }
-        }
+    /// Waits for them all, which are ending. Returns whether one was killed.
+    fn end(self) -> bool {
         // Every one is waited for, also after one that was killed.
-        self.0.into_iter().filter(|pid| wait_for(*pid)).count() > 0
+        let killed = |pid: &u32| {
+            wait_for(*pid, WaitOptions::empty())
+                .is_some_and(|status| status.terminating_signal() == Some(9))
+        };
+        self.0.into_iter().filter(killed).count() > 0
     }
 }
 
-/// Waits for the end of a child. Returns whether it was killed.
-fn wait_for(pid: u32) -> bool {
-    // ECHILD: reaped by the kernel, as a parent may ask that ignores SIGCHLD.
-    let ended = waitpid(Pid::from_raw(pid.cast_signed()), WaitOptions::empty());
-    ended.is_ok_and(|ended| ended.is_some_and(|(_, status)| status.terminating_signal() == Some(9)))
+fn kill(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
+    }
+}
+
+/// Waits for the end of a child. None: it goes on, or was waited for before, or
+/// was reaped by the kernel.
+fn wait_for(pid: u32, options: WaitOptions) -> Option<WaitStatus> {
+    Some(waitpid(Pid::from_raw(pid.cast_signed()), options).ok()??.1)
 }
 
 fn silence(plan: &Plan, killed: bool) -> Error {
