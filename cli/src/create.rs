@@ -207,6 +207,7 @@ impl Prepared {
                 .map(|cgroup| cgroup.root.clone())
                 .unwrap_or_default(),
             no_new_keyring: self.no_new_keyring,
+            no_process: self.config.process.is_none(),
             annotations: self.config.annotations.clone(),
         })
     }

@@ -41,6 +41,9 @@ pub struct State {
     /// Whether it shares its creator's session keyring; an exec then does too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_new_keyring: bool,
+    /// Whether its config.json has no process, so that it cannot be started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_process: bool,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -66,6 +69,7 @@ impl State {
             cgroup: None,
             cgroup_root: PathBuf::new(),
             no_new_keyring: false,
+            no_process: config.process.is_none(),
             annotations: config.annotations,
         }
     }

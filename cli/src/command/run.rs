@@ -65,6 +65,9 @@ impl Run {
             listen_fds,
         };
         let prepared = prepare(&self.id, &options)?;
+        if prepared.config.process.is_none() {
+            return Err(Error::new("config.json process: missing, but run executes it"));
+        }
         global.log.warn(&prepared.plan.warnings);
         let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
         let proxied = terminal && !self.detach && options.console_socket.is_none();

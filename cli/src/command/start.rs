@@ -28,6 +28,10 @@ impl Start {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
         match container.status()? {
+            Status::Created if container.state.no_process => {
+                let error = Error::new("cannot start a container without a process");
+                return Err(error.hint("its config.json had no process as it was created"));
+            }
             Status::Created => {}
             Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
             Status::Creating => {

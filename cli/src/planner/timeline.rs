@@ -18,7 +18,9 @@ const INSIDE: Stage = Stage::Inside;
 
 /// What is done to make a container and start it.
 pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
-    let process = config.process.as_ref().ok_or_else(|| wrong("process", "missing"))?;
+    // It is needed by start alone (config.md, "Process").
+    let none = Process { cwd: "/".into(), ..Process::default() };
+    let process = config.process.as_ref().unwrap_or(&none);
     let namespaces = Namespaces::from_config(&config.linux, &request.namespaces)?;
     if host.uid != 0 && !namespaces.has(kind::USER) {
         return Err(wrong("linux.namespaces", "not root, so that a user namespace is needed")
@@ -210,6 +212,11 @@ fn inside(
     // container's can stand in the way of a kernel parameter.
     sysctl::sysctl(plan, config, namespaces)?;
     filesystem(plan, config, request, host, process, namespaces)?;
+    if config.process.is_none() {
+        plan.push(INSIDE, &Item::CloseFds { from: 3 + request.preserve_fds }, "");
+        plan.push(INSIDE, &Item::AwaitStart {}, "");
+        return Ok(());
+    }
 
     let seccomp = match &config.linux.seccomp {
         Some(profile) => Some(super::exec::compile(plan, profile)?),

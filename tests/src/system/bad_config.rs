@@ -164,7 +164,6 @@ fn required_field_that_is_missing_is_refused(context: &Context) -> Outcome {
         }
     };
     check(context, "ociVersion", remove("", "ociVersion"))?;
-    check(context, "process", remove("", "process"))?;
     check(context, "root", remove("", "root"))?;
     check(context, "process.cwd", remove("/process", "cwd"))?;
     check(context, "process.args", remove("/process", "args"))?;

@@ -35,6 +35,7 @@ mod masks;
 mod mount_order;
 mod names;
 mod namespaces;
+mod no_process;
 mod own_inode;
 mod plan;
 mod preserve_fds;
@@ -71,6 +72,7 @@ pub const ALL: &[&Topic] = &[
     &children::TOPIC,
     &keyring::TOPIC,
     &own_inode::TOPIC,
+    &no_process::TOPIC,
     &labels::TOPIC,
     &process_setup::TOPIC,
     &views::TOPIC,

@@ -37,7 +37,7 @@ const OF_THE_KERNEL: &str =
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on what systemd does to a host.
-const OF_SYSTEMD: &str = "run::,exec,cgroup,security,apparmor,namespaces";
+const OF_SYSTEMD: &str = "run::,exec,cgroup,labels,keyring,namespaces";
 /// The engine tests that need no systemd.
 const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 

@@ -1,0 +1,50 @@
+//! A config.json without a process: made, and not to be started.
+
+use serde_json::Value;
+
+use super::container::{Container, refused};
+use crate::context::same;
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "no_process",
+    it_is_created_and_start_refuses[Root],
+    exec_enters_it[Root],
+    run_of_it_is_refused[Root],
+);
+
+fn without(config: &mut Value) {
+    config.as_object_mut().map(|config| config.remove("process"));
+}
+
+fn it_is_created_and_start_refuses(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = Container::created_from(context, without)?;
+    container.is("created")?;
+    refused(&container.vial("start", &[])?, "without a process")?;
+    container.is("created")?;
+    container.vial("kill", &["KILL"])?.success()?;
+    container.ends()?;
+    container.vial("delete", &[])?.success()?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+/// Its namespaces, and its rootfs, are there to be used.
+fn exec_enters_it(context: &Context) -> Outcome {
+    let container = Container::created_from(context, without)?;
+    let words = ["exec", "--cwd", "/tmp", &container.id, "/probe", "report"];
+    let done = context.vial(&words)?.success()?;
+    let seen: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    same("the host name", seen["hostname"].as_str(), Some("vial"))?;
+    same("the directory", seen["cwd"].as_str(), Some("/tmp"))?;
+    let effective = seen["capabilities"]["CapEff"].as_str();
+    same("its capabilities", effective, Some("0000000000000000"))?;
+    Ok(container.remove()?)
+}
+
+fn run_of_it_is_refused(context: &Context) -> Outcome {
+    let container = Container::planned(context, without)?;
+    let done = context.run_bundle(&container.bundle)?;
+    Ok(refused(&done, "config.json process: missing")?)
+}
