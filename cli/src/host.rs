@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -157,7 +156,7 @@ impl Cgroup {
 /// The cgroup of a process, from the root of the hierarchy, without the leading
 /// slash. None: it cannot be read, or lies outside this cgroup namespace.
 pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
-    let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    let text = read_kernel(format!("/proc/{pid}/cgroup")).ok()?;
     let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
     let path = PathBuf::from(OsStr::from_bytes(path));
     path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
@@ -181,12 +180,12 @@ fn ids(map: &str) -> Vec<(u32, u32)> {
     map.lines().filter_map(line).collect()
 }
 
-/// The kernel answers for each capability that it knows. Root mostly has them
-/// all, so that the last of its own is the last.
+/// The kernel answers for each capability that it knows. Root mostly has the
+/// last one.
 fn last_capability(permitted: u64) -> u32 {
     let known =
         |number: u32| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));
-    let mut last = permitted.trailing_ones().saturating_sub(1);
+    let mut last = 63_u32.saturating_sub(permitted.leading_zeros());
     while last < 63 && known(last + 1).is_ok() {
         last += 1;
     }

@@ -250,15 +250,16 @@ impl Started {
         }
     }
 
-    /// Kills them all, those that are told of only now, too.
+    /// Kills them all. Each that starts another says so before it ends, and most
+    /// have nothing to do but end: so they are heard first.
     fn kill(&mut self, channel: &mut UnixStream) {
-        self.0.iter().copied().for_each(kill);
-        // What the first has started before, which answers no more by itself.
-        while let Some(reply) = read_reply(channel) {
-            if let Reply::Started { pid } | Reply::Ready { pid } = reply {
-                kill(pid);
-                self.0.push(pid);
+        for _ in 0..2 {
+            while let Some(reply) = read_reply(channel) {
+                if let Reply::Started { pid } | Reply::Ready { pid } = reply {
+                    self.0.push(pid);
+                }
             }
+            self.0.iter().copied().for_each(kill);
         }
     }
 
