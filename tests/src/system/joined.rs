@@ -152,9 +152,8 @@ fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
     same("the host's namespace", report["namespaces"]["user"] == own, false)?;
     // Within a user namespace: the ids that this one has.
     let bundle = context.bundle(|config| namespace(config, "user"))?;
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user"]).arg(&context.vial).arg("--root");
-    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
+    let mut command = context.command_as("namespaced-root", &["run", "--bundle"]);
+    command.arg(&bundle.path).arg(context.id());
     // Not every filesystem can be mounted there: the mapping comes first.
     let done = context.run(&mut command)?;
     Ok(same("a word of mappings", done.stderr.contains("map uids"), false)?)
@@ -205,9 +204,10 @@ fn offsets_beside_a_joined_namespace_are_set(context: &Context) -> Outcome {
 struct Holder(Child);
 
 impl Holder {
-    fn new(id: u32) -> Result<Self, String> {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "sleep", "60"]).uid(id).gid(id);
+    fn new(context: &Context, id: u32) -> Result<Self, String> {
+        let mut command = Command::new(&context.probe);
+        command.args(["be", "namespaced"]).arg(&context.probe).args(["sleep", "60"]);
+        command.uid(id).gid(id);
         let holder = Self(command.spawn().map_err(|e| e.to_string())?);
         let own = inode("/proc/self/ns/user")?;
         let path = holder.path();
@@ -233,14 +233,14 @@ impl Drop for Holder {
 }
 
 fn offsets_in_a_joined_user_namespace_are_set(context: &Context) -> Outcome {
-    let holder = Holder::new(0)?;
+    let holder = Holder::new(context, 0)?;
     let bundle = context.bundle(|config| {
         ahead(config);
         join(config, "user", &holder.path());
     })?;
     is_ahead(&context.run_bundle(&bundle)?.success()?.stdout)?;
     // A caller who is not root does not own the files of an undumpable process.
-    let holder = Holder::new(NOBODY)?;
+    let holder = Holder::new(context, NOBODY)?;
     let bundle = context.bundle(|config| {
         rootless(config);
         for map in ["uidMappings", "gidMappings"] {

@@ -155,9 +155,10 @@ fn slash_behind_a_file_is_no_matter(context: &Context) -> Outcome {
 }
 
 fn commas_part_the_options_of_a_mount(context: &Context) -> Outcome {
+    let source = context.folder.to_string_lossy().into_owned();
     let report = context.report(|config| {
         mount(config, "tmpfs", "tmpfs", "/a", &["nosuid,nodev,,size=64k", "mode=0710,noexec"]);
-        bind(config, "/usr", "/b", &["rbind,ro"]);
+        bind(config, &source, "/b", &["rbind,ro"]);
     })?;
     let options = &mount_at(&report, "/a")?["options"];
     for word in ["nosuid", "nodev", "noexec"] {
@@ -170,7 +171,7 @@ fn commas_part_the_options_of_a_mount(context: &Context) -> Outcome {
     same("the mode", stat.contains("0710"), true)?;
     // An option that is not vial's does not hide behind a comma.
     Ok(edit::refused(context, &["mounts[6].options", "mode=1"], |config| {
-        bind(config, "/usr", "/b", &["bind,mode=1"]);
+        bind(config, &source, "/b", &["bind,mode=1"]);
     })?)
 }
 

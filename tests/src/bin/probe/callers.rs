@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use vial_tests::sys;
 
 /// Executes a program as one of them:
 ///
@@ -15,6 +16,8 @@ use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 /// | `parent:FILE` | a child that sleeps, whose pid is in FILE |
 /// | `activated` | fds of systemd's socket activation that are for it |
 /// | `without:N` | no capability of number N, though it is root |
+/// | `namespaced` | a user namespace of its own, which nobody has mapped |
+/// | `namespaced-root` | one in which it is root |
 pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
     match role.split_once(':').unwrap_or((role, "")) {
         ("parent", file) => {
@@ -31,7 +34,21 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
             // execve(2) gives root what the bounding set holds, and no more.
             remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit))?;
         }
+        ("namespaced", "") => new_user_namespace()?,
+        ("namespaced-root", "") => {
+            let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+            new_user_namespace()?;
+            fs::write("/proc/self/setgroups", "deny")?;
+            fs::write("/proc/self/uid_map", format!("0 {} 1", uid.as_raw()))?;
+            fs::write("/proc/self/gid_map", format!("0 {} 1", gid.as_raw()))?;
+        }
         _ => return Err(io::Error::other("no such role")),
     }
     Err(program.exec())
+}
+
+/// unshare(2), which rustix counts among what may break a process of threads.
+fn new_user_namespace() -> io::Result<()> {
+    let flags = libc::CLONE_NEWUSER as usize;
+    sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0]).map(|_| ())
 }
