@@ -35,7 +35,8 @@ fn build_runs_its_steps_and_keeps_what_they_made(context: &Context) -> Outcome {
     fs::write(&place, steps).on_path("write", &place)?;
     let (vial, file) = (context.vial.to_string_lossy(), place.to_string_lossy());
     let folder = context.folder.to_string_lossy();
-    let words = ["build", "--runtime", &vial, "--isolation", "oci", "--pull-never"];
+    let words =
+        ["build", "--runtime", &vial, "--isolation", "oci", "--network=none", "--pull-never"];
     success(context, &[&words[..], &["--tag", "built", "--file", &file, &folder]].concat())?;
     let said = podman.success(&["run", "--rm", "built", "cat", "/made", "/tmp/who"])?;
     same("what the steps made", said.as_str(), "made\n1000")?;
@@ -47,7 +48,7 @@ fn buildah_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     let name = success(context, &["from", "scratch"])?;
     success(context, &["add", &name, &tar().to_string_lossy(), "/"])?;
     let vial = context.vial.to_string_lossy();
-    let front = ["run", "--runtime", &vial, "--isolation", "oci", &name, "--"];
+    let front = ["run", "--runtime", &vial, "--isolation", "oci", "--network=none", &name, "--"];
     let done = buildah(context, &[&front[..], &["sh", "-c", "echo out; exit 42"]].concat())?;
     same("what came out", (done.code, done.stdout.as_str()), (42, "out\n"))?;
     Ok(success(context, &["rm", &name]).map(drop)?)

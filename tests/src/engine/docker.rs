@@ -37,7 +37,10 @@ impl<'a> Docker<'a> {
             fs::create_dir_all("/etc/docker").on_path("create", file)?;
             fs::write(file, settings.to_string()).on_path("write", file)?;
         }
-        context.run(Command::new("systemctl").args(["start", "docker"]))?.success()?;
+        // Masked on the disk, so that it starts only where it is asked for.
+        for words in [&["unmask", "docker.socket", "docker.service"][..], &["start", "docker"]] {
+            context.run(Command::new("systemctl").args(words))?.success()?;
+        }
         if docker.success(&["images", "-q", "box"])?.is_empty() {
             Podman::ready(context)?;
             docker.success(&["import", &tar().to_string_lossy(), "box"])?;

@@ -37,7 +37,9 @@ impl<'a> User<'a> {
         command.args(["--quiet", "--pipe", "--wait", "--collect", "--user"]);
         command.arg(format!("--machine={USER}@.host"));
         command.arg(format!("--setenv=CONTAINERS_CONF={}", configuration().display()));
-        command.args(["--property=Delegate=yes", "podman"]).args(words);
+        // What is detached lives on when podman's own unit ends.
+        command.args(["--property=Delegate=yes", "--property=KillMode=process", "podman"]);
+        command.args(words);
         Ok(self.context.run(&mut command)?)
     }
 
@@ -63,7 +65,8 @@ fn users_container_is_entered_and_stopped(context: &Context) -> Outcome {
     let script = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
     user.success(&["run", "--detach", "--name", &name, "box", "sh", "-c", script])?;
     let done = user.call(&["exec", &name, "sh", "-c", "cat /proc/1/comm; exit 7"])?;
-    same("exec", (done.code, done.stdout.as_str()), (7, "sh\n"))?;
+    same("exec", (done.code, done.stdout.as_str()), (7, "sh\n"))
+        .map_err(|why| format!("{why}: {done}"))?;
     user.success(&["stop", "--time", "30", &name])?;
     let code = user.success(&["inspect", "--format", "{{.State.ExitCode}}", &name])?;
     same("the exit code", code.as_str(), "9")?;
