@@ -17,12 +17,13 @@ pub struct Kernel {
 }
 
 /// Every kernel, the oldest first.
-pub const ALL: &[&Kernel] = &[
-    &Kernel { name: "5.10", suite: "bullseye", moves: false },
-    USUAL,
-    OF_DISK,
-    &Kernel { name: "newest", suite: "sid", moves: true },
-];
+pub const ALL: &[&Kernel] = &[OLDEST, USUAL, OF_DISK, NEWEST];
+
+/// The oldest.
+pub const OLDEST: &Kernel = &Kernel { name: "5.10", suite: "bullseye", moves: false };
+
+/// The newest, whatever it is today.
+pub const NEWEST: &Kernel = &Kernel { name: "newest", suite: "sid", moves: true };
 
 /// The kernel of a machine where nobody asks for another.
 pub const USUAL: &Kernel = &Kernel { name: "6.1", suite: "bookworm", moves: false };

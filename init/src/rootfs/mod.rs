@@ -156,19 +156,18 @@ fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
 fn leave_initramfs() -> Result<(), Fault> {
     mount_change(c"/", MountPropagationFlags::PRIVATE).during(Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let tree = match open_tree::clone(CWD, c"/", true) {
-        Ok(tree) => {
-            let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-            attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs)?;
-            tree
-        }
+    let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
+    let attached = open_tree::clone(CWD, c"/", true).during(Step::BindRootfs).and_then(|tree| {
+        attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs).map(|()| tree)
+    });
+    let tree = match attached {
         // KERNEL(5.2): what is mounted on the root is reached by its `..`.
-        Err(Errno::NOSYS | Errno::PERM) => {
+        Err(Fault { errno: Errno::NOSYS | Errno::PERM, .. }) => {
             let bind = MountFlags::BIND | MountFlags::REC;
             mount(c"/", c"/", c"", bind, None).during(Step::BindRootfs)?;
             openat(CWD, c"/..", flags, Mode::empty()).during(Step::OpenRootfs)?
         }
-        Err(errno) => return Err(Fault { step: Step::BindRootfs, errno }),
+        result => result?,
     };
     fchdir(&tree).during(Step::EnterRootfs)?;
     rustix::process::chroot(c".").during(Step::Chroot)

@@ -20,10 +20,13 @@
 mod checks;
 mod systems;
 
-use std::process::ExitCode;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use vial_targets::{ALL, Error, Kernel, disk, kernel};
+use vial_targets::command::OnPath;
+use vial_targets::{ALL, Error, Kernel, disk, kernel, ship};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
@@ -32,8 +35,11 @@ use crate::systems::Place;
 
 /// The topics that depend on the kernel, for the kernels that `cargo proof`
 /// does not give everything.
-const OF_THE_KERNEL: &str =
-    "run::,rootfs,bind,escape,namespace,fallback,exec,cgroup,userns,seccomp,keyring";
+const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_cgroup,cgroup::,\
+     userns::,seccomp::,keyring,masks";
+/// The topics that depend on the processor: what both binaries do by its rules.
+const OF_THE_PROCESSOR: &str = "harness,run::,lifecycle,exec::,signals,terminal,rootfs::,binds::,\
+     escapes::,namespaces::,security,cgroup::,userns::,seccomp::,fallbacks,process_setup";
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on what systemd does to a host.
@@ -55,6 +61,7 @@ fn main() -> ExitCode {
             proof.machines(true);
         }
         ["--quick"] => proof.everything_on_the_host(false),
+        [BESIDE] => proof.machines_beside(),
         [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
             Some((kernel, root)) => proof.by_name(filter, kernel, root),
             None => return usage(),
@@ -83,6 +90,35 @@ fn usage() -> ExitCode {
         kernels.join("|")
     );
     ExitCode::from(2)
+}
+
+/// The word by which this program runs half of the machines.
+const BESIDE: &str = "--beside";
+
+/// A proof of half of the machines, at work.
+struct Beside {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Beside {
+    fn start() -> Result<Self, Error> {
+        let said = ship::output_folder().join("beside.log");
+        let file = File::create(&said).on_path("create", &said)?;
+        let exe = Path::new("/proc/self/exe");
+        let mut command = Command::new(exe);
+        command.arg(BESIDE).stdin(Stdio::null()).stdout(file);
+        Ok(Self { child: command.spawn().on_path("start", exe)?, said })
+    }
+
+    /// Waits for its end, and shows what it said.
+    fn end(mut self) -> Result<Totals, Error> {
+        self.child.wait().on_path("wait for", &self.said)?;
+        let said = fs::read_to_string(&self.said).on_path("read", &self.said)?;
+        let (lines, last) = said.trim_end().rsplit_once('\n').unwrap_or_default();
+        println!("{lines}");
+        Totals::read(last).ok_or_else(|| Error::new(format!("it ended without totals: {last}")))
+    }
 }
 
 /// The chapters so far.
@@ -114,23 +150,49 @@ impl Proof {
         self.chapter("system tests on this host", systems::native);
     }
 
+    /// A machine mostly keeps one processor busy: half of them run beside the
+    /// others, in a process of their own, whose lines are shown at the end.
     fn machines(&mut self, all: bool) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
-        for target in ALL {
-            self.machine(Place { target, kernel: kernel::USUAL, root: Root::Tmpfs }, "");
+        let tmpfs = |target, kernel| Place { target, kernel, root: Root::Tmpfs };
+        if all {
+            for target in ALL {
+                self.machine(tmpfs(target, kernel::USUAL), "");
+            }
+            for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
+                self.machine(tmpfs(x86_64, kernel), "");
+            }
+            self.machine(
+                Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) },
+                OF_THE_ROOT,
+            );
+            let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
+            self.machine(systemd, "");
+            self.engines(systemd, "");
+            if let Some(target) = vial_targets::native() {
+                let host = Place { root: Root::Host, ..tmpfs(target, kernel::USUAL) };
+                self.engines(host, WITHOUT_SYSTEMD);
+            }
+            return;
         }
-        let of_the_kernel = if all { "" } else { OF_THE_KERNEL };
-        for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
-            self.machine(Place { target: x86_64, kernel, root: Root::Tmpfs }, of_the_kernel);
+        let beside = Beside::start();
+        self.machine(tmpfs(x86_64, kernel::USUAL), "");
+        self.machine(Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) }, OF_THE_ROOT);
+        for kernel in [kernel::OLDEST, kernel::NEWEST] {
+            self.machine(tmpfs(x86_64, kernel), OF_THE_KERNEL);
         }
-        let initramfs = Place { target: x86_64, kernel: kernel::USUAL, root: Root::Initramfs };
-        self.machine(initramfs, OF_THE_ROOT);
+        self.chapter("machines that ran beside", || beside.and_then(Beside::end));
+    }
+
+    /// Those that run beside the others.
+    fn machines_beside(&mut self) {
+        let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let systemd = Place { target: x86_64, kernel: kernel::OF_DISK, root: Root::Systemd };
-        self.machine(systemd, if all { "" } else { OF_SYSTEMD });
+        self.machine(systemd, OF_SYSTEMD);
         self.engines(systemd, "");
-        if let Some(target) = vial_targets::native().filter(|_| all) {
-            let host = Place { target, kernel: kernel::USUAL, root: Root::Host };
-            self.engines(host, WITHOUT_SYSTEMD);
+        for target in ALL.iter().copied().filter(|target| target.name != x86_64.name) {
+            let place = Place { target, kernel: kernel::USUAL, root: Root::Tmpfs };
+            self.machine(place, OF_THE_PROCESSOR);
         }
     }
 
