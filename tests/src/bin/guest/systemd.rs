@@ -14,7 +14,7 @@ use vial_tests::vm;
 use crate::boot;
 
 /// How long the kernel may take to find the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// The unit that runs what was asked for, when the system is up. `Delegate` as
 /// engines' own units have it. No system starts it by itself but this one.
 const UNIT: &str = "[Unit]
