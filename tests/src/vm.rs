@@ -314,7 +314,8 @@ impl Console {
         let why = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left.min(SILENCE)) {
-                Ok(text) if text.trim() == BEGIN => ours = true,
+                // systemd resets the terminal on the same line.
+                Ok(text) if text.trim().ends_with(BEGIN) => ours = true,
                 Ok(text) => {
                     if let Some(number) = text.strip_prefix(EXIT) {
                         code = number.trim().parse().ok();
