@@ -189,6 +189,9 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
             "SELinux is off, or has no such label: see /sys/kernel/security/lsm; leave process.selinuxLabel out"
         }
+        (Item::MountAttributes { recursive: true, .. }, _, Errno::NOSYS) => {
+            "attributes of mounts below take Linux 5.12: leave out the options that begin with r"
+        }
         (Item::Procfs {}, _, _) => "mount -t proc proc /proc",
         (Item::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
             "a mount's ro, nosuid, nodev or noexec is locked in a user namespace and cannot be taken away"

@@ -67,6 +67,9 @@ pub enum Need {
     Newuidmap,
     /// A machine of ours: the test would harm the host if it failed.
     Machine,
+    /// mount_setattr(2), without which no mount below another has its attributes
+    /// changed: Linux 5.12.
+    MountSetattr,
     /// AppArmor is on, and its parser is there to load a profile.
     AppArmor,
 }
@@ -100,6 +103,7 @@ impl Need {
             Need::Newuidmap => {
                 (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
             }
+            Need::MountSetattr => (crate::sys::has_mount_setattr(), "mount_setattr (Linux 5.12)"),
             Need::AppArmor => (
                 exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
                 "AppArmor with its parser",
@@ -329,6 +333,8 @@ fn attempt(test: &Test) -> Outcome {
         let excused = match need {
             Need::Cgroup2 | Need::Machine => !in_machine(),
             Need::AppArmor => !in_machine() || !fs::exists(APPARMOR_PARSER).unwrap_or(false),
+            // An older kernel is one of those that are tested.
+            Need::MountSetattr => true,
             _ => false,
         };
         return Err(if must_work() && !excused {

@@ -21,6 +21,13 @@ pub fn call(number: libc::c_long, a: [usize; 6]) -> io::Result<libc::c_long> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
+/// Whether the kernel has mount_setattr(2): it then complains of what it is told.
+#[must_use]
+pub fn has_mount_setattr() -> bool {
+    let answer = call(libc::SYS_mount_setattr, [usize::MAX, 0, 0, 0, 0, 0]);
+    answer.is_err_and(|error| error.raw_os_error() != Some(libc::ENOSYS))
+}
+
 /// The owner of an fd that [`call`] answered.
 #[must_use]
 pub fn owned(fd: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
