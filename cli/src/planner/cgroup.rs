@@ -51,6 +51,16 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBu
     }
 }
 
+/// Whether the cgroup has CPUs or memory nodes of its own.
+///
+/// KERNEL(6.4): a process that is born into a cgroup by CLONE_INTO_CGROUP has
+/// its parent's CPUs, not the cgroup's; one that enters it has the right ones.
+pub(super) fn limits_cpus(config: &Config) -> bool {
+    let resources = &config.linux.resources;
+    let unified = resources.unified.keys().any(|file| file.starts_with("cpuset."));
+    unified || !resources.cpu.cpus.is_empty() || !resources.cpu.mems.is_empty()
+}
+
 /// Adds the acts that make the container's cgroup.
 pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> Result<(), Error> {
     let limits = limits(&config.linux.resources)?;

@@ -74,7 +74,8 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     // process joins it, once it is in the cgroup. One that was given by a path
     // may belong to the host, which takes the privileges of this process.
     let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
-    if kinds & kind::CGROUP & !later != 0 && has_cgroup {
+    let joins = kinds & kind::CGROUP & !later != 0;
+    if has_cgroup && (joins || cgroup::limits_cpus(exec.config)) {
         plan.push(Stage::Outside, &Item::CgroupEnter {}, "linux.namespaces");
     }
     let pid = exec.pid;

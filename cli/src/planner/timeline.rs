@@ -120,7 +120,7 @@ fn outside(
     // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
     // cgroup from within a cgroup namespace that does not hold his own.
     let has_cgroup = plan.items().any(|(_, item, _)| matches!(item, Item::CgroupOpen { .. }));
-    if has_cgroup && namespaces.joins(kind::CGROUP) {
+    if has_cgroup && (namespaces.joins(kind::CGROUP) || cgroup::limits_cpus(config)) {
         plan.push(OUTSIDE, &Item::CgroupEnter {}, "linux.namespaces");
     }
     // The user namespace comes first in the list: it grants the right to join

@@ -18,6 +18,7 @@ topic!(
     exec_follows_init_out_of_a_cgroup_that_is_gone [Root, Cgroup2],
     exec_goes_below_the_container_if_asked_to [Root, Cgroup2],
     exec_leaves_the_container_s_cgroup_for_none_outside [Root, Cgroup2],
+    exec_runs_on_the_cpus_of_the_container [Root, Cgroup2],
     joined_cgroup_namespace_is_no_obstacle [Root, Cgroup2],
     joined_cgroup_namespace_and_a_new_user_namespace [Root, Cgroup2],
 );
@@ -103,6 +104,16 @@ fn exec_leaves_the_container_s_cgroup_for_none_outside(context: &Context) -> Out
     }
     refused("memory:below", "unknown controller memory")?;
     Ok(refused("missing", "ENOENT")?)
+}
+
+/// Before Linux 6.4 who was born into a cgroup had the CPUs of its parent.
+fn exec_runs_on_the_cpus_of_the_container(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        config["linux"]["resources"]["cpu"] = serde_json::json!({ "cpus": "0" });
+    })?;
+    let done = container.exec(&[], &["report"])?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    Ok(same("the affinity", report["affinity"].as_str(), Some("0"))?)
 }
 
 /// Of a container that another one made, which is not where this one is born.

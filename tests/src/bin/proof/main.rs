@@ -38,7 +38,7 @@ use crate::systems::Place;
 const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_cgroup,cgroup::,\
      userns::,seccomp::,keyring,masks";
 /// The topics that depend on the processor: what both binaries do by its rules.
-const OF_THE_PROCESSOR: &str = "harness,run::,lifecycle,exec::,signals,terminal,rootfs::,binds::,\
+const OF_THE_PROCESSOR: &str = "harness,run::,lifecycle,exec::,terminal,rootfs::,binds::,\
      escapes::,namespaces::,security,cgroup::,userns::,seccomp::,fallbacks,process_setup";
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
