@@ -13,7 +13,7 @@ use crate::{Context, context, engine, processes, system};
 
 /// How long one test may take; a machine under TCG is some ten times slower
 /// than its host, and the slowest test takes 40 s in one.
-const TIME_LIMIT: Duration = Duration::from_secs(180);
+const TIME_LIMIT: Duration = Duration::from_secs(270);
 
 /// Exit codes by which the process of one test answers its runner.
 const PASSED: u8 = 0;

@@ -31,7 +31,7 @@ pub const EXIT: &str = "vial-guest: exit ";
 /// The word of the kernel's command line that chooses the root.
 pub const ROOT: &str = "vial.root=";
 /// How long a machine may say nothing: longer than a test may take.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_secs(420);
 /// The tag under which the host's / is offered.
 pub const HOST_TAG: &str = "host";
 /// The disk with systemd, in the machine.

@@ -39,11 +39,13 @@ const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_
      userns::,seccomp::,keyring,masks";
 /// The topics that depend on the processor: what both binaries do by its rules.
 const OF_THE_PROCESSOR: &str = "harness,run::,lifecycle,exec::,terminal,rootfs::,binds::,\
-     escapes::,namespaces::,security,cgroup::,userns::,seccomp::,fallbacks,process_setup";
+     namespaces::,security,userns::,seccomp::";
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on what systemd does to a host.
-const OF_SYSTEMD: &str = "run::,exec,cgroup,labels,keyring,namespaces";
+const OF_SYSTEMD: &str = "labels,exec_cgroup";
+/// What is run of each engine, of the many tests of podman the first ones.
+const OF_ENGINES: &str = "user::,containerd::,docker::,buildah::,podman-run::";
 /// The engine tests that need no systemd.
 const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 
@@ -189,7 +191,7 @@ impl Proof {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let systemd = Place { target: x86_64, kernel: kernel::OF_DISK, root: Root::Systemd };
         self.machine(systemd, OF_SYSTEMD);
-        self.engines(systemd, "");
+        self.engines(systemd, OF_ENGINES);
         for target in ALL.iter().copied().filter(|target| target.name != x86_64.name) {
             let place = Place { target, kernel: kernel::USUAL, root: Root::Tmpfs };
             self.machine(place, OF_THE_PROCESSOR);
