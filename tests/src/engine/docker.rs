@@ -1,4 +1,5 @@
-//! docker on vial, with the cgroupfs driver.
+//! docker on vial, with the cgroupfs driver, and on the network of the host: its
+//! own networks take a hook.
 
 use std::fs;
 use std::path::Path;
@@ -61,8 +62,15 @@ impl<'a> Docker<'a> {
 
 fn docker_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
-    let done =
-        docker.call(&["run", "--rm", "box", "sh", "-c", "echo out; echo err >&2; exit 42"])?;
+    let done = docker.call(&[
+        "run",
+        "--rm",
+        "--network=host",
+        "box",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 42",
+    ])?;
     let (out, err) = (done.stdout.as_str(), done.stderr.as_str());
     Ok(same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?)
 }
@@ -71,7 +79,17 @@ fn docker_exec_enters_and_stop_asks(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
     let name = context.id();
     let script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done";
-    docker.success(&["run", "--detach", "--name", &name, "box", "sh", "-c", script])?;
+    docker.success(&[
+        "run",
+        "--detach",
+        "--network=host",
+        "--name",
+        &name,
+        "box",
+        "sh",
+        "-c",
+        script,
+    ])?;
     wait_until("its trap", || Ok(docker.success(&["logs", &name])? == "up"))?;
     let done = docker.call(&["exec", &name, "sh", "-c", "cat /proc/1/comm; exit 7"])?;
     same("exec", (done.code, done.stdout.as_str()), (7, "sh\n"))?;
@@ -83,7 +101,7 @@ fn docker_exec_enters_and_stop_asks(context: &Context) -> Outcome {
 
 fn docker_limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
-    let options = ["run", "--rm", "--memory", "64m", "--pids-limit", "50", "box"];
+    let options = ["run", "--rm", "--network=host", "--memory", "64m", "--pids-limit", "50", "box"];
     let script = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max";
     let said = docker.success(&[&options[..], &["sh", "-c", script]].concat())?;
     Ok(same("the limits", said.as_str(), "67108864\n50")?)

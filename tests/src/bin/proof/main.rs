@@ -45,7 +45,7 @@ const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on what systemd does to a host.
 const OF_SYSTEMD: &str = "labels,exec_cgroup";
 /// What is run of each engine, of the many tests of podman the first ones.
-const OF_ENGINES: &str = "user::,containerd::,docker::,buildah::,podman-run::";
+const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
 /// The engine tests that need no systemd.
 const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 
