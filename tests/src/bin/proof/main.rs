@@ -38,8 +38,8 @@ use crate::systems::Place;
 const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_cgroup,cgroup::,\
      userns::,seccomp::,keyring,masks";
 /// The topics that depend on the processor: what both binaries do by its rules.
-const OF_THE_PROCESSOR: &str = "harness,run::,lifecycle,exec::,terminal,rootfs::,binds::,\
-     namespaces::,security,userns::,seccomp::";
+const OF_THE_PROCESSOR: &str =
+    "harness,run::,lifecycle,exec::,terminal,rootfs::,namespaces::,seccomp::";
 /// The topics that depend on what / is.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on what systemd does to a host.
