@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
@@ -47,6 +48,15 @@ pub enum Init {
 }
 
 impl Init {
+    /// Whether it has ended, as far as a pidfd tells.
+    pub fn has_ended(&self) -> Result<bool, Error> {
+        let Init::Pinned(pidfd) = self else { return Ok(false) };
+        // Readable once the process has ended (pidfd_open(2)).
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&at_once));
+        ready.map(|count| count > 0).map_err(|errno| Error::errno("poll(2)", errno))
+    }
+
     /// The pidfd, if there is one.
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         match self {
@@ -266,4 +276,20 @@ fn read_state(dir: &Path) -> Result<State, Error> {
     let path = dir.join(STATE);
     let bytes = crate::config::read(&path)?;
     crate::config::parse(&bytes).map_err(|error| error.context(path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_has_ended_before_it_is_waited_for() {
+        let mut child = std::process::Command::new("cat");
+        let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let init = Init::Pinned(pidfd_open(pid, PidfdFlags::empty()).unwrap());
+        assert!(!init.has_ended().unwrap());
+        child.wait().unwrap();
+        assert!(init.has_ended().unwrap());
+    }
 }

@@ -207,6 +207,7 @@ impl Prepared {
                 .map(|cgroup| cgroup.root.clone())
                 .unwrap_or_default(),
             no_new_keyring: self.no_new_keyring,
+            chroot: self.plan.items().any(|(_, item, _)| matches!(item, Item::Chroot {})),
             no_process: self.config.process.is_none(),
             annotations: self.config.annotations.clone(),
         })

@@ -144,6 +144,12 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (Item::PivotRoot {}, Step::PivotRoot, Errno::INVAL) => {
             "the rootfs lies on a root that cannot be pivoted; try --no-pivot"
         }
+        (Item::Chroot {}, Step::Chroot, Errno::PERM) => {
+            "chroot takes CAP_SYS_CHROOT, which the caller does not have"
+        }
+        (Item::DeviceNode { .. }, Step::MakeDevice, Errno::PERM) => {
+            "a device takes CAP_MKNOD to be made; with {\"type\": \"mount\"} in linux.namespaces the host's is bound"
+        }
         (Item::CgroupDevices { .. }, Step::LoadDeviceFilter, _) => {
             "the kernel may lack CONFIG_CGROUP_BPF; a last rule {\"allow\": true, \"access\": \"rwm\"} does without a device filter"
         }

@@ -41,6 +41,9 @@ pub struct State {
     /// Whether it shares its creator's session keyring; an exec then does too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_new_keyring: bool,
+    /// Whether its root was changed by chroot(2), as it has no mount namespace.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chroot: bool,
     /// Whether its config.json has no process, so that it cannot be started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_process: bool,
@@ -69,6 +72,7 @@ impl State {
             cgroup: None,
             cgroup_root: PathBuf::new(),
             no_new_keyring: false,
+            chroot: false,
             no_process: config.process.is_none(),
             annotations: config.annotations,
         }

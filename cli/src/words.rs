@@ -85,6 +85,10 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         Item::Rootfs { path, .. } => {
             format!("leave the initramfs for a bind of it, and bind the rootfs {}", show(path))
         }
+        Item::OpenRootfs { path } if !path.to_bytes().starts_with(b"/") => {
+            format!("open the container's root /proc/{}", show(path))
+        }
+        Item::OpenRootfs { path } => format!("open the rootfs {}", show(path)),
         Item::PresentRoot {} => "open the container's root".into(),
         Item::Mount { target, fstype, flags, data, mode, .. } => {
             let mut names = flag_names(*flags);
@@ -137,6 +141,7 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         Item::CoveredRoot {} => "take what covers the rootfs as the rootfs".into(),
         Item::PivotRoot {} => "make the rootfs the root".into(),
         Item::MoveRoot {} => "move the rootfs onto the root".into(),
+        Item::Chroot {} => "change the root to the rootfs".into(),
         item => describe_process(item),
     }
 }

@@ -10,6 +10,7 @@ use vial_plan::{Item, Reply, Stage, Step};
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
+use crate::rootfs::Rootfs;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
 use crate::{Life, Next, cgroup, channel, join, opener, security, signals, start};
@@ -69,6 +70,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
         Item::JoinProcess { kinds, pid } => {
             join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)?;
         }
+        Item::OpenRootfs { path } => life.rootfs = Some(Rootfs::bare(life.procfs()?, path)?),
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,
         Item::Opener {} => opener::start(life)?,
         Item::EndOpener {} => opener::end(life)?,

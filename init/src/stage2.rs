@@ -7,7 +7,7 @@ use rustix::thread::set_no_new_privs;
 use vial_plan::{Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
-use crate::rootfs::{Rootfs, attributes, bind, console, device, filesystem, mask, pivot};
+use crate::rootfs::{Rootfs, attributes, bind, chroot, console, device, filesystem, mask, pivot};
 use crate::security::{capabilities, keyring, label, loopback, rlimit, stdio, user};
 use crate::start::Program;
 use crate::sys::unshare::unshare;
@@ -37,6 +37,10 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         Item::Rootfs { path, initramfs } => {
             let opener = life.opener.take();
             life.rootfs = Some(Rootfs::open(path, initramfs, life.procfs()?, opener)?);
+            Ok(())
+        }
+        Item::OpenRootfs { path } => {
+            life.rootfs = Some(Rootfs::bare(life.procfs()?, path)?);
             Ok(())
         }
         Item::PresentRoot {} => {
@@ -70,6 +74,7 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
         // No fd of it stays, through which a working directory could be named.
         Item::PivotRoot {} => pivot::pivot_root(&life.rootfs.take().prepared()?),
         Item::MoveRoot {} => pivot::move_root(&life.rootfs.take().prepared()?),
+        Item::Chroot {} => chroot::enter(&life.rootfs.take().prepared()?),
         Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::OwnStdio { uid } => {
             let terminal = life.terminal.take();

@@ -101,6 +101,13 @@ impl Exec {
         let config = container.dir().config()?;
         let process = self.process(&config)?;
         let init = container.init()?.ok_or_else(|| Error::new("container not running"))?;
+        if container.state.chroot && init.pidfd().is_none() {
+            return Err(Error::new(format_args!(
+                "without a pidfd it cannot be made sure which root container {} has",
+                self.id
+            ))
+            .hint("pidfd_open(2) takes Linux 5.3; a seccomp filter around vial may deny it"));
+        }
         let host = Host::read();
         let pid = container.state.pid;
         let exec = planner::Exec {
@@ -110,6 +117,8 @@ impl Exec {
             process: &process,
             cgroup: self.cgroup(&container)?,
             user_namespace: differs(pid, "user"),
+            mount_namespace: differs(pid, "mnt"),
+            is_chroot: container.state.chroot,
             denies_setgroups: fs::read_to_string(format!("/proc/{pid}/setgroups"))
                 .is_ok_and(|text| text.trim() == "deny"),
             preserve_fds,
@@ -141,6 +150,11 @@ impl Exec {
             Fds { start: None, console: console.as_ref().map(AsFd::as_fd), pidfd: init.pidfd() };
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
         let ready = launch(plan, &fds, &watch)?;
+        // What was reached by init's pid was init's, as that pid still is.
+        if init.has_ended()? {
+            ready.end();
+            return Err(Error::new("container not running"));
+        }
         let pid = ready.pid;
         write_pid(self.pid_file.as_deref(), pid)?;
         if let Err(error) = go(ready, plan, foreground.as_mut()) {

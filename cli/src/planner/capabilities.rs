@@ -58,6 +58,7 @@ pub fn capability_name(number: usize) -> Option<String> {
 }
 
 const MKNOD: u64 = 1 << 27;
+const SYS_CHROOT: u64 = 1 << 18;
 
 /// The capability sets as bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +101,10 @@ impl Sets {
             effective &= !MKNOD;
             inheritable &= !MKNOD;
             bounding &= !MKNOD;
+        }
+        if subject.is_chroot && (bounding | permitted) & SYS_CHROOT != 0 {
+            let what = "CAP_SYS_CHROOT lets the container out of its root, as without a mount namespace that is a chroot";
+            plan.warn(format_args!("{}.capabilities", subject.at), what);
         }
         // The kernel lets only what is permitted and inheritable be ambient;
         // `runc spec` and engines list more, and mean this.

@@ -7,7 +7,7 @@ use vial_plan::{Item, Stage};
 
 use super::namespaces::kind;
 use super::process::Subject;
-use super::{ListenFds, Namespaces, cgroup, process, refuse, text, timeline, wrong};
+use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline, wrong};
 use crate::config::seccomp::Seccomp;
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -30,6 +30,10 @@ pub struct Exec<'a> {
     pub cgroup: Option<PathBuf>,
     /// Whether the container has another user namespace than the caller.
     pub user_namespace: bool,
+    /// Whether the container has another mount namespace than the caller.
+    pub mount_namespace: bool,
+    /// Whether its root was changed by chroot(2).
+    pub is_chroot: bool,
     /// Whether setgroups(2) is denied in it.
     pub denies_setgroups: bool,
     /// How many fds from 3 on the process is to have.
@@ -44,6 +48,9 @@ pub struct Exec<'a> {
 pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let process = exec.process;
     refuse::process(process, "process")?;
+    if exec.is_chroot {
+        chroot::terminal(process)?;
+    }
     let mut plan = Plan::default();
     let mut outside = |item: &Item<'_>, field: &'static str| plan.push(Stage::Outside, item, field);
     outside(&Item::CloseInherited { from: 3 + exec.preserve_fds }, "");
@@ -69,6 +76,10 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     if !exec.user_namespace {
         kinds &= !kind::USER; // Joining the own one is EINVAL.
     }
+    if exec.is_chroot {
+        let mount = if exec.mount_namespace { kind::MOUNT } else { 0 };
+        kinds = kinds & !kind::MOUNT | mount;
+    }
     // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
     // cgroup from within a cgroup namespace that does not hold his own: the new
     // process joins it, once it is in the cgroup. One that was given by a path
@@ -79,6 +90,11 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         plan.push(Stage::Outside, &Item::CgroupEnter {}, "linux.namespaces");
     }
     let pid = exec.pid;
+    if exec.is_chroot {
+        // Before a pid or mount namespace is joined, in which it is another's.
+        let path = text(format!("{pid}/root"), "root.path")?;
+        plan.push(Stage::Outside, &Item::OpenRootfs { path: &path }, "root.path");
+    }
     plan.push(
         Stage::Outside,
         &Item::JoinProcess { kinds: kinds & !later, pid },
@@ -94,6 +110,10 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let mut inside = |item: &Item<'_>| plan.push(Stage::Inside, item, "");
     if later != 0 {
         inside(&Item::JoinProcess { kinds: later, pid });
+    }
+    if exec.is_chroot {
+        // Before anything that the container's files decide.
+        inside(&Item::Chroot {});
     }
     if exec.user_namespace {
         inside(&Item::BecomeRoot { groups: false });
@@ -120,6 +140,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
+        is_chroot: exec.is_chroot,
         listen_fds: &exec.listen_fds,
     };
     process::plan(&mut plan, &subject, host)?;

@@ -7,6 +7,7 @@
 
 mod capabilities;
 mod cgroup;
+mod chroot;
 mod devices;
 mod exec;
 mod limits;

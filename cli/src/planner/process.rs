@@ -47,6 +47,8 @@ pub(super) struct Subject<'a> {
     pub(super) at: &'a str,
     /// Whether its cgroup filters devices, as linux.resources.devices says.
     pub(super) devices_are_filtered: bool,
+    /// Whether its root is changed by chroot(2).
+    pub(super) is_chroot: bool,
     /// Whether setgroups(2) works: not where an unprivileged mapping denies it.
     pub(super) set_groups: bool,
     /// The compiled seccomp filter and its flags.

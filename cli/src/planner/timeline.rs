@@ -6,7 +6,9 @@ use vial_plan::{Item, Stage};
 use super::mount_options::{ms, root_propagation};
 use super::namespaces::{Joined, Mapping, kind, mapping, same_ids, time_offsets};
 use super::process::Subject;
-use super::{Namespaces, Request, cgroup, mounts, nodes, process, rootfs, sysctl, text, wrong};
+use super::{
+    Namespaces, Request, cgroup, chroot, mounts, nodes, process, rootfs, sysctl, text, wrong,
+};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -27,8 +29,7 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
             .hint("add {\"type\": \"user\"} with mappings; `vial spec --rootless` writes one"));
     }
     if !namespaces.has(kind::MOUNT) {
-        return Err(wrong("linux.namespaces", "no mount namespace, which the rootfs needs")
-            .hint("add {\"type\": \"mount\"}"));
+        chroot::refuse_mounts(config, process, &namespaces, host)?;
     }
     let mut plan = Plan::default();
     let mapped = Mapped::from_config(config, &namespaces, host)?;
@@ -211,7 +212,11 @@ fn inside(
     // The old root is still there, and /proc the host's: nothing of the
     // container's can stand in the way of a kernel parameter.
     sysctl::sysctl(plan, config, namespaces)?;
-    filesystem(plan, config, request, host, process, namespaces)?;
+    let is_chroot = !namespaces.has(kind::MOUNT);
+    match is_chroot {
+        true => chroot::filesystem(plan, config, request, host, process, namespaces)?,
+        false => filesystem(plan, config, request, host, process, namespaces)?,
+    }
     if config.process.is_none() {
         plan.push(INSIDE, &Item::CloseFds { from: 3 + request.preserve_fds }, "");
         plan.push(INSIDE, &Item::AwaitStart {}, "");
@@ -232,6 +237,7 @@ fn inside(
         preserve_fds: request.preserve_fds,
         user_namespace: namespaces.has(kind::USER),
         devices_are_filtered: cgroup::filters_devices(config, host)?,
+        is_chroot,
         listen_fds: &request.listen_fds,
     };
     process::plan(plan, &subject, host)

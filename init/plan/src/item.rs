@@ -130,6 +130,9 @@ items! {
     31 ParentPrivate { path: &'a CStr, }
     /// Bind the rootfs on itself; every later path is resolved below it.
     32 Rootfs { path: &'a CStr, initramfs: bool, }
+    /// Open the rootfs, where nothing can be mounted; every later path is resolved
+    /// below it. A relative path is below /proc: the root of a process (of an exec).
+    104 OpenRootfs { path: &'a CStr, }
     /// Take the present root as the rootfs (of an exec).
     33 PresentRoot {}
     /// Mount a new filesystem; strict: no symbolic link may lead to the target;
@@ -169,6 +172,8 @@ items! {
     49 PivotRoot {}
     /// The same by moving the mount, without pivot_root.
     50 MoveRoot {}
+    /// Make the rootfs the root by chroot, without a mount.
+    105 Chroot {}
 
     // Stage 2: the process.
 

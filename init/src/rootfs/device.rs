@@ -61,29 +61,32 @@ pub fn make(
     node: &Node,
     bind: bool,
 ) -> Result<(), Fault> {
+    // Without a mount namespace the host would have the bind, too.
+    let may_bind = rootfs.covers.is_some();
     let (parent, name) = rootfs.parent_of_node(path)?;
-    if bind && node.kind() != FileType::Fifo {
-        let place = place(parent, name.as_c_str(), node)?;
-        return bind_from_elsewhere(rootfs, path, node, &place);
-    }
-    match node.make(parent, name.as_c_str()) {
-        Ok(()) => {}
+    let is_device = node.kind() != FileType::Fifo;
+    let made = match bind && is_device {
+        true => Err(Errno::PERM),
+        false => node.make(parent, name.as_c_str()),
+    };
+    match made {
+        Ok(()) => own(parent, name.as_c_str(), node),
         Err(Errno::EXIST) => {
             let found = statat(parent, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
                 .during(Step::OtherDevice)?;
-            return match node.is(&found) {
+            match node.is(&found) {
                 true => Ok(()),
                 false => Err(Fault { step: Step::OtherDevice, errno: Errno::EXIST }),
-            };
+            }
         }
-        // The caller has no CAP_MKNOD, or a device cgroup that forbids it.
-        Err(Errno::PERM) if node.kind() != FileType::Fifo => {
+        // A user namespace; or the caller has no CAP_MKNOD, or a device cgroup
+        // that forbids it.
+        Err(Errno::PERM) if is_device && may_bind => {
             let place = place(parent, name.as_c_str(), node)?;
-            return bind_from_elsewhere(rootfs, path, node, &place);
+            bind_from_elsewhere(rootfs, path, node, &place)
         }
-        Err(errno) => return Err(Fault { step: Step::MakeDevice, errno }),
+        Err(errno) => Err(Fault { step: Step::MakeDevice, errno }),
     }
-    own(parent, name.as_c_str(), node)
 }
 
 fn own(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<(), Fault> {

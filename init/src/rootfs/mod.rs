@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod bind;
+pub mod chroot;
 pub mod console;
 pub mod copy;
 mod covers;
@@ -111,7 +112,7 @@ impl Rootfs {
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-        Ok(Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None })
+        Ok(Rootfs::at(root))
     }
 
     /// Something was mounted on the root: that is the root from here on.

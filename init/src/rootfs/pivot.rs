@@ -7,10 +7,10 @@ use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_move, unmount,
 };
-use rustix::process::{chdir, chroot, fchdir};
+use rustix::process::{chdir, fchdir};
 use vial_plan::Step;
 
-use super::Rootfs;
+use super::{Rootfs, chroot};
 use crate::fault::{During, Fault};
 
 /// pivot_root(2) with the old root put on top of the new one, from where it is
@@ -32,8 +32,7 @@ pub fn pivot_root(rootfs: &Rootfs) -> Result<(), Fault> {
 pub fn move_root(rootfs: &Rootfs) -> Result<(), Fault> {
     fchdir(rootfs.root()).during(Step::EnterRootfs)?;
     mount_move(c".", c"/").during(Step::MoveRoot)?;
-    chroot(c".").during(Step::Chroot)?;
-    chdir(c"/").during(Step::EnterRootfs)
+    chroot::enter(rootfs)
 }
 
 /// Unmounts a proc or sysfs of the host, or covers it where it is locked:

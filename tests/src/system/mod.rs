@@ -11,6 +11,8 @@ mod cgroup;
 mod cgroup_places;
 mod cgroup_reuse;
 mod children;
+mod chroot;
+mod chroot_verbs;
 mod command_line;
 mod container;
 mod device_binds;
@@ -90,6 +92,8 @@ pub const ALL: &[&Topic] = &[
     &joined::TOPIC,
     &rootfs::TOPIC,
     &root_mounts::TOPIC,
+    &chroot::TOPIC,
+    &chroot_verbs::TOPIC,
     &binds::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,

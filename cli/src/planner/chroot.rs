@@ -1,0 +1,80 @@
+//! A container without a mount namespace: its root is changed by chroot(2), and
+//! nothing is mounted, as the host would have it too.
+
+use vial_plan::{Item, Stage};
+
+use super::namespaces::kind;
+use super::{Namespaces, Request, nodes, process, rootfs, text, wrong};
+use crate::config::{Config, Process};
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+
+const INSIDE: Stage = Stage::Inside;
+
+const HINT: &str = "add {\"type\": \"mount\"} to linux.namespaces";
+
+/// Refuses what could not be had without a mount.
+pub(super) fn refuse_mounts(
+    config: &Config,
+    process: &Process,
+    namespaces: &Namespaces,
+    host: &Host,
+) -> Result<(), Error> {
+    let linux = &config.linux;
+    if namespaces.has(kind::USER) || host.in_user_namespace {
+        // The list names one, or the caller is in one.
+        let index = linux.namespaces.iter().position(|namespace| namespace.kind == "user");
+        let field = index.filter(|_| namespaces.has(kind::USER));
+        let field =
+            field.map_or("linux.namespaces".to_owned(), |at| format!("linux.namespaces[{at}]"));
+        let what =
+            "without a mount namespace a user namespace can have no devices, which are bound";
+        return Err(wrong(field, what).hint(HINT));
+    }
+    terminal(process)?;
+    let root = config.root.as_ref();
+    for (field, is_set) in [
+        ("mounts[0]", !config.mounts.is_empty()),
+        ("linux.maskedPaths[0]", !linux.masked_paths.is_empty()),
+        ("linux.readonlyPaths[0]", !linux.readonly_paths.is_empty()),
+        ("root.readonly", root.is_some_and(|root| root.readonly)),
+        ("linux.rootfsPropagation", !linux.rootfs_propagation.is_empty()),
+    ] {
+        if is_set {
+            let what = "without a mount namespace it would change the host's mounts";
+            return Err(wrong(field, what).hint(HINT));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a terminal, of the container's process or of an exec's.
+pub(super) fn terminal(process: &Process) -> Result<(), Error> {
+    match process.terminal {
+        true => {
+            let what = "a terminal needs devpts, which cannot be mounted without a mount namespace";
+            Err(wrong("process.terminal", what).hint(HINT))
+        }
+        false => Ok(()),
+    }
+}
+
+/// The nodes of /dev are made where the rootfs lies.
+pub(super) fn filesystem(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    host: &Host,
+    process: &Process,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
+    let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
+    let root = text(root, "root.path")?;
+    plan.push(INSIDE, &Item::OpenRootfs { path: &root }, "root.path");
+    nodes::devices(plan, config, namespaces, host)?;
+    process::make_directory(plan, process, "process")?;
+    // Last, as it takes the host's files out of sight.
+    plan.push(INSIDE, &Item::Chroot {}, "root.path");
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! The root of a container without a mount namespace: chroot(2), and nothing is
+//! mounted, as it would be mounted on the host.
+
+use core::ffi::CStr;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::process::{chdir, chroot, fchdir};
+use vial_plan::Step;
+
+use super::Rootfs;
+use crate::fault::{During, Fault};
+use crate::procfs::Procfs;
+
+impl Rootfs {
+    /// The rootfs as it lies there, not bound on itself; a relative path is one
+    /// of procfs.
+    pub fn bare(procfs: &Procfs, path: &CStr) -> Result<Rootfs, Fault> {
+        rustix::process::umask(Mode::empty());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(procfs, path, flags, Mode::empty()).during(Step::OpenRootfs).map(Rootfs::at)
+    }
+
+    /// One in which nothing can be mounted.
+    pub(super) fn at(root: OwnedFd) -> Rootfs {
+        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None }
+    }
+}
+
+/// Makes the rootfs the root, of this process alone.
+pub fn enter(rootfs: &Rootfs) -> Result<(), Fault> {
+    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
+    chroot(c".").during(Step::Chroot)?;
+    chdir(c"/").during(Step::EnterRootfs)
+}
