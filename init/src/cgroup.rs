@@ -20,7 +20,7 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
     let root = openat(CWD, path, flags, Mode::empty()).during(Step::OpenCgroupRoot)?;
     let magic = fstatfs(&root).during(Step::OpenCgroupRoot)?.f_type as u64;
     if magic != CGROUP2_SUPER_MAGIC {
-        return Err(Fault { step: Step::OpenCgroupRoot, errno: Errno::NODEV });
+        return Err(Fault::new(Step::OpenCgroupRoot, Errno::NODEV));
     }
     Ok(root)
 }
@@ -43,8 +43,8 @@ pub fn enable(
         // The cgroup holds processes. Single controllers might do, those for
         // threads, but then no process could be in a child (cgroups(7), "domain
         // invalid").
-        Err(Fault { errno: Errno::BUSY, .. }) if required.is_empty() => return Ok(()),
-        Err(fault) if fault.errno == Errno::BUSY => return Err(fault),
+        Err(fault) if fault.errno() == Errno::BUSY && required.is_empty() => return Ok(()),
+        Err(fault) if fault.errno() == Errno::BUSY => return Err(fault),
         Err(_) => {}
     }
     if !required.is_empty() {
@@ -56,7 +56,7 @@ pub fn enable(
         // No limit needs it, so that the container does without: ENOENT where the
         // cgroup above has not enabled it, EACCES where it is not delegated,
         // EINVAL for cpu beside realtime processes.
-        if written.is_err_and(|fault| fault.errno == Errno::BUSY) {
+        if written.is_err_and(|fault| fault.errno() == Errno::BUSY) {
             break;
         }
     }
@@ -89,7 +89,7 @@ pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<bool, Fault> {
     match mkdirat(root, directory, Mode::from_raw_mode(0o755)) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
-        Err(errno) => Err(Fault { step: Step::MakeCgroup, errno }),
+        Err(errno) => Err(Fault::new(Step::MakeCgroup, errno)),
     }
 }
 
@@ -122,11 +122,11 @@ pub fn write_either(
     [other, other_value]: [&CStr; 2],
 ) -> Result<(), Fault> {
     match write_file(cgroup, file, value.to_bytes()) {
-        Err(Fault { step: Step::OpenCgroupFile, errno: Errno::NOENT }) if other.is_empty() => {
-            Ok(())
-        }
-        Err(Fault { step: Step::OpenCgroupFile, errno: Errno::NOENT }) => {
-            write_file(cgroup, other, other_value.to_bytes())
+        Err(fault) if fault == Fault::new(Step::OpenCgroupFile, Errno::NOENT) => {
+            match other.is_empty() {
+                true => Ok(()),
+                false => write_file(cgroup, other, other_value.to_bytes()),
+            }
         }
         result => result,
     }
@@ -152,7 +152,7 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
         match bpf::detach_device_filter(cgroup, *number) {
             // ENOENT: it went meanwhile, or its owner holds it by a link.
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Fault { step: Step::DetachDeviceFilter, errno }),
+            Err(errno) => return Err(Fault::new(Step::DetachDeviceFilter, errno)),
         }
     }
     Ok(())
@@ -162,5 +162,5 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
 pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
     // 0 stands for the writer.
     write_file(cgroup, c"cgroup.procs", b"0")
-        .map_err(|fault| Fault { step: Step::EnterCgroup, ..fault })
+        .map_err(|fault| Fault::new(Step::EnterCgroup, fault.errno()))
 }

@@ -56,7 +56,7 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
     read_whole(channel, &mut head)?;
     let header = Header::from_bytes(&head).map_err(|refused| match refused {
         Refused::NotAPlan => Fault::PLAN,
-        Refused::OtherBuild => Fault { step: Step::OtherBuild, errno: Errno::NOEXEC },
+        Refused::OtherBuild => Fault::new(Step::OtherBuild, Errno::NOEXEC),
     })?;
     let length = header.body().ok_or(Fault::PLAN)?;
     let room = length.checked_add(SCRATCH).ok_or(Fault::PLAN)?;
@@ -69,10 +69,10 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
 fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
     while !bytes.is_empty() {
         match read(channel, &mut *bytes) {
-            Ok(0) => return Err(Fault { step: Step::ReadPlan, errno: Errno::PIPE }),
+            Ok(0) => return Err(Fault::new(Step::ReadPlan, Errno::PIPE)),
             Ok(count) => bytes = bytes.get_mut(count..).unwrap_or_default(),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(Fault { step: Step::ReadPlan, errno }),
+            Err(errno) => return Err(Fault::new(Step::ReadPlan, errno)),
         }
     }
     Ok(())

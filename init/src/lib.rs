@@ -97,7 +97,7 @@ pub fn main(arguments: Arguments) -> ! {
             failed
         }
         Err(fault) => {
-            Failed { stage: Stage::Outside, step: fault.step, item: 0, errno: errno(fault) }
+            Failed { stage: Stage::Outside, step: fault.step(), item: 0, errno: errno(fault) }
         }
     };
     // EPIPE: nobody is there to read it, and the process ends all the same.
@@ -153,7 +153,7 @@ impl Life {
             let stage = self.stage;
             let mut items = self.header.items(stage, self.body).prepared().map_err(|f| Failed {
                 stage,
-                step: f.step,
+                step: f.step(),
                 item: 0,
                 errno: errno(f),
             })?;
@@ -170,7 +170,7 @@ impl Life {
                         break;
                     }
                     Err(fault) => {
-                        let (step, errno) = (fault.step, errno(fault));
+                        let (step, errno) = (fault.step(), errno(fault));
                         self.abandon();
                         return Err(Failed { stage: self.stage, step, item: index, errno });
                     }
@@ -207,10 +207,10 @@ impl Life {
 }
 
 fn errno(fault: Fault) -> u32 {
-    fault.errno.raw_os_error().unsigned_abs()
+    fault.errno().raw_os_error().unsigned_abs()
 }
 
 /// A step whose failure has no errno of the kernel's.
 pub(crate) fn fault(step: Step, errno: rustix::io::Errno) -> Fault {
-    Fault { step, errno }
+    Fault::new(step, errno)
 }

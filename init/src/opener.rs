@@ -10,7 +10,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
-use rustix::io::{Errno, IoSlice};
+use rustix::io::IoSlice;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -92,13 +92,11 @@ impl Opener {
         fd: Option<BorrowedFd<'_>>,
     ) -> Result<Option<OwnedFd>, Fault> {
         send(self.0.as_fd(), request, fd).during(Step::AskOpener)?;
-        let mut reply = [0; 8];
+        let mut reply = [0; 4];
         let (_, fd) = receive(self.0.as_fd(), &mut reply).during(Step::AskOpener)?;
-        let mut cursor = Cursor::new(&reply);
-        let errno = u32::read(&mut cursor).prepared()?;
-        match u32::read(&mut cursor).and_then(Step::from_code) {
+        match Fault::from_number(u32::from_le_bytes(reply)) {
             None => Ok(fd),
-            Some(step) => Err(Fault { step, errno: Errno::from_raw_os_error(errno as i32) }),
+            Some(fault) => Err(fault),
         }
     }
 }
@@ -123,13 +121,13 @@ fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
             Some((&NODE, numbers)) if is_inside => make_node(numbers, fd).map(|()| None),
             _ => Err(Fault::PLAN),
         };
-        let (step, errno, fd) = match done {
-            Ok(fd) => (0, 0, fd),
-            Err(Fault { step, errno }) => (step as u32, errno.raw_os_error() as u32, None),
+        let (fault, fd) = match done {
+            Ok(fd) => (0, fd),
+            Err(fault) => (fault.number(), None),
         };
-        let reply = [errno, step].map(u32::to_le_bytes);
-        let parts = reply.each_ref().map(|part| IoSlice::new(part));
-        if send(socket.as_fd(), &parts, fd.as_ref().map(AsFd::as_fd)).is_err() {
+        let reply = fault.to_le_bytes();
+        let reply = IoSlice::new(&reply);
+        if send(socket.as_fd(), &[reply], fd.as_ref().map(AsFd::as_fd)).is_err() {
             exit(0); // Nobody is left to ask.
         }
     }

@@ -35,7 +35,7 @@ impl Procfs {
         check(fd.as_fd()).during(Step::CheckProcfs)?;
         let root = fstat(&fd).during(Step::CheckProcfs)?;
         if root.st_ino != PROC_ROOT_INO {
-            return Err(Fault { step: Step::CheckProcfs, errno: Errno::NOTDIR });
+            return Err(Fault::new(Step::CheckProcfs, Errno::NOTDIR));
         }
         Ok(Procfs(fd))
     }

@@ -161,10 +161,10 @@ impl Program {
         let (mut arg_list, mut env_list) = (Vector::new(front), Vector::new(back));
         let step = Step::BuildArguments;
         for text in args.iter() {
-            arg_list.push(text).ok_or(Fault { step, ..Fault::PLAN })?;
+            arg_list.push(text).ok_or(Fault::new(step, Errno::INVAL))?;
         }
         for text in env.iter() {
-            env_list.push(text).ok_or(Fault { step, ..Fault::PLAN })?;
+            env_list.push(text).ok_or(Fault::new(step, Errno::INVAL))?;
         }
         Ok(Program { path, args: arg_list, env: env_list })
     }
@@ -220,7 +220,7 @@ pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
     let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
     let program = life.program.as_mut().prepared()?;
     let step = Step::BuildArguments;
-    text.and_then(|text| program.env.push(text)).ok_or(Fault { step, ..Fault::PLAN })
+    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
 }
 
 /// Adds LISTEN_PID: systemd's socket activation is for this process alone
@@ -232,7 +232,7 @@ pub fn add_listen_pid(life: &mut Life) -> Result<(), Fault> {
     entry.push(b"LISTEN_PID=").and_then(|entry| entry.push_number(pid)).during(step)?;
     let text = life.memory.keep(entry.as_bytes());
     let program = life.program.as_mut().prepared()?;
-    text.and_then(|text| program.env.push(text)).ok_or(Fault { step, ..Fault::PLAN })
+    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
 }
 
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
@@ -288,7 +288,7 @@ fn open_passwd() -> rustix::io::Result<OwnedFd> {
     match openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
         // KERNEL(5.6): without openat2, component by component.
         Err(Errno::NOSYS | Errno::PERM) => {
-            let root = Rootfs::present().map_err(|fault| fault.errno)?;
+            let root = Rootfs::present().map_err(|fault| fault.errno())?;
             root.open_at(c"/etc/passwd", flags, false)
         }
         result => result,

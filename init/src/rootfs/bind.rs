@@ -80,14 +80,16 @@ pub fn bind_path(
 ) -> Result<OwnedFd, Fault> {
     let bound = bind(rootfs, &Source::path(path, recursive), target, false, change);
     let opener = match (&bound, &rootfs.opener) {
-        (
-            Err(Fault { step: Step::OpenSource | Step::FindSource, errno: Errno::ACCESS }),
-            Some(opener),
-        ) => opener,
+        (Err(fault), Some(opener)) if is_out_of_reach(*fault) => opener,
         _ => return bound,
     };
     let source = opener.open(path)?;
     bind(rootfs, &Source::open(source.as_fd(), recursive), target, false, change)
+}
+
+fn is_out_of_reach(fault: Fault) -> bool {
+    fault == Fault::new(Step::OpenSource, Errno::ACCESS)
+        || fault == Fault::new(Step::FindSource, Errno::ACCESS)
 }
 
 /// Binds a file or directory of the host at a path of the rootfs, where it is

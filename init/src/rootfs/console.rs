@@ -29,7 +29,7 @@ pub fn open(
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let master = rootfs.open_at(c"dev/pts/ptmx", flags, true).during(Step::OpenPtmx)?;
     if fstatfs(&master).during(Step::OpenPtmx)?.f_type as u64 != DEVPTS_SUPER_MAGIC {
-        return Err(Fault { step: Step::OpenPtmx, errno: Errno::NODEV });
+        return Err(Fault::new(Step::OpenPtmx, Errno::NODEV));
     }
     unlockpt(&master).during(Step::OpenTerminal)?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

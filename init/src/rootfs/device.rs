@@ -76,7 +76,7 @@ pub fn make(
                 .during(Step::OtherDevice)?;
             match node.is(&found) {
                 true => Ok(()),
-                false => Err(Fault { step: Step::OtherDevice, errno: Errno::EXIST }),
+                false => Err(Fault::new(Step::OtherDevice, Errno::EXIST)),
             }
         }
         // A user namespace; or the caller has no CAP_MKNOD, or a device cgroup
@@ -85,7 +85,7 @@ pub fn make(
             let place = place(parent, name.as_c_str(), node)?;
             bind_from_elsewhere(rootfs, path, node, &place)
         }
-        Err(errno) => Err(Fault { step: Step::MakeDevice, errno }),
+        Err(errno) => Err(Fault::new(Step::MakeDevice, errno)),
     }
 }
 
@@ -102,12 +102,12 @@ fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fa
     match mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
         Ok(()) => own(parent, name, node)?,
         Err(Errno::EXIST) => {}
-        Err(errno) => return Err(Fault { step: Step::MakeFile, errno }),
+        Err(errno) => return Err(Fault::new(Step::MakeFile, errno)),
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = openat(parent, name, flags, Mode::empty()).during(Step::ResolveTarget)?;
     match FileType::from_raw_mode(fstat(&place).during(Step::ResolveTarget)?.st_mode) {
-        FileType::Symlink => Err(Fault { step: Step::SymlinkTarget, errno: Errno::LOOP }),
+        FileType::Symlink => Err(Fault::new(Step::SymlinkTarget, Errno::LOOP)),
         _ => Ok(place),
     }
 }
@@ -124,14 +124,14 @@ fn bind_from_elsewhere(
 ) -> Result<(), Fault> {
     if let Some(opener) = &rootfs.opener {
         match opener.make_node(node, place.as_fd()) {
-            Err(Fault { errno: Errno::PERM | Errno::NOSYS, .. }) => {}
+            Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::NOSYS) => {}
             result => return result,
         }
     }
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let source = openat(CWD, path, flags, Mode::empty()).during(Step::FindDevice)?;
     if !node.is(&fstat(&source).during(Step::FindDevice)?) {
-        return Err(Fault { step: Step::OtherDevice, errno: Errno::NODEV });
+        return Err(Fault::new(Step::OtherDevice, Errno::NODEV));
     }
     let change = attributes(RDONLY | NOSUID | NOEXEC, 0);
     bind_on(rootfs, &Source::open(source.as_fd(), false), place.as_fd(), &change)?;
@@ -143,6 +143,6 @@ pub fn symlink(rootfs: &mut Rootfs, target: &CStr, path: &'static CStr) -> Resul
     let (parent, name) = rootfs.parent_of_node(path)?;
     match symlinkat(target, parent, name.as_c_str()) {
         Ok(()) | Err(Errno::EXIST) => Ok(()), // An image may bring its own.
-        Err(errno) => Err(Fault { step: Step::MakeSymlink, errno }),
+        Err(errno) => Err(Fault::new(Step::MakeSymlink, errno)),
     }
 }

@@ -135,7 +135,7 @@ pub fn mount_cgroup(
     let place = rootfs.place(target, Make::Directory, false)?.fd;
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
     rootfs.mounted = Some(match new.mount_on(&place) {
-        Err(Fault { errno: Errno::PERM | Errno::BUSY, .. }) if !host.is_empty() => {
+        Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
             const LOW_ATTRIBUTES: u32 = 0xf; // ro, nosuid, nodev, noexec: the same bits in both.
             let change = bind::attributes(u64::from(flags & LOW_ATTRIBUTES), 0);
             let source = bind::Source::path(host, false);

@@ -45,6 +45,6 @@ fn find(rootfs: &Rootfs, path: &CStr) -> Result<Option<OwnedFd>, Fault> {
     match rootfs.resolve(path, false) {
         Ok(place) => Ok(Some(place)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(Fault { step: Step::ResolveTarget, errno }),
+        Err(errno) => Err(Fault::new(Step::ResolveTarget, errno)),
     }
 }

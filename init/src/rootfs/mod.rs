@@ -85,7 +85,9 @@ impl Rootfs {
         });
         rootfs.root = match attached {
             // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
-            Err(Fault { errno: Errno::NOSYS | Errno::PERM, .. }) => rootfs.bind_by_name(&covers)?,
+            Err(fault) if matches!(fault.errno(), Errno::NOSYS | Errno::PERM) => {
+                rootfs.bind_by_name(&covers)?
+            }
             result => result?,
         };
         let device = fstat(&covers).during(Step::MakeCover)?.st_dev;
@@ -163,7 +165,7 @@ fn leave_initramfs() -> Result<(), Fault> {
     });
     let tree = match attached {
         // KERNEL(5.2): what is mounted on the root is reached by its `..`.
-        Err(Fault { errno: Errno::NOSYS | Errno::PERM, .. }) => {
+        Err(fault) if matches!(fault.errno(), Errno::NOSYS | Errno::PERM) => {
             let bind = MountFlags::BIND | MountFlags::REC;
             mount(c"/", c"/", c"", bind, None).during(Step::BindRootfs)?;
             openat(CWD, c"/..", flags, Mode::empty()).during(Step::OpenRootfs)?

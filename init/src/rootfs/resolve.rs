@@ -111,13 +111,13 @@ impl Rootfs {
         // Mostly but one is missing.
         if let Ok(parent) = self.open_at(parent.as_c_str(), DIRECTORY, false) {
             match walk::make_in(parent.as_fd(), name.as_c_str(), make) {
-                Err(Fault { errno: Errno::EXIST, .. }) => {} // A link that leads to nothing.
+                Err(fault) if fault.errno() == Errno::EXIST => {} // A link that leads to nothing.
                 made => return made,
             }
         }
         let made = walk::make(self.root(), path.to_bytes(), make, false).map_err(|fault| {
-            let generic = fault.step == Step::ResolveTarget;
-            if generic { refused(fault.errno, false) } else { fault }
+            let generic = fault.step() == Step::ResolveTarget;
+            if generic { refused(fault.errno(), false) } else { fault }
         })?;
         self.keep_off_proc(path, made.as_fd())?;
         Ok(made)
@@ -150,7 +150,7 @@ impl Rootfs {
         };
         let magic = fstatfs(place).during(Step::ResolveTarget)?.f_type as u64;
         match is_its_root || magic == PROC_SUPER_MAGIC {
-            true => Err(Fault { step: Step::LinkIntoProc, errno: Errno::LOOP }),
+            true => Err(Fault::new(Step::LinkIntoProc, Errno::LOOP)),
             false => Ok(()),
         }
     }
@@ -192,7 +192,7 @@ fn name_of_node(last: &[u8]) -> Answer<PathBuffer<256>> {
     let mut name = PathBuffer::empty();
     name.push(last).during(Step::ResolveTarget)?;
     match last {
-        b"" | b"." | b".." => Err(Fault { step: Step::ResolveTarget, errno: Errno::INVAL }),
+        b"" | b"." | b".." => Err(Fault::new(Step::ResolveTarget, Errno::INVAL)),
         _ => Ok(name),
     }
 }
@@ -205,7 +205,7 @@ fn refused(errno: Errno, strict: bool) -> Fault {
         Errno::NOTDIR => Step::MakeDirectory,
         _ => Step::ResolveTarget,
     };
-    Fault { step, errno }
+    Fault::new(step, errno)
 }
 
 fn first_component(path: &[u8]) -> &[u8] {

@@ -23,7 +23,7 @@ const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 /// without the last component, never by the kernel, so that a directory moved
 /// meanwhile cannot lead out.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
-    Walk { root, flags, strict, make: None }.open(path).map_err(|fault| fault.errno)
+    Walk { root, flags, strict, make: None }.open(path).map_err(|fault| fault.errno())
 }
 
 /// O_PATH fd of what lies at the path, made with its parents where nothing is;
@@ -152,7 +152,9 @@ impl Walk<'_> {
             (Err(Errno::NOENT), Some(make)) => {
                 match make_in(parent, name, if is_last { make } else { Make::Directory }) {
                     // Somebody else made it meanwhile.
-                    Err(Fault { errno: Errno::EXIST, .. }) => open().during(Step::ResolveTarget),
+                    Err(fault) if fault.errno() == Errno::EXIST => {
+                        open().during(Step::ResolveTarget)
+                    }
                     made => made,
                 }
             }
@@ -195,5 +197,5 @@ fn is_magic(link: &OwnedFd, odd_size: bool) -> Answer<bool> {
 }
 
 fn resolve(errno: Errno) -> Fault {
-    Fault { step: Step::ResolveTarget, errno }
+    Fault::new(Step::ResolveTarget, errno)
 }

@@ -15,7 +15,7 @@ pub fn drop_bounding(keep: u64) -> Result<(), Fault> {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(capability)) {
             Ok(()) => {}
             Err(Errno::INVAL) => break, // The kernel knows no higher one.
-            Err(errno) => return Err(Fault { step: Step::DropBounding, errno }),
+            Err(errno) => return Err(Fault::new(Step::DropBounding, errno)),
         }
     }
     Ok(())
@@ -36,7 +36,7 @@ pub fn set_ambient(ambient: u64) -> Result<(), Fault> {
     match clear_ambient_capability_set() {
         Ok(()) => {}
         Err(Errno::INVAL) if ambient == 0 => return Ok(()), // KERNEL(4.3): there is no such set.
-        Err(errno) => return Err(Fault { step: Step::SetAmbient, errno }),
+        Err(errno) => return Err(Fault::new(Step::SetAmbient, errno)),
     }
     for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0)
     {

@@ -20,6 +20,6 @@ pub fn join(name: &CStr, make: bool) -> Result<(), Fault> {
         Ok(keyring) if make => set_permissions(keyring, PERMISSIONS).during(Step::MakeKeyring),
         // A kernel without keys has none to leak.
         Ok(_) | Err(Errno::NOSYS) => Ok(()),
-        Err(errno) => Err(Fault { step: Step::MakeKeyring, errno }),
+        Err(errno) => Err(Fault::new(Step::MakeKeyring, errno)),
     }
 }

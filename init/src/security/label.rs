@@ -23,11 +23,11 @@ pub fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
         Ok(file) => write(&file, text.as_bytes()).map(|_| ()).during(Step::WriteAppArmorProfile),
         // KERNEL(5.8): AppArmor has no folder of its own.
         Err(Errno::NOENT) => next(procfs, text.as_bytes()),
-        Err(errno) => Err(Fault { step: Step::OpenLabel, errno }),
+        Err(errno) => Err(Fault::new(Step::OpenLabel, errno)),
     };
     match written {
         // Without AppArmor every process is what was asked for.
-        Err(Fault { errno: Errno::INVAL, .. }) if profile == c"unconfined" => Ok(()),
+        Err(fault) if fault.errno() == Errno::INVAL && profile == c"unconfined" => Ok(()),
         result => result,
     }
 }

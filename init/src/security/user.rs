@@ -40,7 +40,7 @@ fn change_ids(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
     }
     // -1 asks the kernel to leave an id as it is; as an id it means nothing.
     if uid == u32::MAX || gid == u32::MAX {
-        return Err(Fault { step: Step::SetUid, errno: Errno::INVAL });
+        return Err(Fault::new(Step::SetUid, Errno::INVAL));
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid).during(Step::SetGid)?;

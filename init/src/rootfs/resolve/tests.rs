@@ -205,7 +205,7 @@ fn what_is_missing_is_made_within_the_root() {
         for (path, make, wanted) in MADE {
             let tree = Tree::new("make");
             let text = std::ffi::CString::new(path).unwrap();
-            let seen = way(&tree.rootfs(), &text, make).map_err(|fault| fault.errno);
+            let seen = way(&tree.rootfs(), &text, make).map_err(|fault| fault.errno());
             let what = format!("{path} by {how}");
             match wanted {
                 Ok(name) => {
@@ -240,7 +240,7 @@ fn proc_sys_and_dev_may_not_be_links_themselves() {
         symlink("dir", tree.root().join(name)).unwrap();
         let path = std::ffi::CString::new(format!("/{name}/sub")).unwrap();
         let fault = tree.rootfs().place(&path, Make::Directory, false).unwrap_err();
-        assert_eq!((fault.step, fault.errno), (Step::SymlinkTarget, Errno::LOOP), "{name}");
+        assert_eq!((fault.step(), fault.errno()), (Step::SymlinkTarget, Errno::LOOP), "{name}");
     }
 }
 
@@ -252,7 +252,7 @@ fn link_to_proc_is_no_place() {
         symlink(to, tree.root().join(at)).unwrap();
         let path = std::ffi::CString::new(at).unwrap();
         let fault = tree.rootfs().place(&path, Make::Directory, false).unwrap_err();
-        assert_eq!((fault.step, fault.errno), (Step::LinkIntoProc, Errno::LOOP), "{at}");
+        assert_eq!((fault.step(), fault.errno()), (Step::LinkIntoProc, Errno::LOOP), "{at}");
     }
 }
 
