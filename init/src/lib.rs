@@ -39,7 +39,7 @@ pub mod sys;
 use core::convert::Infallible;
 
 use rustix::fd::OwnedFd;
-use vial_plan::{Failed, Header, Item, Reply, Stage, Step};
+use vial_plan::{Failed, Fields, Header, Reply, Stage, Step};
 
 use crate::fault::{Fault, Prepared};
 use crate::procfs::Procfs;
@@ -158,11 +158,15 @@ impl Life {
                 errno: errno(f),
             })?;
             loop {
-                let Some((index, item)) = items.next() else {
+                let index = items.index();
+                let Some(read) = items.next_fields() else {
                     // A process whose section ends here has done its part.
                     exit(0)
                 };
-                let done = item.map_err(|_| Fault::PLAN).and_then(|item| self.act(item));
+                let done = match read {
+                    Ok((code, fields)) => self.act(code, &fields),
+                    Err(_) => Err(Fault::PLAN),
+                };
                 match done {
                     Ok(Next::Item) => {}
                     Ok(Next::Stage(next)) => {
@@ -179,11 +183,11 @@ impl Life {
         }
     }
 
-    fn act(&mut self, item: Item<'static>) -> Result<Next, Fault> {
+    fn act(&mut self, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
         match self.stage {
-            Stage::Outside => stage0::act(self, item),
-            Stage::Between => stage1::act(self, item),
-            Stage::Inside => stage2::act(self, item).map(|()| Next::Item),
+            Stage::Outside => stage0::act(self, code, fields),
+            Stage::Between => stage1::act(self, code, fields),
+            Stage::Inside => stage2::act(self, code, fields).map(|()| Next::Item),
         }
     }
 
@@ -203,6 +207,17 @@ impl Life {
 
     fn rootfs(&self) -> Result<&Rootfs, Fault> {
         self.rootfs.as_ref().prepared()
+    }
+
+    fn rootfs_mut(&mut self) -> Result<&mut Rootfs, Fault> {
+        self.rootfs.as_mut().prepared()
+    }
+
+    /// The rootfs, for what may mount something on the directory of the last node.
+    fn furnish(&mut self) -> Result<&mut Rootfs, Fault> {
+        let rootfs = self.rootfs_mut()?;
+        rootfs.forget_nodes();
+        Ok(rootfs)
     }
 }
 

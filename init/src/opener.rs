@@ -14,7 +14,7 @@ use rustix::io::IoSlice;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use vial_plan::{Cursor, Field, Step};
+use vial_plan::{Cursor, Step};
 
 use crate::Life;
 use crate::channel::send;
@@ -152,8 +152,10 @@ fn open(path: &[u8]) -> Result<OwnedFd, Fault> {
 fn make_node(numbers: &[u8], target: Option<OwnedFd>) -> Result<(), Fault> {
     let target = target.prepared()?;
     let mut cursor = Cursor::new(numbers);
-    let mut number = || u32::read(&mut cursor).prepared();
-    let (mode, major, minor) = (number()?, number()?, number()?);
+    let [mode, major, minor] = [(); 3].map(|()| cursor.u32());
+    if !cursor.is_right() {
+        return Err(Fault::PLAN);
+    }
     let node = Node { mode, major, minor, uid: 0, gid: 0 };
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     mount(c"vial-node", c"/proc", c"tmpfs", flags, None).during(Step::Mount)?;

@@ -77,6 +77,16 @@ pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The same of a text for the kernel, whose last component is one too; nothing
+/// is left of one that ends in a slash.
+pub fn split_name(path: &CStr) -> (&[u8], &CStr) {
+    let bytes = path.to_bytes_with_nul();
+    let slash = bytes.iter().rposition(|b| *b == b'/');
+    let from = slash.map_or(0, |slash| slash.saturating_add(1));
+    let name = CStr::from_bytes_until_nul(bytes.get(from..).unwrap_or_default());
+    (bytes.get(..slash.unwrap_or(0)).unwrap_or_default(), name.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +114,8 @@ mod tests {
         assert_eq!(split_last(b"/c//"), (&b""[..], &b"c"[..]));
         assert_eq!(split_last(b"c"), (&b""[..], &b"c"[..]));
         assert_eq!(split_last(b"/"), (&b""[..], &b""[..]));
+        assert_eq!(split_name(c"/a/b"), (&b"/a"[..], c"b"));
+        assert_eq!(split_name(c"b"), (&b""[..], c"b"));
+        assert_eq!(split_name(c"/"), (&b""[..], c""));
     }
 }

@@ -5,7 +5,7 @@ use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
-use vial_plan::{Item, Reply, Stage, Step};
+use vial_plan::{Fields, Item, Reply, Stage, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
@@ -16,8 +16,8 @@ use crate::sys::unshare::unshare;
 use crate::{Life, Next, cgroup, channel, join, opener, security, signals, start};
 
 /// One item of the section of stage 0.
-pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
-    match item {
+pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
+    match Item::from_fields(code, fields).prepared()? {
         Item::CloseInherited { from } => {
             let ours = [
                 Some(&life.channel),

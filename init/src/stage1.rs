@@ -3,15 +3,15 @@
 //! time namespace with offsets, which must be written before the first process
 //! enters, by one who is privileged in the new user namespace.
 
-use vial_plan::{Item, Step};
+use vial_plan::{Fields, Item, Step};
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Prepared};
 use crate::sys::unshare::unshare;
 use crate::{Life, Next, security, stage0};
 
 /// One item of the section of stage 1.
-pub fn act(life: &mut Life, item: Item<'static>) -> Result<Next, Fault> {
-    match item {
+pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
+    match Item::from_fields(code, fields).prepared()? {
         Item::AwaitMapping {} => security::user::await_mapping(&mut life.pipe)?,
         Item::BecomeRoot { groups } => security::user::become_root(groups)?,
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare)?,

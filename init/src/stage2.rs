@@ -4,7 +4,7 @@
 use rustix::fd::AsFd;
 use rustix::fs::Mode;
 use rustix::thread::set_no_new_privs;
-use vial_plan::{Item, Step};
+use vial_plan::{Fields, Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::rootfs::{Rootfs, attributes, bind, chroot, console, device, filesystem, mask, pivot};
@@ -14,8 +14,8 @@ use crate::sys::unshare::unshare;
 use crate::{Life, join, start, sys};
 
 /// One item of the section of stage 2.
-pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
-    match item {
+pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
+    match Item::from_fields(code, fields).prepared()? {
         Item::AwaitMapping {} => user::await_mapping(&mut life.pipe),
         Item::BecomeRoot { groups } => user::become_root(groups),
         Item::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
@@ -47,19 +47,42 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
             life.rootfs = Some(Rootfs::present()?);
             Ok(())
         }
-        Item::Mount { .. }
-        | Item::MountCopy { .. }
-        | Item::MountCgroup { .. }
-        | Item::Bind { .. }
-        | Item::MountAttributes { .. }
-        | Item::Remount { .. }
-        | Item::DeviceNode { .. }
-        | Item::Symlink { .. }
-        | Item::Directory { .. }
-        | Item::CoveredRoot {}
-        | Item::ReadonlyMount { .. }
-        | Item::MaskPath { .. }
-        | Item::ReadonlyPath { .. } => furnish(life.rootfs.as_mut().prepared()?, item),
+        Item::Mount { source, target, fstype, flags, data, strict, mode } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount(life.furnish()?, target, &new, strict, mode)
+        }
+        Item::MountCopy { source, target, fstype, flags, data, mode, owner } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount_copy(life.furnish()?, target, &new, mode, owner)
+        }
+        Item::MountCgroup { target, flags, host } => {
+            filesystem::mount_cgroup(life.furnish()?, target, flags, host)
+        }
+        Item::Bind { source, target, recursive, set, clear } => {
+            let change = bind::attributes(set, clear);
+            let rootfs = life.furnish()?;
+            let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
+            rootfs.remember(mount);
+            Ok(())
+        }
+        Item::MountAttributes { set, clear, propagation, recursive, .. } => {
+            attributes::change(life.furnish()?, recursive, set, clear, propagation)
+        }
+        Item::Remount { target, flags, data } => {
+            filesystem::remount(life.furnish()?, target, flags, data)
+        }
+        Item::DeviceNode { path, mode, major, minor, uid, gid, bind } => device::make(
+            life.rootfs_mut()?,
+            path,
+            &device::Node { mode, major, minor, uid, gid },
+            bind,
+        ),
+        Item::Symlink { target, path } => device::symlink(life.rootfs_mut()?, target, path),
+        Item::Directory { path } => life.furnish()?.make_directory(path).map(|_| ()),
+        Item::CoveredRoot {} => life.furnish()?.take_covering(),
+        Item::ReadonlyMount { target } => attributes::make_mount_readonly(life.furnish()?, target),
+        Item::MaskPath { path } => mask::mask(life.furnish()?, path),
+        Item::ReadonlyPath { path } => mask::make_readonly(life.furnish()?, path),
         Item::Terminal { rows, columns, console } => {
             let socket = life.console.take().prepared()?;
             let terminal = console::open(life.rootfs()?, socket.as_fd(), rows, columns)?;
@@ -125,46 +148,6 @@ pub fn act(life: &mut Life, item: Item<'static>) -> Result<(), Fault> {
             capabilities::set(effective, permitted, inheritable)
         }
         Item::Execute {} => Err(life.program.as_ref().prepared()?.execute()),
-        _ => Err(Fault::PLAN),
-    }
-}
-
-/// The items that furnish the rootfs.
-fn furnish(rootfs: &mut Rootfs, item: Item<'static>) -> Result<(), Fault> {
-    if !matches!(item, Item::DeviceNode { .. } | Item::Symlink { .. }) {
-        rootfs.forget_nodes();
-    }
-    match item {
-        Item::Mount { source, target, fstype, flags, data, strict, mode } => {
-            let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount(rootfs, target, &new, strict, mode)
-        }
-        Item::MountCopy { source, target, fstype, flags, data, mode, owner } => {
-            let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount_copy(rootfs, target, &new, mode, owner)
-        }
-        Item::MountCgroup { target, flags, host } => {
-            filesystem::mount_cgroup(rootfs, target, flags, host)
-        }
-        Item::Bind { source, target, recursive, set, clear } => {
-            let change = bind::attributes(set, clear);
-            let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
-            rootfs.remember(mount);
-            Ok(())
-        }
-        Item::MountAttributes { set, clear, propagation, recursive, .. } => {
-            attributes::change(rootfs, recursive, set, clear, propagation)
-        }
-        Item::Remount { target, flags, data } => filesystem::remount(rootfs, target, flags, data),
-        Item::DeviceNode { path, mode, major, minor, uid, gid, bind } => {
-            device::make(rootfs, path, &device::Node { mode, major, minor, uid, gid }, bind)
-        }
-        Item::Symlink { target, path } => device::symlink(rootfs, target, path),
-        Item::Directory { path } => rootfs.make_directory(path).map(|_| ()),
-        Item::CoveredRoot {} => rootfs.take_covering(),
-        Item::ReadonlyMount { target } => attributes::make_mount_readonly(rootfs, target),
-        Item::MaskPath { path } => mask::mask(rootfs, path),
-        Item::ReadonlyPath { path } => mask::make_readonly(rootfs, path),
         _ => Err(Fault::PLAN),
     }
 }

@@ -80,7 +80,7 @@ fn device(plan: &mut Plan, device: &Device, bind: bool, field: &str) -> Result<(
         let what = format_args!("\"{}\" is no absolute path without `..`", device.path);
         return Err(wrong(format_args!("{field}.path"), what));
     }
-    let path = text(&*device.path, field)?;
+    let path = text(below_root(&device.path), field)?;
     let number = |value: i64, name: &str| {
         u32::try_from(value)
             .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))

@@ -1,93 +1,230 @@
-//! How the fields of an item lie in bytes.
+//! How the fields of an item lie in bytes: its numbers first, then its texts, its
+//! lists and its bytes, each kind in the order in which the item names them. So one
+//! reader serves every item, by its [`Shape`].
 
 use core::ffi::CStr;
 
-/// A place in bytes that are read from front to back.
-#[derive(Clone, Copy, Debug)]
-pub struct Cursor<'a> {
-    rest: &'a [u8],
+use crate::Cursor;
+
+/// The most of each kind that an item may have.
+const NUMBERS: usize = 8;
+const TEXTS: usize = 4;
+const LISTS: usize = 2;
+
+/// What an item's fields are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    numbers: u8,
+    texts: u8,
+    lists: u8,
+    bytes: u8,
+    /// Which of the numbers are 0 or 1, a bit each.
+    bools: u8,
 }
 
-impl<'a> Cursor<'a> {
-    /// Starts at the front of these bytes.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Cursor { rest: bytes }
+impl Shape {
+    /// No item has this one.
+    pub(crate) const NONE: Shape = Shape { numbers: u8::MAX, ..Shape::EMPTY };
+    /// That of an item without fields.
+    pub(crate) const EMPTY: Shape = Shape { numbers: 0, texts: 0, lists: 0, bytes: 0, bools: 0 };
+    const NUMBER: Shape = Shape { numbers: 1, ..Shape::EMPTY };
+
+    /// This one, and the other's fields behind it.
+    pub(crate) const fn and(self, other: Shape) -> Shape {
+        let both = Shape {
+            numbers: self.numbers + other.numbers,
+            texts: self.texts + other.texts,
+            lists: self.lists + other.lists,
+            bytes: self.bytes + other.bytes,
+            bools: self.bools | other.bools << self.numbers,
+        };
+        // Asked while this is compiled.
+        assert!(both.numbers as usize <= NUMBERS && both.texts as usize <= TEXTS);
+        assert!(both.lists as usize <= LISTS && both.bytes <= 1);
+        both
+    }
+}
+
+/// The fields of one item, those first that most items have: what lies within 128
+/// bytes takes shorter instructions to reach.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Fields<'a> {
+    numbers: [u32; NUMBERS],
+    texts: [&'a CStr; TEXTS],
+    bytes: &'a [u8],
+    lists: [Strings<'a>; LISTS],
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the fields of an item of that shape; None if these bytes hold others.
+    pub(crate) fn read(shape: Shape, bytes: &'a [u8]) -> Option<Fields<'a>> {
+        if shape == Shape::NONE {
+            return None;
+        }
+        let (mut fields, mut cursor) = (Fields::default(), Cursor::new(bytes));
+        let mut bools = shape.bools;
+        for number in fields.numbers.iter_mut().take(shape.numbers.into()) {
+            *number = cursor.u32();
+            if bools & 1 != 0 && *number > 1 {
+                cursor.refuse();
+            }
+            bools >>= 1;
+        }
+        for text in fields.texts.iter_mut().take(shape.texts.into()) {
+            *text = cursor.text();
+        }
+        for list in fields.lists.iter_mut().take(shape.lists.into()) {
+            *list = cursor.strings();
+        }
+        if shape.bytes != 0 {
+            fields.bytes = cursor.bytes();
+        }
+        (cursor.is_right() && cursor.is_empty()).then_some(fields)
+    }
+}
+
+/// The fields of an item that were not taken yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taker<'f, 'a> {
+    fields: &'f Fields<'a>,
+    taken: Shape,
+}
+
+// Each place is known where it is compiled, so that nothing is left to be done.
+impl<'f, 'a> Taker<'f, 'a> {
+    /// All of them.
+    #[inline(always)]
+    pub(crate) fn new(fields: &'f Fields<'a>) -> Self {
+        Taker { fields, taken: Shape::EMPTY }
     }
 
-    /// The next `length` bytes, if there are as many.
-    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.rest.split_at_checked(length)?;
-        self.rest = tail;
-        Some(head)
+    #[inline(always)]
+    fn number(&mut self) -> u32 {
+        let number = self.fields.numbers.get(usize::from(self.taken.numbers));
+        self.taken.numbers = self.taken.numbers.wrapping_add(1);
+        number.copied().unwrap_or_default()
     }
+}
 
-    /// Whether everything was read.
-    pub fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
+/// The kinds of field, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A number of 4 bytes.
+    Number,
+    /// A text.
+    Text,
+    /// A list of texts.
+    List,
+    /// Bytes.
+    Bytes,
+}
+
+impl Kind {
+    /// All of them, in order.
+    pub(crate) const ALL: [Kind; 4] = [Kind::Number, Kind::Text, Kind::List, Kind::Bytes];
 }
 
 /// Something an item is made of.
-pub trait Field<'a>: Sized {
-    /// Reads it, or None where the bytes are too few or wrong.
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self>;
-    /// Writes it, in one or more parts.
-    fn write(&self, put: &mut dyn FnMut(&[u8]));
+pub(crate) trait Field<'a>: Sized {
+    /// What it is.
+    const SHAPE: Shape;
+    /// Takes it from the fields of an item of the right shape.
+    fn take(fields: &mut Taker<'_, 'a>) -> Self;
+    /// Writes it, in one or more parts, if it is of that kind.
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8]));
 }
 
 impl Field<'_> for u32 {
-    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        Some(u32::from_le_bytes(cursor.take(4)?.try_into().ok()?))
+    const SHAPE: Shape = Shape::NUMBER;
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, '_>) -> Self {
+        fields.number()
     }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        put(&self.to_le_bytes());
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        if kind == Kind::Number {
+            put(&self.to_le_bytes());
+        }
     }
 }
 
+/// Two numbers, the lower half first.
 impl Field<'_> for u64 {
-    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        Some(u64::from_le_bytes(cursor.take(8)?.try_into().ok()?))
+    const SHAPE: Shape = Shape::NUMBER.and(Shape::NUMBER);
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, '_>) -> Self {
+        let low = u64::from(fields.number());
+        low | u64::from(fields.number()) << 32
     }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        put(&self.to_le_bytes());
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        if kind == Kind::Number {
+            put(&self.to_le_bytes());
+        }
     }
 }
 
 impl Field<'_> for bool {
-    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        match u32::read(cursor)? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
+    const SHAPE: Shape = Shape { bools: 1, ..Shape::NUMBER };
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, '_>) -> Self {
+        fields.number() != 0
     }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        u32::from(*self).write(put);
-    }
-}
-
-impl<'a> Field<'a> for &'a [u8] {
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let length = u32::read(cursor)?;
-        cursor.take(length as usize)
-    }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        (self.len() as u32).write(put);
-        put(self);
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        u32::from(*self).write(kind, put);
     }
 }
 
 impl<'a> Field<'a> for &'a CStr {
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        CStr::from_bytes_with_nul(<&[u8]>::read(cursor)?).ok()
+    const SHAPE: Shape = Shape { texts: 1, ..Shape::EMPTY };
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, 'a>) -> Self {
+        let text = fields.fields.texts.get(usize::from(fields.taken.texts));
+        fields.taken.texts = fields.taken.texts.wrapping_add(1);
+        text.copied().unwrap_or_default()
     }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        self.to_bytes_with_nul().write(put);
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        if kind == Kind::Text {
+            put_with_length(self.to_bytes_with_nul(), put);
+        }
     }
 }
 
+impl<'a> Field<'a> for Strings<'a> {
+    const SHAPE: Shape = Shape { lists: 1, ..Shape::EMPTY };
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, 'a>) -> Self {
+        let list = fields.fields.lists.get(usize::from(fields.taken.lists));
+        fields.taken.lists = fields.taken.lists.wrapping_add(1);
+        list.copied().unwrap_or_default()
+    }
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        if kind == Kind::List {
+            put(&self.count.to_le_bytes());
+            put_with_length(self.bytes, put);
+        }
+    }
+}
+
+impl<'a> Field<'a> for &'a [u8] {
+    const SHAPE: Shape = Shape { bytes: 1, ..Shape::EMPTY };
+    #[inline(always)]
+    fn take(fields: &mut Taker<'_, 'a>) -> Self {
+        fields.fields.bytes
+    }
+    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
+        if kind == Kind::Bytes {
+            put_with_length(self, put);
+        }
+    }
+}
+
+fn put_with_length(bytes: &[u8], put: &mut dyn FnMut(&[u8])) {
+    put(&(bytes.len() as u32).to_le_bytes());
+    put(bytes);
+}
+
 /// A list of NUL-terminated texts, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strings<'a> {
     count: u32,
     bytes: &'a [u8],
@@ -121,17 +258,5 @@ impl<'a> Strings<'a> {
             rest = rest.get(text.count_bytes().checked_add(1)?..)?;
             Some(text)
         })
-    }
-}
-
-impl<'a> Field<'a> for Strings<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let count = u32::read(cursor)?;
-        let strings = Strings::new(<&[u8]>::read(cursor)?)?;
-        (strings.count == count).then_some(strings)
-    }
-    fn write(&self, put: &mut dyn FnMut(&[u8])) {
-        self.count.write(put);
-        self.bytes.write(put);
     }
 }

@@ -1,6 +1,6 @@
 //! The first 64 bytes of a Plan: whose it is, and how its sections lie.
 
-use crate::{Cursor, Field, Items, Stage};
+use crate::{Cursor, Items, Stage};
 
 /// Counts changes of this layout; the fingerprint tells builds apart.
 pub const VERSION: u32 = 1;
@@ -48,13 +48,12 @@ impl Header {
                 rest = tail;
             }
         };
-        MAGIC.write(&mut put);
-        VERSION.write(&mut put);
-        FINGERPRINT.write(&mut put);
-        for number in self.lengths.iter().chain(&self.counts) {
-            number.write(&mut put);
+        put(&MAGIC.to_le_bytes());
+        put(&VERSION.to_le_bytes());
+        put(&FINGERPRINT.to_le_bytes());
+        for number in self.lengths.iter().chain(&self.counts).chain([&self.pointers]) {
+            put(&number.to_le_bytes());
         }
-        self.pointers.write(&mut put);
         bytes
     }
 
@@ -62,19 +61,19 @@ impl Header {
     pub fn from_bytes(bytes: &[u8]) -> Result<Header, Refused> {
         let mut cursor = Cursor::new(bytes);
         let mut header = Header::default();
-        if u64::read(&mut cursor) != Some(MAGIC) {
+        let (magic, version) = (cursor.u64(), cursor.u32());
+        let fingerprint = cursor.u64();
+        for number in header.lengths.iter_mut().chain(&mut header.counts) {
+            *number = cursor.u32();
+        }
+        header.pointers = cursor.u32();
+        if magic != MAGIC || !cursor.is_right() {
             return Err(Refused::NotAPlan);
         }
-        let version = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
-        let fingerprint = u64::read(&mut cursor).ok_or(Refused::NotAPlan)?;
-        if (version, fingerprint) != (VERSION, FINGERPRINT) {
-            return Err(Refused::OtherBuild);
+        match (version, fingerprint) == (VERSION, FINGERPRINT) {
+            true => Ok(header),
+            false => Err(Refused::OtherBuild),
         }
-        for number in header.lengths.iter_mut().chain(&mut header.counts) {
-            *number = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
-        }
-        header.pointers = u32::read(&mut cursor).ok_or(Refused::NotAPlan)?;
-        Ok(header)
     }
 
     /// The length in bytes of all sections, if it can be one.

@@ -3,7 +3,8 @@
 
 use core::ffi::CStr;
 
-use crate::{Cursor, Field, Strings};
+use crate::field::{Field, Fields, Kind, Shape, Taker};
+use crate::{Cursor, Strings};
 
 /// The bytes of a section end within an item, or hold no item known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +24,26 @@ macro_rules! items {
         }
 
         impl<'a> Item<'a> {
-            fn read(code: u16, mut cursor: Cursor<'a>) -> Option<Item<'a>> {
+            /// What fields they have, by their codes.
+            const SHAPES: [Shape; CODES] = {
+                let mut shapes = [Shape::NONE; CODES];
+                $( shapes[$code] = Shape::EMPTY $( .and(<$kind as Field>::SHAPE) )*; )*
+                shapes
+            };
+
+            /// The item with this code and these fields. Where it is taken apart
+            /// at once, it is never put together.
+            #[inline(always)]
+            pub fn from_fields(code: u16, fields: &Fields<'a>) -> Option<Item<'a>> {
+                let mut taker = Taker::new(fields);
                 let item = match code {
                     $( $code => Item::$name {
-                        $( $field: <$kind as Field>::read(&mut cursor)?, )*
+                        $( $field: <$kind as Field>::take(&mut taker), )*
                     }, )*
                     _ => return None,
                 };
-                cursor.is_empty().then_some(item)
+                let _ = &mut taker; // An item without fields takes none.
+                Some(item)
             }
 
             fn code(&self) -> u16 {
@@ -38,8 +51,13 @@ macro_rules! items {
             }
 
             fn write_fields(&self, put: &mut dyn FnMut(&[u8])) {
-                match self {
-                    $( Item::$name { $( $field, )* } => { $( Field::write($field, put); )* let _ = put; } )*
+                for kind in Kind::ALL {
+                    match self {
+                        $( Item::$name { $( $field, )* } => {
+                            $( Field::write($field, kind, put); )*
+                            let _ = (kind, &put);
+                        } )*
+                    }
                 }
             }
 
@@ -50,6 +68,9 @@ macro_rules! items {
         }
     };
 }
+
+/// One more than the highest code of an item.
+const CODES: usize = 79;
 
 items! {
     // Stage 0: outside.
@@ -85,154 +106,154 @@ items! {
     /// Make these namespaces for the process itself.
     14 Unshare { kinds: u32, }
     /// Enter the container's cgroup now, before its cgroup namespace is joined.
-    100 CgroupEnter {}
+    15 CgroupEnter {}
     /// Set the offsets of the new time namespace.
-    15 TimeOffsets { offsets: &'a CStr, }
+    16 TimeOffsets { offsets: &'a CStr, }
     /// Start the next stage in these new namespaces; mapped: it waits for its
     /// user namespace to be mapped.
-    16 Clone { stage: u32, kinds: u32, mapped: bool, }
+    17 Clone { stage: u32, kinds: u32, mapped: bool, }
     /// Deny setgroups(2), as an unprivileged gid mapping requires.
-    17 DenySetgroups {}
+    18 DenySetgroups {}
     /// Write the child's uid_map.
-    18 UidMap { map: &'a CStr, }
+    19 UidMap { map: &'a CStr, }
     /// Write the child's gid_map.
-    19 GidMap { map: &'a CStr, }
+    20 GidMap { map: &'a CStr, }
     /// Have newuidmap or newgidmap write the child's map.
-    20 MapHelper { program: &'a CStr, map: Strings<'a>, }
+    21 MapHelper { program: &'a CStr, map: Strings<'a>, }
     /// Tell the child that it is mapped.
-    21 ReleaseChild {}
+    22 ReleaseChild {}
 
     // Stages 1 and 2: inside.
 
     /// Wait until the mapping is written.
-    22 AwaitMapping {}
+    29 AwaitMapping {}
     /// Become uid and gid 0 of the user namespace.
-    23 BecomeRoot { groups: bool, }
+    30 BecomeRoot { groups: bool, }
     /// Bring up `lo` of the new network namespace.
-    24 Loopback {}
+    31 Loopback {}
     /// Set the host name.
-    25 Hostname { name: &'a CStr, }
+    32 Hostname { name: &'a CStr, }
     /// Set the domain name.
-    26 Domainname { name: &'a CStr, }
+    33 Domainname { name: &'a CStr, }
     /// Write a kernel parameter; path is below /proc/sys.
-    27 Sysctl { path: &'a CStr, value: &'a CStr, }
+    34 Sysctl { path: &'a CStr, value: &'a CStr, }
     /// Make a session, and its leader of the process.
-    28 Session {}
+    35 Session {}
     /// Join the session keyring of this name, made if there is none; make: it is
     /// new, and its user is to find it.
-    29 Keyring { name: &'a CStr, make: bool, }
+    36 Keyring { name: &'a CStr, make: bool, }
 
     // Stage 2: the rootfs.
 
     /// Set the propagation of every mount of the new mount namespace.
-    30 Propagation { flags: u32, }
+    37 Propagation { flags: u32, }
     /// Make the mount that holds this path private.
-    31 ParentPrivate { path: &'a CStr, }
+    38 ParentPrivate { path: &'a CStr, }
     /// Bind the rootfs on itself; every later path is resolved below it.
-    32 Rootfs { path: &'a CStr, initramfs: bool, }
+    39 Rootfs { path: &'a CStr, initramfs: bool, }
     /// Open the rootfs, where nothing can be mounted; every later path is resolved
     /// below it. A relative path is below /proc: the root of a process (of an exec).
-    104 OpenRootfs { path: &'a CStr, }
+    23 OpenRootfs { path: &'a CStr, }
     /// Take the present root as the rootfs (of an exec).
-    33 PresentRoot {}
+    40 PresentRoot {}
     /// Mount a new filesystem; strict: no symbolic link may lead to the target;
     /// mode: it takes the mode of the directory that it covers, as an option.
-    34 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
+    41 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
     /// Mount a tmpfs and copy into it what it covers; mode and owner: those of
     /// the directory itself too.
-    35 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
+    42 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
     /// Mount cgroup2, or bind the host's where it may not be mounted.
-    36 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
+    43 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
     /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
-    37 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, }
+    44 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, }
     /// Change attributes or propagation of the mount that was made last, at the
     /// target.
-    38 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
+    45 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
     /// Reconfigure the filesystem mounted at the target.
-    39 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
+    46 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
     /// Make a device node; mode holds its type. bind: it may not be made there,
     /// as in a user namespace, and one from elsewhere is bound.
-    40 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
+    47 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
     /// Make a symbolic link, unless something is there.
-    42 Symlink { target: &'a CStr, path: &'a CStr, }
+    48 Symlink { target: &'a CStr, path: &'a CStr, }
     /// Make a directory, and those above it.
-    43 Directory { path: &'a CStr, }
+    49 Directory { path: &'a CStr, }
     /// Open a pseudo-terminal of the container and send it over the console
     /// socket; console: bind it on /dev/console too.
-    44 Terminal { rows: u32, columns: u32, console: bool, }
+    50 Terminal { rows: u32, columns: u32, console: bool, }
     /// Cover a path by an empty file or directory.
-    45 MaskPath { path: &'a CStr, }
+    51 MaskPath { path: &'a CStr, }
     /// Make a path read-only.
-    46 ReadonlyPath { path: &'a CStr, }
+    52 ReadonlyPath { path: &'a CStr, }
     /// Make the rootfs read-only.
-    47 ReadonlyRoot {}
+    53 ReadonlyRoot {}
     /// Set the propagation of the container's root.
-    48 RootPropagation { flags: u32, }
+    54 RootPropagation { flags: u32, }
     /// Make the rootfs the root, and let go of the host's.
-    49 PivotRoot {}
+    55 PivotRoot {}
     /// The same by moving the mount, without pivot_root.
-    50 MoveRoot {}
+    56 MoveRoot {}
     /// Make the rootfs the root by chroot, without a mount.
-    105 Chroot {}
+    57 Chroot {}
 
     // Stage 2: the process.
 
     /// Give standard input, output and error to this user.
-    51 OwnStdio { uid: u32, }
+    58 OwnStdio { uid: u32, }
     /// Set a limit.
-    52 Rlimit { resource: u32, soft: u64, hard: u64, }
+    59 Rlimit { resource: u32, soft: u64, hard: u64, }
     /// Change to the working directory.
-    53 WorkingDirectory { path: &'a CStr, }
+    60 WorkingDirectory { path: &'a CStr, }
     /// Drop all but these capabilities from the bounding set.
-    54 BoundingSet { keep: u64, }
+    61 BoundingSet { keep: u64, }
     /// Set user, group and supplementary groups.
-    55 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
+    62 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
     /// Set the umask.
-    56 Umask { mask: u32, }
+    63 Umask { mask: u32, }
     /// Set the capability sets.
-    57 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
+    64 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
     /// Set no_new_privs.
-    58 NoNewPrivs {}
+    65 NoNewPrivs {}
     /// Change to this AppArmor profile by the execve to come.
-    101 AppArmorProfile { profile: &'a CStr, }
+    66 AppArmorProfile { profile: &'a CStr, }
     /// Change to this SELinux label by the execve to come.
-    102 SelinuxLabel { label: &'a CStr, }
+    67 SelinuxLabel { label: &'a CStr, }
     /// Add LISTEN_PID, the own pid.
-    103 ListenPid {}
+    68 ListenPid {}
     /// Add HOME from the container's /etc/passwd.
-    59 Home { uid: u32, }
+    69 Home { uid: u32, }
     /// Find the program; path is the PATH to search.
-    60 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
+    70 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
     /// Let go of everything but standard streams and this many more.
-    61 CloseFds { from: u32, }
+    71 CloseFds { from: u32, }
     /// Answer ready and wait: for start on its socket, or for the CLI's word.
-    62 AwaitStart {}
+    72 AwaitStart {}
     /// Load the filter; flags are SECCOMP_FILTER_FLAG_*.
-    63 Seccomp { flags: u32, filter: &'a [u8], }
+    73 Seccomp { flags: u32, filter: &'a [u8], }
     /// Drop the capability that loading the filter took.
-    64 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+    74 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
     /// Become the program.
-    65 Execute {}
+    75 Execute {}
     /// Unmount or cover a mount of the host before the root is moved.
-    66 HideMount { path: &'a CStr, }
+    76 HideMount { path: &'a CStr, }
 
     // Stage 0 again, by number.
 
     /// Write a file of the container's cgroup, or where the kernel does not have
     /// it, the other one; empty: nothing.
-    87 CgroupWriteEither { file: &'a CStr, value: &'a CStr, other: &'a CStr, other_value: &'a CStr, }
+    24 CgroupWriteEither { file: &'a CStr, value: &'a CStr, other: &'a CStr, other_value: &'a CStr, }
     /// Take what was mounted on the rootfs as the rootfs.
-    75 CoveredRoot {}
+    77 CoveredRoot {}
     /// Make the mount at a path read-only, once everything lies in it.
-    70 ReadonlyMount { target: &'a CStr, }
+    78 ReadonlyMount { target: &'a CStr, }
     /// Give every signal that the caller ignores its default action.
-    82 DefaultSignals {}
+    25 DefaultSignals {}
     /// Open the file of clock offsets, for which it is too late once undumpable.
-    76 OpenTimeOffsets {}
+    26 OpenTimeOffsets {}
     /// Start the opener, which keeps the host's privileges.
-    77 Opener {}
+    27 Opener {}
     /// Wait for the opener's end.
-    78 EndOpener {}
+    28 EndOpener {}
 }
 
 const HEAD: usize = 8;
@@ -249,7 +270,7 @@ pub fn write_item(item: &Item<'_>, put: &mut dyn FnMut(&[u8])) {
     let size = (item_size(item) - HEAD) as u32;
     put(&item.code().to_le_bytes());
     put(&[0, 0]);
-    size.write(put);
+    put(&size.to_le_bytes());
     item.write_fields(put);
 }
 
@@ -266,13 +287,33 @@ impl<'a> Items<'a> {
         Items { cursor: Cursor::new(section), index }
     }
 
-    fn read(&mut self) -> Option<Item<'a>> {
-        let head = <[u8; HEAD]>::try_from(self.cursor.take(HEAD)?).ok()?;
-        let [c0, c1, 0, 0, length @ ..] = head else {
+    /// The index of the next item.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The next item, not put together yet: its code and its fields. None at the
+    /// end; an item that is malformed is the last.
+    pub fn next_fields(&mut self) -> Option<Result<(u16, Fields<'a>), Malformed>> {
+        if self.cursor.is_empty() {
             return None;
-        };
-        let fields = self.cursor.take(u32::from_le_bytes(length) as usize)?;
-        Item::read(u16::from_le_bytes([c0, c1]), Cursor::new(fields))
+        }
+        let read = self.read().ok_or(Malformed { index: self.index });
+        self.index = self.index.wrapping_add(1);
+        if read.is_err() {
+            self.cursor = Cursor::new(&[]); // Nothing after it can be trusted.
+        }
+        Some(read)
+    }
+
+    fn read(&mut self) -> Option<(u16, Fields<'a>)> {
+        let code = u16::try_from(self.cursor.u32()).ok()?;
+        let bytes = self.cursor.bytes();
+        if !self.cursor.is_right() {
+            return None;
+        }
+        let shape = *Item::SHAPES.get(usize::from(code))?;
+        Some((code, Fields::read(shape, bytes)?))
     }
 }
 
@@ -280,15 +321,10 @@ impl<'a> Iterator for Items<'a> {
     type Item = (u32, Result<Item<'a>, Malformed>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cursor.is_empty() {
-            return None;
-        }
         let index = self.index;
-        self.index = self.index.wrapping_add(1);
-        let item = self.read();
-        if item.is_none() {
-            self.cursor = Cursor::new(&[]); // Nothing after it can be trusted.
-        }
-        Some((index, item.ok_or(Malformed { index })))
+        let item = self
+            .next_fields()?
+            .and_then(|(code, fields)| Item::from_fields(code, &fields).ok_or(Malformed { index }));
+        Some((index, item))
     }
 }

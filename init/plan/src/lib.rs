@@ -7,9 +7,11 @@
 //! section of stage 1   item ..
 //! section of stage 2   item item ..
 //! item                 code u16, 0 u16, length u32, then its fields
-//! field                u32 / u64 little-endian; text: u32 length, bytes, NUL;
-//!                      bytes: u32 length, bytes; list: u32 count, u32 length,
-//!                      NUL-terminated texts one after the other
+//! fields               numbers, texts, lists, bytes, in this order of kinds
+//! number               u32, a u64 is two; little-endian
+//! text                 u32 length, bytes, NUL
+//! list                 u32 count, u32 length, texts with a NUL each
+//! bytes                u32 length, bytes
 //! ```
 //!
 //! The words: a **Plan** is the whole; an [`Item`] one act of it; a [`Step`]
@@ -23,13 +25,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod cursor;
 mod field;
 mod header;
 mod item;
 mod reply;
 mod step;
 
-pub use field::{Cursor, Field, Strings};
+pub use cursor::Cursor;
+pub use field::{Fields, Strings};
 pub use header::{FINGERPRINT, Header, Refused, VERSION};
 pub use item::{Item, Items, Malformed, item_size, write_item};
 pub use reply::{Failed, Reply};

@@ -1,6 +1,6 @@
 //! The messages back: what was started, that it is ready, or which step failed.
 
-use crate::{Cursor, Field, Stage, Step};
+use crate::{Cursor, Stage, Step};
 
 /// A step that failed, as data; the CLI, which holds the Plan, finds the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +55,10 @@ impl Reply {
     /// Reads a reply; None if the bytes are none.
     pub fn from_bytes(bytes: &[u8]) -> Option<Reply> {
         let mut cursor = Cursor::new(bytes);
-        let kind = u32::read(&mut cursor)?;
-        let stage = u32::read(&mut cursor)?;
-        let step = u32::read(&mut cursor)?;
-        let item = u32::read(&mut cursor)?;
-        let value = u32::read(&mut cursor)?;
+        let [kind, stage, step, item, value] = [(); 5].map(|()| cursor.u32());
+        if !cursor.is_right() {
+            return None;
+        }
         match kind {
             1 => Some(Reply::Ready { pid: value }),
             3 => Some(Reply::Started { pid: value }),

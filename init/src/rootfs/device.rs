@@ -67,13 +67,13 @@ pub fn make(
     let is_device = node.kind() != FileType::Fifo;
     let made = match bind && is_device {
         true => Err(Errno::PERM),
-        false => node.make(parent, name.as_c_str()),
+        false => node.make(parent, name),
     };
     match made {
-        Ok(()) => own(parent, name.as_c_str(), node),
+        Ok(()) => own(parent, name, node),
         Err(Errno::EXIST) => {
-            let found = statat(parent, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)
-                .during(Step::OtherDevice)?;
+            let found =
+                statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).during(Step::OtherDevice)?;
             match node.is(&found) {
                 true => Ok(()),
                 false => Err(Fault::new(Step::OtherDevice, Errno::EXIST)),
@@ -82,7 +82,7 @@ pub fn make(
         // A user namespace; or the caller has no CAP_MKNOD, or a device cgroup
         // that forbids it.
         Err(Errno::PERM) if is_device && may_bind => {
-            let place = place(parent, name.as_c_str(), node)?;
+            let place = place(parent, name, node)?;
             bind_from_elsewhere(rootfs, path, node, &place)
         }
         Err(errno) => Err(Fault::new(Step::MakeDevice, errno)),
@@ -141,7 +141,7 @@ fn bind_from_elsewhere(
 /// Makes a symbolic link, unless something is there already.
 pub fn symlink(rootfs: &mut Rootfs, target: &CStr, path: &'static CStr) -> Result<(), Fault> {
     let (parent, name) = rootfs.parent_of_node(path)?;
-    match symlinkat(target, parent, name.as_c_str()) {
+    match symlinkat(target, parent, name) {
         Ok(()) | Err(Errno::EXIST) => Ok(()), // An image may bring its own.
         Err(errno) => Err(Fault::new(Step::MakeSymlink, errno)),
     }

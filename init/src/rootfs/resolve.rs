@@ -9,7 +9,7 @@ use vial_plan::Step;
 
 use super::{Rootfs, walk};
 use crate::fault::{During, Fault};
-use crate::path::{PathBuffer, split_last};
+use crate::path::{PathBuffer, split_name};
 use crate::procfs::PROC_SUPER_MAGIC;
 
 /// EAGAIN: a rename or mount elsewhere raced with `..`, and it is tried again.
@@ -103,14 +103,14 @@ impl Rootfs {
     /// What is missing is made in a parent that was resolved within the rootfs,
     /// so that no link, put there in between, moves it elsewhere.
     fn make_missing(&self, path: &CStr, make: Make) -> Answer<OwnedFd> {
-        let (above, last) = split_last(path.to_bytes());
-        let mut name: PathBuffer<256> = PathBuffer::empty();
-        name.push(last).during(Step::ResolveTarget)?;
+        let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
         parent.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
         // Mostly but one is missing.
-        if let Ok(parent) = self.open_at(parent.as_c_str(), DIRECTORY, false) {
-            match walk::make_in(parent.as_fd(), name.as_c_str(), make) {
+        if let Ok(parent) = self.open_at(parent.as_c_str(), DIRECTORY, false)
+            && check_name(name).is_ok()
+        {
+            match walk::make_in(parent.as_fd(), name, make) {
                 Err(fault) if fault.errno() == Errno::EXIST => {} // A link that leads to nothing.
                 made => return made,
             }
@@ -157,9 +157,9 @@ impl Rootfs {
 
     /// The parent directory of a path, made where it is not, and the path's
     /// last component.
-    pub fn parent(&self, path: &CStr) -> Answer<(OwnedFd, PathBuffer<256>)> {
-        let (parent, last) = split_last(path.to_bytes());
-        let name = name_of_node(last)?;
+    pub fn parent<'path>(&self, path: &'path CStr) -> Answer<(OwnedFd, &'path CStr)> {
+        let (parent, name) = split_name(path);
+        check_name(name)?;
         let mut above: PathBuffer = PathBuffer::empty();
         above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
         Ok((self.place(above.as_c_str(), Make::Directory, false)?.fd, name))
@@ -169,12 +169,13 @@ impl Rootfs {
     pub fn parent_of_node(
         &mut self,
         path: &'static CStr,
-    ) -> Answer<(BorrowedFd<'_>, PathBuffer<256>)> {
-        let (above, last) = split_last(path.to_bytes());
+    ) -> Answer<(BorrowedFd<'_>, &'static CStr)> {
+        let (above, name) = split_name(path);
+        check_name(name)?;
         let known = self.nodes.take_if(|(known, _)| *known == above);
-        let (fd, name) = match known {
-            Some((_, fd)) => (fd, name_of_node(last)?),
-            None => self.parent(path)?,
+        let fd = match known {
+            Some((_, fd)) => fd,
+            None => self.parent(path)?.0,
         };
         let (_, fd) = self.nodes.insert((above, fd));
         let fd: &OwnedFd = fd;
@@ -187,13 +188,11 @@ impl Rootfs {
     }
 }
 
-/// The last component of a path, where something is to be made.
-fn name_of_node(last: &[u8]) -> Answer<PathBuffer<256>> {
-    let mut name = PathBuffer::empty();
-    name.push(last).during(Step::ResolveTarget)?;
-    match last {
+/// Whether something can be made of that name.
+fn check_name(name: &CStr) -> Answer<()> {
+    match name.to_bytes() {
         b"" | b"." | b".." => Err(Fault::new(Step::ResolveTarget, Errno::INVAL)),
-        _ => Ok(name),
+        _ => Ok(()),
     }
 }
 
