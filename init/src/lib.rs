@@ -138,15 +138,6 @@ pub struct Life {
     program: Option<Program>,
 }
 
-/// What follows an item.
-#[derive(Debug)]
-pub enum Next {
-    /// The next item.
-    Item,
-    /// This process is a new one, of this stage.
-    Stage(Stage),
-}
-
 impl Life {
     fn live(&mut self) -> Result<Infallible, Failed> {
         loop {
@@ -167,27 +158,23 @@ impl Life {
                     Ok((code, fields)) => self.act(code, &fields),
                     Err(_) => Err(Fault::PLAN),
                 };
-                match done {
-                    Ok(Next::Item) => {}
-                    Ok(Next::Stage(next)) => {
-                        self.stage = next;
-                        break;
-                    }
-                    Err(fault) => {
-                        let (step, errno) = (fault.step(), errno(fault));
-                        self.abandon();
-                        return Err(Failed { stage: self.stage, step, item: index, errno });
-                    }
+                if let Err(fault) = done {
+                    let (step, errno) = (fault.step(), errno(fault));
+                    self.abandon();
+                    return Err(Failed { stage: self.stage, step, item: index, errno });
+                }
+                if self.stage != stage {
+                    break; // This process is a new one, which the item has started.
                 }
             }
         }
     }
 
-    fn act(&mut self, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
+    fn act(&mut self, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
         match self.stage {
             Stage::Outside => stage0::act(self, code, fields),
             Stage::Between => stage1::act(self, code, fields),
-            Stage::Inside => stage2::act(self, code, fields).map(|()| Next::Item),
+            Stage::Inside => stage2::act(self, code, fields),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 use rustix::io::{Errno, Result};
 
 /// PATH_MAX of Linux, the terminating NUL included.
@@ -22,28 +22,13 @@ impl<const SIZE: usize> PathBuffer<SIZE> {
 
     /// Adds bytes at the end.
     pub fn push(&mut self, part: &[u8]) -> Result<&mut Self> {
-        // The NUL makes way, and takes its place behind what is added.
-        let used = self.as_bytes().len();
-        let whole = used.checked_add(part.len()).is_some_and(|end| end < SIZE);
-        if !whole {
-            return Err(Errno::NAMETOOLONG);
-        }
-        self.0.truncate(used);
-        let added = self.0.extend_from_slice(part).and_then(|()| self.0.extend_from_slice(&[0]));
-        added.map_err(|_| Errno::NAMETOOLONG)?;
+        push(self.0.as_mut_view(), part)?;
         Ok(self)
     }
 
     /// Adds a number in decimal.
     pub fn push_number(&mut self, number: u32) -> Result<&mut Self> {
-        let mut divisor = 1_000_000_000;
-        while divisor > 1 && number < divisor {
-            divisor /= 10;
-        }
-        while divisor > 0 {
-            self.push(&[b'0' + ((number / divisor) % 10) as u8])?;
-            divisor /= 10;
-        }
+        push_number(self.0.as_mut_view(), number)?;
         Ok(self)
     }
 
@@ -61,6 +46,31 @@ impl<const SIZE: usize> PathBuffer<SIZE> {
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
+}
+
+/// For buffers of any size. The NUL makes way, and takes its place behind what is
+/// added.
+fn push(buffer: &mut VecView<u8>, part: &[u8]) -> Result<()> {
+    let used = buffer.len().saturating_sub(1);
+    let whole = used.checked_add(part.len()).is_some_and(|end| end < buffer.capacity());
+    if !whole {
+        return Err(Errno::NAMETOOLONG);
+    }
+    buffer.truncate(used);
+    let added = buffer.extend_from_slice(part).and_then(|()| buffer.extend_from_slice(&[0]));
+    added.map_err(|_| Errno::NAMETOOLONG)
+}
+
+fn push_number(buffer: &mut VecView<u8>, number: u32) -> Result<()> {
+    let mut divisor = 1_000_000_000;
+    while divisor > 1 && number < divisor {
+        divisor /= 10;
+    }
+    while divisor > 0 {
+        push(buffer, &[b'0' + ((number / divisor) % 10) as u8])?;
+        divisor /= 10;
+    }
+    Ok(())
 }
 
 /// Parent and last component of a path: `a/b/c` is `a/b` and `c`, `c` is empty

@@ -13,10 +13,10 @@ use crate::procfs::Procfs;
 use crate::rootfs::Rootfs;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
-use crate::{Life, Next, cgroup, channel, join, opener, security, signals, start};
+use crate::{Life, cgroup, channel, join, opener, security, signals, start};
 
 /// One item of the section of stage 0.
-pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
+pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
     match Item::from_fields(code, fields).prepared()? {
         Item::CloseInherited { from } => {
             let ours = [
@@ -96,12 +96,12 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next,
         }
         _ => return Err(Fault::PLAN),
     }
-    Ok(Next::Item)
+    Ok(())
 }
 
 /// Starts the next stage as a child of this process's parent, the CLI, so that
 /// no process of the runtime stays between the container and its engine.
-pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Result<Next, Fault> {
+pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Result<(), Fault> {
     let stage = u8::try_from(stage).ok().and_then(Stage::from_number).ok_or(Fault::PLAN)?;
     let ends = match mapped {
         true => Some(pipe_with(PipeFlags::CLOEXEC).during(Step::MakePipe)?),
@@ -121,14 +121,15 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
             // Held open, these would keep the host's cgroups in reach.
             life.cgroup_root = None;
             life.cgroup = None;
-            Ok(Next::Stage(stage))
+            life.stage = stage;
+            Ok(())
         }
         Side::Parent { child } => {
             life.child = child;
             life.pipe = ends.map(|(_, writing)| writing);
             // Whoever waits for this process must know which children are its own.
             channel::answer(&life.channel, &Reply::Started { pid: child })?;
-            Ok(Next::Item)
+            Ok(())
         }
     }
 }

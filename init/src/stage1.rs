@@ -7,10 +7,10 @@ use vial_plan::{Fields, Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::unshare::unshare;
-use crate::{Life, Next, security, stage0};
+use crate::{Life, security, stage0};
 
 /// One item of the section of stage 1.
-pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next, Fault> {
+pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
     match Item::from_fields(code, fields).prepared()? {
         Item::AwaitMapping {} => security::user::await_mapping(&mut life.pipe)?,
         Item::BecomeRoot { groups } => security::user::become_root(groups)?,
@@ -21,5 +21,5 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<Next,
         Item::Clone { stage, kinds, mapped } => return stage0::clone(life, stage, kinds, mapped),
         _ => return Err(Fault::PLAN),
     }
-    Ok(Next::Item)
+    Ok(())
 }

@@ -26,19 +26,22 @@ use crate::{Life, channel, fault};
 /// Closes every fd from `from` on but these, none of which lies below it.
 pub fn close_all_but(
     from: u32,
-    mut ours: [Option<RawFd>; 4],
+    ours: [Option<RawFd>; 4],
     procfs: Option<&Procfs>,
 ) -> Result<(), Fault> {
-    ours.sort_unstable();
     let mut first = from;
-    for fd in ours.into_iter().flatten() {
-        let fd = fd.cast_unsigned();
-        if fd > first {
-            close(first, fd.saturating_sub(1), procfs).during(Step::CloseFds)?;
+    loop {
+        let behind = ours.iter().flatten().map(|fd| fd.cast_unsigned()).filter(|fd| *fd >= first);
+        let next = behind.min();
+        if next != Some(first) {
+            let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
+            close(first, last, procfs).during(Step::CloseFds)?;
         }
-        first = first.max(fd.saturating_add(1));
+        match next {
+            Some(next) => first = next.saturating_add(1),
+            None => return Ok(()),
+        }
     }
-    close(first, u32::MAX, procfs).during(Step::CloseFds)
 }
 
 /// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists. The

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use vial_plan::Step;
 
-use super::{Rootfs, bind};
+use super::{Name, Rootfs, bind};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
@@ -35,7 +35,8 @@ pub fn change(
             if recursive {
                 flags |= MountPropagationFlags::REC;
             }
-            mount_change(rootfs.name(mount)?.as_c_str(), flags).during(Step::SetPropagation)
+            mount_change(rootfs.name(mount, &mut Name::empty())?, flags)
+                .during(Step::SetPropagation)
         }
         Err(Errno::NOSYS | Errno::PERM) if !recursive => remount(rootfs, mount, &change),
         Err(Errno::PERM) => {
@@ -67,10 +68,11 @@ pub(super) fn remount(
     change: &Attributes,
 ) -> Result<(), Fault> {
     let present = fstatfs(mount).during(Step::ReadAttributes)?.f_flags as u64;
-    let name = rootfs.name(mount)?;
+    let name = &mut Name::empty();
+    let name = rootfs.name(mount, name)?;
     let remount = |change| {
         let flags = MountFlags::from_bits_retain(flags(present, change)) | MountFlags::BIND;
-        mount_remount(name.as_c_str(), flags, c"")
+        mount_remount(name, flags, c"")
     };
     match remount(change) {
         Err(Errno::PERM) => remount(&what_is_not_locked(change)),

@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, mount, mount_move};
 use vial_plan::Step;
 
 use super::resolve::Make;
-use super::{Rootfs, attach, attributes as attr, covers, is_directory};
+use super::{Name, Rootfs, attach, attributes as attr, covers, is_directory};
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 use crate::sys::open_tree;
@@ -168,14 +168,16 @@ fn bind_by_name(
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let bare = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
     let kind = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
-    let (from, on) = (rootfs.name(origin)?, rootfs.name(bare.as_fd())?);
-    mount(from.as_c_str(), on.as_c_str(), c"", kind, None).during(Step::Mount)?;
+    let (from, on) = (&mut Name::empty(), &mut Name::empty());
+    let (from, on) = (rootfs.name(origin, from)?, rootfs.name(bare.as_fd(), on)?);
+    mount(from, on, c"", kind, None).during(Step::Mount)?;
     let bound = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
     if change.set | change.clear != 0 {
         attr::remount(rootfs, bound.as_fd(), change)?;
     }
-    let (from, on) = (rootfs.name(bound.as_fd())?, rootfs.name(place)?);
-    mount_move(from.as_c_str(), on.as_c_str()).during(Step::MoveMount)?;
+    let (from, on) = (&mut Name::empty(), &mut Name::empty());
+    let (from, on) = (rootfs.name(bound.as_fd(), from)?, rootfs.name(place, on)?);
+    mount_move(from, on).during(Step::MoveMount)?;
     Ok(bound)
 }
 

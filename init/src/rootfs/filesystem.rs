@@ -12,7 +12,7 @@ use vial_plan::Step;
 
 use super::mounted::{self, Mounted};
 use super::resolve::{Make, Place};
-use super::{Rootfs, bind, copy};
+use super::{Name, Rootfs, bind, copy};
 use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_last};
 
@@ -150,5 +150,6 @@ pub fn mount_cgroup(
 pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
     let flags = MountFlags::from_bits_retain(flags);
-    mount_remount(rootfs.name(mounted.as_fd())?.as_c_str(), flags, data).during(Step::Mount)
+    let name = &mut Name::empty();
+    mount_remount(rootfs.name(mounted.as_fd(), name)?, flags, data).during(Step::Mount)
 }

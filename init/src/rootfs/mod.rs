@@ -32,6 +32,9 @@ use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::sys::open_tree;
 
+/// Room for an fd's path in procfs.
+type Name = PathBuffer<32>;
+
 /// The rootfs while it is furnished.
 #[derive(Debug)]
 pub struct Rootfs {
@@ -99,12 +102,15 @@ impl Rootfs {
     /// they are no part of what is bound.
     fn bind_by_name(&self, covers: &OwnedFd) -> Result<OwnedFd, Fault> {
         let covers = covers.as_fd();
-        let propagate =
-            |flags| mount_change(self.name(covers)?.as_c_str(), flags).during(Step::SetPropagation);
+        let propagate = |flags| {
+            let name = &mut Name::empty();
+            mount_change(self.name(covers, name)?, flags).during(Step::SetPropagation)
+        };
         propagate(MountPropagationFlags::UNBINDABLE)?;
-        let (itself, on) = (self.name(self.root())?, self.name(covers)?);
+        let (itself, on) = (&mut Name::empty(), &mut Name::empty());
+        let (itself, on) = (self.name(self.root(), itself)?, self.name(covers, on)?);
         let bind = MountFlags::BIND | MountFlags::REC;
-        mount(itself.as_c_str(), on.as_c_str(), c"", bind, None).during(Step::Mount)?;
+        mount(itself, on, c"", bind, None).during(Step::Mount)?;
         propagate(MountPropagationFlags::PRIVATE)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         mounted::covering(covers, flags).during(Step::FindMount)
@@ -131,13 +137,12 @@ impl Rootfs {
 
     /// `self/fd/N`: what the fd refers to, as a path from procfs, which becomes
     /// the working directory.
-    fn name(&self, fd: BorrowedFd<'_>) -> Result<PathBuffer<32>, Fault> {
+    fn name<'name>(&self, fd: BorrowedFd<'_>, name: &'name mut Name) -> Result<&'name CStr, Fault> {
         fchdir(self.procfs.as_ref().prepared()?).during(Step::OpenProcfs)?;
-        let mut path = PathBuffer::empty();
-        path.push(b"self/fd/")
-            .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
+        name.push(b"self/fd/")
+            .and_then(|name| name.push_number(fd.as_raw_fd().cast_unsigned()))
             .during(Step::ResolveTarget)?;
-        Ok(path)
+        Ok(name.as_c_str())
     }
 }
 

@@ -64,18 +64,20 @@ struct Walk<'a> {
     make: Option<Make>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "there is no heap to put the path on")]
+/// Where a walk led.
 enum Outcome {
     Opened(OwnedFd),
-    /// A link or `..` was met: this is the path to walk instead.
-    Instead(PathBuffer, u32),
+    /// To a link, or `..`: there is another path to walk instead.
+    Link,
+    Parent,
 }
 
 type Answer<T> = core::result::Result<T, Fault>;
 
 impl Walk<'_> {
     fn open(mut self, path: &[u8]) -> Answer<OwnedFd> {
-        let mut todo: PathBuffer = PathBuffer::empty();
+        let (mut todo, mut instead): (PathBuffer, PathBuffer) =
+            (PathBuffer::empty(), PathBuffer::empty());
         todo.push(path).during(Step::ResolveTarget)?;
         let mut links = 0;
         if path.is_empty() {
@@ -86,20 +88,19 @@ impl Walk<'_> {
             if matches!(todo.as_bytes().rsplit(|b| *b == b'/').next(), Some(b"" | b".")) {
                 self.flags |= OFlags::DIRECTORY;
             }
-            match self.attempt(todo.as_bytes())? {
+            match self.attempt(todo.as_bytes(), &mut instead)? {
                 Outcome::Opened(fd) => return Ok(fd),
-                Outcome::Instead(path, link) => {
-                    links += link;
-                    if links > MAX_LINKS {
-                        return Err(resolve(Errno::LOOP));
-                    }
-                    todo = path;
-                }
+                Outcome::Parent => {}
+                Outcome::Link if links == MAX_LINKS => return Err(resolve(Errno::LOOP)),
+                Outcome::Link => links += 1,
             }
+            todo.clear();
+            todo.push(instead.as_bytes()).during(Step::ResolveTarget)?;
         }
     }
 
-    fn attempt(&self, path: &[u8]) -> Answer<Outcome> {
+    /// instead: the path to walk where this one does not end.
+    fn attempt(&self, path: &[u8], instead: &mut PathBuffer) -> Answer<Outcome> {
         let mut current = openat(self.root, c".", STEP | OFlags::DIRECTORY, Mode::empty())
             .during(Step::ResolveTarget)?;
         let mut names =
@@ -107,7 +108,8 @@ impl Walk<'_> {
         let mut done: PathBuffer = PathBuffer::empty();
         while let Some(name) = names.next() {
             if name == b".." {
-                return instead(split_last(done.as_bytes()).0, b"", names, 0);
+                join(instead, [split_last(done.as_bytes()).0, b""], names)?;
+                return Ok(Outcome::Parent);
             }
             let mut single: PathBuffer<256> = PathBuffer::empty();
             single.push(name).during(Step::ResolveTarget)?;
@@ -128,7 +130,8 @@ impl Walk<'_> {
                     return Err(resolve(Errno::LOOP));
                 }
                 let from: &[u8] = if is_absolute { b"" } else { done.as_bytes() };
-                return instead(from, target, names, 1);
+                join(instead, [from, target], names)?;
+                return Ok(Outcome::Link);
             }
             let must_be_directory = !is_last || self.flags.contains(OFlags::DIRECTORY);
             if must_be_directory && kind != FileType::Directory {
@@ -176,17 +179,17 @@ impl Walk<'_> {
     }
 }
 
-fn instead<'a>(
-    from: &'a [u8],
-    link: &'a [u8],
+/// Puts a path together: its beginning, and the rest of another one.
+fn join<'a>(
+    path: &mut PathBuffer,
+    beginning: [&'a [u8]; 2],
     rest: impl Iterator<Item = &'a [u8]>,
-    links: u32,
-) -> Answer<Outcome> {
-    let mut path: PathBuffer = PathBuffer::empty();
-    for part in [from, link].into_iter().chain(rest) {
+) -> Answer<()> {
+    path.clear();
+    for part in beginning.into_iter().chain(rest) {
         path.push(b"/").and_then(|path| path.push(part)).during(Step::ResolveTarget)?;
     }
-    Ok(Outcome::Instead(path, links))
+    Ok(())
 }
 
 /// Whether a link leads where no path says, as /proc/PID/root and fd do. Their
