@@ -6,9 +6,13 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// An error in words. Lower case, without a full stop; said once, by main.
+/// An error in words. Lower case, without a full stop; said once, by main. It is
+/// a pointer, so that the hundreds of answers that may be one are small.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Words>);
+
+#[derive(Debug)]
+struct Words {
     sentence: String,
     hint: Option<String>,
     code: u8,
@@ -17,7 +21,7 @@ pub struct Error {
 impl Error {
     /// An error that these words tell whole.
     pub fn new(sentence: impl Display) -> Error {
-        Error { sentence: sentence.to_string(), hint: None, code: 1 }
+        Error(Box::new(Words { sentence: sentence.to_string(), hint: None, code: 1 }))
     }
 
     /// A call that failed while doing `what`.
@@ -35,35 +39,39 @@ impl Error {
     }
 
     /// Says before it what it belongs to.
-    pub fn context(self, what: impl Display) -> Error {
-        Error { sentence: format!("{what}: {}", self.sentence), ..self }
+    pub fn context(mut self, what: impl Display) -> Error {
+        self.0.sentence = format!("{what}: {}", self.0.sentence);
+        self
     }
 
     /// Adds what the user can do.
-    pub fn hint(self, hint: impl Display) -> Error {
-        Error { hint: Some(hint.to_string()), ..self }
+    pub fn hint(mut self, hint: impl Display) -> Error {
+        self.0.hint = Some(hint.to_string());
+        self
     }
 
     /// A signal asked for the end.
     pub fn ended_by(name: &str, number: i32) -> Error {
-        let error = Error::new(format_args!("ended by SIG{name} before the program was started"));
-        Error { code: 128_u8.saturating_add(number.unsigned_abs() as u8), ..error }
+        let mut error =
+            Error::new(format_args!("ended by SIG{name} before the program was started"));
+        error.0.code = 128_u8.saturating_add(number.unsigned_abs() as u8);
+        error
     }
 
     /// The exit status that tells of it.
     pub fn code(&self) -> u8 {
-        self.code
+        self.0.code
     }
 
     /// What the user can do, if anything.
     pub fn what_to_do(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 }
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+        f.write_str(&self.0.sentence)
     }
 }
 

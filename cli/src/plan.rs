@@ -28,10 +28,14 @@ struct Section {
 impl Plan {
     /// Adds an item to the end of a stage's section.
     pub fn push(&mut self, stage: Stage, item: &Item<'_>, origin: impl Into<Origin>) {
+        self.add(stage, item, origin.into());
+    }
+
+    fn add(&mut self, stage: Stage, item: &Item<'_>, origin: Origin) {
         let section = &mut self.sections[stage as usize];
         section.bytes.reserve(item_size(item));
         write_item(item, &mut |part| section.bytes.extend_from_slice(part));
-        section.origins.push(origin.into());
+        section.origins.push(origin);
         // Both lists of execve end with a null; HOME and LISTEN_PID may join.
         let pointers = match item {
             Item::Program { args, env, .. } => args.len() + env.len() + 4,
