@@ -42,6 +42,7 @@ mod own_inode;
 mod plan;
 mod preserve_fds;
 mod process_setup;
+mod procfs;
 mod root_mounts;
 mod rootfs;
 mod run;
@@ -97,6 +98,7 @@ pub const ALL: &[&Topic] = &[
     &binds::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,
+    &procfs::TOPIC,
     &bad_words::TOPIC,
     &masks::TOPIC,
     &mount_order::TOPIC,

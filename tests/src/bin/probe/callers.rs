@@ -6,7 +6,11 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
+use rustix::thread::{
+    CapabilitySet, capabilities, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
 use vial_tests::sys;
 
 /// Executes a program as one of them:
@@ -16,6 +20,9 @@ use vial_tests::sys;
 /// | `parent:FILE` | a child that sleeps, whose pid is in FILE |
 /// | `activated` | fds of systemd's socket activation that are for it |
 /// | `without:N` | no capability of number N, though it is root |
+/// | `ambient:N` | capability number N in its inheritable and ambient sets |
+/// | `groups:N` | the supplementary group N |
+/// | `covered:FILE:PLACE` | a mount namespace of its own, where FILE is bound on PLACE |
 /// | `namespaced` | a user namespace of its own, which nobody has mapped |
 /// | `namespaced-root` | one in which it is root |
 pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
@@ -30,9 +37,28 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
             program.env("LISTEN_PID", std::process::id().to_string());
         }
         ("without", number) => {
-            let bit = 1 << number.parse::<u32>().map_err(io::Error::other)?;
+            let bit = 1 << parse(number)?;
             // execve(2) gives root what the bounding set holds, and no more.
             remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit))?;
+        }
+        ("ambient", number) => {
+            let bit = CapabilitySet::from_bits_retain(1 << parse(number)?);
+            let mut sets = capabilities(None)?;
+            sets.inheritable |= bit;
+            set_capabilities(None, sets)?;
+            configure_capability_in_ambient_set(bit, true)?;
+        }
+        ("groups", number) => {
+            let groups = [parse(number)?];
+            let list = groups.as_ptr().expose_provenance();
+            sys::call(libc::SYS_setgroups, [1, list, 0, 0, 0, 0])?;
+        }
+        ("covered", words) => {
+            let (file, place) = words.split_once(':').unwrap_or_default();
+            let flags = libc::CLONE_NEWNS as usize;
+            sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0])?;
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+            mount_bind_recursive(file, place)?;
         }
         ("namespaced", "") => new_user_namespace()?,
         ("namespaced-root", "") => {
@@ -45,6 +71,10 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
         _ => return Err(io::Error::other("no such role")),
     }
     Err(program.exec())
+}
+
+fn parse(number: &str) -> io::Result<u32> {
+    number.parse().map_err(io::Error::other)
 }
 
 /// unshare(2), which rustix counts among what may break a process of threads.
