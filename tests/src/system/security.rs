@@ -16,6 +16,7 @@ topic!(
     user_that_is_not_root_has_its_ambient_set [Root],
     user_that_is_not_root_keeps_no_capability_without_ambient [Root],
     no_capabilities_given_are_none [Root],
+    ambient_set_and_groups_of_the_caller_are_left_behind [Root],
     ambient_without_inheritable_is_left_out [Root],
     exec_has_no_inheritable_capability_by_default [Root],
     exec_cap_adds_no_inheritable_capability [Root],
@@ -97,6 +98,22 @@ fn no_capabilities_given_are_none(context: &Context) -> Outcome {
     Ok(same("the sets", sets(&absent)?, [0; 5])?)
 }
 
+/// Of a caller that was given them, as a service by its manager.
+fn ambient_set_and_groups_of_the_caller_are_left_behind(context: &Context) -> Outcome {
+    let some: &[&str] = &["CAP_KILL"];
+    let bundle = context.bundle(|config| give(config, [ALL, ALL, ALL, some, &[]]))?;
+    let path = bundle.path.to_string_lossy();
+    for role in ["ambient:5", "groups:7"] {
+        let mut command = context.command_as(role, &["run", "--bundle", &path, &context.id()]);
+        let done = context.run(&mut command)?.success()?;
+        let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+        let [.., inheritable, ambient] = sets(&report)?;
+        same(role, [inheritable, ambient], [KILL, 0])?;
+        same(role, &report["groups"], &json!([]))?;
+    }
+    Ok(())
+}
+
 fn ambient_without_inheritable_is_left_out(context: &Context) -> Outcome {
     let report = context.report(|config| {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
@@ -150,7 +167,7 @@ fn user_groups_and_umask_are_those_asked_for(context: &Context) -> Outcome {
 }
 
 fn home_is_that_of_etc_passwd_or_the_root(context: &Context) -> Outcome {
-    for (uid, home) in [(0, "/root"), (1000, "/home/board"), (4242, "/")] {
+    for (uid, home) in [(0, "/root"), (1000, "/home/board"), (4242, "/"), (10_000, "/")] {
         let bundle = context.bundle(|c| c["process"]["user"]["uid"] = uid.into())?;
         let lines = "root:x:0:0::/root:/bin/sh\nboard:x:1000:1000:A Board:/home/board:/bin/sh\n";
         fs::write(bundle.rootfs.join("etc/passwd"), lines).map_err(|e| e.to_string())?;
