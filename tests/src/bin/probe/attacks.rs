@@ -46,3 +46,17 @@ fn make_writable(place: &Path) -> std::io::Result<()> {
     let size = size_of_val(&attributes);
     sys::call(libc::SYS_mount_setattr, [directory, name, 0, place, size, 0]).map(|_| ())
 }
+
+/// Looks for ever for vial-init among the processes of the container: who may see
+/// what another executes may trace it. Notes where it was seen.
+pub(crate) fn find_inits(seen: &str) {
+    loop {
+        for pid in 2..200 {
+            let target = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            if target.to_string_lossy().contains("vial-init") {
+                // Nothing can be done about a note that fails.
+                let _ = fs::write(seen, target.to_string_lossy().as_bytes());
+            }
+        }
+    }
+}

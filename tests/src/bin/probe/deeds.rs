@@ -63,6 +63,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["fds"] => println!("{}", report::fds()),
         ["open-device", path, mode] => open_device(path, mode)?,
         ["call", number, ref arguments @ ..] => call(number, arguments)?,
+        ["find-inits", seen] => attacks::find_inits(seen),
         ["overwrite-exes", seen] => attacks::overwrite_exes(seen),
         ["call-i386", number] => println!("{:?}", sys::call_i386(number.parse()?)),
         ["refuse", errno, calls, program, ref arguments @ ..] => {
