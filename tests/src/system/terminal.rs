@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -17,7 +18,7 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::{Value, json};
 
 use super::container::{Container, reap, refused, wait_until, words};
-use crate::context::{probe_arguments, same};
+use crate::context::{Done, probe_arguments, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -36,6 +37,8 @@ topic!(
     console_socket_without_a_terminal_is_refused[Root],
     console_socket_that_is_not_there_is_refused[Root],
     console_socket_that_closes_at_once_fails_the_create_whole[Root],
+    console_that_is_a_link_is_refused[Root],
+    ptmx_of_the_image_is_refused[Root],
 );
 
 /// A terminal of the test's own.
@@ -324,4 +327,61 @@ fn console_socket_that_closes_at_once_fails_the_create_whole(context: &Context) 
     }
     refused(&done, "console socket")?;
     Ok(context.nothing_left_since(&before)?)
+}
+
+/// `create` of a container with a terminal whose /dev is the image's.
+fn create_in(
+    context: &Context,
+    image: impl FnOnce(&Path) -> std::io::Result<()>,
+    edit: impl FnOnce(&mut Value),
+) -> Result<Done, String> {
+    let path = context.folder.join(format!("{}.sock", context.id()));
+    let _listener = listen(&path)?;
+    let container = Container::planned(context, |config| {
+        terminal(config, &["tty-echo"]);
+        config["mounts"].as_array_mut().into_iter().for_each(|list| {
+            list.retain(|m| !m["destination"].to_string().contains("/dev"));
+        });
+        edit(config);
+    })?;
+    image(&container.bundle.rootfs).map_err(words)?;
+    container.create(&["--console-socket", &path.to_string_lossy()])
+}
+
+/// CVE-2025-52565: the terminal would be bound where the image says.
+fn console_that_is_a_link_is_refused(context: &Context) -> Outcome {
+    let image = |rootfs: &Path| {
+        fs::write(rootfs.join("etc/target"), "")?;
+        symlink("/etc/target", rootfs.join("dev/console"))
+    };
+    let done = create_in(context, image, |config| mount(config, "devpts", "/dev/pts"))?;
+    refused(&done, "process.terminal")?;
+    Ok(refused(&done, "ELOOP")?)
+}
+
+/// It would make a terminal in a place of the image's choice.
+fn ptmx_of_the_image_is_refused(context: &Context) -> Outcome {
+    // The kernel finds the devpts of such a node beside it.
+    let node = json!({ "type": "c", "path": "/dev/pts/ptmx", "major": 5, "minor": 2 });
+    let done = create_in(
+        context,
+        |_| Ok(()),
+        |config| {
+            mount(config, "devpts", "/dev/pts/pts");
+            config["linux"]["devices"] = json!([node]);
+        },
+    )?;
+    refused(&done, "process.terminal")?;
+    refused(&done, "ENODEV")?;
+    let image = |rootfs: &Path| {
+        fs::create_dir(rootfs.join("dev/pts"))?;
+        symlink("/mnt/ptmx", rootfs.join("dev/pts/ptmx"))
+    };
+    let done = create_in(context, image, |config| mount(config, "devpts", "/mnt"))?;
+    refused(&done, "process.terminal")?;
+    Ok(refused(&done, "ELOOP")?)
+}
+
+fn mount(config: &mut Value, kind: &str, place: &str) {
+    super::edit::mount(config, kind, kind, place, &["newinstance", "ptmxmode=0666"]);
 }
