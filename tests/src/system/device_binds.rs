@@ -2,7 +2,7 @@
 //! CAP_MKNOD.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ topic!(
     "device_binds",
     device_that_the_host_lacks_is_made [Root, UserNamespaces],
     default_devices_are_the_containers_own [Root, UserNamespaces],
+    device_bound_in_the_place_of_a_link_is_refused [Root, UserNamespaces],
     device_of_the_host_does_not_change_with_all_ids [Root, UserNamespaces, Machine],
     device_without_the_right_to_make_it_is_the_hosts [Root],
     device_of_the_host_does_not_change_without_mknod [Root, Machine],
@@ -83,6 +84,13 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
         .collect();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     words.extend(["write", "/dev/null", "x"]);
+    let report = edit::report_of(context, &bundle(context, |_| {})?)?;
+    for name in DEFAULT {
+        let mount = mount_at(&report, &format!("/dev/{name}"))?;
+        for flag in ["nosuid", "noexec"] {
+            same(&format!("{flag} of {name}"), has(&mount["options"], flag), true)?;
+        }
+    }
     let bundle = bundle(context, |config| edit::deeds(config, &words))?;
     let done = context.run_bundle(&bundle)?.success()?;
     // Its own inodes are the container's to change; the host's are as before.
@@ -92,6 +100,19 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
         same(name, mode & 0o777, 0o666)?;
     }
     Ok(())
+}
+
+fn device_bound_in_the_place_of_a_link_is_refused(context: &Context) -> Outcome {
+    let bundle = bundle(context, |config| {
+        // The image's /dev, with the image's null.
+        config["mounts"].as_array_mut().into_iter().for_each(|list| {
+            list.retain(|m| !m["destination"].to_string().contains("/dev"));
+        });
+    })?;
+    let target = bundle.rootfs.join("etc/target");
+    fs::write(&target, "of the image").map_err(|e| e.to_string())?;
+    symlink("/etc/target", bundle.rootfs.join("dev/null")).map_err(|e| e.to_string())?;
+    edit::refused_bundle(context, &bundle, &["bind device /dev/null", "ELOOP"]).map_err(Into::into)
 }
 
 /// Fails if a container of these words, or what they do, changes the host's.
