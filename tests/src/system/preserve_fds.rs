@@ -121,16 +121,19 @@ fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
             config["process"]["args"] = probe_arguments(&["ls", "."]);
             config["process"]["cwd"] = format!("/proc/self/fd/{number}").into();
         })?;
-        stays_inside(&context.run_bundle(&bundle)?)?;
+        stays_inside(&context.run_bundle(&bundle)?, number)?;
+        fs::remove_dir_all(&bundle.path).map_err(words)?; // A machine's memory holds few.
     }
     Ok(())
 }
 
-/// It was refused, or the fd was one of vial-init's own, in the container.
-fn stays_inside(done: &Done) -> Result<(), String> {
+/// It was refused, or the fd was one of vial-init's own, in the container. Of
+/// those there are few: any higher number stands for nothing.
+fn stays_inside(done: &Done, number: i32) -> Result<(), String> {
     match done.code {
         0 => same("the secret is seen", done.stdout.contains("secret"), false),
-        _ => refused(done, "cwd"),
+        _ if number < 20 => refused(done, "cwd"),
+        _ => refused(done, "chdir(2): ENOENT"),
     }
 }
 
@@ -142,7 +145,7 @@ fn leaked_fds_reach_no_exec(context: &Context) -> Outcome {
     for number in 3..30 {
         let cwd = format!("--cwd=/proc/self/fd/{number}");
         let done = context.vial(&["exec", &cwd, &container.id, "/probe", "ls", "."])?;
-        stays_inside(&done)?;
+        stays_inside(&done, number)?;
     }
     drop(open);
     Ok(container.remove()?)
