@@ -23,9 +23,12 @@ topic!(
     "hostile",
     name_of_any_bytes_does_not_hide_a_container[Root],
     first_thread_that_has_ended_does_not_hide_a_container[Root],
+    process_that_cannot_be_looked_at_is_not_taken_for_dead[Root],
+    process_that_has_the_pid_now_is_left_alone[Root],
     ps_prints_nothing_that_steers_a_terminal[Root],
     passwd_without_end_is_not_read_to_its_end[Root],
     home_is_found_behind_links_and_in_files_only[Root],
+    home_is_not_what_a_process_says_in_proc[Root],
     cgroups_nested_deep_are_listed_and_removed[Root],
     cgroups_may_have_any_name[Root],
 );
@@ -76,6 +79,50 @@ fn first_thread_that_has_ended_does_not_hide_a_container(context: &Context) -> O
     container.vial("kill", &["KILL"])?.success()?;
     container.ends()?;
     Ok(container.remove()?)
+}
+
+/// Where /proc hides it, or shows something else in its place.
+fn process_that_cannot_be_looked_at_is_not_taken_for_dead(context: &Context) -> Outcome {
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let place = format!("/proc/{}", container.pid()?);
+    let fake = |name: &str| context.folder.join(name);
+    fs::create_dir(fake("nothing")).map_err(words)?;
+    fs::create_dir_all(fake("folder/stat")).map_err(words)?;
+    fs::create_dir(fake("text")).map_err(words)?;
+    fs::write(fake("text/stat"), "7 (sh) Z").map_err(words)?;
+    for name in ["nothing", "folder", "text"] {
+        let role = format!("covered:{}:{place}", fake(name).display());
+        for verb in [&["state"][..], &["kill"], &["delete"], &["delete", "--force"]] {
+            let mut command = context.command_as(&role, verb);
+            let done = context.run(command.arg(&container.id))?;
+            refused(&done, &format!("{place}/stat"))
+                .map_err(|why| format!("{verb:?} and {name}: {why}"))?;
+        }
+    }
+    container.is("running")?;
+    Ok(container.remove()?)
+}
+
+/// A pid comes to name another process once its own has been waited for.
+fn process_that_has_the_pid_now_is_left_alone(context: &Context) -> Outcome {
+    let container = Container::started(context, &["exit", "0"])?;
+    container.ends()?;
+    let mut other = Command::new(&context.probe);
+    let mut other = other.args(["sleep", "3600"]).spawn().map_err(words)?;
+    let path = context.state.join(&container.id).join("state.json");
+    let text = fs::read(&path).map_err(words)?;
+    let mut state: serde_json::Value = serde_json::from_slice(&text).map_err(words)?;
+    state["pid"] = other.id().into();
+    fs::write(&path, state.to_string()).map_err(words)?;
+    let seen = container.is("stopped");
+    let killed = container.vial("kill", &["KILL"]);
+    let removed = container.remove();
+    let is_there = other.try_wait().map(|status| status.is_none());
+    other.kill().and_then(|()| other.wait()).map_err(words)?;
+    seen?;
+    removed?;
+    refused(&killed?, "container not running")?;
+    Ok(same("the other process is there", is_there.map_err(words)?, true)?)
 }
 
 fn ps_prints_nothing_that_steers_a_terminal(context: &Context) -> Outcome {
@@ -158,6 +205,18 @@ fn home_is_found_behind_links_and_in_files_only(context: &Context) -> Outcome {
         Ok(rustix::fs::mknodat(rustix::fs::CWD, &path, kind, Mode::RUSR, 0)?)
     })?;
     Ok(same("HOME of a FIFO", fifo.as_str(), "/")?)
+}
+
+/// As passwd(5), the arguments of the container's own process say what it likes.
+fn home_is_not_what_a_process_says_in_proc(context: &Context) -> Outcome {
+    let deeds = ["echo", ":x:0:0::/of-a-process:", "+", "sleep", "3600"];
+    let container = Container::started(context, &deeds)?;
+    let passwd = container.bundle.rootfs.join("etc/passwd");
+    symlink("/proc/1/cmdline", passwd).map_err(words)?;
+    let done = container.vial("exec", &["/probe", "report"])?.success()?;
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).map_err(words)?;
+    same("HOME", report["env"]["HOME"].as_str(), Some("/"))?;
+    Ok(container.remove()?)
 }
 
 /// The directory of a process's cgroup.
