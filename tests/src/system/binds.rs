@@ -23,6 +23,7 @@ topic!(
     propagation_of_a_bind_is_the_one_asked_for[Root],
     mount_of_the_host_appears_in_a_slave_and_a_shared_bind[Root],
     propagation_of_the_root_is_the_one_asked_for[Root],
+    host_keeps_its_mounts_where_the_root_is_shared[Root, Machine],
     source_that_is_not_there_is_refused_by_its_field[Root],
     relative_source_counts_from_the_bundle[Root],
     unknown_option_of_a_bind_is_refused[Root],
@@ -216,6 +217,25 @@ fn propagation_of_the_root_is_the_one_asked_for(context: &Context) -> Outcome {
         same(&format!("{value}: {seen:?}"), shared, !wanted.is_empty())?;
         let slave = seen.iter().any(|word| word == "master");
         same(&format!("{value}: slave in {seen:?}"), slave, false)?;
+    }
+    Ok(())
+}
+
+/// What is unmounted with the old root would be unmounted on the host.
+fn host_keeps_its_mounts_where_the_root_is_shared(context: &Context) -> Outcome {
+    let tree = Tree::new(context)?;
+    mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
+        .map_err(|e| e.to_string())?;
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string());
+    let before = mounts()?;
+    for value in ["shared", "rshared", "slave", "private"] {
+        context.report(|config| {
+            config["linux"]["rootfsPropagation"] = value.into();
+            bind(config, &tree.path(), "/tree", &["rbind"]);
+            edit::mount(config, "tmpfs", "tmpfs", "/tree/new", &[]);
+        })?;
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        same(&format!("the mounts after {value}"), lines(&mounts()?), lines(&before))?;
     }
     Ok(())
 }
