@@ -23,6 +23,7 @@ topic!(
     link_of_sysfs_is_bound_over_where_it_leads[Root],
     link_in_a_bound_dev_is_bound_over_where_it_leads[Root],
     proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below[Root],
+    proc_and_sysfs_are_mounted_behind_no_link[Root],
 );
 
 /// Links in a rootfs, each with the folders above it.
@@ -90,9 +91,12 @@ fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) 
         config["mounts"].as_array_mut().into_iter().for_each(|l| l.insert(0, entry.clone()));
     })?;
     link(&bundle, &[("data", "proc")])?;
-    Ok(both(context, &bundle, |done| {
-        edit::words_of_refusal(&done, &["mounts[0]", "/data", "into /proc"])
-    })?)
+    let is_refused = |done| edit::words_of_refusal(&done, &["mounts[0]", "/data", "into /proc"]);
+    both(context, &bundle, is_refused)?;
+    // Nor where the image has none, and the folder is made for it.
+    let remove = || fs::remove_dir(bundle.rootfs.join("proc")).map_err(|e| e.to_string());
+    remove()?;
+    Ok(both(context, &bundle, |done| is_refused(done).and_then(|()| remove()))?)
 }
 
 const RESOLV: &str = "../run/systemd/resolve/stub-resolv.conf";
@@ -242,6 +246,21 @@ fn proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below(context: &Con
         both(context, &bundle, |done| {
             edit::words_of_refusal(&done, &["mounts[0]", "ELOOP", hint])
         })?;
+    }
+    Ok(())
+}
+
+/// Wherever they are mounted, on ordinary directories: as runc does.
+fn proc_and_sysfs_are_mounted_behind_no_link(context: &Context) -> Outcome {
+    for kind in ["proc", "sysfs"] {
+        for target in ["/data", "/data/below"] {
+            let bundle = context.bundle(|config| mount(config, kind, kind, target, &[]))?;
+            link(&bundle, &[("data", "srv")])?;
+            fs::create_dir_all(bundle.rootfs.join("srv/below")).map_err(|e| e.to_string())?;
+            both(context, &bundle, |done| {
+                edit::words_of_refusal(&done, &["mounts[6]", target, "ELOOP"])
+            })?;
+        }
     }
     Ok(())
 }
