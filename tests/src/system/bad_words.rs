@@ -16,7 +16,8 @@ topic!(
 
 fn cgroups_path_with_dots_is_refused(context: &Context) -> Outcome {
     for path in ["/../x", "../../x", "/a/../../x", "/", "/."] {
-        edit::refused(context, &["linux.cgroupsPath"], |c| {
+        let why = if path.contains("..") { "out of its parent" } else { "the root of" };
+        edit::refused(context, &["linux.cgroupsPath", why], |c| {
             c["linux"]["cgroupsPath"] = json!(path)
         })?;
     }

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::container::words;
+use super::container::{Container, words};
 use super::edit;
+use super::hostile::cgroup_of;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -20,6 +21,7 @@ topic!(
     weight_is_for_bfq_where_it_is[Root, Cgroup2],
     file_that_the_kernel_lacks_is_done_without[Root, Cgroup2],
     weight_that_is_none_is_refused[Root, Cgroup2],
+    process_is_in_its_cgroup_where_clone3_is_missing[Root],
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -163,4 +165,25 @@ fn weight_that_is_none_is_refused(context: &Context) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+/// It enters it before its cgroup namespace is made, of which that is the root.
+fn process_is_in_its_cgroup_where_clone3_is_missing(context: &Context) -> Outcome {
+    let context = &context.hiding(libc::ENOSYS, &[libc::SYS_clone3])?;
+    let words = ["cat", "/proc/self/cgroup", "+", "sleep", "3600"];
+    let container = Container::created_from(context, |config| {
+        edit::namespace(config, "cgroup");
+        edit::deeds(config, &words);
+    })?;
+    let place = cgroup_of(container.pid()?)?;
+    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    same("its cgroup", name, format!("vial-{}", container.id))?;
+    container.vial("start", &[])?.success()?;
+    let of_first = container.printed(1)?;
+    let exec = container.vial("exec", &["/probe", "cat", "/proc/self/cgroup"])?.success()?;
+    for seen in [of_first, exec.stdout] {
+        let own = seen.lines().find(|line| line.starts_with("0::"));
+        same("the cgroup seen inside", own, Some("0::/"))?;
+    }
+    Ok(container.remove()?)
 }

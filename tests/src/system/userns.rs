@@ -23,6 +23,7 @@ topic!(
     exec_enters_the_user_namespace [Root, UserNamespaces],
     unprivileged_user_runs_a_container [Root, UserNamespaces],
     unprivileged_user_without_user_namespace_is_told [Root, UserNamespaces],
+    cgroups_of_the_host_are_read_only_for_an_unprivileged_user [Root, UserNamespaces],
 );
 
 const FIRST: u32 = 100_000;
@@ -204,4 +205,18 @@ fn unprivileged_user_without_user_namespace_is_told(context: &Context) -> Outcom
     let done = run_as_nobody(context, &bundle)?.failure()?;
     edit::one_sentence(&done)?;
     Ok(same("a word of it", done.stderr.contains("user namespace"), true)?)
+}
+
+/// CVE-2023-25809: without a cgroup namespace it is the host's hierarchy.
+fn cgroups_of_the_host_are_read_only_for_an_unprivileged_user(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        rootless(config);
+        edit::mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", &[]);
+    })?;
+    own(&bundle, NOBODY)?;
+    let done = run_as_nobody(context, &bundle)?.success()?;
+    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let mount = edit::mount_at(&report, "/sys/fs/cgroup")?;
+    same("the type", mount["type"].as_str(), Some("cgroup2"))?;
+    Ok(same("ro", edit::has(&mount["options"], "ro"), true)?)
 }
