@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use serde_json::{Value, json};
 
 use super::container::{refused, words};
+use super::edit::mount;
 use crate::bundle::Bundle;
 use crate::context::same;
 use crate::runner::topic;
@@ -22,6 +23,7 @@ topic!(
     proc_sys_or_dev_as_a_link_is_refused[Root],
     mount_source_that_is_missing_is_refused[Root],
     mount_over_the_wrong_kind_is_refused[Root],
+    tree_too_deep_to_be_copied_is_refused[Root],
 );
 
 fn check(context: &Context, bundle: &Bundle, text: &str) -> Result<(), String> {
@@ -166,4 +168,14 @@ fn mount_over_the_wrong_kind_is_refused(context: &Context) -> Outcome {
     edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc", "/probe"))?;
     edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc/version", "/tmp"))?;
     Ok(edited(context, "mounts[6]", |config| mount_at(config, "/probe"))?)
+}
+
+/// Each level takes a piece of vial-init's stack.
+fn tree_too_deep_to_be_copied_is_refused(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        mount(config, "tmpfs", "tmpfs", "/srv", &["tmpcopyup"]);
+    })?;
+    fs::create_dir_all(bundle.rootfs.join("srv").join("n/".repeat(100))).map_err(words)?;
+    check(context, &bundle, "mounts[6]")?;
+    Ok(check(context, &bundle, "ENAMETOOLONG")?)
 }

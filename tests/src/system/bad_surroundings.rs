@@ -2,13 +2,14 @@
 //! with nothing left behind.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use serde_json::json;
 
-use super::container::{refused, words};
+use super::container::{Container, refused, words};
 use crate::context::{Done, same};
 use crate::runner::{in_machine, topic};
 use crate::{Context, Outcome};
@@ -19,6 +20,8 @@ topic!(
     state_folder_that_is_read_only_is_refused[Root],
     state_folder_that_is_full_is_refused[Root],
     state_folder_that_is_a_file_is_refused,
+    state_of_a_container_behind_a_link_is_refused[Root],
+    state_of_a_container_is_closed_to_others[Root],
     missing_vial_init_is_said[Root],
     vial_init_of_another_build_is_refused[Root],
     program_that_is_no_vial_init_is_refused[Root],
@@ -88,6 +91,30 @@ fn state_folder_that_is_a_file_is_refused(context: &Context) -> Outcome {
     refused(&done, "file: ")?;
     let list = context.run(Command::new(&context.vial).arg("--root").arg(&root).arg("list"))?;
     Ok(refused(&list, "ENOTDIR")?)
+}
+
+/// What lies where it leads is not removed.
+fn state_of_a_container_behind_a_link_is_refused(context: &Context) -> Outcome {
+    let (id, other) = (context.id(), context.folder.join("other"));
+    fs::create_dir_all(&context.state).and_then(|()| fs::create_dir(&other)).map_err(words)?;
+    fs::write(other.join("file"), "").map_err(words)?;
+    symlink(&other, context.state.join(&id)).map_err(words)?;
+    for verb in [&["state"][..], &["kill"], &["delete"], &["delete", "--force"]] {
+        let done = context.run(context.command(verb).arg(&id))?;
+        refused(&done, "ENOTDIR").map_err(|why| format!("{verb:?}: {why}"))?;
+    }
+    fs::remove_file(context.state.join(&id)).map_err(words)?;
+    Ok(same("the file is there", other.join("file").exists(), true)?)
+}
+
+/// config.json in it may hold secrets, and who connects to its socket starts it.
+fn state_of_a_container_is_closed_to_others(context: &Context) -> Outcome {
+    let container = Container::created(context, &["exit", "0"])?;
+    for folder in [context.state.join(&container.id), context.state.clone()] {
+        let mode = fs::metadata(&folder).map_err(words)?.mode();
+        same(&format!("the mode of {}", folder.display()), mode & 0o7777, 0o700)?;
+    }
+    Ok(container.remove()?)
 }
 
 /// vial in a folder of its own, where its vial-init is what the test makes it.
