@@ -4,11 +4,12 @@
 use std::ffi::{CStr, OsStr};
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use vial_plan::Item;
 
 use crate::args::Global;
@@ -76,9 +77,7 @@ pub struct Prepared {
 /// Reads a bundle and decides everything, without a trace on the machine.
 pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::dir::check_id(id)?;
-    let given = options.bundle.as_deref().unwrap_or(Path::new("."));
-    let bundle = fs::canonicalize(given)
-        .map_err(|e| Error::io(format_args!("bundle {}", given.display()), &e))?;
+    let bundle = bundle(options.bundle.as_deref())?;
     let (config, bytes) = Config::load(&bundle)?;
     let host = Host::read();
     let request = Request {
@@ -94,6 +93,22 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     let plan = planner::create(&config, &request, &host)?;
     let no_new_keyring = options.no_new_keyring;
     Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
+}
+
+/// The bundle's path, without links and `..`.
+fn bundle(given: Option<&Path>) -> Result<PathBuf, Error> {
+    let failed = |given: &Path, e| Error::io(format_args!("bundle {}", given.display()), &e);
+    match given {
+        None => std::env::current_dir().map_err(|e| failed(Path::new("."), e)),
+        Some(given) => real_path(given).map_err(|e| failed(given, e)),
+    }
+}
+
+/// realpath(3) of a directory, which takes a call a component: the kernel tells it
+/// in one.
+fn real_path(directory: &Path) -> io::Result<PathBuf> {
+    let file = crate::file::open(directory, OFlags::PATH | OFlags::DIRECTORY)?;
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Where to send a terminal's master.

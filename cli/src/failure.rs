@@ -141,7 +141,7 @@ fn hint(item: &Item<'_>, stage: Stage, step: Step, errno: Errno) -> Option<&'sta
         (_, Step::MakeDirectory | Step::MakeFile, Errno::ROFS) => {
             "the rootfs is read-only on the host: make this path in the image"
         }
-        (Item::PivotRoot {}, Step::PivotRoot, Errno::INVAL) => {
+        (Item::PivotRoot { .. }, Step::PivotRoot, Errno::INVAL) => {
             "the rootfs lies on a root that cannot be pivoted; try --no-pivot"
         }
         (Item::Chroot {}, Step::Chroot, Errno::PERM) => {

@@ -17,12 +17,21 @@ pub fn open(path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
 }
 
 /// Reads a file of the kernel's, in bytes: processes and containers choose some
-/// of them.
+/// of them. It must be one that the kernel shows whole (single_open(), kernfs), as
+/// it does a process's and a cgroup's: then what is not full is the end.
 pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let file = open(path, OFlags::RDONLY)?;
-    let mut bytes = Vec::with_capacity(4096);
-    file.take(1 << 20).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let mut file = open(path, OFlags::RDONLY)?;
+    let mut bytes = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        let count = file.read(&mut bytes[length..])?;
+        length += count;
+        if length < bytes.len() || length > 1 << 20 {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        bytes.resize(2 * length, 0);
+    }
 }
 
 /// Writes a file that must not be there yet.

@@ -82,7 +82,11 @@ impl Foreground {
                 };
                 return Ok(code as u8);
             }
-            let (signal, input, output, feed) = self.poll(terminal.as_ref()).map_err(failed)?;
+            // With nothing but signals to wait for, the next one is waited for.
+            let (signal, input, output, feed) = match &terminal {
+                Some(_) => self.poll(terminal.as_ref()).map_err(failed)?,
+                None => (true, false, false, false),
+            };
             if signal && let Some(signal) = self.next_signal() {
                 pass_on(signal, pid, terminal.as_ref());
             }

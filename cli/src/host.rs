@@ -105,7 +105,7 @@ impl Host {
         };
         let in_user_namespace = in_user_namespace();
         let ids = |file: &str| match in_user_namespace && uid == 0 {
-            true => ids(&String::from_utf8_lossy(&read_kernel(file).unwrap_or_default())),
+            true => ids(&std::fs::read_to_string(file).unwrap_or_default()),
             false => Vec::new(),
         };
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());

@@ -139,7 +139,7 @@ fn describe_rootfs(item: &Item<'_>) -> String {
         Item::RootPropagation { flags } => format!("make the root mount {}", propagation(*flags)),
         Item::HideMount { path } => format!("hide {} of the host", show(path)),
         Item::CoveredRoot {} => "take what covers the rootfs as the rootfs".into(),
-        Item::PivotRoot {} => "make the rootfs the root".into(),
+        Item::PivotRoot { .. } => "make the rootfs the root".into(),
         Item::MoveRoot {} => "move the rootfs onto the root".into(),
         Item::Chroot {} => "change the root to the rootfs".into(),
         item => describe_process(item),

@@ -118,9 +118,6 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
             }
             life.pipe = ends.map(|(reading, _)| reading);
             life.child = 0;
-            // Held open, these would keep the host's cgroups in reach.
-            life.cgroup_root = None;
-            life.cgroup = None;
             life.stage = stage;
             Ok(())
         }

@@ -7,6 +7,7 @@ use rustix::thread::set_no_new_privs;
 use vial_plan::{Fields, Item, Step};
 
 use crate::fault::{During, Fault, Prepared};
+use crate::rootfs::mounted::Mounted;
 use crate::rootfs::{Rootfs, attributes, bind, chroot, console, device, filesystem, mask, pivot};
 use crate::security::{capabilities, keyring, label, loopback, rlimit, stdio, user};
 use crate::start::Program;
@@ -62,7 +63,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
             let change = bind::attributes(set, clear);
             let rootfs = life.furnish()?;
             let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
-            rootfs.remember(mount);
+            rootfs.remember(Mounted::By(mount));
             Ok(())
         }
         Item::MountAttributes { set, clear, propagation, recursive, .. } => {
@@ -94,10 +95,9 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         }
         Item::ReadonlyRoot {} => attributes::make_root_readonly(life.rootfs()?),
         Item::HideMount { path } => pivot::hide(path),
-        // No fd of it stays, through which a working directory could be named.
-        Item::PivotRoot {} => pivot::pivot_root(&life.rootfs.take().prepared()?),
-        Item::MoveRoot {} => pivot::move_root(&life.rootfs.take().prepared()?),
-        Item::Chroot {} => chroot::enter(&life.rootfs.take().prepared()?),
+        Item::PivotRoot { shared } => pivot::pivot_root(life.rootfs()?, shared),
+        Item::MoveRoot {} => pivot::move_root(life.rootfs()?),
+        Item::Chroot {} => chroot::enter(life.rootfs()?),
         Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
         Item::OwnStdio { uid } => {
             let terminal = life.terminal.take();
@@ -136,10 +136,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         }
         Item::Home { uid } => start::find_home(life, uid),
         Item::ListenPid {} => start::add_listen_pid(life),
-        Item::CloseFds { from } => {
-            life.rootfs = None;
-            start::close_fds(life, from)
-        }
+        Item::CloseFds { from } => start::close_fds(life, from),
         Item::AwaitStart {} => start::await_start(life),
         Item::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Step::LoadSeccomp)

@@ -2,6 +2,7 @@
 //! start, and execve.
 
 use core::ffi::CStr;
+use core::mem::forget;
 
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{
@@ -299,14 +300,26 @@ fn open_passwd() -> rustix::io::Result<OwnedFd> {
 }
 
 /// Lets go of everything but the streams, those that the container is to have,
-/// and what the wait for start needs.
+/// and what the steps to come and the wait for start need.
 pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
-    life.cgroup = None;
-    life.pidfd = None;
-    life.terminal = None;
+    // Owned no more: all of them are closed together.
+    forget(life.rootfs.take());
+    let owned = [
+        &mut life.cgroup_root,
+        &mut life.cgroup,
+        &mut life.pidfd,
+        &mut life.console,
+        &mut life.pipe,
+        &mut life.opener,
+        &mut life.offsets,
+    ];
+    for fd in owned {
+        forget(fd.take());
+    }
     let procfs = life.procfs.as_ref().map(|procfs| rustix::fd::AsFd::as_fd(procfs).as_raw_fd());
     let start = life.start.as_ref().map(|start| start.as_raw_fd());
-    let ours = [Some(life.channel.as_raw_fd()), start, procfs, None];
+    let terminal = life.terminal.as_ref().map(|terminal| terminal.as_raw_fd());
+    let ours = [Some(life.channel.as_raw_fd()), start, procfs, terminal];
     close_all_but(from, ours, life.procfs.as_ref())
 }
 

@@ -105,13 +105,19 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     let user = &process.user;
     let field = |name: &str| format!("{at}.{name}");
 
+    // Nothing of the host stays open from here on, before a working directory is
+    // entered that a link of the container's may lead to (CVE-2024-21626).
+    plan.push(INSIDE, &Item::CloseFds { from: 3 + subject.preserve_fds }, "");
     plan.push(INSIDE, &Item::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
     // While root can still enter a directory that the user cannot.
     let directory = directory(process, at)?;
     plan.push(INSIDE, &Item::WorkingDirectory { path: &directory }, field("cwd"));
     // CAP_SETPCAP is needed, which the next steps take away.
-    plan.push(INSIDE, &Item::BoundingSet { keep: sets.bounding }, field("capabilities.bounding"));
+    // What the kernel does not know need not be dropped.
+    let unknown = u64::MAX.checked_shl(host.last_capability + 1).unwrap_or(0);
+    let keep = sets.bounding | unknown;
+    plan.push(INSIDE, &Item::BoundingSet { keep }, field("capabilities.bounding"));
     let mask = user.umask.unwrap_or(0o022);
     if mask > 0o777 {
         return Err(wrong(field("user.umask"), format_args!("{mask:#o} is not below 0o1000")));
@@ -137,8 +143,6 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         plan.push(INSIDE, &Item::NoNewPrivs {}, field("noNewPrivileges"));
     }
     program::plan(plan, subject)?;
-    // From here on nothing is opened: only what the program is to have stays.
-    plan.push(INSIDE, &Item::CloseFds { from: 3 + subject.preserve_fds }, "");
     plan.push(INSIDE, &Item::AwaitStart {}, "");
     // After the last fd is made: a limit of 3 would hinder vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {

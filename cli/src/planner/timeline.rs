@@ -331,7 +331,10 @@ fn filesystem(
     }
     // Last, as it takes the host's files out of sight.
     match request.no_pivot {
-        false => plan.push(INSIDE, &Item::PivotRoot {}, "root.path"),
+        false => {
+            let shared = flags & ms::SHARED != 0;
+            plan.push(INSIDE, &Item::PivotRoot { shared }, "root.path");
+        }
         true => {
             for path in &request.host_mounts {
                 let path = text(path.as_os_str().as_encoded_bytes(), "")?;

@@ -189,8 +189,9 @@ items! {
     53 ReadonlyRoot {}
     /// Set the propagation of the container's root.
     54 RootPropagation { flags: u32, }
-    /// Make the rootfs the root, and let go of the host's.
-    55 PivotRoot {}
+    /// Make the rootfs the root, and let go of the host's; shared: the host would
+    /// hear of the unmounting.
+    55 PivotRoot { shared: bool, }
     /// The same by moving the mount, without pivot_root.
     56 MoveRoot {}
     /// Make the rootfs the root by chroot, without a mount.

@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+use heapless::Vec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{chdir, chroot, fchdir};
@@ -23,7 +24,15 @@ impl Rootfs {
 
     /// One in which nothing can be mounted.
     pub(super) fn at(root: OwnedFd) -> Rootfs {
-        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None }
+        Rootfs {
+            root,
+            covers: None,
+            mounted: None,
+            procfs: None,
+            opener: None,
+            nodes: None,
+            spent: Vec::new(),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub fn mount(
         true => mount_with_mode(new, &place)?,
         false => new.mount_on(&place)?,
     }
-    rootfs.mounted = Some(Mounted::On(place));
+    rootfs.remember(Mounted::On(place));
     Ok(())
 }
 
@@ -92,7 +92,7 @@ pub fn mount_copy(
     if is_new {
         // Nothing is covered, so that nothing is to be copied.
         new.mount_on(&place)?;
-        rootfs.mounted = Some(Mounted::On(place));
+        rootfs.remember(Mounted::On(place));
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -103,7 +103,7 @@ pub fn mount_copy(
     }
     let mounted = mounted::covering(place.as_fd(), flags).during(Step::CopyUp)?;
     copy::directory(&below, &mounted, owner).during(Step::CopyUp)?;
-    rootfs.mounted = Some(Mounted::By(mounted));
+    rootfs.remember(Mounted::By(mounted));
     Ok(())
 }
 
@@ -134,7 +134,7 @@ pub fn mount_cgroup(
 ) -> Result<(), Fault> {
     let place = rootfs.place(target, Make::Directory, false)?.fd;
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
-    rootfs.mounted = Some(match new.mount_on(&place) {
+    let mounted = match new.mount_on(&place) {
         Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
             const LOW_ATTRIBUTES: u32 = 0xf; // ro, nosuid, nodev, noexec: the same bits in both.
             let change = bind::attributes(u64::from(flags & LOW_ATTRIBUTES), 0);
@@ -142,7 +142,8 @@ pub fn mount_cgroup(
             Mounted::By(bind::bind_on(rootfs, &source, place.as_fd(), &change)?)
         }
         result => result.map(|()| Mounted::On(place))?,
-    });
+    };
+    rootfs.remember(mounted);
     Ok(())
 }
 

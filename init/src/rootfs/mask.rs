@@ -14,7 +14,7 @@ use crate::fault::{During, Fault, Prepared};
 
 /// Covers a path by an empty file or directory, which nobody can change and
 /// which is no inode of the host's.
-pub fn mask(rootfs: &Rootfs, path: &CStr) -> Result<(), Fault> {
+pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let Some(place) = find(rootfs, path)? else {
         return Ok(());
     };
@@ -25,17 +25,21 @@ pub fn mask(rootfs: &Rootfs, path: &CStr) -> Result<(), Fault> {
     }
     let kind = FileType::from_raw_mode(found.st_mode);
     let cover = Source::below(covers.as_fd(), covers::name(kind == FileType::Directory));
-    bind_on(rootfs, &cover, place.as_fd(), &attributes(0, 0))?;
+    let mount = bind_on(rootfs, &cover, place.as_fd(), &attributes(0, 0))?;
+    rootfs.spend(mount);
+    rootfs.spend(place);
     Ok(())
 }
 
 /// Makes a path read-only: a copy of it, mounted on itself.
-pub fn make_readonly(rootfs: &Rootfs, path: &CStr) -> Result<(), Fault> {
+pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let Some(place) = find(rootfs, path)? else {
         return Ok(());
     };
     let itself = Source::open(place.as_fd(), true);
-    bind_on(rootfs, &itself, place.as_fd(), &attributes(RDONLY, 0))?;
+    let mount = bind_on(rootfs, &itself, place.as_fd(), &attributes(RDONLY, 0))?;
+    rootfs.spend(mount);
+    rootfs.spend(place);
     Ok(())
 }
 

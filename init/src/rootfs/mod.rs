@@ -17,6 +17,7 @@ pub mod walk;
 
 use core::ffi::CStr;
 
+use heapless::Vec;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -49,7 +50,13 @@ pub struct Rootfs {
     opener: Option<Opener>,
     /// The directory of the last node that was made: the next mostly is beside it.
     nodes: Option<(&'static [u8], OwnedFd)>,
+    /// What is of no more use, to be closed together with the rest.
+    spent: Vec<OwnedFd, SPENT>,
 }
+
+/// How many fds may stay open to be closed by one call, which is cheaper: less than
+/// any limit on them.
+const SPENT: usize = 28;
 
 impl Rootfs {
     /// Binds the rootfs on itself, so that it can become the root.
@@ -78,6 +85,7 @@ impl Rootfs {
             procfs: Some(procfs),
             opener,
             nodes: None,
+            spent: Vec::new(),
         };
         let place = &rootfs.root;
         // Copied before the covers lie on it, which are not to be in the copy.
@@ -128,6 +136,11 @@ impl Rootfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.root = mounted::covering(self.root(), flags).during(Step::FindMount)?;
         Ok(())
+    }
+
+    /// Keeps an fd of no more use until all are closed, if there is room.
+    pub(crate) fn spend(&mut self, fd: OwnedFd) {
+        let _ = self.spent.push(fd); // No room: it is closed.
     }
 
     /// The root's fd.

@@ -22,8 +22,10 @@ pub enum Mounted {
 
 impl Rootfs {
     /// A mount was made.
-    pub fn remember(&mut self, mount: OwnedFd) {
-        self.mounted = Some(Mounted::By(mount));
+    pub fn remember(&mut self, mounted: Mounted) {
+        if let Some(Mounted::By(earlier) | Mounted::On(earlier)) = self.mounted.replace(mounted) {
+            self.spend(earlier);
+        }
     }
 
     /// Opens the mount that was made last, if it is not open yet.
@@ -31,7 +33,7 @@ impl Rootfs {
         if let Some(Mounted::On(place)) = &self.mounted {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
             let mount = covering(place.as_fd(), flags).during(Step::FindMount)?;
-            self.mounted = Some(Mounted::By(mount));
+            self.remember(Mounted::By(mount));
         }
         Ok(())
     }

@@ -14,16 +14,22 @@ use super::{Rootfs, chroot};
 use crate::fault::{During, Fault};
 
 /// pivot_root(2) with the old root put on top of the new one, from where it is
-/// detached: no directory in the rootfs is needed for it.
-pub fn pivot_root(rootfs: &Rootfs) -> Result<(), Fault> {
+/// detached (pivot_root(2), NOTES): no directory in the rootfs is needed for it.
+/// shared: the old root has peers on the host, and must let go of them.
+pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let old = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
+    let old = match shared {
+        true => Some(openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?),
+        false => None,
+    };
     fchdir(rootfs.root()).during(Step::EnterRootfs)?;
     rustix::process::pivot_root(c".", c".").during(Step::PivotRoot)?;
-    fchdir(&old).during(Step::DetachOldRoot)?;
-    // A slave, the old root tells the host nothing of the unmounting.
-    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    mount_change(c".", slave).during(Step::DetachOldRoot)?;
+    if let Some(old) = old {
+        fchdir(&old).during(Step::DetachOldRoot)?;
+        // A slave, the old root tells the host nothing of the unmounting.
+        let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        mount_change(c".", slave).during(Step::DetachOldRoot)?;
+    }
     unmount(c".", UnmountFlags::DETACH).during(Step::DetachOldRoot)?;
     chdir(c"/").during(Step::EnterRootfs)
 }

@@ -184,7 +184,9 @@ impl Rootfs {
 
     /// A mount may come to lie on the directory of the last node.
     pub fn forget_nodes(&mut self) {
-        self.nodes = None;
+        if let Some((_, directory)) = self.nodes.take() {
+            self.spend(directory);
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Tree {
         let path = std::ffi::CString::new(self.root().into_os_string().into_encoded_bytes());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, &*path.unwrap(), flags, Mode::empty()).unwrap();
-        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None }
+        Rootfs::at(root)
     }
 }
 
@@ -260,8 +260,7 @@ fn link_to_proc_is_no_place() {
 fn magic_links_of_procfs_are_not_followed() {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).unwrap();
-    let rootfs =
-        Rootfs { root, covers: None, mounted: None, procfs: None, opener: None, nodes: None };
+    let rootfs = Rootfs::at(root);
     for (path, wanted) in [
         (c"/proc/self/root", Err(Errno::LOOP)),
         (c"/proc/self/cwd/x", Err(Errno::LOOP)),
