@@ -40,13 +40,14 @@ pub(crate) struct Here {
 ///
 /// # Errors
 /// Ours cannot be measured; a peer that cannot be is left out and named.
-pub(crate) fn measure_here(binaries: &Path, rounds: u32) -> Result<(), Error> {
+pub(crate) fn measure_here(binaries: &Path, rounds: u32, mounts: u32) -> Result<(), Error> {
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
     let folder = std::env::temp_dir().join(format!("vial-measure-{}", std::process::id()));
     fs::create_dir_all(&folder).on_path("make", &folder)?;
     mount_memory(&folder)?;
+    mount_more(&folder, mounts)?;
     let result = Here::new(binaries, &folder).and_then(|mut here| here.everything(rounds));
     // The mount goes with this process, whose alone it is.
     let _ = rustix::mount::unmount(&folder, UnmountFlags::DETACH);
@@ -63,6 +64,17 @@ fn mount_memory(folder: &Path) -> Result<(), Error> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|errno| failed(errno.into()))?;
     mount("tmpfs", folder, "tmpfs", MountFlags::empty(), None).map_err(|errno| failed(errno.into()))
+}
+
+/// A host has more mounts than a test machine: each new mount namespace copies them.
+fn mount_more(folder: &Path, count: u32) -> Result<(), Error> {
+    for number in 0..count {
+        let place = folder.join("mounts").join(number.to_string());
+        fs::create_dir_all(&place).on_path("make", &place)?;
+        mount("tmpfs", &place, "tmpfs", MountFlags::empty(), None)
+            .map_err(|errno| Error::new(format!("mount a tmpfs: {errno}")))?;
+    }
+    Ok(())
 }
 
 impl Here {

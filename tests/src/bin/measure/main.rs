@@ -1,10 +1,14 @@
-//! `cargo measure [--rounds N] [--vm | --native]`: measures vial against the
-//! least that a container's start can be, and against its peers.
+//! `cargo measure`: measures vial against the least that a container's start can
+//! be, and against its peers.
 //!
 //!     cargo measure              in a virtual machine, and on this host
 //!     cargo measure --vm         in the machine alone
 //!     cargo measure --native     on this host alone, which needs root
 //!     cargo measure --rounds N   N rounds, and on the host five times as many
+//!     cargo measure --kernel K   in a machine with that kernel: 5.10, 6.1, 6.12, newest
+//!     cargo measure --systemd    in the machine with Debian 13's systemd and peers
+//!     cargo measure --mounts N   with N more mounts on the host that is measured
+//!     cargo measure --beside D   and another build of vial, which lies in folder D
 //!
 //! All runtimes are given the same bundle, by turns, in one run; a run that
 //! fails is never a time. The peers are those that this host has installed.
@@ -29,12 +33,13 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use vial_targets::command::OnPath;
+use vial_targets::kernel::{self, Kernel};
 use vial_targets::ship::{self, Bin};
-use vial_targets::{Error, Target, debian, kernel};
+use vial_targets::{Error, Target, debian};
 use vial_tests::vm::{BINARIES, Machine, Root};
 
 use crate::results::Results;
-use crate::runtime::{FLOOR, Runtime, VIAL};
+use crate::runtime::{BEFORE, FLOOR, Runtime, VIAL};
 
 /// How many rounds the machine measures unless told otherwise.
 const ROUNDS: u32 = 15;
@@ -50,11 +55,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let result = match words[..] {
         ["traced", ..] => Err(trace::be_traced(&arguments[1..])),
-        ["here", binaries, rounds] => here(Path::new(binaries), rounds),
+        ["here", binaries, rounds, mounts] => here(Path::new(binaries), rounds, mounts),
         _ => match wanted(&words) {
             Some(wanted) => all(wanted),
             None => {
-                eprintln!("usage: cargo measure [--rounds N] [--vm | --native]");
+                eprintln!(
+                    "usage: cargo measure [--rounds N] [--vm | --native] \
+                     [--kernel K | --systemd] [--mounts N] [--beside FOLDER]"
+                );
                 return ExitCode::from(2);
             }
         },
@@ -74,16 +82,41 @@ struct Wanted {
     rounds: u32,
     vm: bool,
     native: bool,
+    /// The machine's kernel and root.
+    kernel: &'static Kernel,
+    root: Root,
+    /// How many more mounts there are.
+    mounts: u32,
+    /// Another build of vial.
+    beside: Option<PathBuf>,
 }
 
 fn wanted(words: &[&str]) -> Option<Wanted> {
-    let mut wanted = Wanted { rounds: ROUNDS, vm: true, native: true };
+    let mut wanted = Wanted {
+        rounds: ROUNDS,
+        vm: true,
+        native: true,
+        kernel: kernel::USUAL,
+        root: Root::Host,
+        mounts: 0,
+        beside: None,
+    };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
             "--rounds" => wanted.rounds = words.next()?.parse().ok().filter(|n| *n > 0)?,
             "--vm" => wanted.native = false,
             "--native" => wanted.vm = false,
+            "--kernel" => {
+                wanted.kernel = Kernel::by_name(words.next()?)?;
+                wanted.native = false;
+            }
+            "--systemd" => {
+                (wanted.kernel, wanted.root) = (kernel::OF_DISK, Root::Systemd);
+                wanted.native = false;
+            }
+            "--mounts" => wanted.mounts = words.next()?.parse().ok()?,
+            "--beside" => wanted.beside = Some(words.next()?.into()),
             _ => return None,
         }
     }
@@ -95,14 +128,15 @@ fn all(wanted: Wanted) -> Result<bool, Error> {
     let target = vial_targets::by_name("x86_64").ok_or_else(|| Error::new("no such target"))?;
     debian::install(PACKAGES)?;
     let folder = ship::build(target, &[Bin::ALL, &[Bin::Floor]].concat())?;
+    put_beside(&folder, wanted.beside.as_deref())?;
     let mut found = Vec::new();
     if wanted.vm {
-        found.push(("in the machine", in_machine(target, &folder, wanted.rounds)?));
+        found.push(("in the machine", in_machine(target, &folder, &wanted)?));
     }
     let is_here = vial_targets::native().is_some_and(|native| native.name == target.name);
     if wanted.native && is_here && debian::is_root() {
         let rounds = wanted.rounds.saturating_mul(ROUNDS_OF_HOST);
-        found.push(("on the host", on_host(&folder, rounds)?));
+        found.push(("on the host", on_host(&folder, rounds, wanted.mounts)?));
     } else if wanted.native {
         println!("Not measured on this host: it needs root, and an x86_64 processor.");
     }
@@ -113,17 +147,38 @@ fn all(wanted: Wanted) -> Result<bool, Error> {
     Ok(found.iter().fold(true, |met, (title, results)| table::targets(title, results) && met))
 }
 
+/// Puts another build of vial beside this one, or takes it away.
+fn put_beside(folder: &Path, other: Option<&Path>) -> Result<(), Error> {
+    let place = folder.join(BEFORE);
+    let _ = fs::remove_dir_all(&place); // Mostly there is none.
+    let Some(other) = other else { return Ok(()) };
+    fs::create_dir_all(&place).on_path("make", &place)?;
+    for bin in [Bin::Cli, Bin::Init] {
+        let (from, to) = (other.join(bin.name()), place.join(bin.name()));
+        fs::copy(&from, to).on_path("copy", &from)?;
+    }
+    Ok(())
+}
+
 /// In the machine that borrows the host's /, and with it the peers.
-fn in_machine(target: &'static Target, folder: &Path, rounds: u32) -> Result<Results, Error> {
+fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result<Results, Error> {
+    let rounds = wanted.rounds;
     let own = std::env::current_exe()
         .map_err(|error| Error::new(format!("find this program: {error}")))?;
+    let mut files = vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))];
+    if wanted.beside.is_some() {
+        let before = [Bin::Cli, Bin::Init].map(|bin| format!("{BEFORE}/{}", bin.name()));
+        files.extend(before.map(|name| (name.clone(), folder.join(name))));
+    }
+    let numbers = [rounds, wanted.mounts].map(|number| number.to_string());
+    let words = ["measure", "here", BINARIES].map(str::to_owned).into_iter().chain(numbers);
     let machine = Machine {
         target,
-        kernel: kernel::USUAL,
-        root: Root::Host,
-        command: ["measure", "here", BINARIES, &rounds.to_string()].map(str::to_owned).to_vec(),
+        kernel: wanted.kernel,
+        root: wanted.root,
+        command: words.collect(),
         environment: Vec::new(),
-        files: vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))],
+        files,
         time_limit: Duration::from_secs(300 + 40 * u64::from(rounds)),
     };
     let mut results = Results::default();
@@ -134,10 +189,11 @@ fn in_machine(target: &'static Target, folder: &Path, rounds: u32) -> Result<Res
 }
 
 /// On this host, in a process of its own as in the machine.
-fn on_host(folder: &Path, rounds: u32) -> Result<Results, Error> {
+fn on_host(folder: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
     let own = PathBuf::from("/proc/self/exe");
     let mut command = Command::new(&own);
-    command.arg("here").arg(folder).arg(rounds.to_string()).stdout(Stdio::piped());
+    command.arg("here").arg(folder).args([rounds, mounts].map(|number| number.to_string()));
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().on_path("start", &own)?;
     let mut results = Results::default();
     if let Some(stdout) = child.stdout.take() {
@@ -148,10 +204,11 @@ fn on_host(folder: &Path, rounds: u32) -> Result<Results, Error> {
 }
 
 /// Measures here, which is in the machine or on the host.
-fn here(binaries: &Path, rounds: &str) -> Result<bool, Error> {
+fn here(binaries: &Path, rounds: &str, mounts: &str) -> Result<bool, Error> {
     let rounds = rounds.parse().map_err(|_| Error::new("how many rounds?"))?;
-    println!("machine {}", machine());
-    here::measure_here(binaries, rounds)?;
+    let mounts = mounts.parse().map_err(|_| Error::new("how many mounts?"))?;
+    println!("machine {}, {mounts} mounts more", machine());
+    here::measure_here(binaries, rounds, mounts)?;
     Ok(true)
 }
 
@@ -177,8 +234,8 @@ fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
     for runtime in Runtime::all(folder, folder) {
         let mut files = runtime.files().into_iter();
         let mut size = files.next().map_or(Ok(0), |program| bytes(&program))?;
-        if runtime.name == VIAL {
-            size += bytes(&folder.join(Bin::Init.name()))?;
+        if matches!(runtime.name, VIAL | BEFORE) {
+            size += bytes(&runtime.program.with_file_name(Bin::Init.name()))?;
         }
         results.fact(rows::SIZE, runtime.name, size);
         let libraries = files.try_fold(0, |sum, file| Ok::<u64, Error>(sum + bytes(&file)?))?;

@@ -23,18 +23,21 @@ pub(crate) struct Runtime {
 pub(crate) const FLOOR: &str = "floor";
 /// Ours.
 pub(crate) const VIAL: &str = "vial";
+/// Another build of ours.
+pub(crate) const BEFORE: &str = "before";
 /// The peer that the targets name.
 pub(crate) const CRUN: &str = "crun";
 /// Another peer.
 pub(crate) const RUNC: &str = "runc";
 /// All of them, in the order of the table.
-pub(crate) const ALL: [&str; 4] = [FLOOR, VIAL, CRUN, RUNC];
+pub(crate) const ALL: [&str; 5] = [FLOOR, VIAL, BEFORE, CRUN, RUNC];
 
 impl Runtime {
     /// Those that are here; ours lie in `binaries`.
     pub(crate) fn all(binaries: &Path, folder: &Path) -> Vec<Runtime> {
         let place = |name| match name {
             FLOOR | VIAL => Some(binaries.join(name)).filter(|path| path.is_file()),
+            BEFORE => Some(binaries.join(BEFORE).join(VIAL)).filter(|path| path.is_file()),
             _ => on_path(name),
         };
         let runtime = |name| {

@@ -3,7 +3,7 @@
 use crate::bundles::Seccomp;
 use crate::results::{Results, Time};
 use crate::rows;
-use crate::runtime::{CRUN, FLOOR, VIAL};
+use crate::runtime::{BEFORE, CRUN, FLOOR, VIAL};
 
 /// How a number is written.
 type Show = fn(u64) -> String;
@@ -18,8 +18,10 @@ pub(crate) fn print(title: &str, results: &Results) {
         .map(|name| format!("{name} {}", results.version(name).unwrap_or_default()))
         .map(|name| name.trim().to_owned())
         .collect();
-    println!("| | {} | vial / floor | vial / crun |", names.join(" | "));
-    println!("|---|{}---:|---:|", "---:|".repeat(names.len()));
+    let before = if runtimes.contains(&BEFORE) { " vial / before |" } else { "" };
+    println!("| | {} | vial / floor | vial / crun |{before}", names.join(" | "));
+    let columns = names.len() + 2 + usize::from(!before.is_empty());
+    println!("|---|{}", "---:|".repeat(columns));
     for seccomp in Seccomp::BOTH {
         times("`run /bin/true`", rows::run(seccomp), seccomp, results, &runtimes);
     }
@@ -60,11 +62,16 @@ fn times(what: &str, row: &str, seccomp: Seccomp, results: &Results, runtimes: &
             None => "-".to_owned(),
         };
         println!(
-            "| {what}{}, {unit} | {} | {} | {} |",
+            "| {what}{}, {unit} | {} | {} | {} |{}",
             seccomp.words(),
             cells.join(" | "),
             ratio(FLOOR),
-            ratio(CRUN)
+            ratio(CRUN),
+            if runtimes.contains(&BEFORE) {
+                format!(" {} |", ratio(BEFORE))
+            } else {
+                String::new()
+            }
         );
     }
 }
@@ -75,11 +82,13 @@ fn numbers(what: &str, row: &str, show: Show, results: &Results, runtimes: &[&st
     if cells.iter().all(|cell| cell == "-") {
         return; // Not measured on this machine.
     }
-    let ratio = match (results.number(row, VIAL), results.number(row, CRUN)) {
+    let ratio = |to| match (results.number(row, VIAL), results.number(row, to)) {
         (Some(ours), Some(theirs @ 1..)) => format!("{:.2}", ours as f64 / theirs as f64),
         _ => "-".to_owned(),
     };
-    println!("| {what} | {} | - | {ratio} |", cells.join(" | "));
+    let before =
+        if runtimes.contains(&BEFORE) { format!(" {} |", ratio(BEFORE)) } else { String::new() };
+    println!("| {what} | {} | - | {} |{before}", cells.join(" | "), ratio(CRUN));
 }
 
 /// 1234567 as 1,234,567.
