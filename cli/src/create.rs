@@ -26,6 +26,7 @@ use crate::mountinfo;
 use crate::plan::Plan;
 use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
+use crate::sources::{Source, rootfs_has_mounts};
 use crate::status::Process;
 use crate::time;
 use crate::watch::Watch;
@@ -81,6 +82,8 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     let (config, bytes) = Config::load(&bundle)?;
     let host = Host::read();
     let request = Request {
+        sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
+        rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
         id: id.to_owned(),
         bundle: bundle.clone(),
         no_pivot: options.no_pivot,

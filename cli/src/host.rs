@@ -3,15 +3,17 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, access, stat, statfs};
+use rustix::fs::{Access, OFlags, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
+use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
 
 use crate::config::linux::{Linux, Namespace};
-use crate::file::read_kernel;
+use crate::file::{open, read_kernel};
 use crate::planner::NAMESPACES;
 
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
@@ -34,6 +36,9 @@ pub struct Host {
     /// Whether the root is a ramfs or tmpfs, which may be the initramfs, that
     /// pivot_root(2) refuses to move.
     pub root_is_memory: bool,
+    /// Whether there is mount_setattr(2), by which mounts below another change with
+    /// it; looked up where there is no cgroup2.
+    pub has_mount_setattr: bool,
     /// The cgroup2 filesystem, if one is mounted.
     pub cgroup: Option<Cgroup>,
     /// newuidmap and newgidmap, where installed.
@@ -108,6 +113,10 @@ impl Host {
             true => ids(&std::fs::read_to_string(file).unwrap_or_default()),
             false => Vec::new(),
         };
+        let cgroup = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+            .into_iter()
+            .find(|path| magic(path) == CGROUP2_SUPER_MAGIC)
+            .map(Cgroup::read);
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
             uid,
@@ -117,10 +126,8 @@ impl Host {
             last_capability: last_capability(permitted),
             permitted,
             root_is_memory: matches!(magic("/"), RAMFS_MAGIC | TMPFS_MAGIC),
-            cgroup: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-                .into_iter()
-                .find(|path| magic(path) == CGROUP2_SUPER_MAGIC)
-                .map(Cgroup::read),
+            has_mount_setattr: cgroup.is_none() && has_mount_setattr(),
+            cgroup,
             newuidmap: (uid != 0).then(|| helper("newuidmap")).flatten(),
             newgidmap: (uid != 0).then(|| helper("newgidmap")).flatten(),
         }
@@ -168,6 +175,13 @@ pub fn in_user_namespace() -> bool {
     const FIRST: u64 = 0xefff_fffd;
     // Without a procfs nothing is known, and stage 0 says so.
     stat("/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST)
+}
+
+/// Linux 5.12; a seccomp filter may hide it. To change nothing is allowed.
+fn has_mount_setattr() -> bool {
+    let nothing = Attributes::default();
+    open(Path::new("/"), OFlags::PATH | OFlags::DIRECTORY)
+        .is_ok_and(|root| mount_setattr(root.as_fd(), false, &nothing).is_ok())
 }
 
 /// The ids of a user namespace, from the lines of its uid_map or gid_map.

@@ -33,6 +33,7 @@ pub mod printable;
 pub mod record;
 pub mod seccomp;
 pub mod signals;
+pub mod sources;
 pub mod status;
 pub mod terminal;
 pub mod time;

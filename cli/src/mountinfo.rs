@@ -4,16 +4,24 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where proc and sysfs are mounted, the deepest first.
 pub fn kernel_mounts() -> Vec<PathBuf> {
     // Without a procfs nothing is known, and stage 0 says so.
-    points(&fs::read("/proc/self/mountinfo").unwrap_or_default(), &[b"proc", b"sysfs"])
+    let is_kernels = |kind: &[u8]| matches!(kind, b"proc" | b"sysfs");
+    points(&fs::read("/proc/self/mountinfo").unwrap_or_default(), &is_kernels)
+}
+
+/// Whether anything is mounted below a directory.
+pub fn has_mounts(directory: &Path) -> bool {
+    let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let points = points(&mountinfo, &|_| true);
+    points.iter().any(|point| point.starts_with(directory) && point != directory)
 }
 
 /// The mount points of these types of filesystem, the deepest first.
-fn points(mountinfo: &[u8], types: &[&[u8]]) -> Vec<PathBuf> {
+fn points(mountinfo: &[u8], is_wanted: &dyn Fn(&[u8]) -> bool) -> Vec<PathBuf> {
     let lines = mountinfo.split(|byte| *byte == b'\n');
     let mut points: Vec<PathBuf> = lines
         .filter_map(|line| {
@@ -21,7 +29,7 @@ fn points(mountinfo: &[u8], types: &[&[u8]]) -> Vec<PathBuf> {
             let point = words.nth(4)?;
             // A hyphen ends the optional fields; the type is the word behind it.
             let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-            types.contains(&kind).then(|| PathBuf::from(OsString::from_vec(unescaped(point))))
+            is_wanted(kind).then(|| PathBuf::from(OsString::from_vec(unescaped(point))))
         })
         .collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
@@ -55,7 +63,7 @@ mod tests {
     use super::points;
 
     fn found(mountinfo: &[u8]) -> Vec<Vec<u8>> {
-        let points = points(mountinfo, &[b"proc", b"sysfs"]);
+        let points = points(mountinfo, &|kind| matches!(kind, b"proc" | b"sysfs"));
         points.iter().map(|point| point.as_os_str().as_bytes().to_vec()).collect()
     }
 

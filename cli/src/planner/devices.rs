@@ -4,6 +4,7 @@
 use super::wrong;
 use crate::config::resources::DeviceRule;
 use crate::error::Error;
+use crate::sources::Device;
 
 /// A rule with every part decided.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +43,50 @@ const DEFAULT: [(Option<i32>, Option<i32>, i32); 8] = [
 /// The program, 8 bytes an instruction. What no rule allows is denied; None:
 /// everything is allowed, so that nothing needs to be asked.
 pub(super) fn filter(rules: &[DeviceRule]) -> Result<Option<Vec<u8>>, Error> {
+    let mut decided = decided(rules)?;
+    if decided.last().is_some_and(|rule| rule.allow && rule.is_terminal()) {
+        return Ok(None);
+    }
+    add_default(&mut decided);
+    Ok(Some(compile(&decided)))
+}
+
+/// What may be done with a device, by itself: `rw`, `r`, `w` or nothing.
+pub(super) fn access(rules: &[DeviceRule], device: Device) -> Result<&'static str, Error> {
+    let mut decided = decided(rules)?;
+    add_default(&mut decided);
+    let kind = if device.is_block { BLOCK } else { CHAR };
+    let covers = |rule: &Rule, access: i32| {
+        let same = |wanted: Option<i32>, number: u32| {
+            wanted.is_none_or(|wanted| i64::from(wanted) == i64::from(number))
+        };
+        rule.kind.is_none_or(|wanted| wanted == kind)
+            && same(rule.major, device.major)
+            && same(rule.minor, device.minor)
+            && rule.access & access != 0
+    };
+    let may = |access| decided.iter().rfind(|rule| covers(rule, access)).is_some_and(|r| r.allow);
+    Ok(match (may(READ), may(WRITE)) {
+        (true, true) => "rw",
+        (true, false) => "r",
+        (false, true) => "w",
+        (false, false) => "",
+    })
+}
+
+fn decided(rules: &[DeviceRule]) -> Result<Vec<Rule>, Error> {
     let mut decided = Vec::with_capacity(rules.len() + DEFAULT.len() + 1);
     for (index, rule) in rules.iter().enumerate() {
         decided.push(decide(rule, &format!("linux.resources.devices[{index}]"))?);
     }
-    if decided.last().is_some_and(|rule| rule.allow && rule.is_terminal()) {
-        return Ok(None);
-    }
+    Ok(decided)
+}
+
+fn add_default(decided: &mut Vec<Rule>) {
     let allow =
         |(major, minor, access)| Rule { allow: true, kind: Some(CHAR), major, minor, access };
     decided.push(Rule { allow: true, kind: None, major: None, minor: None, access: MKNOD });
     decided.extend(DEFAULT.map(allow));
-    Ok(Some(compile(&decided)))
 }
 
 fn decide(rule: &DeviceRule, field: &str) -> Result<Rule, Error> {

@@ -15,6 +15,7 @@ mod mount_options;
 mod mounts;
 mod namespaces;
 mod nodes;
+mod nodev;
 mod process;
 mod program;
 mod refuse;
@@ -30,6 +31,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::host::{Host, Whose};
 use crate::plan::Plan;
+use crate::sources::Source;
 
 pub(crate) use capabilities::number as capability_number;
 pub use capabilities::{CAPABILITIES, capability_name};
@@ -58,6 +60,11 @@ pub struct Request {
     pub namespaces: Vec<Whose>,
     /// Those of them that are from systemd's socket activation.
     pub listen_fds: ListenFds,
+    /// What mounts brings, each in its place there; looked up where there is no
+    /// cgroup2.
+    pub sources: Vec<Source>,
+    /// Whether other mounts lie below the rootfs, looked up likewise.
+    pub rootfs_has_mounts: bool,
     /// proc and sysfs mounts of the host, to be hidden if the root is moved.
     pub host_mounts: Vec<PathBuf>,
 }

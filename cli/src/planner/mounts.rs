@@ -6,6 +6,7 @@ use vial_plan::{Item, Stage};
 
 use super::mount_options::{Options, ms, options};
 use super::namespaces::kind;
+use super::nodev::Nodev;
 use super::{Namespaces, text, wrong};
 use crate::config::{Config, Mount};
 use crate::error::Error;
@@ -37,6 +38,7 @@ pub(super) fn mounts(
     bundle: &Path,
     namespaces: &Namespaces,
     host: &Host,
+    nodev: &Nodev<'_>,
 ) -> Result<(), Error> {
     for (index, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{index}]");
@@ -50,10 +52,12 @@ pub(super) fn mounts(
         if mount.destination.is_empty() {
             return Err(wrong(format_args!("{field}.destination"), "missing"));
         }
+        nodev.restrict(plan, index, &mut options)?;
         let mount = &Mount { destination: below_root(&mount.destination), ..mount.clone() };
         check_destination(mount, &options, &field)?;
         if options.is_bind() || mount.kind == "bind" {
             bind(plan, mount, &options, bundle, &field)?;
+            nodev.bind_allowed(plan, index, &mount.destination, &options)?;
         } else if options.flags & ms::REMOUNT != 0 {
             let (target, data) =
                 (text(&*mount.destination, &field)?, text(&*options.data, &field)?);
@@ -61,6 +65,7 @@ pub(super) fn mounts(
             plan.push(INSIDE, &Item::Remount { target: &target, flags, data: &data }, field);
         } else {
             filesystem(plan, mount, &options, namespaces, host, &field)?;
+            nodev.bind_allowed(plan, index, &mount.destination, &options)?;
         }
     }
     Ok(())

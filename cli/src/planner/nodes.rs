@@ -3,12 +3,10 @@
 use vial_plan::{Item, Stage};
 
 use super::mounts::below_root;
-use super::namespaces::kind;
-use super::{Namespaces, text, wrong};
+use super::{text, wrong};
 use crate::config::Config;
 use crate::config::linux::Device;
 use crate::error::Error;
-use crate::host::Host;
 use crate::plan::Plan;
 
 const INSIDE: Stage = Stage::Inside;
@@ -32,12 +30,12 @@ const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
     (c"pts/ptmx", c"/dev/ptmx"),
 ];
 
-/// Device nodes and links, unless the host's /dev is bound there.
+/// Device nodes and links, unless the host's /dev is bound there. `is_bound` says
+/// of a path whether a node could not be opened there, so that one is bound.
 pub(super) fn devices(
     plan: &mut Plan,
     config: &Config,
-    namespaces: &Namespaces,
-    host: &Host,
+    is_bound: &dyn Fn(&str) -> bool,
 ) -> Result<(), Error> {
     let bound = config.mounts.iter().any(|mount| {
         let options: Vec<&str> = mount.options.iter().flat_map(|text| text.split(',')).collect();
@@ -47,18 +45,18 @@ pub(super) fn devices(
     if bound {
         return Ok(());
     }
-    let bind = host.in_user_namespace || namespaces.has(kind::USER);
     for (path, major, minor) in DEVICES {
         if config.linux.devices.iter().any(|device| device.path == path) {
             continue; // config.json says how it is to be.
         }
+        let bind = is_bound(path);
         let path = text(path, "")?;
         let (path, mode, uid, gid) = (&*path, 0o020_666, 0, 0);
         let item = Item::DeviceNode { path, mode, major, minor, uid, gid, bind };
         plan.push(INSIDE, &item, "");
     }
     for (index, configured) in config.linux.devices.iter().enumerate() {
-        device(plan, configured, bind, &format!("linux.devices[{index}]"))?;
+        device(plan, configured, is_bound(&configured.path), &format!("linux.devices[{index}]"))?;
     }
     for (target, path) in LINKS {
         plan.push(INSIDE, &Item::Symlink { target, path }, "");

@@ -5,6 +5,7 @@ use vial_plan::{Item, Stage};
 
 use super::mount_options::{ms, root_propagation};
 use super::namespaces::{Joined, Mapping, kind, mapping, same_ids, time_offsets};
+use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
     Namespaces, Request, cgroup, chroot, mounts, nodes, process, rootfs, sysctl, text, wrong,
@@ -212,10 +213,12 @@ fn inside(
     // The old root is still there, and /proc the host's: nothing of the
     // container's can stand in the way of a kernel parameter.
     sysctl::sysctl(plan, config, namespaces)?;
+    let nodev = Nodev::new(config, request, host)?;
+    nodev.warn(plan, namespaces)?;
     let is_chroot = !namespaces.has(kind::MOUNT);
     match is_chroot {
-        true => chroot::filesystem(plan, config, request, host, process, namespaces)?,
-        false => filesystem(plan, config, request, host, process, namespaces)?,
+        true => chroot::filesystem(plan, config, request, process)?,
+        false => filesystem(plan, config, request, host, process, namespaces, &nodev)?,
     }
     if config.process.is_none() {
         plan.push(INSIDE, &Item::CloseFds { from: 3 + request.preserve_fds }, "");
@@ -236,7 +239,7 @@ fn inside(
         seccomp,
         preserve_fds: request.preserve_fds,
         user_namespace: namespaces.has(kind::USER),
-        devices_are_filtered: cgroup::filters_devices(config, host)?,
+        devices_are_filtered: !nodev.applies,
         is_chroot,
         listen_fds: &request.listen_fds,
     };
@@ -291,6 +294,7 @@ fn filesystem(
     host: &Host,
     process: &Process,
     namespaces: &Namespaces,
+    nodev: &Nodev<'_>,
 ) -> Result<(), Error> {
     let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
     let root = text(root, "root.path")?;
@@ -317,9 +321,12 @@ fn filesystem(
         };
         plan.push(INSIDE, &item, "linux.rootfsPropagation");
     }
-    mounts::mounts(plan, config, &request.bundle, namespaces, host)?;
+    // Before any mount, to which it is not meant.
+    nodev.rootfs(plan, request);
+    mounts::mounts(plan, config, &request.bundle, namespaces, host, nodev)?;
     // After the mounts, which bring /dev.
-    nodes::devices(plan, config, namespaces, host)?;
+    let must_bind = host.in_user_namespace || namespaces.has(kind::USER);
+    nodes::devices(plan, config, &|path| must_bind || !nodev.node_opens(path))?;
     process::make_directory(plan, process, "process")?;
     // After /dev/pts, of which the terminal is.
     terminal(plan, process, true);

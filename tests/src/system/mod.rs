@@ -51,6 +51,7 @@ mod security;
 mod signals;
 mod terminal;
 mod tight;
+mod unfiltered;
 mod unwaited;
 pub(crate) mod userns;
 mod userns_sources;
@@ -111,6 +112,7 @@ pub const ALL: &[&Topic] = &[
     &userns::TOPIC,
     &userns_sources::TOPIC,
     &device_binds::TOPIC,
+    &unfiltered::TOPIC,
     &fallbacks::TOPIC,
     &hidden::TOPIC,
 ];

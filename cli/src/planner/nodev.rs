@@ -1,0 +1,207 @@
+//! Machines without cgroup2: nothing filters devices. What an image or a volume
+//! has of them cannot be opened all the same, as mounts are nodev but for those
+//! in which nobody has made a node before vial does.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use vial_plan::{Item, Stage};
+
+use super::mount_options::{Options, ms};
+use super::mounts::below_root;
+use super::{Namespaces, Request, cgroup, devices, namespaces::kind, text};
+use crate::config::{Config, Mount};
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
+
+const INSIDE: Stage = Stage::Inside;
+
+/// MS_NODEV and MOUNT_ATTR_NODEV
+const NODEV: u32 = 4;
+
+/// Where devices can be opened.
+#[derive(Debug)]
+pub(super) struct Nodev<'a> {
+    config: &'a Config,
+    sources: &'a [Source],
+    /// Whether nothing filters devices.
+    pub(super) applies: bool,
+    /// Whether mounts below another can be changed with it.
+    recursive: bool,
+}
+
+impl<'a> Nodev<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        request: &'a Request,
+        host: &Host,
+    ) -> Result<Self, Error> {
+        let applies = !cgroup::filters_devices(config, host)?;
+        let recursive = host.has_mount_setattr;
+        Ok(Nodev { config, sources: &request.sources, applies, recursive })
+    }
+
+    /// The mount of config.json that a path lies on; none: on the rootfs.
+    fn holder(&self, path: &str) -> Option<usize> {
+        let holds = |mount: &Mount| {
+            let place = below_root(&mount.destination);
+            let rest = below_root(path);
+            let rest = rest.strip_prefix(place.trim_end_matches('/'));
+            !is_remount(mount) && rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.config.mounts.iter().rposition(holds)
+    }
+
+    /// Whether a node that is made at a path can be opened.
+    pub(super) fn node_opens(&self, path: &str) -> bool {
+        !self.applies || self.holder(path).is_some_and(|index| self.is_new_tmpfs(index))
+    }
+
+    /// Whether a mount is empty at first.
+    fn is_new_tmpfs(&self, index: usize) -> bool {
+        self.config.mounts.get(index).is_some_and(|mount| {
+            mount.kind == "tmpfs"
+                && !words(mount).any(|one| matches!(one, "tmpcopyup" | "bind" | "rbind"))
+        })
+    }
+
+    /// Whether devices on a mount may be opened.
+    fn keeps(&self, plan: &mut Plan, index: usize) -> Result<bool, Error> {
+        let mounts = &self.config.mounts;
+        let Some(mount) = mounts.get(index) else { return Ok(false) };
+        if is_remount(mount) {
+            let place = below_root(&mount.destination);
+            let is_before =
+                |other: &Mount| !is_remount(other) && below_root(&other.destination) == place;
+            let before = mounts.iter().take(index).rposition(is_before);
+            return before.map_or(Ok(false), |before| self.keeps(plan, before));
+        }
+        let source = self.sources.get(index);
+        if let Some(device) = source.and_then(|source| source.itself) {
+            let access = devices::access(&self.config.linux.resources.devices, device)?;
+            let field = format!("mounts[{index}]");
+            if access.is_empty() {
+                let what =
+                    "this device cannot be opened, as linux.resources.devices does not allow it";
+                plan.warn(field, what);
+            } else if access != "rw" {
+                let what = format_args!(
+                    "more than {access} of this device can be had, as without cgroup2 nothing filters devices"
+                );
+                plan.warn(field, what);
+            }
+            return Ok(!access.is_empty());
+        }
+        let has_nodes = || {
+            let named = self.config.linux.devices.iter().map(|device| device.path.as_str());
+            let mut paths = named.chain(["/dev/null"]);
+            paths.any(|path| self.holder(path) == Some(index))
+        };
+        let is_devpts = mount.kind == "devpts" || source.is_some_and(|source| source.is_devpts);
+        Ok(is_devpts || (self.is_new_tmpfs(index) && has_nodes()))
+    }
+
+    /// Takes devices away from the options of a mount.
+    pub(super) fn restrict(
+        &self,
+        plan: &mut Plan,
+        index: usize,
+        options: &mut Options,
+    ) -> Result<(), Error> {
+        if !self.applies || self.keeps(plan, index)? {
+            return Ok(());
+        }
+        options.flags |= NODEV;
+        options.set |= u64::from(NODEV);
+        options.clear &= !u64::from(NODEV);
+        options.recursive_clear &= !u64::from(NODEV);
+        let Some(source) = self.sources.get(index) else { return Ok(()) };
+        if !options.is_bind() || options.flags & ms::REC == 0 || !source.has_mounts {
+            return Ok(());
+        }
+        // Of the host's /dev, devpts is among them.
+        match self.recursive && source.below.is_empty() {
+            true => options.recursive_set |= u64::from(NODEV),
+            false => plan.warn(
+                format_args!("mounts[{index}]"),
+                "devices in what is mounted below it can be opened, as without cgroup2 nothing filters them",
+            ),
+        }
+        Ok(())
+    }
+
+    /// Of a directory for /dev, binds once more what the rules allow.
+    pub(super) fn bind_allowed(
+        &self,
+        plan: &mut Plan,
+        index: usize,
+        target: &str,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let Some(source) = self.sources.get(index).filter(|_| self.applies) else { return Ok(()) };
+        for (path, device) in &source.below {
+            let access = devices::access(&self.config.linux.resources.devices, *device)?;
+            if access.is_empty() {
+                continue;
+            }
+            let field = format!("mounts[{index}]");
+            let from = if *device == PTMX { Path::new(PTMX_OF_DEVPTS) } else { path };
+            let bytes = |path: &Path| text(path.as_os_str().as_encoded_bytes(), &field);
+            let (source, target) =
+                (bytes(&source.path.join(from))?, bytes(&Path::new(target).join(path))?);
+            let (set, clear) = (options.set & !u64::from(NODEV), options.clear);
+            let item =
+                Item::Bind { source: &source, target: &target, recursive: false, set, clear };
+            plan.push(INSIDE, &item, field);
+        }
+        Ok(())
+    }
+
+    /// Takes devices away from the rootfs.
+    pub(super) fn rootfs(&self, plan: &mut Plan, request: &Request) {
+        if !self.applies {
+            return;
+        }
+        let (target, recursive): (CString, _) = (c"/".into(), self.recursive);
+        let set = u64::from(NODEV);
+        let item =
+            Item::MountAttributes { target: &target, set, clear: 0, propagation: 0, recursive };
+        plan.push(INSIDE, &item, "linux.resources.devices");
+        if request.rootfs_has_mounts && !recursive {
+            plan.warn("root.path", "devices in what is mounted below the rootfs can be opened, as without cgroup2 nothing filters them");
+        }
+    }
+
+    /// Warns of what no mount can keep from being opened.
+    pub(super) fn warn(&self, plan: &mut Plan, namespaces: &Namespaces) -> Result<(), Error> {
+        if !self.applies {
+            return Ok(());
+        }
+        if !namespaces.has(kind::MOUNT) {
+            plan.warn("linux.namespaces", "devices that the image has can be opened, as without cgroup2 nothing filters them and without a mount namespace nothing hides them");
+        }
+        for (index, device) in self.config.linux.devices.iter().enumerate() {
+            let number = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+            let is_block = device.kind == "b";
+            let (major, minor) = (number(device.major), number(device.minor));
+            let device = Device { is_block, major, minor };
+            let access = devices::access(&self.config.linux.resources.devices, device)?;
+            if self.config.linux.devices[index].kind != "p" && access != "rw" {
+                plan.warn(format_args!("linux.devices[{index}]"), "it can be opened whatever linux.resources.devices says, as without cgroup2 nothing filters devices");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn words(mount: &Mount) -> impl Iterator<Item = &str> {
+    mount.options.iter().flat_map(|text| text.split(','))
+}
+
+fn is_remount(mount: &Mount) -> bool {
+    mount.kind != "bind"
+        && words(mount).any(|one| one == "remount")
+        && !words(mount).any(|one| matches!(one, "bind" | "rbind"))
+}
