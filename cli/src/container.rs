@@ -129,7 +129,7 @@ impl Container {
         if self.dir.is_listened()? {
             return Ok(Status::Created);
         }
-        Ok(match self.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) {
+        Ok(match self.place().is_some_and(|cgroup| cgroup.is_frozen()) {
             true => Status::Paused,
             false => Status::Running,
         })
@@ -148,6 +148,38 @@ impl Container {
     /// Its cgroup, if it has one.
     pub fn cgroup(&self) -> Option<Cgroup> {
         self.state.cgroup()
+    }
+
+    /// The cgroup to freeze: its own, or the one that its process was moved to.
+    fn place(&self) -> Option<Cgroup> {
+        let own = self.state.cgroup.as_ref()?;
+        let moved = cgroup_of(self.state.pid).filter(|path| !path.starts_with(own));
+        Some(Cgroup::new(self.state.cgroup_root.join(moved.as_ref().unwrap_or(own))))
+    }
+
+    /// The same, unless others' processes would be frozen with it.
+    pub fn freezer(&self) -> Result<Cgroup, Error> {
+        let Some(cgroup) = self.place() else {
+            return Err(Error::new("this container has no cgroup, so that it cannot be paused"));
+        };
+        if self.cgroup().is_some_and(|own| own.path() == cgroup.path()) {
+            return Ok(cgroup);
+        }
+        let there = cgroup.pids().map_err(|e| cgroup.failed("list the processes of", &e))?;
+        let mut own = self.pids_beside_init(&there);
+        own.sort_unstable();
+        match own == there {
+            true => Ok(cgroup),
+            false => Err(Error::new(format_args!(
+                "the container's process was moved to cgroup {}, which holds others, so that it cannot be paused or resumed",
+                cgroup.path().display()
+            ))),
+        }
+    }
+
+    /// That cgroup if it is frozen, to be thawed for who is killed in it.
+    pub fn frozen(&self) -> Option<Cgroup> {
+        self.freezer().ok().filter(Cgroup::is_frozen)
     }
 
     /// Its process. None: it has ended.
@@ -210,22 +242,27 @@ impl Container {
         // Where its cgroup is gone, others may have moved its process.
         Ok(match self.status()? {
             Status::Stopped => Vec::new(),
-            _ => self.pids_beside_init(),
+            _ => {
+                let there = cgroup_of(self.state.pid)
+                    .and_then(|path| Cgroup::new(self.state.cgroup_root.join(path)).pids().ok());
+                self.pids_beside_init(&there.unwrap_or_default())
+            }
         })
     }
 
     /// Those in the cgroup where its process is now that are of its own pid
     /// namespace, as others may be there, too.
-    fn pids_beside_init(&self) -> Vec<u32> {
+    fn pids_beside_init(&self, there: &[u32]) -> Vec<u32> {
         let pid = self.state.pid;
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let own = namespace(&pid.to_string()).filter(|own| namespace("self").as_ref() != Some(own));
-        let cgroup = cgroup_of(pid).map(|path| Cgroup::new(self.state.cgroup_root.join(path)));
-        let (Some(own), Some(Ok(mut pids))) = (own, cgroup.map(|cgroup| cgroup.pids())) else {
-            return vec![pid]; // No other is known for certain.
-        };
-        pids.retain(|pid| namespace(&pid.to_string()).as_ref() == Some(&own));
-        pids
+        match own.filter(|_| !there.is_empty()) {
+            None => vec![pid], // No other is known for certain.
+            own => {
+                let is_own = |pid: &&u32| namespace(&pid.to_string()) == own;
+                there.iter().filter(is_own).copied().collect()
+            }
+        }
     }
 
     /// Connects to its waiting process.

@@ -138,16 +138,17 @@ fn delete(container: &Container, force: bool) -> Result<(), Error> {
 }
 
 fn kill(container: &Container) -> Result<(), Error> {
+    let frozen = container.frozen(); // Once it has ended, nobody knows where it was.
     container.signal(Signal::KILL)?;
+    if let Some(cgroup) = &frozen {
+        let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
+    }
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_micros(200);
     while container.status()? != Status::Stopped {
         if Instant::now() > deadline {
             return Err(Error::new("container init still running")
                 .hint("it may wait for a device or network filesystem; see /proc/PID/stack"));
-        }
-        if let Some(cgroup) = container.cgroup().filter(Cgroup::is_frozen) {
-            let _ = cgroup.freeze(false); // A process that is being killed may be gone by now.
         }
         sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(100));

@@ -32,6 +32,8 @@ impl Kill {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let signal = signals::parse(self.signal.trim_start_matches('-'))?;
         let container = Container::look(&global.root, &self.id)?.whole(&self.id)?;
+        // Once it has ended, nobody knows where it was.
+        let frozen = container.frozen().filter(|_| signal == Some(Signal::KILL));
         let reached = match signal {
             _ if self.all => {
                 signal.map_or(Ok(()), |signal| container.signal_all(signal))?;
@@ -48,8 +50,10 @@ impl Kill {
         if !reached {
             return Err(Error::new("container not running"));
         }
-        if signal == Some(Signal::KILL) {
-            thaw_to_die(&container);
+        if let Some(cgroup) = frozen {
+            // KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; nothing else
+            // needs to arrive before the container is resumed.
+            let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
         }
         Ok(0)
     }
@@ -64,12 +68,4 @@ fn shares_pids(container: &Container) -> bool {
 
 fn is_populated(container: &Container) -> bool {
     container.cgroup().is_some_and(|cgroup| cgroup.is_populated())
-}
-
-/// KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; nothing else needs to
-/// arrive before the container is resumed.
-fn thaw_to_die(container: &Container) {
-    if let Some(cgroup) = container.cgroup().filter(|cgroup| cgroup.is_frozen()) {
-        let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
-    }
 }

@@ -45,7 +45,7 @@ impl Resume {
         match container.status()? {
             Status::Paused => freeze(&container, false),
             // One that was paused before it was started.
-            Status::Created if container.cgroup().is_some_and(|cgroup| cgroup.is_frozen()) => {
+            Status::Created if container.freezer().is_ok_and(|cgroup| cgroup.is_frozen()) => {
                 freeze(&container, false)
             }
             status => Err(Error::new(format_args!("container not paused: {status}"))),
@@ -54,9 +54,6 @@ impl Resume {
 }
 
 fn freeze(container: &Container, frozen: bool) -> Result<u8, Error> {
-    let Some(cgroup) = container.cgroup() else {
-        return Err(Error::new("this container has no cgroup, so that it cannot be paused"));
-    };
-    cgroup.freeze(frozen)?;
+    container.freezer()?.freeze(frozen)?;
     Ok(0)
 }

@@ -35,6 +35,7 @@ mod lifecycle;
 mod links;
 mod masks;
 mod mount_order;
+mod moved;
 mod names;
 mod namespaces;
 mod no_process;
@@ -73,6 +74,7 @@ pub const ALL: &[&Topic] = &[
     &terminal::TOPIC,
     &exec::TOPIC,
     &exec_cgroup::TOPIC,
+    &moved::TOPIC,
     &children::TOPIC,
     &keyring::TOPIC,
     &own_inode::TOPIC,
