@@ -59,6 +59,8 @@ pub struct Cgroup {
     pub controllers: Vec<String>,
     /// The cgroup of this process, from the root, without the leading slash.
     pub own: PathBuf,
+    /// Whether a process that is born into a cgroup has its CPUs, since Linux 6.4.
+    pub birth_gives_cpus: bool,
 }
 
 /// Whose a namespace is that a path leads to.
@@ -150,7 +152,14 @@ impl Cgroup {
                 .map(str::to_owned)
                 .collect(),
             own: cgroup_of("self").unwrap_or_default(),
+            birth_gives_cpus: release() >= (6, 4),
         }
+    }
+
+    /// Whether this cgroup, or one above it, has CPUs or memory nodes of its own.
+    pub fn limits_cpus(&self, path: &Path) -> bool {
+        let mut cgroups = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+        cgroups.any(|path| self.root.join(path).join("cpuset.cpus.effective").exists())
     }
 
     /// Whether cgroups can be made below this one, which need not exist.
@@ -158,6 +167,14 @@ impl Cgroup {
         let existing = path.ancestors().map(|path| self.root.join(path)).find(|path| path.exists());
         existing.is_some_and(|path| access(&path, Access::WRITE_OK).is_ok())
     }
+}
+
+/// The first two numbers of the kernel's release.
+fn release() -> (u32, u32) {
+    let names = rustix::system::uname();
+    let mut numbers = names.release().to_bytes().split(|byte| !byte.is_ascii_digit());
+    let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse().ok();
+    (number().unwrap_or(0), number().unwrap_or(0))
 }
 
 /// The cgroup of a process, from the root of the hierarchy, without the leading

@@ -51,11 +51,15 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBu
     }
 }
 
-/// Whether the cgroup has CPUs or memory nodes of its own.
+/// Whether a process must enter the cgroup to have its CPUs.
 ///
 /// KERNEL(6.4): a process that is born into a cgroup by CLONE_INTO_CGROUP has
 /// its parent's CPUs, not the cgroup's; one that enters it has the right ones.
-pub(super) fn limits_cpus(config: &Config) -> bool {
+pub(super) fn must_be_entered(config: &Config, path: &Path, cgroup: &Cgroup) -> bool {
+    !cgroup.birth_gives_cpus && (limits_cpus(config) || cgroup.limits_cpus(path))
+}
+
+fn limits_cpus(config: &Config) -> bool {
     let resources = &config.linux.resources;
     let unified = resources.unified.keys().any(|file| file.starts_with("cpuset."));
     unified || !resources.cpu.cpus.is_empty() || !resources.cpu.mems.is_empty()

@@ -86,7 +86,11 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     // may belong to the host, which takes the privileges of this process.
     let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
     let joins = kinds & kind::CGROUP & !later != 0;
-    if has_cgroup && (joins || cgroup::limits_cpus(exec.config)) {
+    let must_be_entered = match (&exec.cgroup, &host.cgroup) {
+        (Some(path), Some(cgroup)) => cgroup::must_be_entered(exec.config, path, cgroup),
+        _ => false,
+    };
+    if has_cgroup && (joins || must_be_entered) {
         plan.push(Stage::Outside, &Item::CgroupEnter {}, "linux.namespaces");
     }
     let pid = exec.pid;

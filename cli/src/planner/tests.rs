@@ -21,7 +21,7 @@ fn host() -> Host {
     Host {
         last_capability: 40,
         permitted: u64::MAX >> 23,
-        cgroup: Some(Cgroup { root, controllers, own: PathBuf::new() }),
+        cgroup: Some(Cgroup { root, controllers, ..Cgroup::default() }),
         ..Host::default()
     }
 }

@@ -121,8 +121,16 @@ fn outside(
     }
     // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
     // cgroup from within a cgroup namespace that does not hold his own.
-    let has_cgroup = plan.items().any(|(_, item, _)| matches!(item, Item::CgroupOpen { .. }));
-    if has_cgroup && (namespaces.joins(kind::CGROUP) || cgroup::limits_cpus(config)) {
+    let cgroup = host
+        .cgroup
+        .as_ref()
+        .filter(|_| plan.items().any(|(_, item, _)| matches!(item, Item::CgroupOpen { .. })));
+    if let Some(cgroup) = cgroup
+        && (namespaces.joins(kind::CGROUP) || {
+            let path = cgroup::cgroup_path(&config.linux.cgroups_path, &request.id, cgroup)?;
+            cgroup::must_be_entered(config, &path, cgroup)
+        })
+    {
         plan.push(OUTSIDE, &Item::CgroupEnter {}, "linux.namespaces");
     }
     // The user namespace comes first in the list: it grants the right to join

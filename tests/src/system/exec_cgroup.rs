@@ -19,6 +19,7 @@ topic!(
     exec_goes_below_the_container_if_asked_to [Root, Cgroup2],
     exec_leaves_the_container_s_cgroup_for_none_outside [Root, Cgroup2],
     exec_runs_on_the_cpus_of_the_container [Root, Cgroup2],
+    cpus_of_a_cgroup_above_hold [Root, Cgroup2],
     joined_cgroup_namespace_is_no_obstacle [Root, Cgroup2],
     joined_cgroup_namespace_and_a_new_user_namespace [Root, Cgroup2],
 );
@@ -114,6 +115,30 @@ fn exec_runs_on_the_cpus_of_the_container(context: &Context) -> Outcome {
     let done = container.exec(&[], &["report"])?.success()?;
     let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
     Ok(same("the affinity", report["affinity"].as_str(), Some("0"))?)
+}
+
+/// As of a pod, whose containers set no CPUs of their own.
+fn cpus_of_a_cgroup_above_hold(context: &Context) -> Outcome {
+    let pod = PathBuf::from(ROOT).join(format!("{}-pod", context.tag));
+    fs::create_dir(&pod).map_err(|e| e.to_string())?;
+    let outcome = (|| {
+        fs::write(PathBuf::from(ROOT).join("cgroup.subtree_control"), "+cpuset")
+            .and_then(|()| fs::write(pod.join("cpuset.cpus"), "0"))
+            .map_err(|e| e.to_string())?;
+        let path = format!("/{}-pod/of-the-pod", context.tag);
+        let container = Container::start(context, &["sleep", "60"], |config| {
+            config["linux"]["cgroupsPath"] = path.as_str().into();
+        })?;
+        let status = format!("/proc/{}/status", container.pid);
+        let status = fs::read_to_string(status).map_err(|e| e.to_string())?;
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        same("the container's CPUs", allowed.map(str::trim), Some("0"))?;
+        let done = container.exec(&[], &["report"])?.success()?;
+        let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+        same("the exec's CPUs", report["affinity"].as_str(), Some("0"))
+    })();
+    fs::remove_dir(&pod).map_err(|e| e.to_string())?;
+    Ok(outcome?)
 }
 
 /// Of a container that another one made, which is not where this one is born.
