@@ -21,11 +21,20 @@ struct Words {
 impl Error {
     /// An error that these words tell whole.
     pub fn new(sentence: impl Display) -> Error {
+        Error::of(&sentence)
+    }
+
+    // One function for whatever is displayed: dozens of copies are kilobytes.
+    fn of(sentence: &dyn Display) -> Error {
         Error(Box::new(Words { sentence: sentence.to_string(), hint: None, code: 1 }))
     }
 
     /// A call that failed while doing `what`.
     pub fn io(what: impl Display, error: &io::Error) -> Error {
+        Error::of_io(&what, error)
+    }
+
+    fn of_io(what: &dyn Display, error: &io::Error) -> Error {
         let why = match error.raw_os_error() {
             Some(number) => errno_words(Errno::from_raw_os_error(number)),
             None => error.to_string(),
@@ -35,17 +44,29 @@ impl Error {
 
     /// A system call that failed while doing `what`.
     pub fn errno(what: impl Display, errno: Errno) -> Error {
+        Error::of_errno(&what, errno)
+    }
+
+    fn of_errno(what: &dyn Display, errno: Errno) -> Error {
         Error::new(format_args!("{what}: {}", errno_words(errno)))
     }
 
     /// Says before it what it belongs to.
-    pub fn context(mut self, what: impl Display) -> Error {
+    pub fn context(self, what: impl Display) -> Error {
+        self.within(&what)
+    }
+
+    fn within(mut self, what: &dyn Display) -> Error {
         self.0.sentence = format!("{what}: {}", self.0.sentence);
         self
     }
 
     /// Adds what the user can do.
-    pub fn hint(mut self, hint: impl Display) -> Error {
+    pub fn hint(self, hint: impl Display) -> Error {
+        self.with(&hint)
+    }
+
+    fn with(mut self, hint: &dyn Display) -> Error {
         self.0.hint = Some(hint.to_string());
         self
     }

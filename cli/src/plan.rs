@@ -47,6 +47,10 @@ impl Plan {
 
     /// Adds a warning of a field.
     pub fn warn(&mut self, field: impl Display, what: impl Display) {
+        self.add_warning(&field, &what);
+    }
+
+    fn add_warning(&mut self, field: &dyn Display, what: &dyn Display) {
         self.warnings.push(format!("config.json {field}: {what}"));
     }
 

@@ -117,6 +117,9 @@ impl Toolchain {
             "-Ctarget-feature=+crt-static".into(),
             "-Crelocation-model=static".into(),
             "-Crelro-level=off".into(),
+            // Functions of the same instructions are one: nothing here compares the
+            // addresses of functions, and Rust gives them no identity.
+            "-Clink-arg=--icf=all".into(),
             "-Cforce-unwind-tables=no".into(),
             // A profile's override for one package makes cargo forget `strip`.
             "-Cstrip=symbols".into(),

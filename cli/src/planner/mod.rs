@@ -25,6 +25,7 @@ mod tests;
 mod timeline;
 
 use std::ffi::CString;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -81,7 +82,11 @@ fn text(value: impl Into<Vec<u8>>, field: &str) -> Result<CString, Error> {
 }
 
 /// An error of a field.
-fn wrong(field: impl std::fmt::Display, what: impl std::fmt::Display) -> Error {
+fn wrong(field: impl Display, what: impl Display) -> Error {
+    wrong_of(&field, &what)
+}
+
+fn wrong_of(field: &dyn Display, what: &dyn Display) -> Error {
     Error::new(format_args!("config.json {field}: {what}"))
 }
 
