@@ -8,7 +8,6 @@
 //! | host | the host's / by 9p, read-only, under an overlay in memory | engines, which are many programs |
 //! | systemd | a disk with Debian's systemd as PID 1 | engines, and what a user's host is |
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -198,10 +197,6 @@ impl Machine {
         for bin in Bin::ALL {
             let file = Content::File(built.join(bin.name()));
             initramfs = initramfs.with(&format!("{folder}/{}", bin.name()), 0o755, file);
-        }
-        let folders = self.files.iter().filter_map(|(name, _)| name.rsplit_once('/'));
-        for name in folders.map(|(name, _)| name).collect::<BTreeSet<_>>() {
-            initramfs = initramfs.with(&format!("{folder}/{name}"), 0o755, Content::Folder);
         }
         for (name, file) in &self.files {
             let content = Content::File(file.clone());

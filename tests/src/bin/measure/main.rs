@@ -149,13 +149,11 @@ fn all(wanted: Wanted) -> Result<bool, Error> {
 
 /// Puts another build of vial beside this one, or takes it away.
 fn put_beside(folder: &Path, other: Option<&Path>) -> Result<(), Error> {
-    let place = folder.join(BEFORE);
-    let _ = fs::remove_dir_all(&place); // Mostly there is none.
-    let Some(other) = other else { return Ok(()) };
-    fs::create_dir_all(&place).on_path("make", &place)?;
-    for bin in [Bin::Cli, Bin::Init] {
-        let (from, to) = (other.join(bin.name()), place.join(bin.name()));
-        fs::copy(&from, to).on_path("copy", &from)?;
+    for (name, there) in runtime::before() {
+        let _ = fs::remove_file(folder.join(&there)); // Mostly there is none.
+        if let Some(from) = other.map(|other| other.join(name)) {
+            fs::copy(&from, folder.join(there)).on_path("copy", &from)?;
+        }
     }
     Ok(())
 }
@@ -167,8 +165,7 @@ fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result
         .map_err(|error| Error::new(format!("find this program: {error}")))?;
     let mut files = vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))];
     if wanted.beside.is_some() {
-        let before = [Bin::Cli, Bin::Init].map(|bin| format!("{BEFORE}/{}", bin.name()));
-        files.extend(before.map(|name| (name.clone(), folder.join(name))));
+        files.extend(runtime::before().map(|(_, there)| (there.clone(), folder.join(there))));
     }
     let numbers = [rounds, wanted.mounts].map(|number| number.to_string());
     let words = ["measure", "here", BINARIES].map(str::to_owned).into_iter().chain(numbers);
@@ -231,15 +228,19 @@ fn machine() -> String {
 /// What the files of each runtime weigh, and the libraries that they load.
 fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
     let bytes = |path: &Path| Ok::<u64, Error>(fs::metadata(path).on_path("read", path)?.len());
-    for runtime in Runtime::all(folder, folder) {
+    let scratch = std::env::temp_dir().join(format!("vial-weigh-{}", std::process::id()));
+    for runtime in Runtime::all(folder, &scratch) {
         let mut files = runtime.files().into_iter();
         let mut size = files.next().map_or(Ok(0), |program| bytes(&program))?;
-        if matches!(runtime.name, VIAL | BEFORE) {
-            size += bytes(&runtime.program.with_file_name(Bin::Init.name()))?;
+        match runtime.name {
+            VIAL => size += bytes(&folder.join(Bin::Init.name()))?,
+            BEFORE => size += bytes(&folder.join(format!("{BEFORE}-{}", Bin::Init.name())))?,
+            _ => {}
         }
         results.fact(rows::SIZE, runtime.name, size);
         let libraries = files.try_fold(0, |sum, file| Ok::<u64, Error>(sum + bytes(&file)?))?;
         results.fact(rows::LIBRARIES, runtime.name, libraries);
     }
+    let _ = fs::remove_dir_all(&scratch); // Made only where there is another build.
     Ok(())
 }

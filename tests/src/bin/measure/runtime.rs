@@ -7,6 +7,7 @@ use std::process::Command;
 
 use vial_targets::Error;
 use vial_targets::command;
+use vial_targets::ship::Bin;
 
 /// A program that starts containers.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Runtime {
     pub(crate) fn all(binaries: &Path, folder: &Path) -> Vec<Runtime> {
         let place = |name| match name {
             FLOOR | VIAL => Some(binaries.join(name)).filter(|path| path.is_file()),
-            BEFORE => Some(binaries.join(BEFORE).join(VIAL)).filter(|path| path.is_file()),
+            BEFORE => put_together(binaries, folder),
             _ => on_path(name),
         };
         let runtime = |name| {
@@ -111,6 +112,25 @@ impl Runtime {
             let _ = File::options().append(true).open(path);
         }
     }
+}
+
+/// The files of another build of ours: their names, and what they are called where
+/// they lie beside this one's.
+pub(crate) fn before() -> [(&'static str, String); 2] {
+    [Bin::Cli, Bin::Init].map(|bin| (bin.name(), format!("{BEFORE}-{}", bin.name())))
+}
+
+/// vial finds vial-init under its own name beside itself: in a folder of their own.
+fn put_together(binaries: &Path, folder: &Path) -> Option<PathBuf> {
+    let own = folder.join(BEFORE);
+    std::fs::create_dir_all(&own).ok()?;
+    for (name, there) in before() {
+        let beside = binaries.join(there);
+        if beside.is_file() {
+            std::fs::copy(beside, own.join(name)).ok()?;
+        }
+    }
+    Some(own.join(VIAL)).filter(|path| path.is_file())
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
