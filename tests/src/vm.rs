@@ -166,7 +166,8 @@ impl Machine {
 
         let mut qemu = self.qemu(&kernel(&package)?, &initramfs);
         if self.root == Root::Systemd {
-            let disk = disk::of(self.kernel, self.target)?;
+            // Whatever the kernel: there is one disk.
+            let disk = disk::of(vial_targets::kernel::OF_DISK, self.target)?;
             let disk = format!("file={},format=raw,if=virtio,snapshot=on", disk.display());
             qemu.args(["-drive", &disk]);
         }

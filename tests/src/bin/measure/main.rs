@@ -6,7 +6,8 @@
 //!     cargo measure --native     on this host alone, which needs root
 //!     cargo measure --rounds N   N rounds, and on the host five times as many
 //!     cargo measure --kernel K   in a machine with that kernel: 5.10, 6.1, 6.12, newest
-//!     cargo measure --systemd    in the machine with Debian 13's systemd and peers
+//!     cargo measure --systemd    in the machine with Debian 13's systemd and peers,
+//!                                after --kernel K on that kernel
 //!     cargo measure --mounts N   with N more mounts on the host that is measured
 //!     cargo measure --beside D   and another build of vial, which lies in folder D
 //!
@@ -112,7 +113,10 @@ fn wanted(words: &[&str]) -> Option<Wanted> {
                 wanted.native = false;
             }
             "--systemd" => {
-                (wanted.kernel, wanted.root) = (kernel::OF_DISK, Root::Systemd);
+                wanted.root = Root::Systemd;
+                if wanted.kernel == kernel::USUAL {
+                    wanted.kernel = kernel::OF_DISK;
+                }
                 wanted.native = false;
             }
             "--mounts" => wanted.mounts = words.next()?.parse().ok()?,
