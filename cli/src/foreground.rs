@@ -71,11 +71,16 @@ impl Foreground {
     pub fn wait(mut self, pid: Option<Pid>) -> Result<u8, Error> {
         let failed = |errno| Error::errno("wait for the process", errno);
         let mut terminal = self.terminal.take();
+        // Until a SIGCHLD was taken, one that tells of the end is still to come.
+        let mut may_have_ended = terminal.is_some();
         for signal in self.early.take() {
+            may_have_ended |= signal == Signal::CHILD;
             pass_on(signal, pid, terminal.as_ref());
         }
         loop {
-            if let Some((_, status)) = waitpid(pid, WaitOptions::NOHANG).map_err(failed)? {
+            if may_have_ended
+                && let Some((_, status)) = waitpid(pid, WaitOptions::NOHANG).map_err(failed)?
+            {
                 let code = match status.terminating_signal() {
                     Some(signal) => 128 + signal,
                     None => status.exit_status().unwrap_or(1),
@@ -88,6 +93,7 @@ impl Foreground {
                 None => (true, false, false, false),
             };
             if signal && let Some(signal) = self.next_signal() {
+                may_have_ended |= signal == Signal::CHILD;
                 pass_on(signal, pid, terminal.as_ref());
             }
             if let Some(terminal) = &mut terminal {

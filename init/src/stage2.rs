@@ -50,7 +50,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         }
         Item::Mount { source, target, fstype, flags, data, strict, mode } => {
             let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount(life.furnish()?, target, &new, strict, mode)
+            filesystem::mount(life.rootfs_mut()?, target, &new, strict, mode)
         }
         Item::MountCopy { source, target, fstype, flags, data, mode, owner } => {
             let new = filesystem::New { source, fstype, flags, data };

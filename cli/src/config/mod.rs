@@ -142,11 +142,15 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
 /// Reads a JSON file that a person or an engine wrote, of a sane size.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
-    let file = crate::file::open(path, OFlags::RDONLY).map_err(failed)?;
-    let size = file.metadata().map_or(0, |file| file.len().min(MAX_SIZE));
-    // One byte more than there is, to see the end without a greater buffer.
-    let mut bytes = Vec::with_capacity(size as usize + 33);
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let mut file = crate::file::open(path, OFlags::RDONLY).map_err(failed)?;
+    let size = file.metadata().map_or(0, |file| file.len().min(MAX_SIZE + 1));
+    // A file's size mostly is where it ends; one of a pipe or of procfs is 0.
+    let mut bytes = vec![0; size as usize];
+    let length = file.read(&mut bytes).map_err(failed)?;
+    bytes.truncate(length);
+    if length == 0 || (length as u64) < size {
+        file.take(MAX_SIZE + 1 - length as u64).read_to_end(&mut bytes).map_err(failed)?;
+    }
     if bytes.len() as u64 > MAX_SIZE {
         let limit = MAX_SIZE >> 20;
         return Err(Error::new(format_args!("{}: larger than {limit} MiB", path.display())));

@@ -66,12 +66,12 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
 /// covers nothing, and the kernel's own mode holds.
 pub fn mount(
     rootfs: &mut Rootfs,
-    target: &CStr,
+    target: &'static CStr,
     new: &New<'_>,
     strict: bool,
     mode: bool,
 ) -> Result<(), Fault> {
-    let Place { fd: place, is_new } = rootfs.place(target, Make::Directory, strict)?;
+    let Place { fd: place, is_new, .. } = rootfs.place_beside(target, strict)?;
     match mode && !is_new {
         true => mount_with_mode(new, &place)?,
         false => new.mount_on(&place)?,
@@ -88,7 +88,7 @@ pub fn mount_copy(
     mode: bool,
     owner: bool,
 ) -> Result<(), Fault> {
-    let Place { fd: place, is_new } = rootfs.place(target, Make::Directory, false)?;
+    let Place { fd: place, is_new, .. } = rootfs.place(target, Make::Directory, false)?;
     if is_new {
         // Nothing is covered, so that nothing is to be copied.
         new.mount_on(&place)?;

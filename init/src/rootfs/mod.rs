@@ -48,7 +48,7 @@ pub struct Rootfs {
     procfs: Option<OwnedFd>,
     /// Who opens what the root of a user namespace may not.
     opener: Option<Opener>,
-    /// The directory of the last node that was made: the next mostly is beside it.
+    /// Where the last node or directory was made: the next mostly is beside it.
     nodes: Option<(&'static [u8], OwnedFd)>,
     /// What is of no more use, to be closed together with the rest.
     spent: Vec<OwnedFd, SPENT>,

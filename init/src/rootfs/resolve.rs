@@ -33,6 +33,8 @@ pub struct Place {
     pub fd: OwnedFd,
     /// It was made for that.
     pub is_new: bool,
+    /// The directory in which it was made, if no link leads there.
+    parent: Option<OwnedFd>,
 }
 
 type Answer<T> = core::result::Result<T, Fault>;
@@ -86,8 +88,8 @@ impl Rootfs {
             found => found,
         };
         match found {
-            Ok(fd) => Ok(Place { fd, is_new: false }),
-            Err(Errno::NOENT) => Ok(Place { fd: self.make_missing(path, make)?, is_new: true }),
+            Ok(fd) => Ok(Place { fd, is_new: false, parent: None }),
+            Err(Errno::NOENT) => self.make_missing(path, make),
             Err(errno) => Err(refused(errno, strict)),
         }
     }
@@ -95,24 +97,31 @@ impl Rootfs {
     /// The directory at a path, made with those above it where nothing is.
     pub fn make_directory(&self, path: &CStr) -> Answer<OwnedFd> {
         match self.open_at(path, DIRECTORY, false) {
-            Err(Errno::NOENT) => self.make_missing(path, Make::Directory),
+            Err(Errno::NOENT) => Ok(self.make_missing(path, Make::Directory)?.fd),
             found => found.map_err(|errno| refused(errno, false)),
         }
     }
 
     /// What is missing is made in a parent that was resolved within the rootfs,
     /// so that no link, put there in between, moves it elsewhere.
-    fn make_missing(&self, path: &CStr, make: Make) -> Answer<OwnedFd> {
+    fn make_missing(&self, path: &CStr, make: Make) -> Answer<Place> {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
         parent.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
         // Mostly but one is missing.
-        if let Ok(parent) = self.open_at(parent.as_c_str(), DIRECTORY, false)
+        let (found, is_strict) = match self.open_at(parent.as_c_str(), DIRECTORY, true) {
+            Err(Errno::LOOP) => (self.open_at(parent.as_c_str(), DIRECTORY, false), false),
+            found => (found, true),
+        };
+        if let Ok(parent) = found
             && check_name(name).is_ok()
         {
             match walk::make_in(parent.as_fd(), name, make) {
                 Err(fault) if fault.errno() == Errno::EXIST => {} // A link that leads to nothing.
-                made => return made,
+                made => {
+                    let parent = is_strict.then_some(parent);
+                    return Ok(Place { fd: made?, is_new: true, parent });
+                }
             }
         }
         let made = walk::make(self.root(), path.to_bytes(), make, false).map_err(|fault| {
@@ -120,7 +129,26 @@ impl Rootfs {
             if generic { refused(fault.errno(), false) } else { fault }
         })?;
         self.keep_off_proc(path, made.as_fd())?;
-        Ok(made)
+        Ok(Place { fd: made, is_new: true, parent: None })
+    }
+
+    /// A place for a new filesystem, which mostly is made beside the last one. The
+    /// directory is known until something else is mounted, which may cover it.
+    pub fn place_beside(&mut self, path: &'static CStr, strict: bool) -> Answer<Place> {
+        let (above, name) = split_name(path);
+        if let Some((known, parent)) = &self.nodes
+            && *known == above
+            && check_name(name).is_ok()
+        {
+            match walk::make_in(parent.as_fd(), name, Make::Directory) {
+                Err(fault) if fault.errno() == Errno::EXIST => {} // It need not be made.
+                made => return Ok(Place { fd: made?, is_new: true, parent: None }),
+            }
+        }
+        self.forget_nodes();
+        let mut place = self.place(path, Make::Directory, strict)?;
+        self.nodes = place.parent.take().map(|parent| (above, parent));
+        Ok(place)
     }
 
     /// A link at /proc, /sys or /dev would lead everything below them elsewhere.
