@@ -37,7 +37,8 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         Item::ParentPrivate { path } => filesystem::make_parent_private(path),
         Item::Rootfs { path, initramfs } => {
             let opener = life.opener.take();
-            life.rootfs = Some(Rootfs::open(path, initramfs, life.procfs()?, opener)?);
+            let procfs = life.procfs.take().prepared()?;
+            life.rootfs = Some(Rootfs::open(path, initramfs, procfs, opener)?);
             Ok(())
         }
         Item::OpenRootfs { path } => {

@@ -304,7 +304,9 @@ fn open_passwd() -> rustix::io::Result<OwnedFd> {
 /// and what the steps to come and the wait for start need.
 pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
     // Owned no more: all of them are closed together.
-    forget(life.rootfs.take());
+    if let Some(procfs) = life.rootfs.take().and_then(Rootfs::release) {
+        life.procfs = Some(procfs);
+    }
     let owned = [
         &mut life.cgroup_root,
         &mut life.cgroup,

@@ -20,7 +20,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
 };
@@ -44,8 +44,9 @@ pub struct Rootfs {
     covers: Option<(OwnedFd, u64)>,
     /// The mount that was made last.
     mounted: Option<mounted::Mounted>,
-    /// The host's procfs, for calls that take nothing but a path.
-    procfs: Option<OwnedFd>,
+    /// The host's procfs, for calls that take nothing but a path; lent for as long
+    /// as this is there.
+    procfs: Option<Procfs>,
     /// Who opens what the root of a user namespace may not.
     opener: Option<Opener>,
     /// Where the last node or directory was made: the next mostly is beside it.
@@ -63,7 +64,7 @@ impl Rootfs {
     pub fn open(
         path: &CStr,
         initramfs: bool,
-        procfs: &Procfs,
+        procfs: Procfs,
         opener: Option<OwnedFd>,
     ) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
@@ -71,12 +72,11 @@ impl Rootfs {
             leave_initramfs()?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opener = opener.and_then(|socket| Opener::enter(socket, procfs));
+        let opener = opener.and_then(|socket| Opener::enter(socket, &procfs));
         let place = match (openat(CWD, path, flags, Mode::empty()), &opener) {
             (Err(Errno::ACCESS), Some(opener)) => opener.open(path)?,
             (place, _) => place.during(Step::OpenRootfs)?,
         };
-        let procfs = fcntl_dupfd_cloexec(procfs, 3).during(Step::OpenProcfs)?;
         let covers = None;
         let mut rootfs = Rootfs {
             root: place,
@@ -136,6 +136,14 @@ impl Rootfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.root = mounted::covering(self.root(), flags).during(Step::FindMount)?;
         Ok(())
+    }
+
+    /// Lets go of it, and gives back what was lent. Its fds are closed with all others
+    /// that nobody owns.
+    pub(crate) fn release(mut self) -> Option<Procfs> {
+        let procfs = self.procfs.take();
+        core::mem::forget(self);
+        procfs
     }
 
     /// Keeps an fd of no more use until all are closed, if there is room.
