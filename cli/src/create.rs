@@ -78,9 +78,9 @@ pub struct Prepared {
 /// Reads a bundle and decides everything, without a trace on the machine.
 pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::dir::check_id(id)?;
-    let bundle = bundle(options.bundle.as_deref())?;
-    let (config, bytes) = Config::load(&bundle)?;
     let host = Host::read();
+    let bundle = bundle(options.bundle.as_deref(), &host)?;
+    let (config, bytes) = Config::load(&bundle)?;
     let request = Request {
         sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
         rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
@@ -99,11 +99,12 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
 }
 
 /// The bundle's path, without links and `..`.
-fn bundle(given: Option<&Path>) -> Result<PathBuf, Error> {
+fn bundle(given: Option<&Path>, host: &Host) -> Result<PathBuf, Error> {
     let failed = |given: &Path, e| Error::io(format_args!("bundle {}", given.display()), &e);
     match given {
         None => std::env::current_dir().map_err(|e| failed(Path::new("."), e)),
-        Some(given) => real_path(given).map_err(|e| failed(given, e)),
+        Some(given) if host.has_procfs => real_path(given).map_err(|e| failed(given, e)),
+        Some(given) => fs::canonicalize(given).map_err(|e| failed(given, e)),
     }
 }
 

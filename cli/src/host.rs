@@ -27,6 +27,8 @@ pub struct Host {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
+    /// Whether what /proc says can be believed, as far as the CLI needs it.
+    pub has_procfs: bool,
     /// Whether this runs in a user namespace, where no device can be made.
     pub in_user_namespace: bool,
     /// The highest capability that the kernel knows.
@@ -110,7 +112,8 @@ impl Host {
             let mut paths = folders.iter().map(|folder| Path::new(folder).join(name));
             paths.find(|path| access(path, Access::EXEC_OK).is_ok())
         };
-        let in_user_namespace = in_user_namespace();
+        let own_namespace = own_user_namespace();
+        let in_user_namespace = own_namespace.is_some_and(|inode| inode != FIRST_USER_NAMESPACE);
         let ids = |file: &str| match in_user_namespace && uid == 0 {
             true => ids(&std::fs::read_to_string(file).unwrap_or_default()),
             false => Vec::new(),
@@ -124,6 +127,7 @@ impl Host {
             uid,
             gid,
             ids: [ids("/proc/self/uid_map"), ids("/proc/self/gid_map")],
+            has_procfs: own_namespace.is_some(),
             in_user_namespace,
             last_capability: last_capability(permitted),
             permitted,
@@ -186,12 +190,17 @@ pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
     path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
 }
 
-/// Whether this is another user namespace than the first, whose inode number is
-/// fixed (`USER_NS_INIT_INO`, linux/nsfs.h).
+/// The inode number of the first user namespace (`USER_NS_INIT_INO`, linux/nsfs.h).
+const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
+
+/// Whether this is another user namespace than the first.
 pub fn in_user_namespace() -> bool {
-    const FIRST: u64 = 0xefff_fffd;
-    // Without a procfs nothing is known, and stage 0 says so.
-    stat("/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST)
+    own_user_namespace().is_some_and(|inode| inode != FIRST_USER_NAMESPACE)
+}
+
+/// Without a procfs nothing is known, and stage 0 says so.
+fn own_user_namespace() -> Option<u64> {
+    stat("/proc/self/ns/user").ok().map(|namespace| namespace.st_ino)
 }
 
 /// Linux 5.12; a seccomp filter may hide it. To change nothing is allowed.
