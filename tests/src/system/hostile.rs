@@ -107,6 +107,8 @@ fn process_that_cannot_be_looked_at_is_not_taken_for_dead(context: &Context) -> 
 fn process_that_has_the_pid_now_is_left_alone(context: &Context) -> Outcome {
     let container = Container::started(context, &["exit", "0"])?;
     container.ends()?;
+    // A process's start is told in ticks of 10 ms, in which no pid comes around.
+    std::thread::sleep(std::time::Duration::from_millis(30));
     let mut other = Command::new(&context.probe);
     let mut other = other.args(["sleep", "3600"]).spawn().map_err(words)?;
     let path = context.state.join(&container.id).join("state.json");

@@ -102,16 +102,16 @@ fn planned(context: &Context) -> Result<Container<'_>, String> {
 }
 
 fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
-    let mut hung = 0;
-    for _ in 0..40 {
+    for _ in 0..200 {
         let before = context.leftovers();
         let container = planned(context)?;
         let mut create = create_command(&container).spawn().map_err(words)?;
         let config = context.state.join(&container.id).join("config.json");
-        wait_until("create to begin", || config.exists())?;
-        send(create.id().into(), Signal::STOP)?;
-        if container.status().is_ok_and(|status| status == "creating") {
-            hung += 1;
+        // Without a pause: on silicon a create takes a few milliseconds.
+        while !config.exists() && create.try_wait().is_ok_and(|status| status.is_none()) {}
+        let _ = send(create.id().into(), Signal::STOP); // ESRCH: it was too quick.
+        let hung = container.status().is_ok_and(|status| status == "creating");
+        if hung {
             refused(&container.vial("kill", &["KILL"])?, "is being created")?;
         }
         soon("delete --force", || container.remove())?;
@@ -120,7 +120,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         create.wait().map_err(words)?;
         wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())
             .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(&before)))?;
-        if hung == 3 {
+        if hung {
             return Ok(());
         }
     }
