@@ -27,7 +27,7 @@ pub struct Host {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
-    /// Whether what /proc says can be believed, as far as the CLI needs it.
+    /// Whether /proc tells of this process, as a procfs does.
     pub has_procfs: bool,
     /// Whether this runs in a user namespace, where no device can be made.
     pub in_user_namespace: bool,

@@ -116,7 +116,8 @@ pub(crate) fn clone(life: &mut Life, stage: u32, kinds: u32, mapped: bool) -> Re
             if let (Some(cgroup), false) = (cgroup, in_cgroup) {
                 cgroup::enter(cgroup)?;
             }
-            // The stage after this one is born where this one is.
+            // The stage after this one is born where this one is. The fd stays until
+            // all are closed together.
             core::mem::forget(life.cgroup.take());
             life.pipe = ends.map(|(reading, _)| reading);
             life.child = 0;

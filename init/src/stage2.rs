@@ -100,6 +100,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         Item::MoveRoot {} => pivot::move_root(life.rootfs()?),
         Item::Chroot {} => chroot::enter(life.rootfs()?),
         Item::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
+        Item::CloseFds { from } => start::close_fds(life, from),
         Item::OwnStdio { uid } => {
             let terminal = life.terminal.take();
             let ours = terminal.is_some();
@@ -137,7 +138,6 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         }
         Item::Home { uid } => start::find_home(life, uid),
         Item::ListenPid {} => start::add_listen_pid(life),
-        Item::CloseFds { from } => start::close_fds(life, from),
         Item::AwaitStart {} => start::await_start(life),
         Item::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Step::LoadSeccomp)

@@ -98,13 +98,14 @@ impl<'f, 'a> Taker<'f, 'a> {
     pub(crate) fn new(fields: &'f Fields<'a>) -> Self {
         Taker { fields, taken: Shape::EMPTY }
     }
+}
 
-    #[inline(always)]
-    fn number(&mut self) -> u32 {
-        let number = self.fields.numbers.get(usize::from(self.taken.numbers));
-        self.taken.numbers = self.taken.numbers.wrapping_add(1);
-        number.copied().unwrap_or_default()
-    }
+/// The next of one kind, of which so many were taken.
+#[inline(always)]
+fn next<T: Copy + Default>(all: &[T], taken: &mut u8) -> T {
+    let found = all.get(usize::from(*taken));
+    *taken = taken.wrapping_add(1);
+    found.copied().unwrap_or_default()
 }
 
 /// The kinds of field, in the order in which they are written.
@@ -139,7 +140,7 @@ impl Field<'_> for u32 {
     const SHAPE: Shape = Shape::NUMBER;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, '_>) -> Self {
-        fields.number()
+        next(&fields.fields.numbers, &mut fields.taken.numbers)
     }
     fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
         if kind == Kind::Number {
@@ -153,8 +154,8 @@ impl Field<'_> for u64 {
     const SHAPE: Shape = Shape::NUMBER.and(Shape::NUMBER);
     #[inline(always)]
     fn take(fields: &mut Taker<'_, '_>) -> Self {
-        let low = u64::from(fields.number());
-        low | u64::from(fields.number()) << 32
+        let low = u64::from(u32::take(fields));
+        low | u64::from(u32::take(fields)) << 32
     }
     fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
         if kind == Kind::Number {
@@ -167,7 +168,7 @@ impl Field<'_> for bool {
     const SHAPE: Shape = Shape { bools: 1, ..Shape::NUMBER };
     #[inline(always)]
     fn take(fields: &mut Taker<'_, '_>) -> Self {
-        fields.number() != 0
+        u32::take(fields) != 0
     }
     fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
         u32::from(*self).write(kind, put);
@@ -178,9 +179,7 @@ impl<'a> Field<'a> for &'a CStr {
     const SHAPE: Shape = Shape { texts: 1, ..Shape::EMPTY };
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
-        let text = fields.fields.texts.get(usize::from(fields.taken.texts));
-        fields.taken.texts = fields.taken.texts.wrapping_add(1);
-        text.copied().unwrap_or_default()
+        next(&fields.fields.texts, &mut fields.taken.texts)
     }
     fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
         if kind == Kind::Text {
@@ -193,9 +192,7 @@ impl<'a> Field<'a> for Strings<'a> {
     const SHAPE: Shape = Shape { lists: 1, ..Shape::EMPTY };
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
-        let list = fields.fields.lists.get(usize::from(fields.taken.lists));
-        fields.taken.lists = fields.taken.lists.wrapping_add(1);
-        list.copied().unwrap_or_default()
+        next(&fields.fields.lists, &mut fields.taken.lists)
     }
     fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
         if kind == Kind::List {

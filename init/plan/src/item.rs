@@ -79,49 +79,60 @@ items! {
     1 CloseInherited { from: u32, }
     /// Open the host's /proc, which serves every later access to procfs.
     2 Procfs {}
+    /// Give every signal that the caller ignores its default action.
+    3 DefaultSignals {}
     /// Open the cgroup2 filesystem mounted here.
-    3 CgroupRoot { path: &'a CStr, }
+    4 CgroupRoot { path: &'a CStr, }
     /// Enable these controllers for the children of this cgroup, as `+a +b`; the
     /// required are among them, and the others are left where they cannot be.
-    4 CgroupControllers { directory: &'a CStr, controllers: &'a CStr, required: &'a CStr, }
+    5 CgroupControllers { directory: &'a CStr, controllers: &'a CStr, required: &'a CStr, }
     /// Make this cgroup.
-    5 CgroupMkdir { directory: &'a CStr, }
+    6 CgroupMkdir { directory: &'a CStr, }
     /// Open this cgroup: the container's, which the process is born into.
-    6 CgroupOpen { directory: &'a CStr, }
+    7 CgroupOpen { directory: &'a CStr, }
     /// Write a file of the container's cgroup.
-    7 CgroupWrite { file: &'a CStr, value: &'a CStr, }
+    8 CgroupWrite { file: &'a CStr, value: &'a CStr, }
+    /// Write a file of the container's cgroup, or where the kernel does not have
+    /// it, the other one; empty: nothing.
+    9 CgroupWriteEither { file: &'a CStr, value: &'a CStr, other: &'a CStr, other_value: &'a CStr, }
     /// Load this eBPF program and attach it as the cgroup's device filter, in the
     /// place of those that are there; none is attached if it is empty.
-    8 CgroupDevices { program: &'a [u8], }
+    10 CgroupDevices { program: &'a [u8], }
     /// Write the own oom_score_adj, which the container inherits.
-    9 OomScoreAdj { value: &'a CStr, }
+    11 OomScoreAdj { value: &'a CStr, }
     /// Raise the hard limit now, where the privilege is still at hand.
-    10 RaiseRlimit { resource: u32, hard: u64, }
+    12 RaiseRlimit { resource: u32, hard: u64, }
     /// Keep processes of namespaces to be joined from tracing this one.
-    11 Undumpable {}
+    13 Undumpable {}
+    /// Start the opener, which keeps the host's privileges.
+    14 Opener {}
+    /// Open the file of clock offsets, for which it is too late once undumpable.
+    15 OpenTimeOffsets {}
     /// Join the namespace at this path; kind is its CLONE_NEW* flag.
-    12 JoinPath { path: &'a CStr, kind: u32, }
+    16 JoinPath { path: &'a CStr, kind: u32, }
     /// Join these namespaces of the container's init, which has this pid.
-    13 JoinProcess { kinds: u32, pid: u32, }
+    17 JoinProcess { kinds: u32, pid: u32, }
     /// Make these namespaces for the process itself.
-    14 Unshare { kinds: u32, }
+    18 Unshare { kinds: u32, }
     /// Enter the container's cgroup now, before its cgroup namespace is joined.
-    15 CgroupEnter {}
+    19 CgroupEnter {}
     /// Set the offsets of the new time namespace.
-    16 TimeOffsets { offsets: &'a CStr, }
+    20 TimeOffsets { offsets: &'a CStr, }
     /// Start the next stage in these new namespaces; mapped: it waits for its
     /// user namespace to be mapped.
-    17 Clone { stage: u32, kinds: u32, mapped: bool, }
+    21 Clone { stage: u32, kinds: u32, mapped: bool, }
     /// Deny setgroups(2), as an unprivileged gid mapping requires.
-    18 DenySetgroups {}
+    22 DenySetgroups {}
     /// Write the child's uid_map.
-    19 UidMap { map: &'a CStr, }
+    23 UidMap { map: &'a CStr, }
     /// Write the child's gid_map.
-    20 GidMap { map: &'a CStr, }
+    24 GidMap { map: &'a CStr, }
     /// Have newuidmap or newgidmap write the child's map.
-    21 MapHelper { program: &'a CStr, map: Strings<'a>, }
+    25 MapHelper { program: &'a CStr, map: Strings<'a>, }
     /// Tell the child that it is mapped.
-    22 ReleaseChild {}
+    26 ReleaseChild {}
+    /// Wait for the opener's end.
+    27 EndOpener {}
 
     // Stages 1 and 2: inside.
 
@@ -151,110 +162,96 @@ items! {
     38 ParentPrivate { path: &'a CStr, }
     /// Bind the rootfs on itself; every later path is resolved below it.
     39 Rootfs { path: &'a CStr, initramfs: bool, }
+    /// Take what was mounted on the rootfs as the rootfs.
+    40 CoveredRoot {}
     /// Open the rootfs, where nothing can be mounted; every later path is resolved
     /// below it. A relative path is below /proc: the root of a process (of an exec).
-    23 OpenRootfs { path: &'a CStr, }
+    28 OpenRootfs { path: &'a CStr, }
     /// Take the present root as the rootfs (of an exec).
-    40 PresentRoot {}
+    41 PresentRoot {}
     /// Mount a new filesystem; strict: no symbolic link may lead to the target;
     /// mode: it takes the mode of the directory that it covers, as an option.
-    41 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
+    42 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
     /// Mount a tmpfs and copy into it what it covers; mode and owner: those of
     /// the directory itself too.
-    42 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
+    43 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
     /// Mount cgroup2, or bind the host's where it may not be mounted.
-    43 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
+    44 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
     /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
-    44 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, }
+    45 Bind { source: &'a CStr, target: &'a CStr, recursive: bool, set: u64, clear: u64, }
     /// Change attributes or propagation of the mount that was made last, at the
     /// target.
-    45 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
+    46 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
     /// Reconfigure the filesystem mounted at the target.
-    46 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
+    47 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
     /// Make a device node; mode holds its type. bind: it may not be made there,
     /// as in a user namespace, and one from elsewhere is bound.
-    47 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
+    48 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
     /// Make a symbolic link, unless something is there.
-    48 Symlink { target: &'a CStr, path: &'a CStr, }
+    49 Symlink { target: &'a CStr, path: &'a CStr, }
     /// Make a directory, and those above it.
-    49 Directory { path: &'a CStr, }
+    50 Directory { path: &'a CStr, }
     /// Open a pseudo-terminal of the container and send it over the console
     /// socket; console: bind it on /dev/console too.
-    50 Terminal { rows: u32, columns: u32, console: bool, }
+    51 Terminal { rows: u32, columns: u32, console: bool, }
+    /// Make the mount at a path read-only, once everything lies in it.
+    52 ReadonlyMount { target: &'a CStr, }
     /// Cover a path by an empty file or directory.
-    51 MaskPath { path: &'a CStr, }
+    53 MaskPath { path: &'a CStr, }
     /// Make a path read-only.
-    52 ReadonlyPath { path: &'a CStr, }
+    54 ReadonlyPath { path: &'a CStr, }
     /// Make the rootfs read-only.
-    53 ReadonlyRoot {}
+    55 ReadonlyRoot {}
     /// Set the propagation of the container's root.
-    54 RootPropagation { flags: u32, }
+    56 RootPropagation { flags: u32, }
+    /// Unmount or cover a mount of the host before the root is moved.
+    57 HideMount { path: &'a CStr, }
     /// Make the rootfs the root, and let go of the host's; shared: the host would
     /// hear of the unmounting.
-    55 PivotRoot { shared: bool, }
+    58 PivotRoot { shared: bool, }
     /// The same by moving the mount, without pivot_root.
-    56 MoveRoot {}
+    59 MoveRoot {}
     /// Make the rootfs the root by chroot, without a mount.
-    57 Chroot {}
+    60 Chroot {}
 
     // Stage 2: the process.
 
-    /// Give standard input, output and error to this user.
-    58 OwnStdio { uid: u32, }
-    /// Set a limit.
-    59 Rlimit { resource: u32, soft: u64, hard: u64, }
-    /// Change to the working directory.
-    60 WorkingDirectory { path: &'a CStr, }
-    /// Drop all but these capabilities from the bounding set.
-    61 BoundingSet { keep: u64, }
-    /// Set user, group and supplementary groups.
-    62 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
-    /// Set the umask.
-    63 Umask { mask: u32, }
-    /// Set the capability sets.
-    64 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
-    /// Set no_new_privs.
-    65 NoNewPrivs {}
-    /// Change to this AppArmor profile by the execve to come.
-    66 AppArmorProfile { profile: &'a CStr, }
-    /// Change to this SELinux label by the execve to come.
-    67 SelinuxLabel { label: &'a CStr, }
-    /// Add LISTEN_PID, the own pid.
-    68 ListenPid {}
-    /// Add HOME from the container's /etc/passwd.
-    69 Home { uid: u32, }
-    /// Find the program; path is the PATH to search.
-    70 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
     /// Let go of everything but standard streams and this many more.
-    71 CloseFds { from: u32, }
+    61 CloseFds { from: u32, }
+    /// Give standard input, output and error to this user.
+    62 OwnStdio { uid: u32, }
+    /// Set a limit.
+    63 Rlimit { resource: u32, soft: u64, hard: u64, }
+    /// Change to the working directory.
+    64 WorkingDirectory { path: &'a CStr, }
+    /// Drop all but these capabilities from the bounding set.
+    65 BoundingSet { keep: u64, }
+    /// Set user, group and supplementary groups.
+    66 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
+    /// Set the umask.
+    67 Umask { mask: u32, }
+    /// Set the capability sets.
+    68 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
+    /// Set no_new_privs.
+    69 NoNewPrivs {}
+    /// Change to this AppArmor profile by the execve to come.
+    70 AppArmorProfile { profile: &'a CStr, }
+    /// Change to this SELinux label by the execve to come.
+    71 SelinuxLabel { label: &'a CStr, }
+    /// Add LISTEN_PID, the own pid.
+    72 ListenPid {}
+    /// Add HOME from the container's /etc/passwd.
+    73 Home { uid: u32, }
+    /// Find the program; path is the PATH to search.
+    74 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
     /// Answer ready and wait: for start on its socket, or for the CLI's word.
-    72 AwaitStart {}
+    75 AwaitStart {}
     /// Load the filter; flags are SECCOMP_FILTER_FLAG_*.
-    73 Seccomp { flags: u32, filter: &'a [u8], }
+    76 Seccomp { flags: u32, filter: &'a [u8], }
     /// Drop the capability that loading the filter took.
-    74 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+    77 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
     /// Become the program.
-    75 Execute {}
-    /// Unmount or cover a mount of the host before the root is moved.
-    76 HideMount { path: &'a CStr, }
-
-    // Stage 0 again, by number.
-
-    /// Write a file of the container's cgroup, or where the kernel does not have
-    /// it, the other one; empty: nothing.
-    24 CgroupWriteEither { file: &'a CStr, value: &'a CStr, other: &'a CStr, other_value: &'a CStr, }
-    /// Take what was mounted on the rootfs as the rootfs.
-    77 CoveredRoot {}
-    /// Make the mount at a path read-only, once everything lies in it.
-    78 ReadonlyMount { target: &'a CStr, }
-    /// Give every signal that the caller ignores its default action.
-    25 DefaultSignals {}
-    /// Open the file of clock offsets, for which it is too late once undumpable.
-    26 OpenTimeOffsets {}
-    /// Start the opener, which keeps the host's privileges.
-    27 Opener {}
-    /// Wait for the opener's end.
-    28 EndOpener {}
+    78 Execute {}
 }
 
 const HEAD: usize = 8;
