@@ -32,6 +32,7 @@ impl Rootfs {
             opener: None,
             nodes: None,
             spent: Vec::new(),
+            room: 0,
         }
     }
 }

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
 };
-use rustix::process::fchdir;
+use rustix::process::{Resource, fchdir, getrlimit};
 use vial_plan::Step;
 
 use crate::fault::{During, Fault, Prepared};
@@ -53,10 +53,11 @@ pub struct Rootfs {
     nodes: Option<(&'static [u8], OwnedFd)>,
     /// What is of no more use, to be closed together with the rest.
     spent: Vec<OwnedFd, SPENT>,
+    /// Only fds below this number stay: a quarter of what the caller may have open.
+    room: u64,
 }
 
-/// How many fds may stay open to be closed by one call, which is cheaper: less than
-/// any limit on them.
+/// How many fds may stay open to be closed by one call, which is cheaper.
 const SPENT: usize = 28;
 
 impl Rootfs {
@@ -86,6 +87,7 @@ impl Rootfs {
             opener,
             nodes: None,
             spent: Vec::new(),
+            room: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4,
         };
         let place = &rootfs.root;
         // Copied before the covers lie on it, which are not to be in the copy.
@@ -148,7 +150,9 @@ impl Rootfs {
 
     /// Keeps an fd of no more use until all are closed, if there is room.
     pub(crate) fn spend(&mut self, fd: OwnedFd) {
-        let _ = self.spent.push(fd); // No room: it is closed.
+        if u64::from(fd.as_raw_fd().cast_unsigned()) < self.room {
+            let _ = self.spent.push(fd); // Too many of them: it is closed.
+        }
     }
 
     /// The root's fd.

@@ -6,12 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use super::edit::{self, Container};
 use super::preserve_fds::inherited;
 use crate::bundle::Bundle;
-use crate::context::{Done, same};
+use crate::context::{Done, probe_arguments, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -27,6 +28,7 @@ topic!(
     socket_activation_for_another_process_is_ignored [Root],
     exec_by_a_file_has_what_it_does_not_say_from_the_container [Root],
     device_of_the_host_keeps_its_owner [Root, Machine],
+    caller_may_have_few_fds[Root],
     pipe_becomes_the_users [Root],
 );
 
@@ -194,4 +196,13 @@ fn pipe_becomes_the_users(context: &Context) -> Outcome {
     command.arg(&bundle.path).arg(context.id()).stdin(Stdio::null());
     let output = command.output().map_err(|e| e.to_string())?;
     Ok(same("what was written", &*output.stdout, &b"written"[..])?)
+}
+
+/// As on a board whose init sets a low limit: what vial-init holds open stays below.
+fn caller_may_have_few_fds(context: &Context) -> Outcome {
+    let own = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(16), ..own }).map_err(|e| e.to_string())?;
+    let bundle =
+        context.bundle(|config| config["process"]["args"] = probe_arguments(&["exit", "42"]))?;
+    Ok(same("the code", context.run_bundle(&bundle)?.code, 42)?)
 }
