@@ -318,7 +318,10 @@ fn find_init() -> Result<OwnedFd, Error> {
 /// A container finds the program that it starts from as /proc/PID/exe. If that
 /// were the host's file, or any file that two starts share, a container could
 /// write to it (CVE-2019-5736) or hold up all others by a lease (fcntl(2)).
-/// None: there is no such file.
+/// A read-only overlayfs over the file would have an inode of its own too, but
+/// the host's pages: a kernel that lets a reader write to the page cache
+/// (CVE-2022-0847, CVE-2026-31431) would let a container write to the host's
+/// program. None: there is no such file.
 fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let failed =
         |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);
