@@ -67,15 +67,9 @@ impl Init {
 }
 
 impl Container {
-    /// Keeps the state: from now on the container is created.
-    pub fn create(dir: Dir, state: State) -> Result<Container, (Dir, Error)> {
-        let written = serde_json::to_vec(&state)
-            .map_err(|e| Error::new(format_args!("write {STATE}: {e}")))
-            .and_then(|bytes| dir.write(STATE, &bytes));
-        match written {
-            Ok(()) => Ok(Container { dir, state }),
-            Err(error) => Err((dir, error)),
-        }
+    /// The container whose state was written there.
+    pub fn new(dir: Dir, state: State) -> Container {
+        Container { dir, state }
     }
 
     /// Opens a container and locks it.

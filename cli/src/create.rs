@@ -13,7 +13,6 @@ use rustix::fs::OFlags;
 use vial_plan::Item;
 
 use crate::args::Global;
-use crate::cgroup::Cgroup;
 use crate::config::Config;
 use crate::container::Container;
 use crate::dir::Dir;
@@ -21,7 +20,7 @@ use crate::error::Error;
 use crate::file::write_whole;
 use crate::foreground::Foreground;
 use crate::host::{Host, Whose};
-use crate::launch::{Fds, Ready, launch};
+use crate::launch::{Fds, go, launch};
 use crate::mountinfo;
 use crate::plan::Plan;
 use crate::planner::{self, ListenFds, Request};
@@ -29,6 +28,7 @@ use crate::record::State;
 use crate::sources::{Source, rootfs_has_mounts};
 use crate::status::Process;
 use crate::time;
+use crate::undo::Undo;
 use crate::watch::Watch;
 
 /// The options that create and run share.
@@ -48,17 +48,6 @@ pub struct Options {
     pub preserve_fds: u32,
     /// Those of them that are from systemd's socket activation.
     pub listen_fds: ListenFds,
-}
-
-/// A container whose process waits.
-#[derive(Debug)]
-pub struct Created {
-    /// The container, locked.
-    pub container: Container,
-    /// Its process.
-    pub ready: Ready,
-    /// What was done.
-    pub plan: Plan,
 }
 
 /// A bundle, read and decided, with nothing done yet.
@@ -126,82 +115,51 @@ pub enum Console {
     Socket(UnixStream),
 }
 
+/// What becomes of a process that is complete but for execve.
+#[derive(Debug)]
+pub enum Then<'a> {
+    /// It waits for start, for longer than this process lives.
+    Wait,
+    /// It goes on at once, for whoever waits for its end.
+    Go(Option<&'a mut Foreground>),
+}
+
 impl Prepared {
-    /// Makes the container. If anything fails, nothing of it is left.
+    /// Makes the container. If anything fails, nothing of it is left: what is made
+    /// goes when its guard goes out of scope, the last that was made first.
     pub fn create(
         self,
         global: &Global,
         options: &Options,
         console: Console,
-        with_start: bool,
-        foreground: Option<&Foreground>,
-    ) -> Result<Created, Error> {
+        then: Then<'_>,
+    ) -> Result<Container, Error> {
         let console = console.connect()?;
-        let dir = Dir::create(&global.root, &self.id)?;
-        let made = match CgroupsMade::before(&self.plan) {
-            Ok(made) => made,
-            Err(error) => {
-                let _ = dir.remove(); // What cannot be removed is of less use than the error.
-                return Err(error);
-            }
-        };
-        match self.create_in(dir, options, console, with_start, foreground) {
-            Ok(created) => Ok(created),
-            Err((dir, error)) => {
-                made.remove();
-                let _ = dir.remove(); // As above.
-                Err(error)
-            }
-        }
-    }
-
-    fn create_in(
-        self,
-        dir: Dir,
-        options: &Options,
-        console: Option<UnixStream>,
-        with_start: bool,
-        foreground: Option<&Foreground>,
-    ) -> Result<Created, (Dir, Error)> {
-        let listener = match dir.write_config(&self.bytes) {
-            Ok(()) if with_start => dir.listen().map(Some),
-            Ok(()) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let listener = match listener {
-            Ok(listener) => listener,
-            Err(error) => return Err((dir, error)),
+        let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
+        let undo = Undo::before(&dir, cgroup_of(&self.plan))?;
+        let listener = match then {
+            Then::Wait => Some(dir.listen()?),
+            Then::Go(_) => None,
         };
         let fds = Fds {
             start: listener.as_ref().map(AsFd::as_fd),
             console: console.as_ref().map(AsFd::as_fd),
             pidfd: None,
         };
-        let cgroup = cgroup_of(&self.plan).map(|(root, own)| Cgroup::new(root.join(own)));
-        let ready = match launch(&self.plan, &fds, &Watch { foreground, cgroup }) {
-            Ok(ready) => ready,
-            Err(error) => return Err((dir, error)),
+        let foreground = match &then {
+            Then::Go(foreground) => foreground.as_deref(),
+            Then::Wait => None,
         };
-        let pid = ready.pid;
-        let kept = match self.state(pid) {
-            Ok(state) => Container::create(dir, state),
-            Err(error) => Err((dir, error)),
-        };
-        let kept = kept.and_then(|container| {
-            let written = write_pid(options.pid_file.as_deref(), pid);
-            // Until it has this word, the process ends with this one.
-            match written.and_then(|()| if with_start { ready.keep() } else { Ok(()) }) {
-                Ok(()) => Ok(container),
-                Err(error) => Err((container.into_dir(), error)),
-            }
-        });
-        match kept {
-            Ok(container) => Ok(Created { container, ready, plan: self.plan }),
-            Err(failed) => {
-                ready.end();
-                Err(failed)
-            }
+        let ready = launch(&self.plan, &fds, &Watch { foreground, cgroup: undo.cgroup() })?;
+        let state = self.state(ready.pid)?;
+        dir.write_state(&state)?;
+        write_pid(options.pid_file.as_deref(), ready.pid)?;
+        match then {
+            Then::Wait => ready.keep()?,
+            Then::Go(foreground) => go(ready, &self.plan, foreground)?,
         }
+        undo.forget();
+        Ok(Container::new(dir, state))
     }
 
     fn state(&self, pid: u32) -> Result<State, Error> {
@@ -332,38 +290,4 @@ fn cgroup_of(plan: &Plan) -> Option<(PathBuf, PathBuf)> {
 
 fn path_of(text: &CStr) -> PathBuf {
     OsStr::from_bytes(text.to_bytes()).into()
-}
-
-/// The cgroups that a Plan is about to make: those that are not there before.
-struct CgroupsMade(Vec<Cgroup>);
-
-impl CgroupsMade {
-    fn before(plan: &Plan) -> Result<CgroupsMade, Error> {
-        let Some((root, own)) = cgroup_of(plan) else {
-            return Ok(CgroupsMade(Vec::new()));
-        };
-        let paths = own.ancestors().map(|path| root.join(path));
-        let made: Vec<PathBuf> = paths.take_while(|path| !path.exists()).collect();
-        let cgroup = Cgroup::new(root.join(&own));
-        if made.is_empty() && cgroup.is_populated() {
-            let path = cgroup.path().display().to_string();
-            return Err(Error::new(format_args!("cgroup {path} holds processes already")).hint(
-                "set linux.cgroupsPath to another one, or delete the container that uses it",
-            ));
-        }
-        Ok(CgroupsMade(made.into_iter().map(Cgroup::new).collect()))
-    }
-
-    /// The deepest first; one that another container has come to use stays.
-    fn remove(&self) {
-        for (depth, cgroup) in self.0.iter().enumerate() {
-            if depth > 0 && cgroup.is_populated() {
-                return;
-            }
-            let _ = match depth {
-                0 => cgroup.remove(),
-                _ => fs::remove_dir(cgroup.path()).map_err(Error::new), // EBUSY: another uses it.
-            };
-        }
-    }
 }

@@ -8,13 +8,13 @@
 //! ```
 
 use std::fs::{self, DirBuilder, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::Pid;
@@ -23,9 +23,11 @@ use crate::args::Global;
 use crate::config::Config;
 use crate::container::does_not_exist;
 use crate::error::Error;
-use crate::file::{self, write_new, write_whole};
+use crate::file::{self, write_new};
+use crate::record::State;
 
 pub(crate) const STATE: &str = "state.json";
+const STATE_BESIDE: &str = ".state.json";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const SOCKET: &str = "exec.sock";
 
@@ -48,8 +50,9 @@ pub fn check_id(id: &str) -> Result<(), Error> {
 }
 
 impl Dir {
-    /// Makes the state dir of a new container, and locks it.
-    pub fn create(root: &Path, id: &str) -> Result<Dir, Error> {
+    /// Makes the state dir of a new container, with config.json as it was read, and
+    /// locks it.
+    pub fn create(root: &Path, id: &str, config: &[u8]) -> Result<Dir, Error> {
         check_id(id)?;
         let failed =
             |path: &Path, e| Error::io(format_args!("make {}: mkdir(2)", path.display()), &e);
@@ -74,15 +77,30 @@ impl Dir {
             }
             Err(e) => return Err(failed(&path, e)),
         }
-        let locked = Dir::open(path.clone()).and_then(|dir| match dir {
-            Some(dir) => Ok(dir.lock()?.then_some(dir)),
+        let dir = Dir::open(path.clone()).and_then(|dir| match dir {
+            Some(dir) => dir.begin(config),
             None => Ok(None),
         });
-        match locked {
+        match dir {
             Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
             Err(error) => {
                 let _ = fs::remove_dir(&path); // The first error is the one to tell.
                 Err(error)
+            }
+        }
+    }
+
+    /// Locks it and writes its first file. None: it has been removed, by one who
+    /// took it for what a dead create left.
+    fn begin(self, config: &[u8]) -> Result<Option<Dir>, Error> {
+        self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
+        match write_new(&self.file, CONFIG, config) {
+            Ok(()) => Ok(Some(self)),
+            // Nothing can be made in a directory that is no more.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => {
+                let _ = unlinkat(&self.file, CONFIG, AtFlags::empty()); // Half of it, or nothing.
+                Err(self.failed(CONFIG, &e))
             }
         }
     }
@@ -163,16 +181,17 @@ impl Dir {
         locked && !self.path.join(STATE).exists()
     }
 
-    /// Writes a file whole, then gives it its name.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        write_whole(&self.path.join(name), bytes)
+    /// Keeps the state: from now on there is a container.
+    pub fn write_state(&self, state: &State) -> Result<(), Error> {
+        let failed = |e: io::Error| self.failed(STATE, &e);
+        let bytes = serde_json::to_vec(state).map_err(|e| failed(e.into()))?;
+        // Nobody sees half of it. Whoever has the lock is the only one to write.
+        write_new(&self.file, STATE_BESIDE, &bytes).map_err(failed)?;
+        renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(errno.into()))
     }
 
-    /// Keeps config.json as it was read.
-    pub fn write_config(&self, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.path.join(CONFIG);
-        // Nobody reads it before the state is there, or minds half of it.
-        write_new(&path, bytes).map_err(|e| Error::io(format_args!("write {}", path.display()), &e))
+    fn failed(&self, name: &str, error: &io::Error) -> Error {
+        Error::io(format_args!("write {}", self.path.join(name).display()), error)
     }
 
     /// The socket on which start will connect.

@@ -4,9 +4,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::path::Arg;
 
 use crate::error::Error;
 
@@ -35,8 +37,9 @@ pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file that must not be there yet.
-pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?.write_all(bytes)
+pub fn write_new(folder: impl AsFd, path: impl Arg, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    File::from(openat(folder, path, flags, Mode::from(0o644))?).write_all(bytes)
 }
 
 /// Writes a file beside, then renames it: nobody sees half of it, and a disk
@@ -46,7 +49,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let result = (|| {
-        write_new(&beside, bytes)?;
+        write_new(CWD, &beside, bytes)?;
         fs::rename(&beside, path)
     })();
     if result.is_err() {

@@ -37,12 +37,15 @@ pub struct Fds<'a> {
     pub pidfd: Option<BorrowedFd<'a>>,
 }
 
-/// A process that is complete but for execve, and waits.
+/// A process that is complete but for execve, and waits. It is a child of this
+/// one, and a guard: out of scope it ends, unless it was told to go on without.
 #[derive(Debug)]
 pub struct Ready {
     /// Its pid.
     pub pid: u32,
     channel: UnixStream,
+    /// Whether it goes on.
+    is_kept: bool,
 }
 
 /// Starts vial-init on a Plan, and waits for its answer. If it fails, nothing
@@ -72,7 +75,7 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
     match talked {
         Ok(pid) => {
             started.end_but_for(pid);
-            Ok(Ready { pid, channel })
+            Ok(Ready { pid, channel, is_kept: false })
         }
         Err(Ended::Answered(Some(error)) | Ended::Watched(error)) => {
             started.kill(&mut channel);
@@ -171,52 +174,41 @@ impl Ready {
     /// Lets the process go on to execve; returns once it is the program. If it
     /// fails, the process has ended.
     fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
-        if let Err(e) = self.channel.write_all(b"g") {
-            self.end();
-            return Err(Error::io("tell the process to start", &e));
-        }
+        self.channel.write_all(b"g").map_err(|e| Error::io("tell the process to start", &e))?;
         // Nothing else keeps the process from saying what failed.
         let has_filter = plan.items().any(|(_, item, _)| matches!(item, Item::Seccomp { .. }));
         loop {
-            let reply = match await_reply(&mut self.channel, watch) {
-                Ok(reply) => reply,
-                Err(error) => {
-                    self.end();
-                    return Err(error);
-                }
-            };
-            match reply {
+            match await_reply(&mut self.channel, watch)? {
                 // The channel is closed by execve.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
-                    Some(error) => {
-                        self.end();
-                        return Err(error);
-                    }
-                    None => return Ok(()),
+                    Some(error) => return Err(error),
+                    None => break,
                 },
                 // Stage 0 said so after the process was ready.
                 Some(Reply::Started { .. }) => {}
-                Some(Reply::Failed(failed)) => {
-                    self.end();
-                    return Err(failure::words(plan, &failed));
-                }
-                Some(Reply::Ready { .. }) => {
-                    self.end();
-                    return Err(Error::new("vial-init answered twice"));
-                }
+                Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
+                Some(Reply::Ready { .. }) => return Err(Error::new("vial-init answered twice")),
             }
         }
+        self.is_kept = true;
+        Ok(())
     }
 
     /// Lets the process wait for start, for longer than this one lives.
-    pub fn keep(&self) -> Result<(), Error> {
-        (&self.channel).write_all(b"k").map_err(|e| Error::io("tell the process to wait", &e))
+    pub fn keep(mut self) -> Result<(), Error> {
+        let kept = self.channel.write_all(b"k");
+        kept.map_err(|e| Error::io("tell the process to wait", &e))?;
+        self.is_kept = true;
+        Ok(())
     }
+}
 
-    /// Ends the process, which is a child of this one, and waits for its end.
-    pub fn end(self) {
-        kill(self.pid);
-        wait_for(self.pid, WaitOptions::empty());
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            kill(self.pid);
+            wait_for(self.pid, WaitOptions::empty());
+        }
     }
 }
 
@@ -225,13 +217,8 @@ pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Res
     let Some(foreground) = foreground else {
         return ready.go(plan, &Watch::default());
     };
-    match foreground.take_terminal() {
-        Ok(()) => ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None }),
-        Err(error) => {
-            ready.end();
-            Err(error)
-        }
-    }
+    foreground.take_terminal()?;
+    ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None })
 }
 
 /// The processes that this launch has started: children of vial's, which may

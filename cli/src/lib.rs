@@ -37,6 +37,7 @@ pub mod sources;
 pub mod status;
 pub mod terminal;
 pub mod time;
+pub mod undo;
 pub mod watch;
 pub mod words;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use crate::args::Global;
-use crate::create::{Options, check_preserved, console, listen_fds, prepare};
+use crate::create::{Options, Then, check_preserved, console, listen_fds, prepare};
 use crate::error::Error;
 
 /// make a container from a bundle; its process waits for start
@@ -54,7 +54,7 @@ impl Create {
         let prepared = prepare(&self.id, &options)?;
         global.log.warn(&prepared.plan.warnings);
         let console = console(&prepared.config, &options)?;
-        prepared.create(global, &options, console, true, None)?;
+        prepared.create(global, &options, console, Then::Wait)?;
         Ok(0)
     }
 }

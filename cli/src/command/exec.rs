@@ -152,7 +152,6 @@ impl Exec {
         let ready = launch(plan, &fds, &watch)?;
         // What was reached by init's pid was init's, as that pid still is.
         if init.has_ended()? {
-            ready.end();
             return Err(Error::new("container not running"));
         }
         let pid = ready.pid;

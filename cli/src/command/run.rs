@@ -6,10 +6,9 @@ use argh::FromArgs;
 use rustix::process::Pid;
 
 use crate::args::Global;
-use crate::create::{Console, Options, check_preserved, console, listen_fds, prepare};
+use crate::create::{Console, Options, Then, check_preserved, console, listen_fds, prepare};
 use crate::error::Error;
 use crate::foreground::Foreground;
-use crate::launch::go;
 
 /// make a container from a bundle, start it, and wait for its end
 #[derive(FromArgs, Debug)]
@@ -77,18 +76,15 @@ impl Run {
             (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
             _ => console(&prepared.config, &options)?,
         };
-        let created = prepared.create(global, &options, console, false, foreground.as_ref())?;
-        let (container, pid) = (created.container, created.ready.pid);
-        if let Err(error) = go(created.ready, &created.plan, foreground.as_mut()) {
-            let _ = container.remove(); // The first error is the one to tell.
-            return Err(error);
-        }
+        let then = Then::Go(foreground.as_mut());
+        let container = prepared.create(global, &options, console, then)?;
         let Some(foreground) = foreground else {
             return Ok(0);
         };
         // Others may stop, pause and enter the container while it runs, or be
         // quicker to delete it.
-        let wait = || foreground.wait(Pid::from_raw(pid.cast_signed()));
+        let pid = Pid::from_raw(container.state.pid.cast_signed());
+        let wait = || foreground.wait(pid);
         let (code, is_there) = container.unlocked(wait)?;
         let code = code?;
         if !self.keep && is_there {
