@@ -34,6 +34,7 @@ pub mod record;
 pub mod seccomp;
 pub mod signals;
 pub mod sources;
+pub mod spawn;
 pub mod status;
 pub mod terminal;
 pub mod time;

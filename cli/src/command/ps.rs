@@ -1,7 +1,6 @@
 //! ps: the processes of a container, by the host's pids.
 
 use std::fs;
-use std::process::Command;
 
 use argh::FromArgs;
 
@@ -10,6 +9,7 @@ use crate::args::Global;
 use crate::container::Container;
 use crate::error::Error;
 use crate::printable::printable;
+use crate::spawn;
 
 /// list the processes of a container
 #[derive(FromArgs, Debug)]
@@ -49,16 +49,17 @@ impl Ps {
 fn table(pids: &[u32], options: &[String]) -> Result<(), Error> {
     let default = ["-ef".to_owned()];
     let arguments = if options.is_empty() { &default } else { options };
-    let output = match Command::new("ps").args(arguments).output() {
-        Ok(output) if output.status.success() => output,
+    let output = match spawn::output("ps", arguments) {
+        Ok(Some(output)) if output.is_success => output,
         _ if options.is_empty() => return own_table(pids),
-        Ok(output) => {
+        Ok(Some(output)) => {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Error::new(format_args!(
                 "ps: {}",
                 said.lines().next().unwrap_or("failed")
             )));
         }
+        Ok(None) => return Err(Error::new("ps is not installed")),
         Err(e) => return Err(Error::io("run ps", &e)),
     };
     let text = String::from_utf8_lossy(&output.stdout);

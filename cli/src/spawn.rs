@@ -1,0 +1,99 @@
+//! A program of the host, run to its end. What std has for it is 15 KB.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::stdio::{dup2_stderr, dup2_stdout};
+use vial_init::sys::clone3::{Side, clone3};
+use vial_init::sys::execve::{Vector, execve};
+use vial_init::sys::exit::exit;
+use vial_init::sys::signal::set_default;
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Output {
+    /// Whether it ended in success.
+    pub is_success: bool,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it complained; short enough for a pipe to hold it.
+    pub stderr: Vec<u8>,
+}
+
+/// Runs a program of PATH with this environment. None: there is no such program.
+pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let folders = path.as_bytes().split(|byte| *byte == b':');
+    let places = folders.map(|folder| [folder, b"/", name.as_bytes()].concat());
+    let places = texts(places)?;
+    let words = std::iter::once(name).chain(arguments.iter().map(String::as_str));
+    let words = list(texts(words.map(|word| word.as_bytes().to_vec()))?);
+    let variables = std::env::vars_os().map(|(name, value)| {
+        let both = [name.as_os_str(), OsStr::new("="), value.as_os_str()];
+        both.into_iter().collect::<OsString>().into_vec()
+    });
+    let environment = list(texts(variables)?);
+    let ((out, its_out), (err, its_err)) =
+        (pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?);
+    let child = match clone3(0, None)? {
+        Side::Parent { child } => Pid::from_raw(child.cast_signed()),
+        Side::Child { .. } => {
+            // Ignored since this process began, which execve would hand on.
+            let _ = set_default(Signal::PIPE.as_raw().unsigned_abs()); // EINVAL is not possible.
+            if dup2_stdout(&its_out).and_then(|()| dup2_stderr(&its_err)).is_ok() {
+                for place in places {
+                    execve(place, &words, &environment); // The next place may have it.
+                }
+            }
+            exit(NOT_FOUND)
+        }
+    };
+    drop((its_out, its_err));
+    let (stdout, stderr) = (read(out)?, read(err)?);
+    let ended = waitpid(child, WaitOptions::empty())?;
+    let code = ended.and_then(|(_, status)| status.exit_status());
+    let is_found = code != Some(NOT_FOUND.into());
+    Ok(is_found.then_some(Output { is_success: code == Some(0), stdout, stderr }))
+}
+
+/// As shells say it.
+const NOT_FOUND: u8 = 127;
+
+fn read(pipe: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::from(pipe).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Texts that live until execve.
+fn texts(all: impl Iterator<Item = Vec<u8>>) -> io::Result<&'static [CString]> {
+    let texts: Result<Vec<_>, _> = all.map(CString::new).collect();
+    Ok(texts?.leak())
+}
+
+fn list(texts: &'static [CString]) -> Vector {
+    let mut list = Vector::new(vec![0; texts.len() + 1].leak());
+    let _ = texts.iter().try_for_each(|text| list.push(text)); // There is room for all.
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_and_its_words_are_told_apart() {
+        let script = ["-c".to_owned(), "echo out; echo \"$PATH\" >&2; exit 3".to_owned()];
+        let done = output("sh", &script).unwrap().unwrap();
+        let path = std::env::var("PATH").unwrap() + "\n";
+        assert_eq!((&*done.stdout, &*done.stderr), (&b"out\n"[..], path.as_bytes()));
+        assert!(!done.is_success);
+        assert!(output("true", &[]).unwrap().unwrap().is_success);
+        assert!(output("no-such-program", &[]).unwrap().is_none());
+    }
+}
