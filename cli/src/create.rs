@@ -1,11 +1,9 @@
 //! From a bundle to a container whose process waits: what create and run have
 //! in common.
 
-use std::ffi::{CStr, OsStr};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +20,7 @@ use crate::foreground::Foreground;
 use crate::host::{Host, Whose};
 use crate::launch::{Fds, go, launch};
 use crate::mountinfo;
-use crate::plan::Plan;
+use crate::plan::{CgroupPlace, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
 use crate::sources::{Source, rootfs_has_mounts};
@@ -128,7 +126,7 @@ impl Prepared {
     /// Makes the container. If anything fails, nothing of it is left: what is made
     /// goes when its guard goes out of scope, the last that was made first.
     pub fn create(
-        self,
+        mut self,
         global: &Global,
         options: &Options,
         console: Console,
@@ -136,7 +134,8 @@ impl Prepared {
     ) -> Result<Container, Error> {
         let console = console.connect()?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
-        let undo = Undo::before(&dir, cgroup_of(&self.plan))?;
+        let undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
+        dir.write_plan(&self.plan)?;
         let listener = match then {
             Then::Wait => Some(dir.listen()?),
             Then::Go(_) => None,
@@ -150,7 +149,8 @@ impl Prepared {
             Then::Go(foreground) => foreground.as_deref(),
             Then::Wait => None,
         };
-        let ready = launch(&self.plan, &fds, &Watch { foreground, cgroup: undo.cgroup() })?;
+        let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
+        let ready = launch(&self.plan, &fds, &Watch { foreground, cgroup })?;
         let state = self.state(ready.pid)?;
         dir.write_state(&state)?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
@@ -163,7 +163,6 @@ impl Prepared {
     }
 
     fn state(&self, pid: u32) -> Result<State, Error> {
-        let cgroup = cgroup_of(&self.plan);
         let rootfs = planner::rootfs(&self.config, &self.bundle).unwrap_or_default();
         // `./rootfs` is `rootfs`.
         let rootfs = rootfs.components().collect();
@@ -176,7 +175,7 @@ impl Prepared {
             rootfs,
             created: time::now(),
             owner: self.host.uid,
-            cgroup: cgroup.map(|(_, path)| path),
+            cgroup: self.plan.cgroup.as_ref().map(|place| place.path.clone()),
             cgroup_root: self
                 .host
                 .cgroup
@@ -273,21 +272,4 @@ pub fn listen_fds() -> ListenFds {
         },
         _ => ListenFds::default(),
     }
-}
-
-/// The mount point of cgroup2 and the container's cgroup below it.
-fn cgroup_of(plan: &Plan) -> Option<(PathBuf, PathBuf)> {
-    let mut root = None;
-    for (_, item, _) in plan.items() {
-        match item {
-            Item::CgroupRoot { path } => root = Some(path_of(path)),
-            Item::CgroupOpen { directory } => return Some((root?, path_of(directory))),
-            _ => {}
-        }
-    }
-    None
-}
-
-fn path_of(text: &CStr) -> PathBuf {
-    OsStr::from_bytes(text.to_bytes()).into()
 }

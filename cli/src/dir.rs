@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/ID/             locked (flock) by whoever changes the container
 //!   config.json        as it was read at create; exec takes its defaults from it
+//!   plan               what its create was to do, see kept.rs
 //!   exec.sock          while created: start connects here
 //!   state.json         once created; written whole and renamed
 //! ```
@@ -24,11 +25,13 @@ use crate::config::Config;
 use crate::container::does_not_exist;
 use crate::error::Error;
 use crate::file::{self, write_new};
+use crate::plan::{CgroupPlace, Plan};
 use crate::record::State;
 
 pub(crate) const STATE: &str = "state.json";
 const STATE_BESIDE: &str = ".state.json";
 pub(crate) const CONFIG: &str = "config.json";
+const PLAN: &str = "plan";
 pub(crate) const SOCKET: &str = "exec.sock";
 
 /// A container's state dir.
@@ -190,6 +193,22 @@ impl Dir {
         renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(errno.into()))
     }
 
+    /// Keeps what will be done.
+    pub fn write_plan(&self, plan: &Plan) -> Result<(), Error> {
+        write_new(&self.file, PLAN, &plan.to_kept()).map_err(|e| self.failed(PLAN, &e))
+    }
+
+    /// The Plan that its create has kept.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        let path = self.path.join(PLAN);
+        Plan::from_kept(&crate::config::read(&path)?).map_err(|error| error.context(path.display()))
+    }
+
+    /// Where the cgroup is that its create has made or was to make, if any.
+    pub fn cgroup_place(&self) -> Option<CgroupPlace> {
+        CgroupPlace::from_kept(&crate::config::read(&self.path.join(PLAN)).ok()?)
+    }
+
     fn failed(&self, name: &str, error: &io::Error) -> Error {
         Error::io(format_args!("write {}", self.path.join(name).display()), error)
     }
@@ -235,7 +254,7 @@ impl Dir {
 
     /// Removes the directory.
     pub fn remove(&self) -> Result<(), Error> {
-        for name in [STATE, CONFIG] {
+        for name in [STATE, PLAN, CONFIG] {
             let _ = unlinkat(&self.file, name, AtFlags::empty()); // What stays is found below.
         }
         if fs::remove_dir(&self.path).is_ok() {

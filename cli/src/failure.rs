@@ -29,11 +29,7 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         _ => {}
     }
     let Some((item, origin)) = plan.item(failed.item) else {
-        return Error::new(format_args!(
-            "vial-init failed at item {}: {}",
-            failed.item,
-            errno_words(errno)
-        ));
+        return without_plan(failed, &Error::new("the plan has no such item"));
     };
     if let Some(error) = program(plan, &item, origin, failed.step, errno) {
         return error;
@@ -50,6 +46,13 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// The words where the Plan that was sent cannot be read, which would say what
+/// failed.
+pub fn without_plan(failed: &Failed, why: &Error) -> Error {
+    let errno = errno_words(Errno::from_raw_os_error(failed.errno.cast_signed()));
+    Error::new(format_args!("vial-init failed at item {}: {errno}; {why}", failed.item))
 }
 
 /// Why a process ended between its last word and execve, if it did. Its memory

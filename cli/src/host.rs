@@ -25,7 +25,7 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 pub struct Host {
     /// The effective user.
     pub uid: u32,
-    /// The effective group.
+    /// An ordinary user's effective group; root maps whichever it likes.
     pub gid: u32,
     /// Whether /proc tells of this process, as a procfs does.
     pub has_procfs: bool,
@@ -105,7 +105,7 @@ impl Whose {
 impl Host {
     /// Looks at the machine.
     pub fn read() -> Host {
-        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+        let uid = geteuid().as_raw();
         let magic = |path: &str| statfs(path).map_or(0, |stat| stat.f_type as u64);
         let helper = |name: &str| {
             let folders = ["/usr/bin", "/bin", "/usr/local/bin", "/sbin", "/usr/sbin"];
@@ -125,7 +125,7 @@ impl Host {
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
             uid,
-            gid,
+            gid: if uid == 0 { 0 } else { getegid().as_raw() },
             ids: [ids("/proc/self/uid_map"), ids("/proc/self/gid_map")],
             has_procfs: own_namespace.is_some(),
             in_user_namespace,

@@ -24,6 +24,7 @@ pub mod failure;
 pub mod file;
 pub mod foreground;
 pub mod host;
+pub mod kept;
 pub mod launch;
 pub mod log;
 pub mod mountinfo;

@@ -3,8 +3,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use vial_plan::{Header, Item, Stage, item_size, write_item};
+
+use crate::cgroup::Cgroup;
 
 /// The path of a field of config.json, as `mounts[2].options`; empty where an
 /// item stands for no field.
@@ -13,16 +16,36 @@ pub type Origin = Cow<'static, str>;
 /// A Plan while it is made, and as it is kept for the words of its failures.
 #[derive(Debug, Default)]
 pub struct Plan {
-    sections: [Section; 3],
-    pointers: u32,
+    pub(crate) sections: [Section; 3],
+    pub(crate) pointers: u32,
     /// What was left out or done otherwise, a sentence each.
     pub warnings: Vec<String>,
+    /// Where the container's cgroup is, if it gets one.
+    pub cgroup: Option<CgroupPlace>,
+}
+
+/// Where a container's cgroup is, as its create sees it.
+#[derive(Clone, Debug, Default)]
+pub struct CgroupPlace {
+    /// Where the cgroup2 filesystem is mounted.
+    pub root: PathBuf,
+    /// The cgroup, from there.
+    pub path: PathBuf,
+    /// How many of it and those above it are made: those that were not there.
+    pub made: usize,
+}
+
+impl CgroupPlace {
+    /// The cgroup itself.
+    pub fn cgroup(&self) -> Cgroup {
+        Cgroup::new(self.root.join(&self.path))
+    }
 }
 
 #[derive(Debug, Default)]
-struct Section {
-    bytes: Vec<u8>,
-    origins: Vec<Origin>,
+pub(crate) struct Section {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) origins: Vec<Origin>,
 }
 
 impl Plan {

@@ -70,6 +70,8 @@ pub enum Need {
     /// mount_setattr(2), without which no mount below another has its attributes
     /// changed: Linux 5.12.
     MountSetattr,
+    /// /dev/fuse.
+    Fuse,
     /// AppArmor is on, and its parser is there to load a profile.
     AppArmor,
 }
@@ -108,6 +110,7 @@ impl Need {
                 exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
                 "AppArmor with its parser",
             ),
+            Need::Fuse => (exists("/dev/fuse"), "FUSE"),
             Need::Machine => (in_machine(), "a machine that may be harmed"),
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };

@@ -38,7 +38,7 @@ pub const HOST_TAG: &str = "host";
 pub const DISK: &str = "/dev/vda";
 
 /// Modules for the system tests.
-const MODULES: &[&str] = &["bfq", "overlay", "virtio_pci", "virtio_mmio", "virtio_rng"];
+const MODULES: &[&str] = &["bfq", "fuse", "overlay", "virtio_pci", "virtio_mmio", "virtio_rng"];
 /// Modules for a machine that borrows the host's / and runs engines.
 const HOST_MODULES: &[&str] =
     &["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "overlay", "fuse"];

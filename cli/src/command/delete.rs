@@ -8,13 +8,11 @@ use argh::FromArgs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Global;
-use crate::cgroup::Cgroup;
 use crate::container::{Container, Found, does_not_exist};
 use crate::dir::{Dir, check_id};
 use crate::error::Error;
-use crate::host::Host;
-use crate::planner;
 use crate::status::Status;
+use crate::undo;
 
 /// How long a killed process is waited for, and whoever else has the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +43,9 @@ impl Delete {
         };
         match dir.map_or(Found::Nothing, Container::read) {
             Found::Whole(container) => delete(&container, self.force)?,
-            Found::Broken(dir, _) if self.force => clear(&dir, &self.id)?,
+            Found::Broken(dir, _) if self.force => {
+                undo::clear(&dir, dir.cgroup_place().as_ref())?;
+            }
             Found::Nothing if self.force => {}
             found => _ = found.whole(&self.id)?,
         }
@@ -85,8 +85,8 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
             Ok(container.into_dir())
         }
         Found::Broken(dir, _) => {
-            if let Some(cgroup) = cgroup_of_create(&dir, id) {
-                let _ = cgroup.signal(Signal::KILL); // ENOENT: it has not been made yet.
+            if let Some(place) = dir.cgroup_place() {
+                let _ = place.cgroup().signal(Signal::KILL); // ENOENT: it has not been made yet.
             }
             for child in dir.holder().map(children).unwrap_or_default() {
                 let _ = kill_process(child, Signal::KILL); // ESRCH: it is gone, as wanted.
@@ -154,21 +154,4 @@ fn kill(container: &Container) -> Result<(), Error> {
         pause = (pause * 2).min(Duration::from_millis(100));
     }
     Ok(())
-}
-
-/// What a create left that died: a state dir without a state, and a cgroup.
-fn clear(dir: &Dir, id: &str) -> Result<(), Error> {
-    if let Some(cgroup) = cgroup_of_create(dir, id) {
-        cgroup.remove()?;
-    }
-    dir.remove()
-}
-
-/// The cgroup that a create makes; its place follows from the config.json that
-/// it keeps before.
-fn cgroup_of_create(dir: &Dir, id: &str) -> Option<Cgroup> {
-    let cgroup = Host::read().cgroup?;
-    let config = dir.config().ok()?;
-    let path = planner::cgroup_path(&config.linux.cgroups_path, id, &cgroup).ok()?;
-    Some(Cgroup::new(cgroup.root.join(path)))
 }

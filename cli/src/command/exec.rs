@@ -108,7 +108,12 @@ impl Exec {
             ))
             .hint("pidfd_open(2) takes Linux 5.3; a seccomp filter around vial may deny it"));
         }
-        let host = Host::read();
+        let mut host = Host::read();
+        if container.state.cgroup.is_some() {
+            // The one that its create has found: this caller may see another, or none.
+            let root = &mut host.cgroup.get_or_insert_default().root;
+            root.clone_from(&container.state.cgroup_root);
+        }
         let pid = container.state.pid;
         let exec = planner::Exec {
             id: &self.id,

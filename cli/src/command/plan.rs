@@ -1,4 +1,4 @@
-//! plan: a dry run that prints each act in order.
+//! plan: each act in order, of a dry run or as a container was made.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,17 @@ use vial_plan::Stage;
 use super::state::{print, print_json};
 use crate::args::Global;
 use crate::create::{Options, prepare};
+use crate::dir::{Dir, check_id};
 use crate::error::Error;
 use crate::printable::printable;
 use crate::words::describe;
 
-/// print, in order and in words, every act that a bundle would cause
+/// print, in order and in words, every act that a bundle would cause, or those
+/// that have made a container: one with this id, unless --bundle or --no-pivot
+/// asks for a dry run
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
-#[argh(example = "vial plan --bundle /containers/web")]
+#[argh(example = "vial plan --bundle /containers/web\nvial plan web")]
 pub struct Plan {
     /// the bundle's directory (default .)
     #[argh(option, short = 'b', arg_name = "dir")]
@@ -44,11 +47,11 @@ struct Act<'a> {
 impl Plan {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let options =
-            Options { bundle: self.bundle, no_pivot: self.no_pivot, ..Options::default() };
-        let prepared = prepare(self.id.as_deref().unwrap_or("plan"), &options)?;
-        let acts: Vec<Act<'_>> = prepared
-            .plan
+        let plan = match self.kept(global)? {
+            Some(plan) => plan,
+            None => self.dry_run()?,
+        };
+        let acts: Vec<Act<'_>> = plan
             .items()
             .map(|(stage, item, field)| Act {
                 stage: stage as u8,
@@ -59,12 +62,12 @@ impl Plan {
             .collect();
         match self.format.as_str() {
             "json" => {
-                global.log.warn(&prepared.plan.warnings);
+                global.log.warn(&plan.warnings);
                 print_json(&acts)?;
             }
             "text" => {
                 text(&acts)?;
-                warnings(&prepared.plan.warnings)?;
+                warnings(&plan.warnings)?;
             }
             other => {
                 let error = Error::new(format_args!("unknown format \"{other}\""));
@@ -72,6 +75,23 @@ impl Plan {
             }
         }
         Ok(0)
+    }
+
+    /// The Plan that a container was made by, where there is one of that id. With
+    /// an option of a dry run, that is what is meant.
+    fn kept(&self, global: &Global) -> Result<Option<crate::plan::Plan>, Error> {
+        let Some(id) = self.id.as_ref().filter(|_| self.bundle.is_none() && !self.no_pivot) else {
+            return Ok(None);
+        };
+        check_id(id)?;
+        Dir::open(global.root.join(id))?.map(|dir| dir.plan()).transpose()
+    }
+
+    /// What a bundle would cause.
+    fn dry_run(&self) -> Result<crate::plan::Plan, Error> {
+        let options =
+            Options { bundle: self.bundle.clone(), no_pivot: self.no_pivot, ..Options::default() };
+        Ok(prepare(self.id.as_deref().unwrap_or("plan"), &options)?.plan)
     }
 }
 

@@ -6,7 +6,6 @@ use argh::FromArgs;
 
 use crate::args::Global;
 use crate::container::Container;
-use crate::create::{Options, prepare};
 use crate::error::Error;
 use crate::failure;
 use crate::launch::read_reply;
@@ -53,22 +52,10 @@ impl Start {
         match reply {
             // The connection is closed by execve.
             None => failure::silence(container.state.pid).map_or(Ok(0), Err),
-            Some(Reply::Failed(failed)) => {
-                // The words need the Plan, which is made again from the same
-                // config.json; where that is gone, the bare step must do.
-                let bundle = Some(container.state.bundle.clone());
-                match prepare(&self.id, &Options { bundle, ..Options::default() }) {
-                    Ok(prepared) => Err(failure::words(&prepared.plan, &failed)),
-                    Err(_) => {
-                        let (what, call) = failed.step.words();
-                        Err(Error::new(format_args!(
-                            "{}: {call}: errno {}",
-                            what.trim(),
-                            failed.errno
-                        )))
-                    }
-                }
-            }
+            Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
+                Ok(plan) => failure::words(&plan, &failed),
+                Err(error) => failure::without_plan(&failed, &error),
+            }),
             Some(Reply::Ready { .. } | Reply::Started { .. }) => {
                 Err(Error::new("vial-init answered twice"))
             }

@@ -11,7 +11,7 @@ use super::{devices, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{Cgroup, Host};
-use crate::plan::Plan;
+use crate::plan::{CgroupPlace, Plan};
 
 /// The controllers that every container gets where they can be enabled: what
 /// users expect to see accounted, whether limited or not.
@@ -91,6 +91,7 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     }
     check_offered(&limits, cgroup)?;
 
+    plan.cgroup = Some(CgroupPlace { root: cgroup.root.clone(), path: path.clone(), made: 0 });
     let at = "linux.cgroupsPath";
     let root = text(cgroup.root.as_os_str().as_encoded_bytes(), at)?;
     plan.push(Stage::Outside, &Item::CgroupRoot { path: &root }, "");

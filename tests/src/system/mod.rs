@@ -29,6 +29,7 @@ mod harness;
 mod hidden;
 mod hostile;
 mod joined;
+mod kept;
 mod keyring;
 mod labels;
 mod lifecycle;
@@ -50,6 +51,7 @@ mod run;
 mod seccomp;
 mod security;
 mod signals;
+mod stuck;
 mod terminal;
 mod tight;
 mod unfiltered;
@@ -69,6 +71,7 @@ pub const ALL: &[&Topic] = &[
     &foreground::TOPIC,
     &signals::TOPIC,
     &unwaited::TOPIC,
+    &stuck::TOPIC,
     &endings::TOPIC,
     &hostile::TOPIC,
     &terminal::TOPIC,
@@ -93,6 +96,7 @@ pub const ALL: &[&Topic] = &[
     &namespaces::TOPIC,
     &names::TOPIC,
     &plan::TOPIC,
+    &kept::TOPIC,
     &joined::TOPIC,
     &rootfs::TOPIC,
     &root_mounts::TOPIC,

@@ -1,0 +1,154 @@
+//! The Plan is kept with the container: what a bundle becomes after create is
+//! nobody's business.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::container::{Container, refused, wait_until, words};
+use super::edit;
+use super::hostile::cgroup_of;
+use crate::bundle::base_config;
+use crate::context::{probe_arguments, same};
+use crate::runner::topic;
+use crate::{Context, Outcome};
+
+topic!(
+    "kept",
+    plan_of_a_container_is_what_it_was_made_by[Root],
+    failed_start_is_told_by_the_plan_that_was_kept[Root],
+    verbs_need_no_bundle[Root],
+    exec_enters_no_cgroup_but_the_one_its_create_has_found[Root],
+    damaged_plan_is_one_sentence_and_in_nobodys_way[Root],
+);
+
+/// `vial plan` with these words, in text and in JSON.
+fn plan(context: &Context, arguments: &[&str]) -> Result<(String, Value), String> {
+    let text = context.run(context.command(&["plan"]).args(arguments))?.success()?.stdout;
+    let json = context.run(context.command(&["plan", "-f", "json"]).args(arguments))?;
+    Ok((text, serde_json::from_str(&json.success()?.stdout).map_err(words)?))
+}
+
+fn plan_of_a_container_is_what_it_was_made_by(context: &Context) -> Outcome {
+    let container = Container::planned(context, |config| {
+        edit::deeds(config, &["sleep", "3600"]);
+        // A warning, which is a part of it.
+        config["linux"]["seccomp"] = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{ "names": ["nonsense"], "action": "SCMP_ACT_ALLOW" }] });
+    })?;
+    let bundle = container.bundle.path.to_string_lossy().into_owned();
+    let before = plan(context, &["--bundle", &bundle, &container.id])?;
+    same("it warns", before.0.contains("warnings\n"), true)?;
+    container.create(&[])?.success()?;
+    let kept = plan(context, &[&container.id])?;
+    same("the plan of the container", &kept, &before)?;
+    // From here on it is another bundle, of which a dry run still tells.
+    let mut config = base_config();
+    config["hostname"] = "another".into();
+    container.bundle.write_config(&config)?;
+    same("the plan of the container", &plan(context, &[&container.id])?, &before)?;
+    let dry = plan(context, &["--bundle", &bundle, &container.id])?.0;
+    same("the dry run", dry.contains("set the host name to another"), true)?;
+    let by_option = context
+        .run(context.command(&["plan", "--no-pivot", &container.id]).current_dir(&bundle))?;
+    let moves = by_option.success()?.stdout.contains("move the rootfs onto the root");
+    same("the dry run by its other option", moves, true)?;
+    container.vial("start", &[])?.success()?;
+    same("the plan of the container", &plan(context, &[&container.id])?, &before)?;
+    Ok(container.remove()?)
+}
+
+fn failed_start_is_told_by_the_plan_that_was_kept(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    for (options, gone) in [(&[][..], false), (&[], true), (&["--no-pivot"], false)] {
+        let container = Container::planned(context, |config| {
+            config["process"]["args"] = probe_arguments(&["exit", "0"]);
+        })?;
+        container.create(options)?.success()?;
+        let mut config = base_config();
+        config["process"]["args"] = serde_json::json!(["/another"]);
+        container.bundle.write_config(&config)?;
+        fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
+        if gone {
+            fs::remove_dir_all(&container.bundle.path).map_err(words)?;
+        }
+        let text = "exec \"/probe\" (config.json process.args[0]): no such file or directory";
+        refused(&container.vial("start", &[])?, text)
+            .map_err(|why| format!("{options:?}, gone: {gone}: {why}"))?;
+        container.ends()?;
+        container.remove()?;
+    }
+    Ok(context.nothing_left_since(&before)?)
+}
+
+fn verbs_need_no_bundle(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
+    let state = container.state()?;
+    // What runs from it is held open; its name is not needed.
+    let other = container.bundle.path.with_extension("moved");
+    fs::rename(&container.bundle.path, &other).map_err(words)?;
+    same("state", container.state()?, state)?;
+    container.vial("start", &[])?.success()?;
+    container.printed(1)?;
+    container.vial("exec", &["/probe", "exit", "0"])?.success()?;
+    container.vial("kill", &["KILL"])?.success()?;
+    container.ends()?;
+    container.vial("delete", &[])?.success()?;
+    Ok(context.nothing_left_since(&before)?)
+}
+
+/// Whoever executes may see no cgroup2, or another: that is no way out of the
+/// container's.
+fn exec_enters_no_cgroup_but_the_one_its_create_has_found(context: &Context) -> Outcome {
+    let container = Container::started(context, &["sleep", "3600"])?;
+    let cgroup = cgroup_of(container.pid()?)?;
+    let root = cgroup.ancestors().find(|path| !path.join("cgroup.events").exists());
+    let root = root.unwrap_or(&cgroup).to_string_lossy().into_owned();
+    let empty = context.folder.join("empty");
+    fs::create_dir(&empty).map_err(words)?;
+    let role = format!("covered:{}:{root}", empty.display());
+    let mut exec = context.command_as(&role, &["exec", &container.id, "/probe", "exit", "0"]);
+    refused(&context.run(&mut exec)?, &format!("open the cgroup2 filesystem at {root}"))?;
+    container.vial("exec", &["/probe", "exit", "0"])?.success()?;
+    Ok(container.remove()?)
+}
+
+fn damaged_plan_is_one_sentence_and_in_nobodys_way(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 6] = [
+        ("is no whole plan", |bytes| bytes.clear()),
+        ("is no whole plan", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("is no whole plan", |bytes| bytes.push(0)),
+        ("is no whole plan", |bytes| bytes.fill(0xff)),
+        ("another build of vial", |bytes| {
+            let magic = bytes.windows(8).position(|window| window == b"vialplan").unwrap_or(0);
+            bytes[magic + 12] ^= 1; // The fingerprint.
+        }),
+        ("ENOENT (no such file or directory)", |_| {}),
+    ];
+    for (text, damage) in damages {
+        let container = Container::created(context, &["exit", "0"])?;
+        let file = context.state.join(&container.id).join("plan");
+        let mut bytes = fs::read(&file).map_err(words)?;
+        damage(&mut bytes);
+        match text.starts_with("ENOENT") {
+            true => fs::remove_file(&file),
+            false => fs::write(&file, bytes),
+        }
+        .map_err(words)?;
+        refused(&container.vial("plan", &[])?, text)?;
+        refused(&container.vial("plan", &[])?, &file.to_string_lossy())?;
+        container.is("created")?;
+        container.vial("kill", &["0"])?.success()?;
+        fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
+        let done = container.vial("start", &[])?;
+        refused(&done, text)?;
+        refused(&done, "ENOENT (no such file or directory)")?;
+        container.ends()?;
+        container.vial("delete", &[])?.success()?;
+    }
+    wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())?;
+    Ok(())
+}
