@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use vial_plan::Item;
+use vial_plan::{Item, RootfsItem, Stage2};
 
 use crate::args::Global;
 use crate::config::Config;
@@ -183,7 +183,9 @@ impl Prepared {
                 .map(|cgroup| cgroup.root.clone())
                 .unwrap_or_default(),
             no_new_keyring: self.no_new_keyring,
-            chroot: self.plan.items().any(|(_, item, _)| matches!(item, Item::Chroot {})),
+            chroot: self.plan.items().any(|(_, item, _)| {
+                matches!(item, Item::Stage2(Stage2::Rootfs(RootfsItem::Chroot {})))
+            }),
             no_process: self.config.process.is_none(),
             annotations: self.config.annotations.clone(),
         })

@@ -19,8 +19,6 @@ use vial_plan::{Cursor, Header, Refused, Stage, Strings};
 use crate::error::Error;
 use crate::plan::{CgroupPlace, Plan};
 
-const STAGES: [Stage; 3] = [Stage::Outside, Stage::Between, Stage::Inside];
-
 impl Plan {
     /// The Plan as it is kept.
     pub fn to_kept(&self) -> Vec<u8> {
@@ -64,7 +62,7 @@ impl Plan {
         let mut cursor = Cursor::new(body);
         let counts = header.lengths.into_iter().zip(header.counts);
         for ((stage, section), (length, count)) in
-            STAGES.into_iter().zip(&mut self.sections).zip(counts)
+            Stage::ALL.into_iter().zip(&mut self.sections).zip(counts)
         {
             for (_, item) in header.items(stage, body)? {
                 item.ok()?;

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
-use vial_plan::{Failed, Item, Reply, Stage, Step};
+use vial_plan::{CgroupItem, Failed, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step};
 
 use crate::error::Error;
 use crate::failure;
@@ -106,7 +106,7 @@ fn execute(
         Side::Parent { child } => Ok(child),
         Side::Child { .. } => {
             let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
-            let failed = Failed { stage: Stage::Outside, step: Step::StartInit, item: 0, errno };
+            let failed = Failed { stage: Stage::Zero, step: Step::StartInit, item: 0, errno };
             let mut channel = channel;
             let _ = channel.write_all(&Reply::Failed(failed).to_bytes()); // Nobody else to tell.
             exit(1)
@@ -176,7 +176,9 @@ impl Ready {
     fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
         self.channel.write_all(b"g").map_err(|e| Error::io("tell the process to start", &e))?;
         // Nothing else keeps the process from saying what failed.
-        let has_filter = plan.items().any(|(_, item, _)| matches!(item, Item::Seccomp { .. }));
+        let has_filter = plan.items().any(|(_, item, _)| {
+            matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
+        });
         loop {
             match await_reply(&mut self.channel, watch)? {
                 // The channel is closed by execve.
@@ -275,7 +277,7 @@ fn wait_for(pid: u32, options: WaitOptions) -> Option<WaitStatus> {
 
 fn silence(plan: &Plan, killed: bool) -> Error {
     let limited = plan.items().any(
-        |(_, item, _)| matches!(item, Item::CgroupWrite { file, .. } if file == c"memory.max"),
+        |(_, item, _)| matches!(item, Item::Stage0(Stage0::Cgroup(CgroupItem::Write { file, .. })) if file == c"memory.max"),
     );
     match killed {
         true if limited => Error::new("vial-init was killed before it could answer")

@@ -23,6 +23,7 @@ pub mod error;
 pub mod failure;
 pub mod file;
 pub mod foreground;
+pub mod hint;
 pub mod host;
 pub mod kept;
 pub mod launch;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use vial_plan::{Header, Item, Stage, item_size, write_item};
+use vial_plan::{Encode, Header, Item, Items, Stage, write_item};
 
 use crate::cgroup::Cgroup;
 
@@ -49,23 +49,19 @@ pub(crate) struct Section {
 }
 
 impl Plan {
-    /// Adds an item to the end of a stage's section.
-    pub fn push(&mut self, stage: Stage, item: &Item<'_>, origin: impl Into<Origin>) {
-        self.add(stage, item, origin.into());
+    /// Adds an item to the end of its stage's section.
+    pub fn push(&mut self, item: &dyn Encode, origin: impl Into<Origin>) {
+        self.add(item, origin.into());
     }
 
-    fn add(&mut self, stage: Stage, item: &Item<'_>, origin: Origin) {
-        let section = &mut self.sections[stage as usize];
-        section.bytes.reserve(item_size(item));
-        write_item(item, &mut |part| section.bytes.extend_from_slice(part));
+    fn add(&mut self, item: &dyn Encode, origin: Origin) {
+        let section = &mut self.sections[item.stage() as usize];
+        let listed = write_item(item, &mut |part| section.bytes.extend_from_slice(part));
         section.origins.push(origin);
-        // Both lists of execve end with a null; HOME and LISTEN_PID may join.
-        let pointers = match item {
-            Item::Program { args, env, .. } => args.len() + env.len() + 4,
-            Item::MapHelper { map, .. } => map.len() + 4,
-            _ => 0,
-        };
-        self.pointers = self.pointers.max(pointers as u32);
+        if listed != 0 {
+            // Lists are for execve: each ends with a null, and two texts may join.
+            self.pointers = self.pointers.max(listed as u32 + 4);
+        }
     }
 
     /// Adds a warning of a field.
@@ -94,12 +90,12 @@ impl Plan {
 
     /// Every item in order, with its stage and origin.
     pub fn items(&self) -> impl Iterator<Item = (Stage, Item<'_>, &str)> {
-        let stages = [Stage::Outside, Stage::Between, Stage::Inside];
-        stages.into_iter().zip(&self.sections).flat_map(|(stage, section)| {
-            let items = vial_plan::Items::new(&section.bytes, 0);
-            let origins = section.origins.iter().map(|origin| &**origin);
-            let both = items.zip(origins);
-            both.filter_map(move |((_, item), origin)| Some((stage, item.ok()?, origin)))
+        Stage::ALL.into_iter().zip(&self.sections).flat_map(|(stage, section)| {
+            let mut items = Items::new(stage, &section.bytes, 0);
+            section.origins.iter().map_while(move |origin| {
+                let (code, fields) = items.next_fields()?.ok()?;
+                Some((stage, Item::from_fields(stage, code, &fields)?, &**origin))
+            })
         })
     }
 

@@ -6,10 +6,60 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
 use rustix::io::{Errno, read, write};
-use vial_plan::Step;
+use vial_plan::{CgroupItem, Step};
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Prepared};
 use crate::sys::bpf;
+
+/// What stage 0 holds of cgroups.
+#[derive(Debug, Default)]
+pub struct Cgroup {
+    /// The root of the cgroup2 filesystem.
+    root: Option<OwnedFd>,
+    /// The container's own, into which the next stage is born.
+    pub own: Option<OwnedFd>,
+    /// Whether the last that was made, the container's own, was not there before.
+    is_new: bool,
+}
+
+impl Cgroup {
+    fn root(&self) -> Result<BorrowedFd<'_>, Fault> {
+        Ok(self.root.as_ref().prepared()?.as_fd())
+    }
+
+    fn own(&self) -> Result<BorrowedFd<'_>, Fault> {
+        Ok(self.own.as_ref().prepared()?.as_fd())
+    }
+}
+
+/// One item.
+#[inline(always)]
+pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> {
+    match item {
+        CgroupItem::Root { path } => {
+            cgroup.root = Some(open_root(path)?);
+            Ok(())
+        }
+        CgroupItem::Controllers { directory, controllers, required } => {
+            enable(cgroup.root()?, directory, controllers, required)
+        }
+        CgroupItem::Mkdir { directory } => {
+            cgroup.is_new = make(cgroup.root()?, directory)?;
+            Ok(())
+        }
+        CgroupItem::Open { directory } => {
+            cgroup.own = Some(open(cgroup.root()?, directory)?);
+            Ok(())
+        }
+        CgroupItem::Write { file, value } => write_file(cgroup.own()?, file, value.to_bytes()),
+        CgroupItem::WriteEither { file, value, other, other_value } => {
+            write_either(cgroup.own()?, [file, value], [other, other_value])
+        }
+        CgroupItem::Devices { program } => filter_devices(cgroup.own()?, cgroup.is_new, program),
+        // The next stage is born where this process is.
+        CgroupItem::Enter {} => enter(cgroup.own.take().prepared()?.as_fd()),
+    }
+}
 
 const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;

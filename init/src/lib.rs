@@ -1,9 +1,11 @@
 //! vial-init: the life of a container, from a Plan to execve.
 //!
 //! ```text
-//! stage 0  outside   cgroup, joined namespaces, clone3, user mappings   stage0.rs
-//! stage 1  between   in the new user namespace, before the rest         stage1.rs
-//! stage 2  inside    rootfs, security, wait for start, execve           stage2.rs
+//! stage 0  outside the container                          stage0.rs
+//!          setup, the cgroup, then into the namespaces    cgroup.rs, leave.rs
+//! stage 1  in the new user namespace, before the rest     stage1.rs
+//! stage 2  the container's first process                  stage2.rs
+//!          namespaces, rootfs, process                    namespace.rs, rootfs/, process.rs
 //! ```
 //!
 //! The planner has decided what happens and in which order; each stage carries
@@ -24,8 +26,11 @@ pub mod cgroup;
 pub mod channel;
 pub mod fault;
 pub mod join;
+pub mod leave;
+pub mod namespace;
 pub mod opener;
 pub mod path;
+pub mod process;
 pub mod procfs;
 pub mod rootfs;
 pub mod security;
@@ -37,14 +42,13 @@ pub mod start;
 pub mod sys;
 
 use core::convert::Infallible;
+use core::mem::forget;
 
 use rustix::fd::OwnedFd;
 use vial_plan::{Failed, Fields, Header, Reply, Stage, Step};
 
 use crate::fault::{Fault, Prepared};
 use crate::procfs::Procfs;
-use crate::rootfs::Rootfs;
-use crate::start::Program;
 use crate::sys::exit::exit;
 use crate::sys::inherited::{Inherited, Stranger};
 use crate::sys::start::Arguments;
@@ -77,27 +81,18 @@ pub fn main(arguments: Arguments) -> ! {
                 start: inherited.start,
                 console: inherited.console,
                 pidfd: inherited.pidfd,
-                stage: Stage::Outside,
+                stage: Stage::Zero,
                 procfs: None,
-                offsets: None,
-                cgroup_root: None,
-                cgroup: None,
-                cgroup_is_new: false,
                 pipe: None,
                 opener: None,
-                opener_pid: 0,
                 child: 0,
-                rootfs: None,
-                terminal: None,
-                directory_is_due: None,
-                program: None,
             };
             let Err(failed) = life.live();
             channel = life.channel;
             failed
         }
         Err(fault) => {
-            Failed { stage: Stage::Outside, step: fault.step(), item: 0, errno: errno(fault) }
+            Failed { stage: Stage::Zero, step: fault.step(), item: 0, errno: errno(fault) }
         }
     };
     // EPIPE: nobody is there to read it, and the process ends all the same.
@@ -105,8 +100,8 @@ pub fn main(arguments: Arguments) -> ! {
     exit(1)
 }
 
-/// What the process holds while it carries the Plan out. A field that an item
-/// prepares is None before it.
+/// What a process holds in every stage; what one stage alone needs is in that
+/// stage's own state. A field that an item prepares is None before it.
 #[derive(Debug)]
 pub struct Life {
     header: Header,
@@ -119,62 +114,58 @@ pub struct Life {
     pidfd: Option<OwnedFd>,
     stage: Stage,
     procfs: Option<Procfs>,
-    /// The own timens_offsets, opened early.
-    offsets: Option<OwnedFd>,
-    cgroup_root: Option<OwnedFd>,
-    cgroup: Option<OwnedFd>,
-    /// Whether the last CgroupMkdir, the container's own, made one.
-    cgroup_is_new: bool,
     /// To the child that waits to be mapped, or from the parent who maps.
     pipe: Option<OwnedFd>,
     /// To the opener.
     opener: Option<OwnedFd>,
-    opener_pid: u32,
+    /// The pid of the next stage, in the process that has started it.
     child: u32,
-    rootfs: Option<Rootfs>,
-    terminal: Option<OwnedFd>,
-    /// The working directory that root could not enter, for the user to try.
-    directory_is_due: Option<&'static core::ffi::CStr>,
-    program: Option<Program>,
 }
 
+/// How a stage carries out one item: its code, and its fields.
+type Act<'a> = &'a mut dyn FnMut(&mut Life, u16, &Fields<'static>) -> Result<(), Fault>;
+
 impl Life {
+    /// Each stage, and in the child that it starts the next one.
     fn live(&mut self) -> Result<Infallible, Failed> {
-        loop {
-            let stage = self.stage;
-            let mut items = self.header.items(stage, self.body).prepared().map_err(|f| Failed {
-                stage,
-                step: f.step(),
-                item: 0,
-                errno: errno(f),
-            })?;
-            loop {
-                let index = items.index();
-                let Some(read) = items.next_fields() else {
-                    // A process whose section ends here has done its part.
-                    exit(0)
-                };
-                let done = match read {
-                    Ok((code, fields)) => self.act(code, &fields),
-                    Err(_) => Err(Fault::PLAN),
-                };
-                if let Err(fault) = done {
-                    let (step, errno) = (fault.step(), errno(fault));
-                    self.abandon();
-                    return Err(Failed { stage: self.stage, step, item: index, errno });
-                }
-                if self.stage != stage {
-                    break; // This process is a new one, which the item has started.
-                }
-            }
+        let mut outside = stage0::Outside::default();
+        self.carry_out(&mut |life, code, fields| stage0::act(life, &mut outside, code, fields))?;
+        // Nobody owns the fds of stage 0 any more: they are closed with all others.
+        let rootfs = outside.rootfs.take();
+        forget(outside);
+        if self.stage == Stage::One {
+            self.carry_out(&mut |life, code, fields| stage1::act(life, code, fields))?;
         }
+        let mut inside = stage2::Inside { rootfs, ..stage2::Inside::default() };
+        self.carry_out(&mut |life, code, fields| stage2::act(life, &mut inside, code, fields))?;
+        Err(Failed { stage: Stage::Two, step: Step::DecodePlan, item: 0, errno: 0 })
     }
 
-    fn act(&mut self, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
-        match self.stage {
-            Stage::Outside => stage0::act(self, code, fields),
-            Stage::Between => stage1::act(self, code, fields),
-            Stage::Inside => stage2::act(self, code, fields),
+    /// Carries out the section of this stage. Returns in the process of the next
+    /// one; a process whose section ends has done its part, and exits.
+    fn carry_out(&mut self, act: Act<'_>) -> Result<(), Failed> {
+        let stage = self.stage;
+        let mut items = self.header.items(stage, self.body).prepared().map_err(|f| Failed {
+            stage,
+            step: f.step(),
+            item: 0,
+            errno: errno(f),
+        })?;
+        loop {
+            let index = items.index();
+            let Some(read) = items.next_fields() else { exit(0) };
+            let done = match read {
+                Ok((code, fields)) => act(self, code, &fields),
+                Err(_) => Err(Fault::PLAN),
+            };
+            if let Err(fault) = done {
+                let (step, errno) = (fault.step(), errno(fault));
+                self.abandon();
+                return Err(Failed { stage: self.stage, step, item: index, errno });
+            }
+            if self.stage != stage {
+                return Ok(()); // This process is a new one, which the item has started.
+            }
         }
     }
 
@@ -190,21 +181,6 @@ impl Life {
 
     fn procfs(&self) -> Result<&Procfs, Fault> {
         self.procfs.as_ref().prepared()
-    }
-
-    fn rootfs(&self) -> Result<&Rootfs, Fault> {
-        self.rootfs.as_ref().prepared()
-    }
-
-    fn rootfs_mut(&mut self) -> Result<&mut Rootfs, Fault> {
-        self.rootfs.as_mut().prepared()
-    }
-
-    /// The rootfs, for what may mount something on the directory of the last node.
-    fn furnish(&mut self) -> Result<&mut Rootfs, Fault> {
-        let rootfs = self.rootfs_mut()?;
-        rootfs.forget_nodes();
-        Ok(rootfs)
     }
 }
 

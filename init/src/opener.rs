@@ -23,6 +23,7 @@ use crate::path::PATH_MAX;
 use crate::procfs::Procfs;
 use crate::rootfs::attach;
 use crate::rootfs::device::Node;
+use crate::stage0::Outside;
 use crate::start::close_all_but;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::exit::exit;
@@ -36,7 +37,7 @@ const NODE: u8 = b'n';
 const NEW_MOUNT: u32 = 0x2_0000;
 
 /// Starts the opener, which is then asked over life's socket.
-pub fn start(life: &mut Life) -> Result<(), Fault> {
+pub fn start(life: &mut Life, outside: &mut Outside) -> Result<(), Fault> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .during(Step::StartOpener)?;
@@ -44,16 +45,16 @@ pub fn start(life: &mut Life) -> Result<(), Fault> {
         Side::Child { .. } => serve(&theirs, life.procfs.as_ref()),
         Side::Parent { child } => {
             life.opener = Some(ours);
-            life.opener_pid = child;
+            outside.opener_pid = child;
             Ok(())
         }
     }
 }
 
 /// Waits for its end, which is when stage 2 has let go of the rootfs, too.
-pub fn end(life: &mut Life) -> Result<(), Fault> {
+pub fn end(life: &mut Life, outside: &Outside) -> Result<(), Fault> {
     life.opener = None;
-    let pid = Pid::from_raw(life.opener_pid.cast_signed()).prepared()?;
+    let pid = Pid::from_raw(outside.opener_pid.cast_signed()).prepared()?;
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::StartOpener)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::rootfs::Rootfs;
+use crate::stage2::Inside;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
 use crate::sys::{close_range, exit, getcwd, memory};
@@ -219,24 +220,24 @@ const PASSWD_MAX: usize = 1 << 20;
 /// Adds HOME: the sixth field of the user's line in the container's passwd(5),
 /// or `/` where there is none.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
-pub fn find_home(life: &mut Life, uid: u32) -> Result<(), Fault> {
+pub fn find_home(life: &mut Life, inside: &mut Inside, uid: u32) -> Result<(), Fault> {
     let mut home: PathBuffer<512> = PathBuffer::empty();
     let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
     let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
-    let program = life.program.as_mut().prepared()?;
+    let program = inside.program.as_mut().prepared()?;
     let step = Step::BuildArguments;
     text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
 }
 
 /// Adds LISTEN_PID: systemd's socket activation is for this process alone
 /// (sd_listen_fds(3)).
-pub fn add_listen_pid(life: &mut Life) -> Result<(), Fault> {
+pub fn add_listen_pid(life: &mut Life, inside: &mut Inside) -> Result<(), Fault> {
     let step = Step::BuildArguments;
     let mut entry: PathBuffer<32> = PathBuffer::empty();
     let pid = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
     entry.push(b"LISTEN_PID=").and_then(|entry| entry.push_number(pid)).during(step)?;
     let text = life.memory.keep(entry.as_bytes());
-    let program = life.program.as_mut().prepared()?;
+    let program = inside.program.as_mut().prepared()?;
     text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
 }
 
@@ -302,26 +303,17 @@ fn open_passwd() -> rustix::io::Result<OwnedFd> {
 
 /// Lets go of everything but the streams, those that the container is to have,
 /// and what the steps to come and the wait for start need.
-pub fn close_fds(life: &mut Life, from: u32) -> Result<(), Fault> {
+pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32) -> Result<(), Fault> {
     // Owned no more: all of them are closed together.
-    if let Some(procfs) = life.rootfs.take().and_then(Rootfs::release) {
+    if let Some(procfs) = inside.rootfs.take().and_then(Rootfs::release) {
         life.procfs = Some(procfs);
     }
-    let owned = [
-        &mut life.cgroup_root,
-        &mut life.cgroup,
-        &mut life.pidfd,
-        &mut life.console,
-        &mut life.pipe,
-        &mut life.opener,
-        &mut life.offsets,
-    ];
-    for fd in owned {
+    for fd in [&mut life.pidfd, &mut life.console, &mut life.pipe, &mut life.opener] {
         forget(fd.take());
     }
     let procfs = life.procfs.as_ref().map(|procfs| rustix::fd::AsFd::as_fd(procfs).as_raw_fd());
     let start = life.start.as_ref().map(|start| start.as_raw_fd());
-    let terminal = life.terminal.as_ref().map(|terminal| terminal.as_raw_fd());
+    let terminal = inside.terminal.as_ref().map(|terminal| terminal.as_raw_fd());
     let ours = [Some(life.channel.as_raw_fd()), start, procfs, terminal];
     close_all_but(from, ours, life.procfs.as_ref())
 }

@@ -97,9 +97,9 @@ impl Plan {
 
 fn text(acts: &[Act<'_>]) -> Result<(), Error> {
     for (stage, title) in [
-        (Stage::Outside, "stage 0, outside"),
-        (Stage::Between, "stage 1, between"),
-        (Stage::Inside, "stage 2, inside"),
+        (Stage::Zero, "stage 0, outside"),
+        (Stage::One, "stage 1, between"),
+        (Stage::Two, "stage 2, inside"),
     ] {
         let mut of_stage = acts.iter().filter(|act| act.stage == stage as u8).peekable();
         if of_stage.peek().is_none() {

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::path::{Component, Path, PathBuf};
 
-use vial_plan::{Item, Stage};
+use vial_plan::CgroupItem;
 
 use super::limits::{Limit, limits};
 use super::{devices, text, wrong};
@@ -65,7 +65,7 @@ fn limits_cpus(config: &Config) -> bool {
     unified || !resources.cpu.cpus.is_empty() || !resources.cpu.mems.is_empty()
 }
 
-/// Adds the acts that make the container's cgroup.
+/// Adds the acts that make the container's cgroup, which stands in the Plan then.
 pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> Result<(), Error> {
     let limits = limits(&config.linux.resources)?;
     let Some(cgroup) = &host.cgroup else {
@@ -94,26 +94,26 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     plan.cgroup = Some(CgroupPlace { root: cgroup.root.clone(), path: path.clone(), made: 0 });
     let at = "linux.cgroupsPath";
     let root = text(cgroup.root.as_os_str().as_encoded_bytes(), at)?;
-    plan.push(Stage::Outside, &Item::CgroupRoot { path: &root }, "");
+    plan.push(&CgroupItem::Root { path: &root }, "");
     make(plan, &path, &limits, cgroup, host)?;
     for limit in &limits {
         let origin = &limit.origin;
         let (file, value) = (text(&*limit.file, origin)?, text(&*limit.value, origin)?);
         let Some((other, other_value)) = &limit.otherwise else {
-            let item = Item::CgroupWrite { file: &file, value: &value };
-            plan.push(Stage::Outside, &item, origin.clone());
+            let item = CgroupItem::Write { file: &file, value: &value };
+            plan.push(&item, origin.clone());
             continue;
         };
         let (other, other_value) = (text(&**other, origin)?, text(&**other_value, origin)?);
         let (other, other_value) = (&other, &other_value);
-        let item = Item::CgroupWriteEither { file: &file, value: &value, other, other_value };
-        plan.push(Stage::Outside, &item, origin.clone());
+        let item = CgroupItem::WriteEither { file: &file, value: &value, other, other_value };
+        plan.push(&item, origin.clone());
     }
     if host.is_privileged() {
         // An empty program, too: a cgroup that was there may have a filter.
         let program = devices::filter(&config.linux.resources.devices)?.unwrap_or_default();
-        let item = Item::CgroupDevices { program: &program };
-        plan.push(Stage::Outside, &item, "linux.resources.devices");
+        let item = CgroupItem::Devices { program: &program };
+        plan.push(&item, "linux.resources.devices");
     }
     Ok(())
 }
@@ -143,18 +143,18 @@ fn make(
     for (depth, parent) in parents.into_iter().enumerate() {
         let directory = directory(parent)?;
         if depth > 0 {
-            plan.push(Stage::Outside, &Item::CgroupMkdir { directory: &directory }, origin);
+            plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
         }
         // Above what was delegated to an unprivileged user, nothing is theirs.
         if !wanted.is_empty() && (host.uid == 0 || cgroup.is_writable(parent)) {
             let (directory, controllers) = (&directory, &wanted);
-            let item = Item::CgroupControllers { directory, controllers, required: &required };
-            plan.push(Stage::Outside, &item, origin);
+            let item = CgroupItem::Controllers { directory, controllers, required: &required };
+            plan.push(&item, origin);
         }
     }
     let directory = directory(path)?;
-    plan.push(Stage::Outside, &Item::CgroupMkdir { directory: &directory }, origin);
-    plan.push(Stage::Outside, &Item::CgroupOpen { directory: &directory }, origin);
+    plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
+    plan.push(&CgroupItem::Open { directory: &directory }, origin);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! A container without a mount namespace: its root is changed by chroot(2), and
 //! nothing is mounted, as the host would have it too.
 
-use vial_plan::{Item, Stage};
+use vial_plan::RootfsItem;
 
 use super::namespaces::kind;
 use super::{Namespaces, Request, nodes, process, rootfs, text, wrong};
@@ -9,8 +9,6 @@ use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 const HINT: &str = "add {\"type\": \"mount\"} to linux.namespaces";
 
@@ -69,10 +67,10 @@ pub(super) fn filesystem(
 ) -> Result<(), Error> {
     let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
     let root = text(root, "root.path")?;
-    plan.push(INSIDE, &Item::OpenRootfs { path: &root }, "root.path");
+    plan.push(&RootfsItem::OpenRootfs { path: &root }, "root.path");
     nodes::devices(plan, config, &|_| false)?;
     process::make_directory(plan, process, "process")?;
     // Last, as it takes the host's files out of sight.
-    plan.push(INSIDE, &Item::Chroot {}, "root.path");
+    plan.push(&RootfsItem::Chroot {}, "root.path");
     Ok(())
 }

@@ -3,17 +3,15 @@
 
 use std::path::PathBuf;
 
-use vial_plan::{Item, Stage};
+use vial_plan::{CgroupItem, LeaveItem, NamespaceItem, RootfsItem, SetupItem, Stage};
 
 use super::namespaces::kind;
 use super::process::Subject;
-use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline, wrong};
-use crate::config::seccomp::Seccomp;
+use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
-use crate::seccomp;
 
 /// What an exec is about.
 #[derive(Debug)]
@@ -52,21 +50,18 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         chroot::terminal(process)?;
     }
     let mut plan = Plan::default();
-    let mut outside = |item: &Item<'_>, field: &'static str| plan.push(Stage::Outside, item, field);
-    outside(&Item::CloseInherited { from: 3 + exec.preserve_fds }, "");
-    outside(&Item::Procfs {}, "");
+    timeline::begin(&mut plan, exec.preserve_fds);
     let has_cgroup = exec.cgroup.is_some() && host.cgroup.is_some();
-    outside(&Item::DefaultSignals {}, "");
     if let (Some(path), Some(cgroup)) = (&exec.cgroup, &host.cgroup) {
         let root = text(cgroup.root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
         let path = text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
-        outside(&Item::CgroupRoot { path: &root }, "");
-        outside(&Item::CgroupOpen { directory: &path }, "linux.cgroupsPath");
+        plan.push(&CgroupItem::Root { path: &root }, "");
+        plan.push(&CgroupItem::Open { directory: &path }, "linux.cgroupsPath");
     }
     process::oom_score_adj(&mut plan, process, "process")?;
     process::raise_limits(&mut plan, process, "process")?;
     // Processes of the container must not trace this one once it is among them.
-    plan.push(Stage::Outside, &Item::Undumpable {}, "");
+    plan.push(&SetupItem::Undumpable {}, "");
     let namespaces = Namespaces::from_config(&exec.config.linux, &[])?;
     let mut kinds = super::NAMESPACES
         .iter()
@@ -91,56 +86,38 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         _ => false,
     };
     if has_cgroup && (joins || must_be_entered) {
-        plan.push(Stage::Outside, &Item::CgroupEnter {}, "linux.namespaces");
+        plan.push(&CgroupItem::Enter {}, "linux.namespaces");
     }
     let pid = exec.pid;
     if exec.is_chroot {
         // Before a pid or mount namespace is joined, in which it is another's.
         let path = text(format!("{pid}/root"), "root.path")?;
-        plan.push(Stage::Outside, &Item::OpenRootfs { path: &path }, "root.path");
+        plan.push(&SetupItem::OpenRootfs { path: &path }, "root.path");
     }
-    plan.push(
-        Stage::Outside,
-        &Item::JoinProcess { kinds: kinds & !later, pid },
-        "linux.namespaces",
-    );
+    plan.push(&LeaveItem::JoinProcess { kinds: kinds & !later, pid }, "linux.namespaces");
     // setns(2) into a pid or time namespace affects only children, so fork.
-    plan.push(
-        Stage::Outside,
-        &Item::Clone { stage: Stage::Inside as u32, kinds: 0, mapped: false },
-        "",
-    );
+    plan.push(&LeaveItem::Clone { stage: Stage::Two as u32, kinds: 0, mapped: false }, "");
 
-    let mut inside = |item: &Item<'_>| plan.push(Stage::Inside, item, "");
     if later != 0 {
-        inside(&Item::JoinProcess { kinds: later, pid });
+        plan.push(&NamespaceItem::JoinProcess { kinds: later, pid }, "");
     }
     if exec.is_chroot {
         // Before anything that the container's files decide.
-        inside(&Item::Chroot {});
+        plan.push(&RootfsItem::Chroot {}, "");
     }
     if exec.user_namespace {
-        inside(&Item::BecomeRoot { groups: false });
+        plan.push(&NamespaceItem::BecomeRoot { groups: false }, "");
     }
-    inside(&Item::Session {});
-    if !exec.no_new_keyring {
-        let name = text(format!("_ses.{}", exec.id), "")?;
-        inside(&Item::Keyring { name: &name, make: false });
-    }
+    timeline::session(&mut plan, (!exec.no_new_keyring).then_some(exec.id), false)?;
     if process.terminal {
-        inside(&Item::PresentRoot {});
+        plan.push(&RootfsItem::PresentRoot {}, "");
         timeline::terminal(&mut plan, process, false);
     }
-    let seccomp = match &exec.config.linux.seccomp {
-        Some(profile) => Some(compile(&mut plan, profile)?),
-        None => None,
-    };
-    let keep = exec.config.annotations.contains_key("run.oci.keep_original_groups");
     let subject = Subject {
         process,
         at: "process",
-        set_groups: !exec.denies_setgroups && !keep,
-        seccomp,
+        set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
+        seccomp: timeline::filter(&mut plan, exec.config)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
@@ -149,14 +126,4 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     };
     process::plan(&mut plan, &subject, host)?;
     Ok(plan)
-}
-
-/// The filter as the kernel takes it: flags and instructions.
-pub(super) fn compile(plan: &mut Plan, profile: &Seccomp) -> Result<(u32, Vec<u8>), Error> {
-    let filter = seccomp::compile(profile, seccomp::Arch::native())
-        .map_err(|error| wrong(error.path, error.message))?;
-    for warning in &filter.warnings {
-        plan.warn(&warning.path, &warning.message);
-    }
-    Ok((filter.flags, filter.to_bytes()))
 }

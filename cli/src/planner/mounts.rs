@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vial_plan::{Item, Stage};
+use vial_plan::RootfsItem;
 
 use super::mount_options::{Options, ms, options};
 use super::namespaces::kind;
@@ -12,8 +12,6 @@ use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 /// Files of /proc over which one may be bound: what says how much of the
 /// machine there is, as lxcfs does, and whether its cryptography is FIPS's.
@@ -62,7 +60,7 @@ pub(super) fn mounts(
             let (target, data) =
                 (text(&*mount.destination, &field)?, text(&*options.data, &field)?);
             let flags = options.flags & !ms::REMOUNT;
-            plan.push(INSIDE, &Item::Remount { target: &target, flags, data: &data }, field);
+            plan.push(&RootfsItem::Remount { target: &target, flags, data: &data }, field);
         } else {
             filesystem(plan, mount, &options, namespaces, host, &field)?;
             nodev.bind_allowed(plan, index, &mount.destination, &options)?;
@@ -93,7 +91,7 @@ pub(super) fn readonly(plan: &mut Plan, config: &Config) -> Result<(), Error> {
     for (index, mount) in config.mounts.iter().enumerate().filter(filled) {
         let field = format!("mounts[{index}]");
         let target = text(below_root(&mount.destination), &field)?;
-        plan.push(INSIDE, &Item::ReadonlyMount { target: &target }, field);
+        plan.push(&RootfsItem::ReadonlyMount { target: &target }, field);
     }
     Ok(())
 }
@@ -153,14 +151,14 @@ fn bind(
     }
     let source = text(bundle.join(&mount.source).into_os_string().into_encoded_bytes(), field)?;
     let target = text(&*mount.destination, field)?;
-    let item = Item::Bind {
+    let item = RootfsItem::Bind {
         source: &source,
         target: &target,
         recursive: options.flags & ms::REC != 0,
         set: options.set,
         clear: options.clear,
     };
-    plan.push(INSIDE, &item, field.to_owned());
+    plan.push(&item, field.to_owned());
     covered(plan, &target, field);
     attributes(plan, &target, options, true, field);
     Ok(())
@@ -200,19 +198,24 @@ fn filesystem(
         // Read-only only once it holds what is copied: that comes after.
         true => {
             let (flags, owner) = (flags & !ms::RDONLY, !given("uid=") && !given("gid="));
-            Item::MountCopy { source, target, fstype, flags, data, mode, owner }
+            RootfsItem::MountCopy { source, target, fstype, flags, data, mode, owner }
         }
         false => {
             let strict = matches!(mount.kind.as_str(), "proc" | "sysfs");
-            Item::Mount { source, target, fstype, flags, data, strict, mode }
+            RootfsItem::Mount { source, target, fstype, flags, data, strict, mode }
         }
     };
-    plan.push(INSIDE, &item, field.to_owned());
+    plan.push(&item, field.to_owned());
     covered(plan, target, field);
     if options.copy_up && flags & ms::RDONLY != 0 {
-        let item =
-            Item::MountAttributes { target, set: 1, clear: 0, propagation: 0, recursive: false };
-        plan.push(INSIDE, &item, field.to_owned());
+        let item = RootfsItem::MountAttributes {
+            target,
+            set: 1,
+            clear: 0,
+            propagation: 0,
+            recursive: false,
+        };
+        plan.push(&item, field.to_owned());
     }
     attributes(plan, target, options, false, field);
     Ok(())
@@ -221,7 +224,7 @@ fn filesystem(
 /// A mount on the root covers it: what follows lies in that mount.
 fn covered(plan: &mut Plan, target: &std::ffi::CStr, field: &str) {
     if target == c"/" {
-        plan.push(INSIDE, &Item::CoveredRoot {}, field.to_owned());
+        plan.push(&RootfsItem::CoveredRoot {}, field.to_owned());
     }
 }
 
@@ -241,7 +244,7 @@ fn cgroup(
     }
     let root = host.cgroup.as_ref().map(|cgroup| cgroup.root.clone()).unwrap_or_default();
     let root = text(root.into_os_string().into_encoded_bytes(), field)?;
-    plan.push(INSIDE, &Item::MountCgroup { target, flags, host: &root }, field.to_owned());
+    plan.push(&RootfsItem::MountCgroup { target, flags, host: &root }, field.to_owned());
     Ok(())
 }
 
@@ -255,21 +258,21 @@ fn attributes(
     field: &str,
 ) {
     if options.recursive_set | options.recursive_clear != 0 {
-        let item = Item::MountAttributes {
+        let item = RootfsItem::MountAttributes {
             target,
             set: options.recursive_set,
             clear: options.recursive_clear,
             propagation: 0,
             recursive: true,
         };
-        plan.push(INSIDE, &item, field.to_owned());
+        plan.push(&item, field.to_owned());
     }
     if let Some((propagation, recursive)) = options.propagation
         && (bind || propagation != ms::PRIVATE)
     {
         let propagation = u64::from(propagation);
-        let item = Item::MountAttributes { target, set: 0, clear: 0, propagation, recursive };
-        plan.push(INSIDE, &item, field.to_owned());
+        let item = RootfsItem::MountAttributes { target, set: 0, clear: 0, propagation, recursive };
+        plan.push(&item, field.to_owned());
     }
 }
 
@@ -278,12 +281,12 @@ pub(super) fn masks(plan: &mut Plan, config: &Config) -> Result<(), Error> {
     for (index, path) in config.linux.masked_paths.iter().enumerate() {
         let field = format!("linux.maskedPaths[{index}]");
         let path = absolute(path, &field)?;
-        plan.push(INSIDE, &Item::MaskPath { path: &path }, field);
+        plan.push(&RootfsItem::MaskPath { path: &path }, field);
     }
     for (index, path) in config.linux.readonly_paths.iter().enumerate() {
         let field = format!("linux.readonlyPaths[{index}]");
         let path = absolute(path, &field)?;
-        plan.push(INSIDE, &Item::ReadonlyPath { path: &path }, field);
+        plan.push(&RootfsItem::ReadonlyPath { path: &path }, field);
     }
     Ok(())
 }

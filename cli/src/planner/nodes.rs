@@ -1,6 +1,6 @@
 //! linux.devices and the default devices: the nodes and links of /dev.
 
-use vial_plan::{Item, Stage};
+use vial_plan::RootfsItem;
 
 use super::mounts::below_root;
 use super::{text, wrong};
@@ -8,8 +8,6 @@ use crate::config::Config;
 use crate::config::linux::Device;
 use crate::error::Error;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 /// The default devices of the spec.
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -52,14 +50,14 @@ pub(super) fn devices(
         let bind = is_bound(path);
         let path = text(path, "")?;
         let (path, mode, uid, gid) = (&*path, 0o020_666, 0, 0);
-        let item = Item::DeviceNode { path, mode, major, minor, uid, gid, bind };
-        plan.push(INSIDE, &item, "");
+        let item = RootfsItem::DeviceNode { path, mode, major, minor, uid, gid, bind };
+        plan.push(&item, "");
     }
     for (index, configured) in config.linux.devices.iter().enumerate() {
         device(plan, configured, is_bound(&configured.path), &format!("linux.devices[{index}]"))?;
     }
     for (target, path) in LINKS {
-        plan.push(INSIDE, &Item::Symlink { target, path }, "");
+        plan.push(&RootfsItem::Symlink { target, path }, "");
     }
     Ok(())
 }
@@ -83,7 +81,7 @@ fn device(plan: &mut Plan, device: &Device, bind: bool, field: &str) -> Result<(
         u32::try_from(value)
             .map_err(|_| wrong(format_args!("{field}.{name}"), "not a device number"))
     };
-    let item = Item::DeviceNode {
+    let item = RootfsItem::DeviceNode {
         path: &path,
         mode: kind | (device.file_mode.unwrap_or(0o666) & 0o7777),
         major: number(device.major, "major")?,
@@ -92,6 +90,6 @@ fn device(plan: &mut Plan, device: &Device, bind: bool, field: &str) -> Result<(
         gid: device.gid.unwrap_or(0),
         bind,
     };
-    plan.push(INSIDE, &item, field.to_owned());
+    plan.push(&item, field.to_owned());
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::path::Path;
 
-use vial_plan::{Item, Stage};
+use vial_plan::RootfsItem;
 
 use super::mount_options::{Options, ms};
 use super::mounts::below_root;
@@ -15,8 +15,6 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
-
-const INSIDE: Stage = Stage::Inside;
 
 /// MS_NODEV and MOUNT_ATTR_NODEV
 const NODEV: u32 = 4;
@@ -153,8 +151,8 @@ impl<'a> Nodev<'a> {
                 (bytes(&source.path.join(from))?, bytes(&Path::new(target).join(path))?);
             let (set, clear) = (options.set & !u64::from(NODEV), options.clear);
             let item =
-                Item::Bind { source: &source, target: &target, recursive: false, set, clear };
-            plan.push(INSIDE, &item, field);
+                RootfsItem::Bind { source: &source, target: &target, recursive: false, set, clear };
+            plan.push(&item, field);
         }
         Ok(())
     }
@@ -166,9 +164,14 @@ impl<'a> Nodev<'a> {
         }
         let (target, recursive): (CString, _) = (c"/".into(), self.recursive);
         let set = u64::from(NODEV);
-        let item =
-            Item::MountAttributes { target: &target, set, clear: 0, propagation: 0, recursive };
-        plan.push(INSIDE, &item, "linux.resources.devices");
+        let item = RootfsItem::MountAttributes {
+            target: &target,
+            set,
+            clear: 0,
+            propagation: 0,
+            recursive,
+        };
+        plan.push(&item, "linux.resources.devices");
         if request.rootfs_has_mounts && !recursive {
             plan.warn("root.path", "devices in what is mounted below the rootfs can be opened, as without cgroup2 nothing filters them");
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use vial_plan::{Item, Stage};
+use vial_plan::{ProcessItem, RootfsItem, SetupItem};
 
 use super::capabilities::{SYS_ADMIN, Sets};
 use super::{ListenFds, program, text, wrong};
@@ -10,8 +10,6 @@ use crate::config::Process;
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 /// The limits of getrlimit(2), each in the place of its number.
 const LIMITS: [&str; 16] = [
@@ -72,7 +70,7 @@ pub(super) fn raise_limits(plan: &mut Plan, process: &Process, at: &str) -> Resu
         if process.rlimits.iter().take(index).any(|earlier| earlier.kind == limit.kind) {
             return Err(wrong(field, format_args!("a second {}", limit.kind)));
         }
-        plan.push(Stage::Outside, &Item::RaiseRlimit { resource, hard: limit.hard }, field);
+        plan.push(&SetupItem::RaiseRlimit { resource, hard: limit.hard }, field);
     }
     Ok(())
 }
@@ -93,7 +91,7 @@ pub(super) fn oom_score_adj(plan: &mut Plan, process: &Process, at: &str) -> Res
         return Err(wrong(field, format_args!("{value} is not within -1000 and 1000")));
     }
     let value = text(value.to_string(), &field)?;
-    plan.push(Stage::Outside, &Item::OomScoreAdj { value: &value }, field);
+    plan.push(&SetupItem::OomScoreAdj { value: &value }, field);
     Ok(())
 }
 
@@ -107,22 +105,22 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
 
     // Nothing of the host stays open from here on, before a working directory is
     // entered that a link of the container's may lead to (CVE-2024-21626).
-    plan.push(INSIDE, &Item::CloseFds { from: 3 + subject.preserve_fds }, "");
-    plan.push(INSIDE, &Item::OwnStdio { uid: user.uid }, "");
+    plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds }, "");
+    plan.push(&ProcessItem::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
     // While root can still enter a directory that the user cannot.
     let directory = directory(process, at)?;
-    plan.push(INSIDE, &Item::WorkingDirectory { path: &directory }, field("cwd"));
+    plan.push(&ProcessItem::WorkingDirectory { path: &directory }, field("cwd"));
     // CAP_SETPCAP is needed, which the next steps take away.
     // What the kernel does not know need not be dropped.
     let unknown = u64::MAX.checked_shl(host.last_capability + 1).unwrap_or(0);
     let keep = sets.bounding | unknown;
-    plan.push(INSIDE, &Item::BoundingSet { keep }, field("capabilities.bounding"));
+    plan.push(&ProcessItem::BoundingSet { keep }, field("capabilities.bounding"));
     let mask = user.umask.unwrap_or(0o022);
     if mask > 0o777 {
         return Err(wrong(field("user.umask"), format_args!("{mask:#o} is not below 0o1000")));
     }
-    plan.push(INSIDE, &Item::Umask { mask }, field("user.umask"));
+    plan.push(&ProcessItem::Umask { mask }, field("user.umask"));
     change_user(plan, subject)?;
 
     // Without no_new_privs a filter takes CAP_SYS_ADMIN to load; it is kept
@@ -132,36 +130,35 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         filter.is_some() && !process.no_new_privileges && sets.effective & SYS_ADMIN == 0;
     let extra = if borrowed { SYS_ADMIN } else { 0 };
     let Sets { effective, permitted, inheritable, ambient, .. } = sets;
-    let item = Item::Capabilities {
+    let item = ProcessItem::Capabilities {
         effective: effective | extra,
         permitted: permitted | extra,
         inheritable,
         ambient,
     };
-    plan.push(INSIDE, &item, field("capabilities"));
+    plan.push(&item, field("capabilities"));
     if process.no_new_privileges {
-        plan.push(INSIDE, &Item::NoNewPrivs {}, field("noNewPrivileges"));
+        plan.push(&ProcessItem::NoNewPrivs {}, field("noNewPrivileges"));
     }
     program::plan(plan, subject)?;
-    plan.push(INSIDE, &Item::AwaitStart {}, "");
+    plan.push(&ProcessItem::AwaitStart {}, "");
     // After the last fd is made: a limit of 3 would hinder vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");
         let resource = resource(&limit.kind, &at)?;
-        plan.push(INSIDE, &Item::Rlimit { resource, soft: limit.soft, hard: limit.hard }, at);
+        plan.push(&ProcessItem::Rlimit { resource, soft: limit.soft, hard: limit.hard }, at);
     }
     // Last before execve, so that the filter need not allow the above.
     if let Some((flags, filter)) = filter {
-        plan.push(INSIDE, &Item::Seccomp { flags: *flags, filter }, "linux.seccomp");
+        plan.push(&ProcessItem::Seccomp { flags: *flags, filter }, "linux.seccomp");
     }
     if borrowed {
         plan.push(
-            INSIDE,
-            &Item::DropCapabilities { effective, permitted, inheritable },
+            &ProcessItem::DropCapabilities { effective, permitted, inheritable },
             field("capabilities"),
         );
     }
-    plan.push(INSIDE, &Item::Execute {}, field("args[0]"));
+    plan.push(&ProcessItem::Execute {}, field("args[0]"));
     Ok(())
 }
 
@@ -171,12 +168,12 @@ fn labels(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     if !process.apparmor_profile.is_empty() {
         let field = format!("{at}.apparmorProfile");
         let profile = text(&*process.apparmor_profile, &field)?;
-        plan.push(INSIDE, &Item::AppArmorProfile { profile: &profile }, field);
+        plan.push(&ProcessItem::AppArmorProfile { profile: &profile }, field);
     }
     if !process.selinux_label.is_empty() {
         let field = format!("{at}.selinuxLabel");
         let label = text(&*process.selinux_label, &field)?;
-        plan.push(INSIDE, &Item::SelinuxLabel { label: &label }, field);
+        plan.push(&ProcessItem::SelinuxLabel { label: &label }, field);
     }
     Ok(())
 }
@@ -196,7 +193,7 @@ pub(super) fn make_directory(plan: &mut Plan, process: &Process, at: &str) -> Re
     // What /proc holds is the kernel's to make; that it is not there, or leads
     // out of the rootfs, is chdir's to say.
     if path.as_c_str() != c"/" && !path.as_bytes().starts_with(b"/proc/") {
-        plan.push(INSIDE, &Item::Directory { path: &path }, format!("{at}.cwd"));
+        plan.push(&RootfsItem::Directory { path: &path }, format!("{at}.cwd"));
     }
     Ok(())
 }
@@ -217,12 +214,12 @@ fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
         return Err(wrong(format_args!("{at}.user.additionalGids[{index}]"), "no id"));
     }
     let groups: Vec<u8> = user.additional_gids.iter().flat_map(|gid| gid.to_ne_bytes()).collect();
-    let item = Item::User {
+    let item = ProcessItem::User {
         uid: user.uid,
         gid: user.gid,
         groups: &groups,
         set_groups: subject.set_groups,
     };
-    plan.push(INSIDE, &item, format!("{at}.user"));
+    plan.push(&item, format!("{at}.user"));
     Ok(())
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use vial_plan::{Item, Stage, Strings};
+use vial_plan::{ProcessItem, Strings};
 
 use super::process::Subject;
 use super::{text, wrong};
 use crate::error::Error;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 /// PATH where process.env has none, as in confstr(3) and what engines set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -47,12 +45,12 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> 
         .filter(|entry| *entry != "HOME=" && !(listens && entry.starts_with("LISTEN_PID=")));
     let env = strings(given, &field)?;
     let (args, env) = (list(&args, at)?, list(&env, at)?);
-    plan.push(INSIDE, &Item::Program { args, env, path: &path }, format!("{at}.args[0]"));
+    plan.push(&ProcessItem::Program { args, env, path: &path }, format!("{at}.args[0]"));
     if home {
-        plan.push(INSIDE, &Item::Home { uid: process.user.uid }, field);
+        plan.push(&ProcessItem::Home { uid: process.user.uid }, field);
     }
     if listens {
-        plan.push(INSIDE, &Item::ListenPid {}, "");
+        plan.push(&ProcessItem::ListenPid {}, "");
     }
     Ok(())
 }

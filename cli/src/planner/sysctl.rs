@@ -1,14 +1,12 @@
 //! linux.sysctl: kernel parameters.
 
-use vial_plan::{Item, Stage};
+use vial_plan::NamespaceItem;
 
 use super::namespaces::kind;
 use super::{Namespaces, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
 use crate::plan::Plan;
-
-const INSIDE: Stage = Stage::Inside;
 
 /// linux.sysctl: only what a namespace of the container's own holds.
 pub(super) fn sysctl(
@@ -46,7 +44,7 @@ pub(super) fn sysctl(
             }
         }
         let (path, value) = (text(path, &field)?, text(&**value, &field)?);
-        plan.push(INSIDE, &Item::Sysctl { path: &path, value: &value }, field);
+        plan.push(&NamespaceItem::Sysctl { path: &path, value: &value }, field);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ mod unfiltered;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use vial_plan::Stage;
+use vial_plan::{Item, ProcessItem, Stage, Stage2};
 
 use super::{Request, create, devices, limits};
 use crate::config::resources::Resources;
@@ -78,16 +78,12 @@ fn one_clone_makes_every_namespace() {
         c["linux"]["gidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
     })
     .unwrap();
-    assert_eq!(acts(&plan, Stage::Between), Vec::<String>::new());
+    assert_eq!(acts(&plan, Stage::One), Vec::<String>::new());
     let clone = "start the next stage in new user, mount, uts, ipc, network, pid, time namespaces";
+    order(&plan, Stage::Zero, &["make cgroup /vial-web", clone, "map uids 0 1000 10", "map gids"]);
     order(
         &plan,
-        Stage::Outside,
-        &["make cgroup /vial-web", clone, "map uids 0 1000 10", "map gids"],
-    );
-    order(
-        &plan,
-        Stage::Inside,
+        Stage::Two,
         &[
             "wait to be mapped",
             "become root",
@@ -105,7 +101,7 @@ fn clock_offsets_are_set_before_anyone_enters() {
     };
     let set =
         ["a new time namespace", "set clock offsets boottime 60 0", "start the next stage in"];
-    order(&plan(offsets).unwrap(), Stage::Outside, &set);
+    order(&plan(offsets).unwrap(), Stage::Zero, &set);
     let plan = plan(|c| {
         offsets(c);
         c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
@@ -114,7 +110,7 @@ fn clock_offsets_are_set_before_anyone_enters() {
     })
     .unwrap();
     // Only one who is root of the user namespace may: that is stage 1.
-    order(&plan, Stage::Between, &["wait to be mapped", set[0], set[1], set[2]]);
+    order(&plan, Stage::One, &["wait to be mapped", set[0], set[1], set[2]]);
 }
 
 #[test]
@@ -125,7 +121,7 @@ fn nothing_is_done_after_the_filter_but_execve() {
         c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"});
     })
     .unwrap();
-    let acts = acts(&plan, Stage::Inside);
+    let acts = acts(&plan, Stage::Two);
     let [.., wait, limit, filter, last] = &acts[..] else { panic!("{acts:?}") };
     assert!(wait.contains("wait for start") && limit.contains("RLIMIT_NOFILE to 3"), "{acts:?}");
     assert!(filter.contains("load a seccomp filter") && last == "execute the program", "{acts:?}");
@@ -144,7 +140,7 @@ fn a_filter_without_no_new_privs_borrows_one_capability() {
         "load a seccomp",
         "have capabilities CAP_KILL only",
     ];
-    order(&plan, Stage::Inside, &steps);
+    order(&plan, Stage::Two, &steps);
 }
 
 #[test]
@@ -156,13 +152,16 @@ fn no_capability_is_had_that_is_not_listed() {
     })
     .unwrap();
     let sets = plan.items().find_map(|(_, item, _)| match item {
-        vial_plan::Item::Capabilities { effective, inheritable, ambient, .. } => {
-            Some((effective, inheritable, ambient))
-        }
+        Item::Stage2(Stage2::Process(ProcessItem::Capabilities {
+            effective,
+            inheritable,
+            ambient,
+            ..
+        })) => Some((effective, inheritable, ambient)),
         _ => None,
     });
     assert_eq!(sets, Some((1 << 5, 0, 0)));
-    has(&self::plan(|_| {}).unwrap(), Stage::Inside, "keep in the bounding set none");
+    has(&self::plan(|_| {}).unwrap(), Stage::Two, "keep in the bounding set none");
 }
 
 #[test]
@@ -173,16 +172,8 @@ fn controllers_are_enabled_on_the_way_down() {
     })
     .unwrap();
     let on = "enable +io +memory +cpuset +cpu +pids below cgroup /";
-    order(
-        &plan,
-        Stage::Outside,
-        &[on, "make cgroup /a", on, "make cgroup /a/b", "use cgroup /a/b"],
-    );
-    order(
-        &plan,
-        Stage::Outside,
-        &["use cgroup", "write 4096 to memory.max", "start the next stage"],
-    );
+    order(&plan, Stage::Zero, &[on, "make cgroup /a", on, "make cgroup /a/b", "use cgroup /a/b"]);
+    order(&plan, Stage::Zero, &["use cgroup", "write 4096 to memory.max", "start the next stage"]);
 }
 
 #[test]
@@ -264,8 +255,8 @@ fn nothing_is_set_in_a_namespace_of_the_hosts() {
         assert!(error.contains(words), "{error}");
     }
     let join = "join the network namespace /x";
-    has(&joining(Whose::Hosts, |_| {}).unwrap(), Stage::Outside, join);
-    let acts = acts(&joining(Whose::Own, |_| {}).unwrap(), Stage::Outside);
+    has(&joining(Whose::Hosts, |_| {}).unwrap(), Stage::Zero, join);
+    let acts = acts(&joining(Whose::Own, |_| {}).unwrap(), Stage::Zero);
     assert!(acts.iter().all(|act| act != join), "to join the own one changes nothing: {acts:?}");
 }
 
@@ -274,11 +265,11 @@ fn user_namespace_of_root_without_mappings_has_its_ids() {
     let user = |c: &mut Value| {
         c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
     };
-    has(&plan(user).unwrap(), Stage::Outside, "map uids 0 0 4294967295");
+    has(&plan(user).unwrap(), Stage::Zero, "map uids 0 0 4294967295");
     let ids = [vec![(0, 1), (10, 5)], vec![(0, 7)]];
     let nested = Host { in_user_namespace: true, ids, ..host() };
     let plan = plan_on(&nested, user).unwrap();
-    order(&plan, Stage::Outside, &["map uids 0 0 1, 10 10 5", "map gids 0 0 7"]);
+    order(&plan, Stage::Zero, &["map uids 0 0 1, 10 10 5", "map gids 0 0 7"]);
     let other = Host { uid: 1000, ..host() };
     let error = plan_on(&other, user).unwrap_err().to_string();
     assert!(error.contains("linux.uidMappings: missing"), "{error}");

@@ -11,36 +11,50 @@ const NUMBERS: usize = 8;
 const TEXTS: usize = 4;
 const LISTS: usize = 2;
 
-/// What an item's fields are.
+/// What an item's fields are: how many of each kind, a few bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    numbers: u8,
-    texts: u8,
-    lists: u8,
-    bytes: u8,
-    /// Which of the numbers are 0 or 1, a bit each.
-    bools: u8,
-}
+pub(crate) struct Shape(u16);
 
 impl Shape {
     /// No item has this one.
-    pub(crate) const NONE: Shape = Shape { numbers: u8::MAX, ..Shape::EMPTY };
+    pub(crate) const NONE: Shape = Shape(u16::MAX);
     /// That of an item without fields.
-    pub(crate) const EMPTY: Shape = Shape { numbers: 0, texts: 0, lists: 0, bytes: 0, bools: 0 };
-    const NUMBER: Shape = Shape { numbers: 1, ..Shape::EMPTY };
+    pub(crate) const EMPTY: Shape = Shape(0);
+    const NUMBER: Shape = Shape(1);
+    const TEXT: Shape = Shape(1 << 4);
+    const LIST: Shape = Shape(1 << 7);
+    const BYTES: Shape = Shape(1 << 9);
+    /// A number that is 0 or 1.
+    const BOOL: Shape = Shape(1 << 11 | Shape::NUMBER.0);
+
+    const fn numbers(self) -> usize {
+        (self.0 & 15) as usize
+    }
+
+    const fn texts(self) -> usize {
+        (self.0 >> 4 & 7) as usize
+    }
+
+    const fn lists(self) -> usize {
+        (self.0 >> 7 & 3) as usize
+    }
+
+    const fn bytes(self) -> usize {
+        (self.0 >> 9 & 3) as usize
+    }
+
+    /// How many of the numbers are 0 or 1, which are the last.
+    const fn bools(self) -> usize {
+        (self.0 >> 11 & 15) as usize
+    }
 
     /// This one, and the other's fields behind it.
     pub(crate) const fn and(self, other: Shape) -> Shape {
-        let both = Shape {
-            numbers: self.numbers + other.numbers,
-            texts: self.texts + other.texts,
-            lists: self.lists + other.lists,
-            bytes: self.bytes + other.bytes,
-            bools: self.bools | other.bools << self.numbers,
-        };
+        let both = Shape(self.0 + other.0);
         // Asked while this is compiled.
-        assert!(both.numbers as usize <= NUMBERS && both.texts as usize <= TEXTS);
-        assert!(both.lists as usize <= LISTS && both.bytes <= 1);
+        assert!(both.numbers() <= NUMBERS && both.texts() <= TEXTS);
+        assert!(both.lists() <= LISTS && both.bytes() <= 1);
+        assert!(self.bools() == 0 || other.numbers() == other.bools(), "bools are the last");
         both
     }
 }
@@ -63,32 +77,61 @@ impl<'a> Fields<'a> {
             return None;
         }
         let (mut fields, mut cursor) = (Fields::default(), Cursor::new(bytes));
-        let mut bools = shape.bools;
-        for number in fields.numbers.iter_mut().take(shape.numbers.into()) {
+        let other_numbers = shape.numbers().saturating_sub(shape.bools());
+        for (at, number) in fields.numbers.iter_mut().take(shape.numbers()).enumerate() {
             *number = cursor.u32();
-            if bools & 1 != 0 && *number > 1 {
+            if at >= other_numbers && *number > 1 {
                 cursor.refuse();
             }
-            bools >>= 1;
         }
-        for text in fields.texts.iter_mut().take(shape.texts.into()) {
+        for text in fields.texts.iter_mut().take(shape.texts()) {
             *text = cursor.text();
         }
-        for list in fields.lists.iter_mut().take(shape.lists.into()) {
+        for list in fields.lists.iter_mut().take(shape.lists()) {
             *list = cursor.strings();
         }
-        if shape.bytes != 0 {
+        if shape.bytes() != 0 {
             fields.bytes = cursor.bytes();
         }
         (cursor.is_right() && cursor.is_empty()).then_some(fields)
     }
+
+    /// Writes the fields of an item of that shape, in parts.
+    pub(crate) fn write(&self, shape: Shape, put: &mut dyn FnMut(&[u8])) {
+        for number in self.numbers.iter().take(shape.numbers()) {
+            put(&number.to_le_bytes());
+        }
+        for text in self.texts.iter().take(shape.texts()) {
+            put_with_length(text.to_bytes_with_nul(), put);
+        }
+        for list in self.lists.iter().take(shape.lists()) {
+            put(&list.count.to_le_bytes());
+            put_with_length(list.bytes, put);
+        }
+        if shape.bytes() != 0 {
+            put_with_length(self.bytes, put);
+        }
+    }
+
+    /// How many texts its lists hold.
+    pub(crate) fn listed(&self) -> usize {
+        self.lists.iter().map(Strings::len).sum()
+    }
+}
+
+/// How many of each kind were taken, or given.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    numbers: usize,
+    texts: usize,
+    lists: usize,
 }
 
 /// The fields of an item that were not taken yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taker<'f, 'a> {
     fields: &'f Fields<'a>,
-    taken: Shape,
+    taken: Count,
 }
 
 // Each place is known where it is compiled, so that nothing is left to be done.
@@ -96,34 +139,54 @@ impl<'f, 'a> Taker<'f, 'a> {
     /// All of them.
     #[inline(always)]
     pub(crate) fn new(fields: &'f Fields<'a>) -> Self {
-        Taker { fields, taken: Shape::EMPTY }
+        Taker { fields, taken: Count::default() }
     }
 }
 
 /// The next of one kind, of which so many were taken.
 #[inline(always)]
-fn next<T: Copy + Default>(all: &[T], taken: &mut u8) -> T {
-    let found = all.get(usize::from(*taken));
+fn next<T: Copy + Default>(all: &[T], taken: &mut usize) -> T {
+    let found = all.get(*taken);
     *taken = taken.wrapping_add(1);
     found.copied().unwrap_or_default()
 }
 
-/// The kinds of field, in the order in which they are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A number of 4 bytes.
-    Number,
-    /// A text.
-    Text,
-    /// A list of texts.
-    List,
-    /// Bytes.
-    Bytes,
+/// The fields of an item, one given after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Giver<'a> {
+    fields: Fields<'a>,
+    given: Count,
 }
 
-impl Kind {
-    /// All of them, in order.
-    pub(crate) const ALL: [Kind; 4] = [Kind::Number, Kind::Text, Kind::List, Kind::Bytes];
+// Called for each field of every item: not inlined, it takes a third of the bytes.
+impl<'a> Giver<'a> {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Giver { fields: Fields::default(), given: Count::default() }
+    }
+
+    /// All of them.
+    pub(crate) fn fields(self) -> Fields<'a> {
+        self.fields
+    }
+
+    #[inline(never)]
+    fn number(&mut self, number: u32) {
+        give_next(&mut self.fields.numbers, &mut self.given.numbers, number);
+    }
+
+    #[inline(never)]
+    fn text(&mut self, text: &'a CStr) {
+        give_next(&mut self.fields.texts, &mut self.given.texts, text);
+    }
+}
+
+/// Gives the next of one kind, of which so many were given.
+fn give_next<T>(all: &mut [T], given: &mut usize, value: T) {
+    if let Some(place) = all.get_mut(*given) {
+        *place = value;
+    }
+    *given = given.wrapping_add(1);
 }
 
 /// Something an item is made of.
@@ -132,8 +195,8 @@ pub(crate) trait Field<'a>: Sized {
     const SHAPE: Shape;
     /// Takes it from the fields of an item of the right shape.
     fn take(fields: &mut Taker<'_, 'a>) -> Self;
-    /// Writes it, in one or more parts, if it is of that kind.
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8]));
+    /// Gives it to the fields of an item.
+    fn give(self, fields: &mut Giver<'a>);
 }
 
 impl Field<'_> for u32 {
@@ -142,10 +205,8 @@ impl Field<'_> for u32 {
     fn take(fields: &mut Taker<'_, '_>) -> Self {
         next(&fields.fields.numbers, &mut fields.taken.numbers)
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        if kind == Kind::Number {
-            put(&self.to_le_bytes());
-        }
+    fn give(self, fields: &mut Giver<'_>) {
+        fields.number(self);
     }
 }
 
@@ -157,61 +218,54 @@ impl Field<'_> for u64 {
         let low = u64::from(u32::take(fields));
         low | u64::from(u32::take(fields)) << 32
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        if kind == Kind::Number {
-            put(&self.to_le_bytes());
-        }
+    #[inline(never)]
+    fn give(self, fields: &mut Giver<'_>) {
+        (self as u32).give(fields);
+        ((self >> 32) as u32).give(fields);
     }
 }
 
 impl Field<'_> for bool {
-    const SHAPE: Shape = Shape { bools: 1, ..Shape::NUMBER };
+    const SHAPE: Shape = Shape::BOOL;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, '_>) -> Self {
         u32::take(fields) != 0
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        u32::from(*self).write(kind, put);
+    fn give(self, fields: &mut Giver<'_>) {
+        u32::from(self).give(fields);
     }
 }
 
 impl<'a> Field<'a> for &'a CStr {
-    const SHAPE: Shape = Shape { texts: 1, ..Shape::EMPTY };
+    const SHAPE: Shape = Shape::TEXT;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
         next(&fields.fields.texts, &mut fields.taken.texts)
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        if kind == Kind::Text {
-            put_with_length(self.to_bytes_with_nul(), put);
-        }
+    fn give(self, fields: &mut Giver<'a>) {
+        fields.text(self);
     }
 }
 
 impl<'a> Field<'a> for Strings<'a> {
-    const SHAPE: Shape = Shape { lists: 1, ..Shape::EMPTY };
+    const SHAPE: Shape = Shape::LIST;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
         next(&fields.fields.lists, &mut fields.taken.lists)
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        if kind == Kind::List {
-            put(&self.count.to_le_bytes());
-            put_with_length(self.bytes, put);
-        }
+    fn give(self, fields: &mut Giver<'a>) {
+        give_next(&mut fields.fields.lists, &mut fields.given.lists, self);
     }
 }
 
 impl<'a> Field<'a> for &'a [u8] {
-    const SHAPE: Shape = Shape { bytes: 1, ..Shape::EMPTY };
+    const SHAPE: Shape = Shape::BYTES;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
         fields.fields.bytes
     }
-    fn write(&self, kind: Kind, put: &mut dyn FnMut(&[u8])) {
-        if kind == Kind::Bytes {
-            put_with_length(self, put);
-        }
+    fn give(self, fields: &mut Giver<'a>) {
+        fields.fields.bytes = self;
     }
 }
 

@@ -78,22 +78,22 @@ impl Header {
 
     /// The length in bytes of all sections, if it can be one.
     pub fn body(&self) -> Option<usize> {
-        let [outside, between, inside] = self.lengths;
-        let sum = outside.checked_add(between)?.checked_add(inside)?;
+        let [zero, one, two] = self.lengths;
+        let sum = zero.checked_add(one)?.checked_add(two)?;
         usize::try_from(sum).ok()
     }
 
     /// The items of a stage, read from the sections' bytes.
     pub fn items<'a>(&self, stage: Stage, body: &'a [u8]) -> Option<Items<'a>> {
-        let [outside, between, inside] = self.lengths.map(|l| l as usize);
+        let [zero, one, two] = self.lengths.map(|l| l as usize);
         let [first, second, _] = self.counts;
         let (start, length, index) = match stage {
-            Stage::Outside => (0, outside, 0),
-            Stage::Between => (outside, between, first),
-            Stage::Inside => (outside.checked_add(between)?, inside, first.checked_add(second)?),
+            Stage::Zero => (0, zero, 0),
+            Stage::One => (zero, one, first),
+            Stage::Two => (zero.checked_add(one)?, two, first.checked_add(second)?),
         };
         let section = body.get(start..start.checked_add(length)?)?;
-        Some(Items::new(section, index))
+        Some(Items::new(stage, section, index))
     }
 }
 

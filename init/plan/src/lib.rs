@@ -6,7 +6,7 @@
 //! section of stage 0   item item item ..
 //! section of stage 1   item ..
 //! section of stage 2   item item ..
-//! item                 code u16, 0 u16, length u32, then its fields
+//! item                 number u8, subject u8, 0 u16, length u32, then its fields
 //! fields               numbers, texts, lists, bytes, in this order of kinds
 //! number               u32, a u64 is two; little-endian
 //! text                 u32 length, bytes, NUL
@@ -33,32 +33,33 @@ mod reply;
 mod step;
 
 pub use cursor::Cursor;
-pub use field::{Fields, Strings};
+pub use field::{Fields, Giver, Strings};
 pub use header::{FINGERPRINT, Header, Refused, VERSION};
-pub use item::{Item, Items, Malformed, item_size, write_item};
+pub use item::{
+    CgroupItem, Encode, Item, Items, LeaveItem, Malformed, NamespaceItem, ProcessItem, RootfsItem,
+    SetupItem, Stage0, Stage1, Stage2, item_size, write_item,
+};
 pub use reply::{Failed, Reply};
 pub use step::Step;
 
-/// Where a step runs: outside, in between, or as the container's first process.
+/// Which of the three processes that become a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// vial-init as the CLI started it, outside the container.
-    Outside = 0,
-    /// The process in between: in the new user namespace, before the rest.
-    Between = 1,
+    Zero = 0,
+    /// The process in the new user namespace, before the rest.
+    One = 1,
     /// The container's first process, or the process of an exec.
-    Inside = 2,
+    Two = 2,
 }
 
 impl Stage {
-    /// The stage with this number, 0 to 2.
+    /// All of them, in order.
+    pub const ALL: [Stage; 3] = [Stage::Zero, Stage::One, Stage::Two];
+
+    /// The stage with this number.
     pub fn from_number(number: u8) -> Option<Stage> {
-        match number {
-            0 => Some(Stage::Outside),
-            1 => Some(Stage::Between),
-            2 => Some(Stage::Inside),
-            _ => None,
-        }
+        Stage::ALL.get(usize::from(number)).copied()
     }
 }
 

@@ -3,13 +3,38 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use vial_plan::{Failed, Header, Item, Items, Reply, Stage, Step, Strings, item_size, write_item};
-
-const STAGES: [Stage; 3] = [Stage::Outside, Stage::Between, Stage::Inside];
+use vial_plan::{
+    CgroupItem, Failed, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem, Reply,
+    RootfsItem, SetupItem, Stage, Stage0, Stage1, Stage2, Step, Strings, item_size, write_item,
+};
 
 /// What stands in the place of a length or a number: the ends of their ranges,
 /// and what overflows a sum.
 const WRONG: [u32; 8] = [0, 1, 2, 0x7fff_ffff, 0x8000_0000, u32::MAX - 8, u32::MAX - 1, u32::MAX];
+
+fn setup(item: SetupItem<'static>) -> Item<'static> {
+    Item::Stage0(Stage0::Setup(item))
+}
+
+fn cgroup(item: CgroupItem<'static>) -> Item<'static> {
+    Item::Stage0(Stage0::Cgroup(item))
+}
+
+fn leave(item: LeaveItem<'static>) -> Item<'static> {
+    Item::Stage0(Stage0::Leave(item))
+}
+
+fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Namespace(item))
+}
+
+fn rootfs(item: RootfsItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Rootfs(item))
+}
+
+fn process(item: ProcessItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Process(item))
+}
 
 /// The items of three sections, with every kind of field.
 fn sections() -> [Vec<Item<'static>>; 3] {
@@ -17,17 +42,24 @@ fn sections() -> [Vec<Item<'static>>; 3] {
     let none = Strings::new(b"").unwrap();
     [
         vec![
-            Item::Procfs {},
-            Item::CgroupControllers { directory: c"", controllers: c"+cpu +io", required: c"" },
-            Item::CgroupDevices { program: &[0, 1, 2, 0xff, 0, 0, 0, 0] },
-            Item::RaiseRlimit { resource: 7, hard: u64::MAX },
-            Item::MapHelper { program: c"/usr/bin/newuidmap", map: list },
-            Item::Clone { stage: 2, kinds: 0x2000_0000, mapped: true },
+            setup(SetupItem::Procfs {}),
+            cgroup(CgroupItem::Controllers {
+                directory: c"",
+                controllers: c"+cpu +io",
+                required: c"",
+            }),
+            cgroup(CgroupItem::Devices { program: &[0, 1, 2, 0xff, 0, 0, 0, 0] }),
+            setup(SetupItem::RaiseRlimit { resource: 7, hard: u64::MAX }),
+            leave(LeaveItem::MapHelper { program: c"/usr/bin/newuidmap", map: list }),
+            leave(LeaveItem::Clone { stage: 2, kinds: 0x2000_0000, mapped: true }),
         ],
-        vec![Item::AwaitMapping {}, Item::BecomeRoot { groups: false }],
         vec![
-            Item::Hostname { name: c"board" },
-            Item::Mount {
+            Item::Stage1(Stage1::AwaitMapping {}),
+            Item::Stage1(Stage1::BecomeRoot { groups: false }),
+        ],
+        vec![
+            namespace(NamespaceItem::Hostname { name: c"board" }),
+            rootfs(RootfsItem::Mount {
                 source: c"tmpfs",
                 target: c"/tmp",
                 fstype: c"tmpfs",
@@ -35,13 +67,17 @@ fn sections() -> [Vec<Item<'static>>; 3] {
                 data: c"mode=755",
                 strict: true,
                 mode: false,
-            },
-            Item::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true },
-            Item::Program { args: list, env: none, path: c"/bin:/usr/bin" },
-            Item::Seccomp { flags: 4, filter: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f] },
-            Item::Execute {},
+            }),
+            process(ProcessItem::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true }),
+            process(ProcessItem::Program { args: list, env: none, path: c"/bin:/usr/bin" }),
+            process(ProcessItem::Seccomp { flags: 4, filter: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f] }),
+            process(ProcessItem::Execute {}),
         ],
     ]
+}
+
+fn write(item: &Item<'_>, to: &mut Vec<u8>) {
+    write_item(item.encode(), &mut |part| to.extend_from_slice(part));
 }
 
 /// A whole Plan, as the CLI sends it.
@@ -50,7 +86,7 @@ fn whole() -> Vec<u8> {
     let sections = sections();
     let lengths = sections.each_ref().map(|items| {
         let before = body.len();
-        items.iter().for_each(|item| write_item(item, &mut |part| body.extend_from_slice(part)));
+        items.iter().for_each(|item| write(item, &mut body));
         (body.len() - before) as u32
     });
     let counts = sections.each_ref().map(|items| items.len() as u32);
@@ -69,12 +105,12 @@ fn read(plan: &[u8]) -> Option<Vec<Item<'_>>> {
     let body = body.get(..length)?;
     let mut understood = Vec::new();
     let mut start = 0;
-    for (stage, length) in STAGES.into_iter().zip(header.lengths) {
+    for (stage, length) in Stage::ALL.into_iter().zip(header.lengths) {
         let items: Vec<_> = header.items(stage, body)?.collect();
         let mut again = Vec::new();
         for (at, (_, item)) in items.iter().enumerate() {
             match item {
-                Ok(item) => write_item(item, &mut |part| again.extend_from_slice(part)),
+                Ok(item) => write(item, &mut again),
                 Err(_) => assert_eq!(at + 1, items.len(), "an item is read after a malformed one"),
             }
         }
@@ -114,9 +150,9 @@ fn a_wrong_length_of_an_item_is_found_in_that_item() {
     let (head, body) = plan.split_at(Header::SIZE);
     let header = Header::from_bytes(head).unwrap();
     let mut at = 0;
-    for (stage, items) in STAGES.into_iter().zip(sections()) {
+    for (stage, items) in Stage::ALL.into_iter().zip(sections()) {
         for (index, item) in items.iter().enumerate() {
-            let true_length = (item_size(item) - 8) as u32;
+            let true_length = (item_size(item.encode()) - 8) as u32;
             let near = [true_length.wrapping_sub(1), true_length + 1, true_length + 8];
             for wrong in WRONG.into_iter().chain(near).filter(|wrong| *wrong != true_length) {
                 let mut body = body.to_vec();
@@ -126,7 +162,7 @@ fn a_wrong_length_of_an_item_is_found_in_that_item() {
                 assert!(read[index].1.is_err(), "{item:?} of length {wrong}");
                 assert!(read[..index].iter().all(|(_, item)| item.is_ok()));
             }
-            at += item_size(item);
+            at += item_size(item.encode());
         }
     }
     assert_eq!(at, body.len());
@@ -172,19 +208,19 @@ fn any_number_in_the_body_may_be_wrong() {
 #[test]
 fn a_list_is_what_it_says() {
     let list = Strings::new(b"a\0b\0").unwrap();
-    let item = Item::MapHelper { program: c"x", map: list };
+    let item = leave(LeaveItem::MapHelper { program: c"x", map: list });
     let mut bytes = Vec::new();
-    write_item(&item, &mut |part| bytes.extend_from_slice(part));
+    write_item(item.encode(), &mut |part| bytes.extend_from_slice(part));
     // Head, then the length of "x\0" and its bytes, then the count.
     let count = 8 + 4 + 2;
     assert_eq!(bytes[count], 2);
     for wrong in WRONG.into_iter().filter(|wrong| *wrong != 2) {
         let mut bytes = bytes.clone();
         bytes[count..count + 4].copy_from_slice(&wrong.to_le_bytes());
-        assert!(Items::new(&bytes, 0).next().unwrap().1.is_err(), "count {wrong}");
+        assert!(Items::new(Stage::Zero, &bytes, 0).next().unwrap().1.is_err(), "count {wrong}");
     }
     *bytes.last_mut().unwrap() = b'c';
-    assert!(Items::new(&bytes, 0).next().unwrap().1.is_err());
+    assert!(Items::new(Stage::Zero, &bytes, 0).next().unwrap().1.is_err());
 }
 
 /// Random changes behind magic, version and fingerprint.
@@ -222,7 +258,7 @@ fn changed_plans_are_read_to_an_end() {
 
 #[test]
 fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
-    let failed = Failed { stage: Stage::Inside, step: Step::Mount, item: 7, errno: 22 };
+    let failed = Failed { stage: Stage::Two, step: Step::Mount, item: 7, errno: 22 };
     for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
         let bytes = reply.to_bytes();
         for length in 0..Reply::SIZE {

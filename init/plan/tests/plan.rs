@@ -4,29 +4,43 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use vial_plan::{
-    Failed, Header, Item, Items, Refused, Reply, Stage, Step, Strings, item_size, write_item,
+    Failed, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply, RootfsItem, Stage,
+    Stage1, Stage2, Step, Strings, item_size, write_item,
 };
 
-/// A few items with every kind of field.
+fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Namespace(item))
+}
+
+fn rootfs(item: RootfsItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Rootfs(item))
+}
+
+fn process(item: ProcessItem<'static>) -> Item<'static> {
+    Item::Stage2(Stage2::Process(item))
+}
+
+/// A few items of stage 2 with every kind of field.
 fn samples() -> Vec<Item<'static>> {
-    let list = Strings::new(b"sh\0-c\0\0x\0").unwrap();
+    let args = Strings::new(b"sh\0-c\0\0x\0").unwrap();
+    let env = Strings::new(b"").unwrap();
     vec![
-        Item::Procfs {},
-        Item::CgroupMkdir { directory: c"a/b" },
-        Item::CgroupWrite { file: c"memory.max", value: c"" },
-        Item::CgroupDevices { program: &[0, 1, 2, 0xff] },
-        Item::RaiseRlimit { resource: 7, hard: u64::MAX },
-        Item::Clone { stage: 2, kinds: 0x2000_0000, mapped: true },
-        Item::Bind {
+        namespace(NamespaceItem::Session {}),
+        namespace(NamespaceItem::Hostname { name: c"board" }),
+        namespace(NamespaceItem::Sysctl { path: c"kernel/msgmax", value: c"" }),
+        namespace(NamespaceItem::BecomeRoot { groups: true }),
+        rootfs(RootfsItem::Bind {
             source: c"/host",
             target: c"/inside",
             recursive: false,
             set: 1,
             clear: u64::MAX,
-        },
-        Item::Program { args: list, env: Strings::new(b"").unwrap(), path: c"/bin:/usr/bin" },
-        Item::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true },
-        Item::Execute {},
+        }),
+        process(ProcessItem::Rlimit { resource: 7, soft: 1, hard: u64::MAX }),
+        process(ProcessItem::Program { args, env, path: c"/bin:/usr/bin" }),
+        process(ProcessItem::User { uid: 1, gid: 2, groups: &[3, 0, 0, 0], set_groups: true }),
+        process(ProcessItem::Seccomp { flags: 1, filter: &[0, 1, 2, 0xff] }),
+        process(ProcessItem::Execute {}),
     ]
 }
 
@@ -34,8 +48,8 @@ fn bytes(items: &[Item<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for item in items {
         let before = bytes.len();
-        write_item(item, &mut |part| bytes.extend_from_slice(part));
-        assert_eq!(bytes.len() - before, item_size(item), "{item:?}");
+        write_item(item.encode(), &mut |part| bytes.extend_from_slice(part));
+        assert_eq!(bytes.len() - before, item_size(item.encode()), "{item:?}");
     }
     bytes
 }
@@ -44,7 +58,7 @@ fn bytes(items: &[Item<'_>]) -> Vec<u8> {
 fn items_are_read_as_they_were_written() {
     let samples = samples();
     let bytes = bytes(&samples);
-    let read: Vec<_> = Items::new(&bytes, 5).collect();
+    let read: Vec<_> = Items::new(Stage::Two, &bytes, 5).collect();
     assert_eq!(read.len(), samples.len());
     for ((at, item), (index, sample)) in read.into_iter().zip((5..).zip(samples)) {
         assert_eq!((at, item), (index, Ok(sample)));
@@ -53,9 +67,12 @@ fn items_are_read_as_they_were_written() {
 
 #[test]
 fn there_is_no_limit_on_how_many_items_there_are() {
-    let many: Vec<_> = (0..200_000).map(|uid| Item::OwnStdio { uid }).collect();
+    let many: Vec<_> = (0..200_000).map(|uid| process(ProcessItem::OwnStdio { uid })).collect();
     let bytes = bytes(&many);
-    assert_eq!(Items::new(&bytes, 0).filter(|(_, item)| item.is_ok()).count(), many.len());
+    assert_eq!(
+        Items::new(Stage::Two, &bytes, 0).filter(|(_, item)| item.is_ok()).count(),
+        many.len()
+    );
 }
 
 #[test]
@@ -64,32 +81,46 @@ fn a_section_that_is_cut_ends_in_an_error() {
     let ends: Vec<usize> = samples()
         .iter()
         .scan(0, |end, item| {
-            *end += item_size(item);
+            *end += item_size(item.encode());
             Some(*end)
         })
         .collect();
     for length in (0..whole.len()).filter(|length| *length != 0 && !ends.contains(length)) {
-        let last = Items::new(&whole[..length], 0).last().unwrap();
+        let last = Items::new(Stage::Two, &whole[..length], 0).last().unwrap();
         assert!(last.1.is_err(), "cut at {length}");
     }
 }
 
 #[test]
 fn a_text_needs_its_one_nul() {
-    let mut cut = bytes(&[Item::Hostname { name: c"board" }]);
+    let mut cut = bytes(&[namespace(NamespaceItem::Hostname { name: c"board" })]);
     *cut.last_mut().unwrap() = b'x';
-    assert!(Items::new(&cut, 0).next().unwrap().1.is_err());
-    let mut twice = bytes(&[Item::Hostname { name: c"board" }]);
+    assert!(Items::new(Stage::Two, &cut, 0).next().unwrap().1.is_err());
+    let mut twice = bytes(&[namespace(NamespaceItem::Hostname { name: c"board" })]);
     let at = twice.len() - 3;
     twice[at] = 0;
-    assert!(Items::new(&twice, 0).next().unwrap().1.is_err());
+    assert!(Items::new(Stage::Two, &twice, 0).next().unwrap().1.is_err());
+}
+
+#[test]
+fn an_item_is_read_in_its_own_stage_only() {
+    let of_stage_2 = bytes(&samples());
+    for stage in [Stage::Zero, Stage::One] {
+        let read: Vec<_> = Items::new(stage, &of_stage_2, 0).collect();
+        assert_eq!(read.len(), 1);
+        assert!(read[0].1.is_err(), "{stage:?}");
+    }
+    let item = Item::Stage1(Stage1::AwaitMapping {});
+    let of_stage_1 = bytes(&[item]);
+    assert_eq!(Items::new(Stage::One, &of_stage_1, 0).next(), Some((0, Ok(item))));
+    assert!(Items::new(Stage::Two, &of_stage_1, 0).next().unwrap().1.is_err());
 }
 
 #[test]
 fn what_follows_a_malformed_item_is_not_read() {
     let mut bytes = bytes(&samples());
     bytes[0] = 0xff;
-    let read: Vec<_> = Items::new(&bytes, 0).collect();
+    let read: Vec<_> = Items::new(Stage::Two, &bytes, 0).collect();
     assert_eq!(read.len(), 1);
     assert!(read[0].1.is_err());
 }
@@ -117,7 +148,7 @@ fn any_bytes_are_read_to_an_end() {
                 hostile[at] = random() as u8;
             }
         }
-        let items = Items::new(&hostile, 0).count();
+        let items = Items::new(Stage::Two, &hostile, 0).count();
         assert!(items <= hostile.len() / 8 + 1);
         // None carries the magic.
         assert_eq!(Header::from_bytes(&hostile), Err(Refused::NotAPlan));
@@ -147,18 +178,18 @@ fn sections_lie_within_the_body() {
     let body = bytes(&samples());
     let length = body.len() as u32;
     let header = Header { lengths: [0, 0, length], counts: [0, 0, 10], pointers: 0 };
-    assert_eq!(header.items(Stage::Inside, &body).unwrap().count(), 10);
+    assert_eq!(header.items(Stage::Two, &body).unwrap().count(), 10);
     let beyond = Header { lengths: [0, 0, length + 1], ..header };
-    assert!(beyond.items(Stage::Inside, &body).is_none());
+    assert!(beyond.items(Stage::Two, &body).is_none());
     let overflow = Header { lengths: [u32::MAX, 2, 3], ..header };
     assert_eq!(overflow.body(), None);
-    assert!(overflow.items(Stage::Inside, &body).is_none());
+    assert!(overflow.items(Stage::Two, &body).is_none());
 }
 
 #[test]
 fn replies_are_read_as_they_were_written() {
     for step in Step::ALL {
-        let failed = Failed { stage: Stage::Between, step: *step, item: 7, errno: 22 };
+        let failed = Failed { stage: Stage::One, step: *step, item: 7, errno: 22 };
         for reply in [Reply::Started { pid: 11 }, Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
             assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         }

@@ -1,6 +1,7 @@
 //! The rootfs: every path below it is reached by an fd, and nothing that lies
 //! in it, a symbolic link above all, leads out of it.
 
+mod act;
 pub mod attributes;
 pub mod bind;
 pub mod chroot;
@@ -16,6 +17,8 @@ pub mod resolve;
 pub mod walk;
 
 use core::ffi::CStr;
+
+pub use act::act;
 
 use heapless::Vec;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -14,8 +14,8 @@ fn bare(config: &mut Value) {
 fn root_is_changed_without_a_mount() {
     let plan = plan(bare).unwrap();
     let words = ["open the rootfs /bundle/rootfs", "make device /dev/null", "change the root"];
-    order(&plan, Stage::Inside, &words);
-    for act in acts(&plan, Stage::Inside) {
+    order(&plan, Stage::Two, &words);
+    for act in acts(&plan, Stage::Two) {
         let mounts = ["mount", "bind ", "pivot", "read-only"].iter().any(|word| act.contains(word));
         assert!(!mounts, "{act}");
     }

@@ -15,16 +15,16 @@ fn nothing_makes_devices_where_nothing_filters_them() {
     };
     let without = Host { cgroup: None, ..host() };
     let plan = plan_on(&without, mknod).unwrap();
-    has(&plan, Stage::Inside, "keep in the bounding set CAP_KILL");
-    assert!(acts(&plan, Stage::Inside).iter().all(|act| !act.contains("MKNOD")));
+    has(&plan, Stage::Two, "keep in the bounding set CAP_KILL");
+    assert!(acts(&plan, Stage::Two).iter().all(|act| !act.contains("MKNOD")));
     assert!(plan.warnings.iter().any(|warning| warning.contains("without cgroup2")));
     // A filter, or a list that allows all of them: as config.json says.
-    has(&plan_on(&host(), mknod).unwrap(), Stage::Inside, "CAP_MKNOD");
+    has(&plan_on(&host(), mknod).unwrap(), Stage::Two, "CAP_MKNOD");
     let all = plan_on(&without, |c| {
         mknod(c);
         c["linux"]["resources"] = json!({"devices": [{"allow": true, "access": "rwm"}]});
     });
-    has(&all.unwrap(), Stage::Inside, "CAP_MKNOD");
+    has(&all.unwrap(), Stage::Two, "CAP_MKNOD");
 }
 
 #[test]
@@ -43,14 +43,14 @@ fn mounts_keep_devices_only_where_nobody_made_one_before() {
     let nodev = "make the mount at / and those below nodev";
     let expected =
         ["bind the rootfs", nodev, "mount tmpfs on /dev with nosuid", "on /data with nodev"];
-    order(&plan, Stage::Inside, &expected);
+    order(&plan, Stage::Two, &expected);
     for act in ["mount tmpfs on /tmp with nodev", "make device /dev/null", "bind device /odd"] {
-        has(&plan, Stage::Inside, act);
+        has(&plan, Stage::Two, act);
     }
-    let lines = acts(&plan, Stage::Inside);
+    let lines = acts(&plan, Stage::Two);
     let kept = |act: &&String| act.contains("on /dev") && act.contains("nodev");
     assert_eq!(lines.iter().filter(kept).count(), 0, "{lines:#?}");
     // Where a filter says which device is opened, all is as config.json has it.
-    let lines = acts(&plan_on(&host(), edit).unwrap(), Stage::Inside);
+    let lines = acts(&plan_on(&host(), edit).unwrap(), Stage::Two);
     assert!(lines.iter().all(|act| !act.contains("nodev")), "{lines:#?}");
 }

@@ -8,17 +8,19 @@ use libfuzzer_sys::fuzz_target;
 use vial_plan::{Header, Items, Reply, Stage, write_item};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut again = Vec::new();
-    for (_, item) in Items::new(bytes, 0) {
-        let Ok(item) = item else { break };
-        write_item(&item, &mut |part| again.extend_from_slice(part));
+    for stage in Stage::ALL {
+        let mut again = Vec::new();
+        for (_, item) in Items::new(stage, bytes, 0) {
+            let Ok(item) = item else { break };
+            write_item(item.encode(), &mut |part| again.extend_from_slice(part));
+        }
+        assert!(bytes.starts_with(&again));
     }
-    assert!(bytes.starts_with(&again));
 
     if let Some((head, body)) = bytes.split_at_checked(Header::SIZE)
         && let Ok(header) = Header::from_bytes(head)
     {
-        for stage in [Stage::Outside, Stage::Between, Stage::Inside] {
+        for stage in Stage::ALL {
             let _ = header.items(stage, body).map(Iterator::count);
         }
     }

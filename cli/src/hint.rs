@@ -1,0 +1,148 @@
+//! What the user can do about a failure, by the item that failed.
+
+use rustix::io::Errno;
+use vial_plan::{
+    CgroupItem, Item, LeaveItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1, Stage2, Step,
+};
+
+/// What the user can do; None where vial does not know.
+pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    let of_step = match step {
+        Step::SymlinkTarget => Some("/proc, /sys and /dev themselves may not be symbolic links"),
+        Step::LinkIntoProc => {
+            Some("what lies in /proc is taken for the kernel's word: mount over something else")
+        }
+        Step::MakeDirectory | Step::MakeFile if errno == Errno::ROFS => {
+            Some("the rootfs is read-only on the host: make this path in the image")
+        }
+        _ => None,
+    };
+    of_step.or_else(|| match item {
+        Item::Stage0(item) => match item {
+            Stage0::Setup(item) => setup(item, step, errno),
+            Stage0::Cgroup(item) => cgroup(item, step, errno),
+            Stage0::Leave(LeaveItem::Clone { .. }) => clone(errno),
+            Stage0::Leave(item) => leave(item, step, errno),
+        }
+        .or_else(|| (errno == Errno::NOSPC).then_some("a limit of the host is used up")),
+        Item::Stage1(Stage1::Clone { .. }) => clone(errno),
+        Item::Stage1(_) | Item::Stage2(Stage2::Namespace(_)) => None,
+        Item::Stage2(Stage2::Rootfs(item)) => rootfs(item, step, errno),
+        Item::Stage2(Stage2::Process(item)) => process(item, step, errno),
+    })
+}
+
+fn setup(item: &SetupItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    Some(match (item, step, errno) {
+        (SetupItem::RaiseRlimit { .. }, _, Errno::PERM) => {
+            "raising a hard limit takes CAP_SYS_RESOURCE, which the caller does not have"
+        }
+        (SetupItem::OomScoreAdj { .. }, _, Errno::ACCESS) => {
+            "lowering the value takes CAP_SYS_RESOURCE, which the caller does not have"
+        }
+        (SetupItem::Procfs {}, _, _) => "mount -t proc proc /proc",
+        _ => return None,
+    })
+}
+
+fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    Some(match (item, step, errno) {
+        (CgroupItem::Devices { .. }, Step::LoadDeviceFilter, _) => {
+            "the kernel may lack CONFIG_CGROUP_BPF; a last rule {\"allow\": true, \"access\": \"rwm\"} does without a device filter"
+        }
+        (CgroupItem::Devices { .. }, Step::FindDeviceFilters | Step::DetachDeviceFilter, _) => {
+            "the cgroup has device filters already, of which this user may not dispose: set linux.cgroupsPath to another place"
+        }
+        (CgroupItem::Controllers { .. }, _, Errno::NOENT) => {
+            "a controller is not enabled in a cgroup above"
+        }
+        (CgroupItem::Controllers { .. }, _, Errno::BUSY) => {
+            "that cgroup holds processes, so that it cannot give controllers to others: set linux.cgroupsPath to another place"
+        }
+        (CgroupItem::Mkdir { .. }, _, Errno::ACCESS | Errno::PERM) => {
+            "this cgroup is not delegated to the user"
+        }
+        _ => return None,
+    })
+}
+
+fn clone(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::PERM | Errno::NOSPC | Errno::USERS => {
+            "user namespaces may be forbidden or used up: see /proc/sys/user/max_user_namespaces and /proc/sys/kernel/unprivileged_userns_clone"
+        }
+        Errno::OPNOTSUPP => {
+            "a cgroup above the container's holds processes, so that limits cannot be set: set linux.cgroupsPath to another place"
+        }
+        Errno::INVAL => {
+            "the kernel may lack a kind of namespace: see /proc/self/ns for those it has"
+        }
+        _ => return None,
+    })
+}
+
+fn leave(item: &LeaveItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    Some(match (item, step, errno) {
+        (LeaveItem::UidMap { .. } | LeaveItem::GidMap { .. }, _, Errno::PERM) => {
+            "the caller may not map these ids: see /etc/subuid and /etc/subgid"
+        }
+        (LeaveItem::MapHelper { .. }, Step::MapHelper, _) => {
+            "the ranges must be the user's in /etc/subuid and /etc/subgid; the helper has said more above"
+        }
+        _ => return None,
+    })
+}
+
+fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    Some(match (item, step, errno) {
+        (RootfsItem::Mount { fstype, .. }, Step::Mount, Errno::PERM) if *fstype == c"proc" => {
+            "the host hides part of /proc; a user namespace may mount proc only where /proc is bare"
+        }
+        (RootfsItem::Mount { fstype, .. }, Step::Mount, Errno::PERM) if *fstype == c"sysfs" => {
+            "a user namespace mounts sysfs only with a network namespace of its own; bind the host's /sys otherwise"
+        }
+        (RootfsItem::Mount { .. }, Step::Mount, Errno::NODEV) => {
+            "the kernel does not have this filesystem, or its module is not loaded"
+        }
+        (RootfsItem::PivotRoot { .. }, Step::PivotRoot, Errno::INVAL) => {
+            "the rootfs lies on a root that cannot be pivoted; try --no-pivot"
+        }
+        (RootfsItem::Chroot {}, Step::Chroot, Errno::PERM) => {
+            "chroot takes CAP_SYS_CHROOT, which the caller does not have"
+        }
+        (RootfsItem::DeviceNode { .. }, Step::MakeDevice, Errno::PERM) => {
+            "a device takes CAP_MKNOD to be made; with {\"type\": \"mount\"} in linux.namespaces the host's is bound"
+        }
+        (RootfsItem::Terminal { .. }, Step::OpenPtmx, Errno::NOENT) => {
+            "a terminal needs devpts: mount it at /dev/pts"
+        }
+        (RootfsItem::MountAttributes { recursive: true, .. }, _, Errno::NOSYS) => {
+            "attributes of mounts below take Linux 5.12: leave out the options that begin with r"
+        }
+        (RootfsItem::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
+            "a mount's ro, nosuid, nodev or noexec is locked in a user namespace and cannot be taken away"
+        }
+        _ => return None,
+    })
+}
+
+fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
+    Some(match (item, step, errno) {
+        (ProcessItem::WorkingDirectory { .. }, Step::UnreachableDirectory, _) => {
+            "the path leads out of the rootfs"
+        }
+        (ProcessItem::Capabilities { .. }, Step::SetCapabilities, Errno::PERM) => {
+            "the caller does not have all of these capabilities itself"
+        }
+        (ProcessItem::AppArmorProfile { .. }, _, Errno::NOENT) => {
+            "the profile is not loaded: `apparmor_parser --replace FILE` loads one"
+        }
+        (ProcessItem::AppArmorProfile { .. }, _, Errno::INVAL) => {
+            "AppArmor is off: see /sys/kernel/security/lsm; leave process.apparmorProfile out"
+        }
+        (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
+            "SELinux is off, or has no such label: see /sys/kernel/security/lsm; leave process.selinuxLabel out"
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,20 @@
+//! The items of stage 1, in the new user namespace, before the rest.
+
+use core::ffi::CStr;
+
+items! {
+    /// An item of stage 1.
+    4 Stage1 "" of One {
+        /// Wait until the mapping is written.
+        1 AwaitMapping {}
+        /// Become uid and gid 0 of the user namespace.
+        2 BecomeRoot { groups: bool, }
+        /// Make these namespaces for the process itself.
+        3 Unshare { kinds: u32, }
+        /// Set the offsets of the new time namespace.
+        4 TimeOffsets { offsets: &'a CStr, }
+        /// Start the next stage in these new namespaces; mapped: it waits for its
+        /// user namespace to be mapped.
+        5 Clone { stage: u32, kinds: u32, mapped: bool, }
+    }
+}

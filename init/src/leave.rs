@@ -1,0 +1,92 @@
+//! How stage 0 leaves the host's namespaces: it joins and makes some by itself, and
+//! makes the rest for the child that is the next stage, which it then maps.
+
+use rustix::fd::AsFd;
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use vial_plan::{LeaveItem, Reply, Stage, Step};
+
+use crate::cgroup::Cgroup;
+use crate::fault::{During, Fault, Prepared};
+use crate::path::PathBuffer;
+use crate::stage0::Outside;
+use crate::sys::clone3::{self, Side, clone3};
+use crate::sys::unshare::unshare;
+use crate::{Life, cgroup, channel, join, start};
+
+/// One item.
+#[inline(always)]
+pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> Result<(), Fault> {
+    match item {
+        LeaveItem::OpenTimeOffsets {} => {
+            let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY);
+            outside.offsets = Some(file.during(Step::OpenProcFile)?);
+            Ok(())
+        }
+        LeaveItem::JoinPath { path, kind } => join::path(path, kind),
+        LeaveItem::JoinProcess { kinds, pid } => {
+            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
+        }
+        LeaveItem::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        LeaveItem::TimeOffsets { offsets } => match outside.offsets.take() {
+            Some(file) => {
+                rustix::io::write(&file, offsets.to_bytes()).map(|_| ()).during(Step::WriteProcFile)
+            }
+            None => life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes()),
+        },
+        LeaveItem::Clone { stage, kinds, mapped } => {
+            clone(life, &mut outside.cgroup, stage, kinds, mapped)
+        }
+        LeaveItem::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny"),
+        LeaveItem::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes()),
+        LeaveItem::GidMap { map } => write_of_child(life, b"/gid_map", map.to_bytes()),
+        LeaveItem::MapHelper { program, map } => start::map_helper(program, life.child, map, life),
+        LeaveItem::ReleaseChild {} => rustix::io::write(life.pipe.as_ref().prepared()?, b"m")
+            .map(|_| ())
+            .during(Step::ReleaseChild),
+    }
+}
+
+/// Starts the next stage as a child of this process's parent, the CLI, so that
+/// no process of the runtime stays between the container and its engine.
+pub(crate) fn clone(
+    life: &mut Life,
+    cgroup: &mut Cgroup,
+    stage: u32,
+    kinds: u32,
+    mapped: bool,
+) -> Result<(), Fault> {
+    let stage = u8::try_from(stage).ok().and_then(Stage::from_number).ok_or(Fault::PLAN)?;
+    let ends = match mapped {
+        true => Some(pipe_with(PipeFlags::CLOEXEC).during(Step::MakePipe)?),
+        false => None,
+    };
+    let birth = cgroup.own.as_ref().map(|cgroup| cgroup.as_fd());
+    let flags = u64::from(kinds) | clone3::PARENT;
+    match clone3(flags, birth).during(Step::Clone)? {
+        Side::Child { in_cgroup } => {
+            // KERNEL(5.7): enter the cgroup before anything that depends on it,
+            // above all a cgroup namespace, whose root is where its maker is.
+            if let (Some(cgroup), false) = (birth, in_cgroup) {
+                cgroup::enter(cgroup)?;
+            }
+            life.pipe = ends.map(|(reading, _)| reading);
+            life.child = 0;
+            life.stage = stage;
+            Ok(())
+        }
+        Side::Parent { child } => {
+            life.child = child;
+            life.pipe = ends.map(|(_, writing)| writing);
+            // Whoever waits for this process must know which children are its own.
+            channel::answer(&life.channel, &Reply::Started { pid: child })?;
+            Ok(())
+        }
+    }
+}
+
+fn write_of_child(life: &Life, file: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let mut path: PathBuffer<32> = PathBuffer::empty();
+    path.push_number(life.child).and_then(|path| path.push(file)).during(Step::OpenProcFile)?;
+    life.procfs()?.write(path.as_c_str(), value)
+}

@@ -1,0 +1,37 @@
+//! What stage 2 does to the namespaces it is in. The arms stand in the order in
+//! which the planner writes the items.
+
+use rustix::fd::AsFd;
+use vial_plan::{NamespaceItem, Step};
+
+use crate::fault::{During, Fault};
+use crate::security::{keyring, loopback, user};
+use crate::sys::unshare::unshare;
+use crate::{Life, join};
+
+/// One item.
+#[inline(always)]
+pub fn act(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
+    match item {
+        NamespaceItem::AwaitMapping {} => user::await_mapping(&mut life.pipe),
+        NamespaceItem::JoinProcess { kinds, pid } => {
+            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
+        }
+        NamespaceItem::BecomeRoot { groups } => user::become_root(groups),
+        NamespaceItem::Session {} => {
+            rustix::process::setsid().map(|_| ()).during(Step::MakeSession)
+        }
+        NamespaceItem::Keyring { name, make } => keyring::join(name, make),
+        NamespaceItem::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        NamespaceItem::Loopback {} => loopback::up(),
+        NamespaceItem::Hostname { name } => {
+            rustix::system::sethostname(name.to_bytes()).during(Step::SetHostname)
+        }
+        NamespaceItem::Domainname { name } => {
+            rustix::system::setdomainname(name.to_bytes()).during(Step::SetDomainname)
+        }
+        NamespaceItem::Sysctl { path, value } => {
+            life.procfs()?.write_parameter(path, value.to_bytes())
+        }
+    }
+}

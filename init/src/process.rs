@@ -1,0 +1,66 @@
+//! What makes the process the container's, to execve. The arms stand in the order
+//! in which the planner writes the items.
+
+use rustix::fs::Mode;
+use rustix::thread::set_no_new_privs;
+use vial_plan::{ProcessItem, Step};
+
+use crate::fault::{During, Fault, Prepared};
+use crate::rootfs::console;
+use crate::security::{capabilities, label, rlimit, stdio, user};
+use crate::stage2::Inside;
+use crate::start::Program;
+use crate::{Life, start, sys};
+
+/// One item.
+#[inline(always)]
+pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> Result<(), Fault> {
+    match item {
+        ProcessItem::CloseFds { from } => start::close_fds(life, inside, from),
+        ProcessItem::OwnStdio { uid } => {
+            let terminal = inside.terminal.take();
+            let ours = terminal.is_some();
+            if let Some(terminal) = terminal {
+                console::make_controlling(terminal)?;
+            }
+            stdio::own(uid, ours)
+        }
+        ProcessItem::AppArmorProfile { profile } => label::apparmor(life.procfs()?, profile),
+        ProcessItem::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
+        ProcessItem::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
+        ProcessItem::WorkingDirectory { path } => {
+            inside.directory_is_due = start::change_directory(path)?;
+            Ok(())
+        }
+        ProcessItem::BoundingSet { keep } => capabilities::drop_bounding(keep),
+        ProcessItem::Umask { mask } => {
+            rustix::process::umask(Mode::from_raw_mode(mask));
+            Ok(())
+        }
+        ProcessItem::User { uid, gid, groups, set_groups } => {
+            user::change(uid, gid, set_groups.then_some(groups))
+        }
+        ProcessItem::Capabilities { effective, permitted, inheritable, ambient } => {
+            capabilities::set(effective, permitted, inheritable)?;
+            capabilities::set_ambient(ambient)
+        }
+        ProcessItem::NoNewPrivs {} => set_no_new_privs(true).during(Step::SetNoNewPrivs),
+        ProcessItem::Program { args, env, path } => {
+            if let Some(path) = inside.directory_is_due {
+                start::change_directory_again(path)?;
+            }
+            inside.program = Some(Program::find(args, env, path, &mut life.memory)?);
+            Ok(())
+        }
+        ProcessItem::Home { uid } => start::find_home(life, inside, uid),
+        ProcessItem::ListenPid {} => start::add_listen_pid(life, inside),
+        ProcessItem::AwaitStart {} => start::await_start(life),
+        ProcessItem::Seccomp { flags, filter } => {
+            sys::seccomp::load(flags, filter).during(Step::LoadSeccomp)
+        }
+        ProcessItem::DropCapabilities { effective, permitted, inheritable } => {
+            capabilities::set(effective, permitted, inheritable)
+        }
+        ProcessItem::Execute {} => Err(inside.program.as_ref().prepared()?.execute()),
+    }
+}

@@ -1,0 +1,87 @@
+//! One item after the other that furnishes the rootfs and makes it the root. The
+//! arms stand in the order in which the planner writes the items.
+
+use rustix::fd::AsFd;
+use vial_plan::RootfsItem;
+
+use super::mounted::Mounted;
+use super::{Rootfs, attributes, bind, chroot, console, device, filesystem, mask, pivot};
+use crate::Life;
+use crate::fault::{Fault, Prepared};
+use crate::stage2::Inside;
+
+/// One item.
+#[inline(always)]
+pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> Result<(), Fault> {
+    match item {
+        RootfsItem::Propagation { flags } => filesystem::set_propagation(c"/", flags),
+        RootfsItem::ParentPrivate { path } => filesystem::make_parent_private(path),
+        RootfsItem::Rootfs { path, initramfs } => {
+            let opener = life.opener.take();
+            let procfs = life.procfs.take().prepared()?;
+            inside.rootfs = Some(Rootfs::open(path, initramfs, procfs, opener)?);
+            Ok(())
+        }
+        RootfsItem::OpenRootfs { path } => {
+            inside.rootfs = Some(Rootfs::bare(life.procfs()?, path)?);
+            Ok(())
+        }
+        RootfsItem::PresentRoot {} => {
+            inside.rootfs = Some(Rootfs::present()?);
+            Ok(())
+        }
+        RootfsItem::CoveredRoot {} => inside.furnish()?.take_covering(),
+        RootfsItem::Mount { source, target, fstype, flags, data, strict, mode } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount(inside.rootfs_mut()?, target, &new, strict, mode)
+        }
+        RootfsItem::MountCopy { source, target, fstype, flags, data, mode, owner } => {
+            let new = filesystem::New { source, fstype, flags, data };
+            filesystem::mount_copy(inside.furnish()?, target, &new, mode, owner)
+        }
+        RootfsItem::MountCgroup { target, flags, host } => {
+            filesystem::mount_cgroup(inside.furnish()?, target, flags, host)
+        }
+        RootfsItem::Bind { source, target, recursive, set, clear } => {
+            let change = bind::attributes(set, clear);
+            let rootfs = inside.furnish()?;
+            let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
+            rootfs.remember(Mounted::By(mount));
+            Ok(())
+        }
+        RootfsItem::MountAttributes { set, clear, propagation, recursive, .. } => {
+            attributes::change(inside.furnish()?, recursive, set, clear, propagation)
+        }
+        RootfsItem::Remount { target, flags, data } => {
+            filesystem::remount(inside.furnish()?, target, flags, data)
+        }
+        RootfsItem::DeviceNode { path, mode, major, minor, uid, gid, bind } => device::make(
+            inside.rootfs_mut()?,
+            path,
+            &device::Node { mode, major, minor, uid, gid },
+            bind,
+        ),
+        RootfsItem::Symlink { target, path } => device::symlink(inside.rootfs_mut()?, target, path),
+        RootfsItem::Directory { path } => inside.furnish()?.make_directory(path).map(|_| ()),
+        RootfsItem::Terminal { rows, columns, console } => {
+            let socket = life.console.take().prepared()?;
+            let terminal = console::open(inside.rootfs()?, socket.as_fd(), rows, columns)?;
+            if console {
+                console::bind(inside.rootfs()?, terminal.as_fd())?;
+            }
+            inside.terminal = Some(terminal);
+            Ok(())
+        }
+        RootfsItem::ReadonlyMount { target } => {
+            attributes::make_mount_readonly(inside.furnish()?, target)
+        }
+        RootfsItem::MaskPath { path } => mask::mask(inside.furnish()?, path),
+        RootfsItem::ReadonlyPath { path } => mask::make_readonly(inside.furnish()?, path),
+        RootfsItem::ReadonlyRoot {} => attributes::make_root_readonly(inside.rootfs()?),
+        RootfsItem::HideMount { path } => pivot::hide(path),
+        RootfsItem::PivotRoot { shared } => pivot::pivot_root(inside.rootfs()?, shared),
+        RootfsItem::MoveRoot {} => pivot::move_root(inside.rootfs()?),
+        RootfsItem::Chroot {} => chroot::enter(inside.rootfs()?),
+        RootfsItem::RootPropagation { flags } => filesystem::set_propagation(c"/", flags),
+    }
+}
