@@ -3,20 +3,20 @@
 //! they lie.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Error;
-use crate::file::{open, read_kernel};
+use crate::file::{as_io, open, read_kernel, read_rest};
 
 /// How long the kernel is given to empty or to freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +125,7 @@ impl Cgroup {
         let remove = |parent: BorrowedFd<'_>, name: &CStr| {
             match unlinkat(parent, name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => Ok(()), // Removed by another, as wanted.
-                Err(errno) => Err(errno.into()),
+                Err(errno) => Err(as_io(errno)),
             }
         };
         walk(&self.0, |_| Ok(()), remove)?;
@@ -146,23 +146,24 @@ fn walk(
     mut enter: impl FnMut(BorrowedFd<'_>) -> io::Result<()>,
     mut leave: impl FnMut(BorrowedFd<'_>, &CStr) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut here = OwnedFd::from(open(top, DIRECTORY)?);
+    let mut here = open(top, DIRECTORY)?;
     enter(here.as_fd())?;
     let mut left = children(here.as_fd())?;
     // Of each cgroup on the way down: its name, and its parent's other children.
     let mut above = Vec::new();
     loop {
         if let Some(name) = left.pop() {
-            let below = match openat(&here, &name, DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            let below = match openat(&here, &*name, DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
                 Err(Errno::NOENT) => continue, // Removed meanwhile.
-                result => result?,
+                result => result.map_err(as_io)?,
             };
             here = below;
             enter(here.as_fd())?;
             above.push((name, std::mem::replace(&mut left, children(here.as_fd())?)));
         } else {
             let Some((name, others)) = above.pop() else { return Ok(()) };
-            here = openat(&here, c"..", DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            here =
+                openat(&here, c"..", DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(as_io)?;
             left = others;
             leave(here.as_fd(), &name)?;
         }
@@ -176,7 +177,7 @@ fn children(cgroup: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     while let Some(entry) = entries.next() {
         let entry = match entry {
             Err(Errno::NOENT) => break, // Removed meanwhile.
-            entry => entry?,
+            entry => entry.map_err(as_io)?,
         };
         let name = entry.file_name();
         if entry.file_type() == FileType::Directory && name != c"." && name != c".." {
@@ -190,14 +191,12 @@ fn add_pids(cgroup: BorrowedFd<'_>, pids: &mut Vec<u32>) -> io::Result<()> {
     let mut text = Vec::new();
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let read = openat(cgroup, c"cgroup.procs", flags, Mode::empty())
-        .map_err(io::Error::from)
-        .and_then(|file| File::from(file).read_to_end(&mut text));
-    match read.map_err(|e| e.raw_os_error().map(Errno::from_raw_os_error)) {
-        Ok(_) => {}
+        .and_then(|file| read_rest(file, &mut text, usize::MAX));
+    match read {
+        Ok(()) => {}
         // Removed meanwhile; or threaded, so that the cgroup above lists them.
-        Err(Some(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP)) => return Ok(()),
-        Err(Some(errno)) => return Err(errno.into()),
-        Err(None) => return Err(io::ErrorKind::InvalidData.into()),
+        Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP) => return Ok(()),
+        Err(errno) => return Err(as_io(errno)),
     }
     let lines = text.split(|byte| *byte == b'\n');
     let pids_of = lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<u32>().ok());

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::Cgroup;
@@ -16,6 +16,7 @@ use crate::dir::{CONFIG, Dir, STATE, check_id};
 use crate::error::Error;
 use crate::host::cgroup_of;
 use crate::record::State;
+use crate::socket;
 use crate::status::{Process, Status};
 
 /// A container that has been created.
@@ -260,8 +261,8 @@ impl Container {
     }
 
     /// Connects to its waiting process.
-    pub fn connect(&self) -> io::Result<UnixStream> {
-        UnixStream::connect(self.dir.socket())
+    pub fn connect(&self) -> rustix::io::Result<OwnedFd> {
+        socket::connect(&self.dir.socket(), SocketFlags::empty())
     }
 
     /// Lets others have the lock while `work` waits for the process, then takes

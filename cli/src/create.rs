@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use vial_plan::{Item, RootfsItem, Stage2};
 
 use crate::args::Global;
@@ -23,6 +24,7 @@ use crate::mountinfo;
 use crate::plan::{CgroupPlace, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
+use crate::socket;
 use crate::sources::{Source, rootfs_has_mounts};
 use crate::status::Process;
 use crate::time;
@@ -110,7 +112,7 @@ pub enum Console {
     /// Connect to the socket at this path.
     Path(PathBuf),
     /// Use this connected socket.
-    Socket(UnixStream),
+    Socket(OwnedFd),
 }
 
 /// What becomes of a process that is complete but for execve.
@@ -202,7 +204,7 @@ pub fn write_pid(path: Option<&Path>, pid: u32) -> Result<(), Error> {
 
 impl Console {
     /// The connected socket, if there is to be one.
-    pub fn connect(self) -> Result<Option<UnixStream>, Error> {
+    pub fn connect(self) -> Result<Option<OwnedFd>, Error> {
         match self {
             Console::None => Ok(None),
             Console::Socket(socket) => Ok(Some(socket)),
@@ -213,18 +215,20 @@ impl Console {
 
 /// A socket's path is at most 108 bytes; a longer one is reached through an fd
 /// of its directory.
-fn connect_path(path: &Path) -> Result<UnixStream, Error> {
-    use std::os::fd::AsRawFd;
-    let failed = |e: io::Error| {
-        Error::io(format_args!("connect to the console socket {}: connect(2)", path.display()), &e)
+fn connect_path(path: &Path) -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| {
+        let what = format_args!("connect to the console socket {}: connect(2)", path.display());
+        Error::errno(what, errno)
     };
     if path.as_os_str().len() < 108 {
-        return UnixStream::connect(path).map_err(failed);
+        return socket::connect(path, SocketFlags::empty()).map_err(failed);
     }
-    let directory = fs::File::open(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    let parent = crate::file::c_path(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(&*parent, flags, Mode::empty()).map_err(failed)?;
     let name = path.file_name().unwrap_or_default();
     let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-    UnixStream::connect(short).map_err(failed)
+    socket::connect(&short, SocketFlags::empty()).map_err(failed)
 }
 
 /// Which socket a create or a run without a terminal of its own uses.

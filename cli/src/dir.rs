@@ -8,25 +8,25 @@
 //!   state.json         once created; written whole and renamed
 //! ```
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, renameat, unlinkat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::SocketFlags;
 use rustix::process::Pid;
 
 use crate::args::Global;
 use crate::config::Config;
 use crate::container::does_not_exist;
 use crate::error::Error;
-use crate::file::{self, write_new};
+use crate::file::{self, as_io, write_new};
 use crate::plan::{CgroupPlace, Plan};
 use crate::record::State;
+use crate::socket;
 
 pub(crate) const STATE: &str = "state.json";
 const STATE_BESIDE: &str = ".state.json";
@@ -39,7 +39,7 @@ pub(crate) const SOCKET: &str = "exec.sock";
 pub struct Dir {
     pub(crate) path: PathBuf,
     /// The open directory, which holds the lock.
-    pub(crate) file: File,
+    pub(crate) file: OwnedFd,
 }
 
 /// Checks a container's id, which becomes the name of a directory.
@@ -190,7 +190,7 @@ impl Dir {
         let bytes = serde_json::to_vec(state).map_err(|e| failed(e.into()))?;
         // Nobody sees half of it. Whoever has the lock is the only one to write.
         write_new(&self.file, STATE_BESIDE, &bytes).map_err(failed)?;
-        renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(errno.into()))
+        renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(as_io(errno)))
     }
 
     /// Keeps what will be done.
@@ -214,9 +214,9 @@ impl Dir {
     }
 
     /// The socket on which start will connect.
-    pub fn listen(&self) -> Result<UnixListener, Error> {
-        UnixListener::bind(self.socket()).map_err(|e| {
-            Error::io(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), &e)
+    pub fn listen(&self) -> Result<OwnedFd, Error> {
+        socket::listen(&self.socket()).map_err(|errno| {
+            Error::errno(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), errno)
         })
     }
 
@@ -227,18 +227,15 @@ impl Dir {
         if !path.exists() {
             return Ok(false); // As of all that were started.
         }
-        let failed = |errno| {
-            let path = self.path.join(SOCKET);
-            Error::errno(format_args!("connect to {}: connect(2)", path.display()), errno)
-        };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
-        match connect(&socket, &SocketAddrUnix::new(&path).map_err(failed)?) {
+        match socket::connect(&path, SocketFlags::NONBLOCK) {
             // EAGAIN: others ask as well, and are not answered as it is stopped.
-            Ok(()) | Err(Errno::AGAIN) => Ok(true),
+            Ok(_) | Err(Errno::AGAIN) => Ok(true),
             Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(false),
-            Err(errno) => Err(failed(errno)),
+            Err(errno) => {
+                let path = self.path.join(SOCKET);
+                let what = format_args!("connect to {}: connect(2)", path.display());
+                Err(Error::errno(what, errno))
+            }
         }
     }
 
@@ -293,7 +290,7 @@ pub fn ids(global: &Global) -> Result<Vec<String>, Error> {
 }
 
 impl AsFd for Dir {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 }

@@ -2,17 +2,17 @@
 //! terminal is joined, and the process's end becomes vial's own.
 
 use std::cell::RefCell;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use vial_init::sys::signal::{block_only, signalfd};
+use vial_init::sys::stdio::streams;
 
 use crate::error::Error;
 use crate::signals;
+use crate::socket;
 use crate::terminal::Terminal;
 
 /// Every signal but those that a fault of the program raises.
@@ -25,7 +25,7 @@ pub struct Foreground {
     /// Signals that came while the process was made, for it once it is there.
     early: RefCell<Vec<Signal>>,
     /// Where the terminal comes from.
-    offered: Option<UnixStream>,
+    offered: Option<OwnedFd>,
     terminal: Option<Terminal>,
 }
 
@@ -39,9 +39,9 @@ impl Foreground {
     }
 
     /// A console socket whose other end is read here.
-    pub fn offer_terminal(&mut self) -> Result<UnixStream, Error> {
-        let (ours, theirs) =
-            UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
+    pub fn offer_terminal(&mut self) -> Result<OwnedFd, Error> {
+        let (ours, theirs) = socket::pair()
+            .map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
         self.offered = Some(ours);
         Ok(theirs)
     }
@@ -112,11 +112,11 @@ impl Foreground {
 
     /// Waits for something to do: a signal, input, output, room for input.
     fn poll(&self, terminal: Option<&Terminal>) -> rustix::io::Result<(bool, bool, bool, bool)> {
-        let stdin = io::stdin();
+        let [stdin, ..] = streams();
         let (wants_input, master) = terminal.map_or((false, None), Terminal::wants);
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         if wants_input {
-            fds.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
         }
         if let Some((master, feed)) = master {
             let flags = if feed { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };

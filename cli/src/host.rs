@@ -3,17 +3,17 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fd::AsFd;
 use rustix::fs::{Access, OFlags, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
 use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
 
 use crate::config::linux::{Linux, Namespace};
-use crate::file::{open, read_kernel};
+use crate::file::{c_path, open, read_kernel};
 use crate::planner::NAMESPACES;
 
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
@@ -90,7 +90,10 @@ impl Whose {
 
     /// Compares inodes; name is the namespace's file in /proc/PID/ns.
     fn look(path: &str, name: &str) -> Whose {
-        let inode = |path: &str| stat(path).map(|found| (found.st_dev, found.st_ino)).ok();
+        let inode = |path: &str| {
+            let found = stat(&*c_path(Path::new(path)).ok()?).ok()?;
+            Some((found.st_dev, found.st_ino))
+        };
         let Some(found) = inode(path) else {
             return Whose::Others; // Joining it will say why.
         };
@@ -110,7 +113,7 @@ impl Host {
         let helper = |name: &str| {
             let folders = ["/usr/bin", "/bin", "/usr/local/bin", "/sbin", "/usr/sbin"];
             let mut paths = folders.iter().map(|folder| Path::new(folder).join(name));
-            paths.find(|path| access(path, Access::EXEC_OK).is_ok())
+            paths.find(|path| may(path, Access::EXEC_OK))
         };
         let own_namespace = own_user_namespace();
         let in_user_namespace = own_namespace.is_some_and(|inode| inode != FIRST_USER_NAMESPACE);
@@ -169,8 +172,13 @@ impl Cgroup {
     /// Whether cgroups can be made below this one, which need not exist.
     pub fn is_writable(&self, path: &Path) -> bool {
         let existing = path.ancestors().map(|path| self.root.join(path)).find(|path| path.exists());
-        existing.is_some_and(|path| access(&path, Access::WRITE_OK).is_ok())
+        existing.is_some_and(|path| may(&path, Access::WRITE_OK))
     }
+}
+
+/// access(2): whether this caller may.
+fn may(path: &Path, what: Access) -> bool {
+    c_path(path).is_ok_and(|path| access(&*path, what).is_ok())
 }
 
 /// The first two numbers of the kernel's release.

@@ -3,13 +3,13 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::Path;
 
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
@@ -18,9 +18,10 @@ use vial_plan::{CgroupItem, Failed, Item, ProcessItem, Reply, Stage, Stage0, Sta
 
 use crate::error::Error;
 use crate::failure;
-use crate::file;
+use crate::file::{self, read_whole, write_all};
 use crate::foreground::Foreground;
 use crate::plan::Plan;
+use crate::socket;
 use crate::watch::{PERIOD, Watch};
 
 /// Where vial-init lies if not beside vial itself.
@@ -43,7 +44,7 @@ pub struct Fds<'a> {
 pub struct Ready {
     /// Its pid.
     pub pid: u32,
-    channel: UnixStream,
+    channel: OwnedFd,
     /// Whether it goes on.
     is_kept: bool,
 }
@@ -52,8 +53,8 @@ pub struct Ready {
 /// that it started is left.
 pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
-    let (mut channel, theirs) =
-        UnixStream::pair().map_err(|e| Error::io("make a socket pair: socketpair(2)", &e))?;
+    let (channel, theirs) =
+        socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
     let mut arguments = vec![c"vial-init".to_owned()];
     // Each fd goes under its own number, which a sole thread can let it keep
     // without another process inheriting it.
@@ -71,14 +72,14 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
     let mut started = Started(vec![child]);
-    let talked = talk(plan, &mut channel, &mut started, watch);
+    let talked = talk(plan, &channel, &mut started, watch);
     match talked {
         Ok(pid) => {
             started.end_but_for(pid);
             Ok(Ready { pid, channel, is_kept: false })
         }
         Err(Ended::Answered(Some(error)) | Ended::Watched(error)) => {
-            started.kill(&mut channel);
+            started.kill(&channel);
             started.end();
             Err(error)
         }
@@ -93,7 +94,7 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
 fn execute(
     program: &OwnedFd,
     arguments: Vec<CString>,
-    channel: &UnixStream,
+    channel: &OwnedFd,
 ) -> rustix::io::Result<u32> {
     let path = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())).unwrap_or_default();
     let room = vec![0; arguments.len() + 2].leak();
@@ -107,8 +108,7 @@ fn execute(
         Side::Child { .. } => {
             let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
             let failed = Failed { stage: Stage::Zero, step: Step::StartInit, item: 0, errno };
-            let mut channel = channel;
-            let _ = channel.write_all(&Reply::Failed(failed).to_bytes()); // Nobody else to tell.
+            let _ = write_all(channel, &Reply::Failed(failed).to_bytes()); // Nobody else to tell.
             exit(1)
         }
     }
@@ -125,18 +125,17 @@ enum Ended {
 /// Sends the Plan and reads replies until the process is ready: its pid.
 fn talk(
     plan: &Plan,
-    channel: &mut UnixStream,
+    channel: &OwnedFd,
     started: &mut Started,
     watch: &Watch<'_>,
 ) -> Result<u32, Ended> {
-    let failed = |e| Ended::Answered(Some(Error::io("talk to vial-init: setsockopt(2)", &e)));
-    channel.set_read_timeout(Some(PERIOD)).map_err(failed)?;
-    match channel.write_all(&plan.to_bytes()) {
+    let failed = |what, errno| Ended::Answered(Some(Error::errno(what, errno)));
+    set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
+        .map_err(|errno| failed("talk to vial-init: setsockopt(2)", errno))?;
+    match write_all(channel, &plan.to_bytes()) {
         // EPIPE: the other side has ended, and may have said why before.
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Ended::Answered(Some(Error::io("send the plan to vial-init", &e))));
-        }
-        _ => {}
+        Ok(()) | Err(Errno::PIPE) => {}
+        Err(errno) => return Err(failed("send the plan to vial-init", errno)),
     }
     loop {
         match await_reply(channel, watch).map_err(Ended::Watched)? {
@@ -151,21 +150,20 @@ fn talk(
 }
 
 /// Reads one reply, if one comes before the end.
-pub fn read_reply(channel: &mut UnixStream) -> Option<Reply> {
+pub fn read_reply(channel: &OwnedFd) -> Option<Reply> {
     let mut bytes = [0; Reply::SIZE];
-    channel.read_exact(&mut bytes).ok()?;
-    Reply::from_bytes(&bytes)
+    read_whole(channel, &mut bytes).ok()?.then(|| Reply::from_bytes(&bytes))?
 }
 
 /// The same on a channel that waits for a [`PERIOD`] at a time.
-fn await_reply(channel: &mut UnixStream, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
+fn await_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
     let mut bytes = [0; Reply::SIZE];
     loop {
         // A reply is written whole, so that none is cut by the timeout.
-        match channel.read_exact(&mut bytes) {
-            Ok(()) => return Ok(Reply::from_bytes(&bytes)),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => watch.check()?,
-            Err(_) => return Ok(None),
+        match read_whole(channel, &mut bytes) {
+            Ok(true) => return Ok(Reply::from_bytes(&bytes)),
+            Err(Errno::AGAIN) => watch.check()?,
+            _ => return Ok(None),
         }
     }
 }
@@ -174,13 +172,14 @@ impl Ready {
     /// Lets the process go on to execve; returns once it is the program. If it
     /// fails, the process has ended.
     fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
-        self.channel.write_all(b"g").map_err(|e| Error::io("tell the process to start", &e))?;
+        write_all(&self.channel, b"g")
+            .map_err(|errno| Error::errno("tell the process to start", errno))?;
         // Nothing else keeps the process from saying what failed.
         let has_filter = plan.items().any(|(_, item, _)| {
             matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
         });
         loop {
-            match await_reply(&mut self.channel, watch)? {
+            match await_reply(&self.channel, watch)? {
                 // The channel is closed by execve.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
                     Some(error) => return Err(error),
@@ -198,8 +197,8 @@ impl Ready {
 
     /// Lets the process wait for start, for longer than this one lives.
     pub fn keep(mut self) -> Result<(), Error> {
-        let kept = self.channel.write_all(b"k");
-        kept.map_err(|e| Error::io("tell the process to wait", &e))?;
+        write_all(&self.channel, b"k")
+            .map_err(|errno| Error::errno("tell the process to wait", errno))?;
         self.is_kept = true;
         Ok(())
     }
@@ -241,7 +240,7 @@ impl Started {
 
     /// Kills them all. Each that starts another says so before it ends, and most
     /// have nothing to do but end: so they are heard first.
-    fn kill(&mut self, channel: &mut UnixStream) {
+    fn kill(&mut self, channel: &OwnedFd) {
         for _ in 0..2 {
             while let Some(reply) = read_reply(channel) {
                 if let Reply::Started { pid } | Reply::Ready { pid } = reply {

@@ -35,6 +35,7 @@ pub mod printable;
 pub mod record;
 pub mod seccomp;
 pub mod signals;
+pub mod socket;
 pub mod sources;
 pub mod spawn;
 pub mod status;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{major, minor, statfs};
 
 use crate::config::{Config, Mount};
+use crate::file::c_path;
 use crate::mountinfo;
 use crate::planner;
 
@@ -71,7 +72,9 @@ impl Source {
         if for_dev && found.is_dir() {
             add_devices(&path, Path::new(""), 0, &mut below);
         }
-        let is_devpts = statfs(&path).is_ok_and(|stat| stat.f_type as u64 == DEVPTS_SUPER_MAGIC);
+        let is_devpts = c_path(&path)
+            .and_then(|path| statfs(&*path))
+            .is_ok_and(|stat| stat.f_type as u64 == DEVPTS_SUPER_MAGIC);
         let has_mounts = mountinfo::has_mounts(&real);
         Source { path, itself: device(&found), below, is_devpts, has_mounts }
     }

@@ -1,11 +1,10 @@
 //! A program of the host, run to its end. What std has for it is 15 KB.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
@@ -13,6 +12,8 @@ use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
 use vial_init::sys::signal::set_default;
+
+use crate::file::{as_io, read_rest};
 
 /// What a program did.
 #[derive(Debug)]
@@ -38,9 +39,9 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
         both.into_iter().collect::<OsString>().into_vec()
     });
     let environment = list(texts(variables)?);
-    let ((out, its_out), (err, its_err)) =
-        (pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?);
-    let child = match clone3(0, None)? {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(as_io);
+    let ((out, its_out), (err, its_err)) = (pipe()?, pipe()?);
+    let child = match clone3(0, None).map_err(as_io)? {
         Side::Parent { child } => Pid::from_raw(child.cast_signed()),
         Side::Child { .. } => {
             // Ignored since this process began, which execve would hand on.
@@ -55,7 +56,7 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     };
     drop((its_out, its_err));
     let (stdout, stderr) = (read(out)?, read(err)?);
-    let ended = waitpid(child, WaitOptions::empty())?;
+    let ended = waitpid(child, WaitOptions::empty()).map_err(as_io)?;
     let code = ended.and_then(|(_, status)| status.exit_status());
     let is_found = code != Some(NOT_FOUND.into());
     Ok(is_found.then_some(Output { is_success: code == Some(0), stdout, stderr }))
@@ -66,7 +67,7 @@ const NOT_FOUND: u8 = 127;
 
 fn read(pipe: OwnedFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::from(pipe).read_to_end(&mut bytes)?;
+    read_rest(pipe, &mut bytes, usize::MAX).map_err(as_io)?;
     Ok(bytes)
 }
 

@@ -1,17 +1,17 @@
 //! The caller's terminal joined to a container's: raw on this side, of the same
 //! size, bytes carried both ways.
 
-use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, IoSliceMut, read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::termios::{
     OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
+
+use vial_init::sys::stdio::streams;
 
 use crate::error::Error;
 
@@ -31,23 +31,23 @@ pub struct Terminal {
 
 impl Terminal {
     /// Receives the master that stage 2 has sent, and sets both sides up.
-    pub fn receive(socket: &UnixStream) -> Result<Terminal, Error> {
+    pub fn receive(socket: &OwnedFd) -> Result<Terminal, Error> {
         let failed = |errno| Error::errno("take over the terminal", errno);
         let master = receive_fd(socket).map_err(failed)?;
         let flags = fcntl_getfl(&master).map_err(failed)?;
         fcntl_setfl(&master, flags | OFlags::NONBLOCK).map_err(failed)?;
-        let stdin = io::stdin();
+        let [stdin, stdout, _] = streams();
         let mut saved = None;
-        if isatty(&stdin) {
-            let before = tcgetattr(&stdin).map_err(failed)?;
+        if isatty(stdin) {
+            let before = tcgetattr(stdin).map_err(failed)?;
             let mut raw = before.clone();
             raw.make_raw();
-            tcsetattr(&stdin, OptionalActions::Now, &raw).map_err(failed)?;
+            tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed)?;
             saved = Some(before);
         }
         // A terminal that was made raw is sent lines as it wants them, which end in
         // CR LF; a pipe, a file, or one that adds the CR itself, in LF alone.
-        if saved.is_none() || !isatty(io::stdout()) {
+        if saved.is_none() || !isatty(stdout) {
             let mut plain = tcgetattr(&master).map_err(failed)?;
             plain.output_modes.remove(OutputModes::ONLCR);
             tcsetattr(&master, OptionalActions::Now, &plain).map_err(failed)?;
@@ -61,7 +61,8 @@ impl Terminal {
     /// Gives the container's terminal the size of the caller's.
     pub fn resize(&self) {
         if self.saved.is_some()
-            && let Ok(size) = tcgetwinsize(io::stdin())
+            && let [stdin, ..] = streams()
+            && let Ok(size) = tcgetwinsize(stdin)
         {
             let _ = tcsetwinsize(&self.master, size); // EIO: it is closed.
         }
@@ -77,7 +78,8 @@ impl Terminal {
     /// stdin has bytes.
     pub fn input(&mut self) {
         let mut buffer = [0; 4096];
-        match read(io::stdin(), &mut buffer) {
+        let [stdin, ..] = streams();
+        match read(stdin, &mut buffer) {
             Ok(0) | Err(Errno::IO) => self.stdin_open = false,
             Ok(count) => {
                 self.pending.extend_from_slice(&buffer[..count]);
@@ -101,9 +103,10 @@ impl Terminal {
             // EIO: the last process has closed its side.
             Ok(0) | Err(Errno::IO) => self.master_open = false,
             Ok(count) => {
+                let [_, stdout, _] = streams();
                 let mut rest = &buffer[..count];
                 while !rest.is_empty() {
-                    match write(io::stdout(), rest) {
+                    match write(stdout, rest) {
                         Ok(count) => rest = &rest[count..],
                         Err(Errno::INTR | Errno::AGAIN) => {}
                         Err(_) => return false, // Nobody reads any more.
@@ -121,12 +124,13 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         while self.master_open && self.output() {}
         if let Some(saved) = &self.saved {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, saved); // The terminal was hung up.
+            let [stdin, ..] = streams();
+            let _ = tcsetattr(stdin, OptionalActions::Now, saved); // The terminal was hung up.
         }
     }
 }
 
-fn receive_fd(socket: &UnixStream) -> rustix::io::Result<OwnedFd> {
+fn receive_fd(socket: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let mut name = [0; 64];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

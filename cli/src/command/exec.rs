@@ -1,10 +1,10 @@
 //! exec: one more process in a running container.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use argh::FromArgs;
+use rustix::fd::AsFd;
 use rustix::process::Pid;
 
 use crate::args::Global;

@@ -1,13 +1,12 @@
 //! start: the process of a created container goes on to its program.
 
-use std::io::Write;
-
 use argh::FromArgs;
 
 use crate::args::Global;
 use crate::container::Container;
 use crate::error::Error;
 use crate::failure;
+use crate::file::write_all;
 use crate::launch::read_reply;
 use crate::status::Status;
 use vial_plan::Reply;
@@ -40,14 +39,13 @@ impl Start {
                 return Err(Error::new("cannot start an already running container"));
             }
         }
-        let mut channel = container
+        let channel = container
             .connect()
-            .map_err(|e| Error::io("tell the process to start: connect(2)", &e))?;
+            .map_err(|errno| Error::errno("tell the process to start: connect(2)", errno))?;
         // Whoever connects and says nothing only asks whether it waits.
-        channel
-            .write_all(b"g")
-            .map_err(|e| Error::io("tell the process to start: write(2)", &e))?;
-        let reply = read_reply(&mut channel);
+        write_all(&channel, b"g")
+            .map_err(|errno| Error::errno("tell the process to start: write(2)", errno))?;
+        let reply = read_reply(&channel);
         container.dir().forget_socket();
         match reply {
             // The connection is closed by execve.

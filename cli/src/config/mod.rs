@@ -14,14 +14,14 @@ pub mod seccomp;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fstat};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::Error;
+use crate::file::{as_io, open, read_once, read_rest};
 pub use linux::Linux;
 pub use mount::Mount;
 pub(crate) use object::object;
@@ -29,7 +29,7 @@ pub use process::Process;
 
 /// The largest config.json that is read, in bytes: far beyond any real one,
 /// and little enough to hold.
-const MAX_SIZE: u64 = 16 << 20;
+const MAX_SIZE: usize = 16 << 20;
 
 /// The whole of config.json.
 #[derive(Debug, Default, Deserialize)]
@@ -142,16 +142,17 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
 /// Reads a JSON file that a person or an engine wrote, of a sane size.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
-    let mut file = crate::file::open(path, OFlags::RDONLY).map_err(failed)?;
-    let size = file.metadata().map_or(0, |file| file.len().min(MAX_SIZE + 1));
+    let file = open(path, OFlags::RDONLY).map_err(failed)?;
+    let size = fstat(&file).map_or(0, |stat| stat.st_size.clamp(0, MAX_SIZE as i64 + 1));
     // A file's size mostly is where it ends; one of a pipe or of procfs is 0.
     let mut bytes = vec![0; size as usize];
-    let length = file.read(&mut bytes).map_err(failed)?;
-    bytes.truncate(length);
-    if length == 0 || (length as u64) < size {
-        file.take(MAX_SIZE + 1 - length as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let length = read_once(&file, &mut bytes).map_err(|errno| failed(as_io(errno)))?;
+    if length == 0 || length < bytes.len() {
+        bytes.truncate(length);
+        let rest = read_rest(file, &mut bytes, MAX_SIZE + 1);
+        rest.map_err(|errno| failed(as_io(errno)))?;
     }
-    if bytes.len() as u64 > MAX_SIZE {
+    if bytes.len() > MAX_SIZE {
         let limit = MAX_SIZE >> 20;
         return Err(Error::new(format_args!("{}: larger than {limit} MiB", path.display())));
     }
