@@ -62,12 +62,7 @@ impl Bin {
     /// What the linker is told of this binary alone.
     fn link_arguments(self, toolchain: &Toolchain) -> Vec<OsString> {
         match self {
-            // vial-init has its own _start and needs no section that a
-            // debugger, an unwinder or a dynamic loader would read. One
-            // segment less is a page less of memory and of file.
-            Bin::Init => ["--build-id=none", "--no-rosegment", "--no-eh-frame-hdr"]
-                .map(|argument| format!("-Clink-arg={argument}").into())
-                .to_vec(),
+            Bin::Init => Vec::new(), // Its build script says it all.
             Bin::Cli | Bin::Guest | Bin::Probe | Bin::Floor => toolchain.libc_start(),
         }
     }
@@ -96,12 +91,9 @@ fn compile(target: &Target, bin: Bin, toolchain: &Toolchain) -> Result<PathBuf, 
     let work = output_folder().join("ship-build");
     let mut cargo = toolchain.cargo(target, &work);
     cargo.args(["--quiet", "--package", bin.package(), "--bin", name]);
-    if bin == Bin::Init {
-        cargo.args(["--features", "program"]);
-    }
     cargo.arg("--").args(bin.link_arguments(toolchain)).current_dir(workspace());
     command::watched(&mut cargo).map_err(|error| error.during(format!("build {name}")))?;
-    Ok(work.join(target.triple).join("release").join(name))
+    Ok(work.join(target.triple).join("ship").join(name))
 }
 
 /// Checks that a file runs on that machine, with nothing beside it.

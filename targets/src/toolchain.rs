@@ -89,13 +89,13 @@ impl Toolchain {
         })
     }
 
-    /// A `cargo rustc --release` for the target, without what would say which
+    /// A `cargo rustc --profile ship` for the target, without what would say which
     /// binary; its output goes below `folder`.
     #[must_use]
     pub fn cargo(&self, target: &Target, folder: &Path) -> Command {
         let mut cargo = Command::new(&self.cargo);
         clean_environment(&mut cargo);
-        cargo.args(["rustc", "--release", "--target", target.triple]);
+        cargo.args(["rustc", "--profile", "ship", "--target", target.triple]);
         cargo.env("RUSTC", &self.rustc);
         cargo.env("CARGO_TARGET_DIR", folder);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags());

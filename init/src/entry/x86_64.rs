@@ -3,11 +3,11 @@
 use core::arch::global_asm;
 
 // The kernel enters with argc at the stack pointer and no return address.
-// _start hands that address over, with the stack aligned as the ABI wants it.
+// This hands that address over, with the stack aligned as the ABI wants it.
 global_asm!(
-    ".globl _start",
-    ".type _start,@function",
-    "_start:",
+    ".globl vial_init_start",
+    ".type vial_init_start,@function",
+    "vial_init_start:",
     "xor %ebp, %ebp",
     "mov %rsp, %rdi",
     "and $-16, %rsp",

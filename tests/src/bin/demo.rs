@@ -27,8 +27,7 @@ fn main() -> ExitCode {
 
 fn demo() -> Result<(), Error> {
     println!("building vial, vial-init and a program that looks around");
-    // vial-init alone, so that no other crate turns on std in what it uses.
-    build(&["--package", "vial-init", "--features", "program", "--bin", "vial-init"])?;
+    build(&["--package", "vial-init", "--bin", "vial-init"])?;
     build(&["--package", "vial", "--bin", "vial"])?;
     build(&["--package", "vial-tests", "--bin", "probe"])?;
     let release = output_folder().join("release");

@@ -46,8 +46,7 @@ pub(crate) fn lints() -> Result<Totals, Error> {
     const FORMAT: &[&str] = &["fmt", "--all", "--check"];
     const DOCUMENTATION: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps"];
     const CLIPPY: &[&str] = &["clippy", "--quiet", "--workspace", "--all-targets"];
-    const CLIPPY_OF_INIT: &[&str] =
-        &["clippy", "--quiet", "--package", "vial-init", "--features", "program", "--bins"];
+    const CLIPPY_OF_INIT: &[&str] = &["clippy", "--quiet", "--package", "vial-init", "--bins"];
     let mut totals = Totals::default();
     for arguments in [FORMAT, CLIPPY, CLIPPY_OF_INIT, DOCUMENTATION] {
         let mut cargo = cargo();
