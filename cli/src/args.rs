@@ -172,6 +172,8 @@ impl Vial {
         let log = self.log();
         let root_is_given = self.root.is_some();
         let root = self.root.map_or_else(default_root, Ok)?;
+        // Others compare it, who may be elsewhere.
+        let root = std::path::absolute(&root).unwrap_or(root);
         let global = Global { root, root_is_given, log };
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),

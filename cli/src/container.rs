@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::dir::{CONFIG, Dir, STATE, check_id};
 use crate::error::Error;
 use crate::host::cgroup_of;
+use crate::progress;
 use crate::record::State;
 use crate::socket;
 use crate::status::{Process, Status};
@@ -106,7 +107,9 @@ impl Container {
             Found::Broken(dir, _) if dir.is_being_created() => {
                 let config = crate::config::read(&dir.path.join(CONFIG));
                 let config = config.and_then(|bytes| Config::from_bytes(&bytes));
-                Ok((State::creating(id, config.unwrap_or_default()), Status::Creating))
+                let mut state = State::creating(id, config.unwrap_or_default());
+                (state.pid, state.progress) = progress::of(&dir, dir.holder());
+                Ok((state, Status::Creating))
             }
             found => {
                 let container = found.whole(id)?;
@@ -291,10 +294,24 @@ impl Found {
                 Err(Error::new(format_args!("container {id} is being created"))
                     .hint(format_args!("`vial delete --force {id}` ends that")))
             }
-            Found::Broken(_, error) => Err(error
-                .context(id)
-                .hint(format_args!("`vial delete --force {id}` removes what is left of it"))),
+            Found::Broken(dir, error) => {
+                let error = match dir.has_state() {
+                    true => error.context(id),
+                    false => Error::new(died(&dir, id)),
+                };
+                Err(error
+                    .hint(format_args!("`vial delete --force {id}` removes what is left of it")))
+            }
             Found::Nothing => Err(does_not_exist(id)),
+        }
+    }
+}
+
+fn died(dir: &Dir, id: &str) -> String {
+    match progress::of(dir, None) {
+        (0, _) => format!("the create of container {id} has died"),
+        (pid, words) => {
+            format!("the create of container {id} has died, and left process {pid} at {words}")
         }
     }
 }

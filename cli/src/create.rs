@@ -152,7 +152,7 @@ impl Prepared {
             Then::Wait => None,
         };
         let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
-        let ready = launch(&self.plan, &fds, &Watch { foreground, cgroup })?;
+        let ready = launch(&self.plan, &dir.path, &fds, &Watch { foreground, cgroup })?;
         let state = self.state(ready.pid)?;
         dir.write_state(&state)?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
@@ -190,6 +190,7 @@ impl Prepared {
             }),
             no_process: self.config.process.is_none(),
             annotations: self.config.annotations.clone(),
+            progress: String::new(),
         })
     }
 }

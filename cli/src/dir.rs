@@ -181,7 +181,12 @@ impl Dir {
         if !locked {
             let _ = self.unlock(); // It was had a moment ago.
         }
-        locked && !self.path.join(STATE).exists()
+        locked && !self.has_state()
+    }
+
+    /// Whether its create has come as far as to keep the state.
+    pub(crate) fn has_state(&self) -> bool {
+        self.path.join(STATE).exists()
     }
 
     /// Keeps the state: from now on there is a container.

@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -49,9 +50,9 @@ pub struct Ready {
     is_kept: bool,
 }
 
-/// Starts vial-init on a Plan, and waits for its answer. If it fails, nothing
-/// that it started is left.
-pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Error> {
+/// Starts vial-init on a Plan, for the container of this state dir, and waits for
+/// its answer. If it fails, nothing that it started is left.
+pub fn launch(plan: &Plan, dir: &Path, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
     let (channel, theirs) =
         socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
@@ -68,6 +69,10 @@ pub fn launch(plan: &Plan, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Er
         };
         arguments.extend(CString::new(number));
     }
+    // Where vial-init writes the present item, see progress.rs.
+    let item = "0".repeat(plan.items().count().to_string().len());
+    arguments.extend(CString::new(item));
+    arguments.extend(CString::new(dir.as_os_str().as_bytes()));
     let child = execute(&program, arguments, &theirs)
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);

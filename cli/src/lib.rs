@@ -32,6 +32,7 @@ pub mod mountinfo;
 pub mod plan;
 pub mod planner;
 pub mod printable;
+pub mod progress;
 pub mod record;
 pub mod seccomp;
 pub mod signals;

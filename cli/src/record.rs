@@ -50,6 +50,9 @@ pub struct State {
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// While it is created, how far that has come; kept nowhere.
+    #[serde(skip)]
+    pub progress: String,
 }
 
 impl State {
@@ -75,6 +78,7 @@ impl State {
             chroot: false,
             no_process: config.process.is_none(),
             annotations: config.annotations,
+            progress: String::new(),
         }
     }
 }

@@ -41,6 +41,10 @@ impl fmt::Display for Status {
 pub struct Process {
     /// Its name, of which it chooses every byte.
     pub name: Vec<u8>,
+    /// One letter, as proc_pid_stat(5) has it.
+    pub state: u8,
+    /// Who started it, or inherited it.
+    pub parent: u32,
     /// When it started, in clock ticks since boot: with the pid, its identity.
     pub start_time: u64,
     /// Whether it has ended and waits to be reaped.
@@ -75,12 +79,14 @@ impl Process {
         let fields: Vec<&str> = fields.split_whitespace().collect();
         // The fields by their numbers in proc_pid_stat(5).
         let field = |number: usize| fields.get(number - 3).copied();
-        let zombie = matches!(field(3)?, "Z" | "X" | "x");
+        let state = *field(3)?.as_bytes().first()?;
+        let zombie = matches!(state, b'Z' | b'X' | b'x');
+        let parent = field(4)?.parse().ok()?;
         // A first thread that has ended looks like this, too, while others go on.
         let threads: u32 = field(20)?.parse().ok()?;
         let start_time = field(22)?.parse().ok()?;
         let end = field(52).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Some(Process { name, start_time, ended: zombie && threads <= 1, end })
+        Some(Process { name, state, parent, start_time, ended: zombie && threads <= 1, end })
     }
 
     /// Whether the process that started then still runs.
@@ -121,6 +127,7 @@ mod tests {
             let process = parse(name, "S", 1).unwrap();
             assert_eq!((process.name.as_slice(), process.start_time), (name, 4711));
             assert_eq!((process.ended, process.end), (false, 256));
+            assert_eq!((process.state, process.parent), (b'S', 1));
         }
     }
 

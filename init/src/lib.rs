@@ -77,6 +77,7 @@ pub fn main(arguments: Arguments) -> ! {
                 header: plan.header,
                 body: plan.body,
                 memory: plan.memory,
+                item: inherited.item,
                 channel,
                 start: inherited.start,
                 console: inherited.console,
@@ -107,6 +108,8 @@ pub struct Life {
     header: Header,
     body: &'static [u8],
     memory: channel::Memory,
+    /// Where others see the present item.
+    item: &'static mut [u8],
     /// The Plan came and the Reply goes here.
     channel: OwnedFd,
     start: Option<OwnedFd>,
@@ -153,6 +156,7 @@ impl Life {
         })?;
         loop {
             let index = items.index();
+            show(self.item, index);
             let Some(read) = items.next_fields() else { exit(0) };
             let done = match read {
                 Ok((code, fields)) => act(self, code, &fields),
@@ -181,6 +185,16 @@ impl Life {
 
     fn procfs(&self) -> Result<&Procfs, Fault> {
         self.procfs.as_ref().prepared()
+    }
+}
+
+/// Writes a number over digits: /proc/PID/cmdline, and so ps(1), has them as they
+/// are when somebody asks, also of a process that is stopped or hangs. It takes no
+/// system call.
+fn show(digits: &mut [u8], mut number: u32) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | (number % 10) as u8;
+        number /= 10;
     }
 }
 

@@ -1,23 +1,24 @@
 //! delete: the container's cgroup and state go; with --force its processes too.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 
 use crate::args::Global;
 use crate::container::{Container, Found, does_not_exist};
 use crate::dir::{Dir, check_id};
 use crate::error::Error;
-use crate::status::Status;
+use crate::progress;
+use crate::status::{Process, Status};
 use crate::undo;
 
 /// How long a killed process is waited for, and whoever else has the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long whoever has the lock may take after what it may wait for was killed.
+/// How long who was killed may take to end, and whoever has the lock after what it
+/// may wait for was killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// remove a container that has stopped
@@ -44,6 +45,7 @@ impl Delete {
         match dir.map_or(Found::Nothing, Container::read) {
             Found::Whole(container) => delete(&container, self.force)?,
             Found::Broken(dir, _) if self.force => {
+                end_workers(&dir, &self.id)?;
                 undo::clear(&dir, dir.cgroup_place().as_ref())?;
             }
             Found::Nothing if self.force => {}
@@ -65,8 +67,19 @@ impl Delete {
                     dir = strike(dir, &self.id)?;
                     struck = true;
                 }
+                None if self.force => {
+                    let holder = dir.holder();
+                    let process = holder.and_then(|pid| Process::read(pid_of(pid)).ok().flatten());
+                    let is_stopped = process.is_some_and(|now| matches!(now.state, b'T' | b't'));
+                    match began.elapsed() {
+                        elapsed if elapsed > 3 * GRACE => return Err(stuck(holder, &self.id)),
+                        elapsed if elapsed > GRACE || is_stopped => {
+                            holder.into_iter().for_each(progress::end);
+                        }
+                        _ => {}
+                    }
+                }
                 None if began.elapsed() > PATIENCE => return Err(busy(&dir, &self.id)),
-                None if self.force && began.elapsed() > GRACE => kill_holder(&dir),
                 None => {}
             }
             sleep(pause);
@@ -88,28 +101,38 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
             if let Some(place) = dir.cgroup_place() {
                 let _ = place.cgroup().signal(Signal::KILL); // ENOENT: it has not been made yet.
             }
-            for child in dir.holder().map(children).unwrap_or_default() {
-                let _ = kill_process(child, Signal::KILL); // ESRCH: it is gone, as wanted.
-            }
+            let children = dir.holder().map(progress::children).unwrap_or_default();
+            children.into_iter().for_each(progress::end);
+            progress::kill(&dir.path);
             Ok(dir)
         }
         Found::Nothing => Err(does_not_exist(id)),
     }
 }
 
-/// The processes that a create has started.
-fn children(of: Pid) -> Vec<Pid> {
-    let of = of.as_raw_nonzero();
-    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+/// Ends what a create has left that died.
+fn end_workers(dir: &Dir, id: &str) -> Result<(), Error> {
+    let began = Instant::now();
+    while let Some(pid) = progress::kill(&dir.path) {
+        if began.elapsed() > GRACE {
+            return Err(stuck(Pid::from_raw(pid.cast_signed()), id));
+        }
+        sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
-/// A vial that still has the lock although nothing is left to wait for: it was
-/// stopped, or hangs at a filesystem.
-fn kill_holder(dir: &Dir) {
-    if let Some(holder) = dir.holder() {
-        let _ = kill_process(holder, Signal::KILL); // ESRCH: it has let go just now.
-    }
+/// Whoever has the lock, or what it has started, was killed and goes on.
+fn stuck(pid: Option<Pid>, id: &str) -> Error {
+    let pid = pid.map_or(0, pid_of);
+    Error::new(format_args!(
+        "container {id}: process {pid} was killed and has not ended: it waits in the kernel, for a device or filesystem that does not answer"
+    ))
+    .hint(format_args!("see /proc/{pid}/stack; once it has ended, `vial delete --force {id}` removes the rest"))
+}
+
+fn pid_of(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 fn busy(dir: &Dir, id: &str) -> Error {

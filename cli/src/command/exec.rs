@@ -134,13 +134,14 @@ impl Exec {
         global.log.warn(&plan.warnings);
         // The lock is for the container, not for what runs in it.
         drop(container);
-        self.launch(&process, &plan, &init)
+        self.launch(&process, &plan, &global.root, &init)
     }
 
     fn launch(
         &self,
         process: &Process,
         plan: &crate::plan::Plan,
+        root: &Path,
         init: &Init,
     ) -> Result<u8, Error> {
         let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
@@ -154,7 +155,7 @@ impl Exec {
         let fds =
             Fds { start: None, console: console.as_ref().map(AsFd::as_fd), pidfd: init.pidfd() };
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
-        let ready = launch(plan, &fds, &watch)?;
+        let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
         // What was reached by init's pid was init's, as that pid still is.
         if init.has_ended()? {
             return Err(Error::new("container not running"));

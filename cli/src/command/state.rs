@@ -36,6 +36,8 @@ pub struct Report<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     owner: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    progress: &'a str,
 }
 
 impl<'a> Report<'a> {
@@ -51,6 +53,7 @@ impl<'a> Report<'a> {
             created: &state.created,
             annotations: &state.annotations,
             owner: String::new(),
+            progress: &state.progress,
         }
     }
 }

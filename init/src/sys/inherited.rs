@@ -2,12 +2,13 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, FromRawFd, OwnedFd};
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::start::Arguments;
 
-/// `vial-init CHANNEL START CONSOLE PIDFD`, `-` standing for none.
+/// `vial-init CHANNEL START CONSOLE PIDFD ITEM STATE-DIR`, `-` standing for no fd.
+/// The state dir tells others for which container it is at work.
 #[derive(Debug)]
 pub struct Inherited {
     /// The Plan comes and the Reply goes here.
@@ -18,6 +19,8 @@ pub struct Inherited {
     pub console: Option<OwnedFd>,
     /// A pidfd of the container's init, to be joined.
     pub pidfd: Option<OwnedFd>,
+    /// Digits, where others see the present item of the Plan.
+    pub item: &'static mut [u8],
 }
 
 /// Who started vial-init in a way that it cannot work with.
@@ -31,53 +34,47 @@ pub enum Stranger {
 
 impl Inherited {
     /// Takes the fds over, each O_CLOEXEC from now on.
-    pub fn take(arguments: Arguments) -> Result<Inherited, Stranger> {
-        let [channel, start, console, pidfd] = numbers(arguments).ok_or(Stranger::Person)?;
-        let own = |number| match number {
-            Some(number) => own(number).map(Some).ok_or(Stranger::Vial),
-            None => Ok(None),
-        };
+    pub fn take(mut arguments: Arguments) -> Result<Inherited, Stranger> {
+        arguments.next(); // The program's name.
+        let mut numbers = [NONE; 4];
+        for number in &mut numbers {
+            let text = arguments.next().ok_or(Stranger::Person)?;
+            *number = parse(text).ok_or(Stranger::Person)?;
+            // SAFETY: were it not open, the call would say so and do no harm.
+            let fd = (*number != NONE).then(|| unsafe { BorrowedFd::borrow_raw(*number) });
+            if fd.is_some_and(|fd| fcntl_setfd(fd, FdFlags::CLOEXEC).is_err()) {
+                return Err(Stranger::Vial);
+            }
+        }
+        let [channel, start, console, pidfd] = numbers.map(own);
         Ok(Inherited {
-            channel: own(channel)?.ok_or(Stranger::Person)?,
-            start: own(start)?,
-            console: own(console)?,
-            pidfd: own(pidfd)?,
+            channel: channel.ok_or(Stranger::Person)?,
+            start,
+            console,
+            pidfd,
+            item: arguments.next_place().unwrap_or_default(),
         })
     }
 }
 
-fn numbers(mut arguments: Arguments) -> Option<[Option<u16>; 4]> {
-    arguments.next()?; // The program's name.
-    let mut numbers = [None; 4];
-    for number in &mut numbers {
-        *number = parse(arguments.next()?)?;
-    }
-    Some(numbers)
+/// The number of no fd.
+const NONE: RawFd = -1;
+
+/// Owns an inherited fd that is open.
+fn own(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: vial names each fd once, and nothing in this program has it yet.
+    (number != NONE).then(|| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// A decimal number, or `-` as Some(None).
-fn parse(text: &CStr) -> Option<Option<u16>> {
+/// A decimal number, or `-` for no fd.
+fn parse(text: &CStr) -> Option<RawFd> {
     if text == c"-" {
-        return Some(None);
+        return Some(NONE);
     }
     let mut number: u16 = 0;
     for digit in text.to_bytes() {
         let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
         number = number.checked_mul(10)?.checked_add(u16::from(digit))?;
     }
-    Some(Some(number)).filter(|_| !text.is_empty())
-}
-
-/// Owns an inherited fd; None where it is not open.
-fn own(number: u16) -> Option<OwnedFd> {
-    // SAFETY: vial names each fd once and nothing in this program has it yet;
-    // were it not open, the fcntl below says so and no harm is done.
-    let fd = unsafe { OwnedFd::from_raw_fd(i32::from(number)) };
-    match fcntl_setfd(fd.as_fd(), FdFlags::CLOEXEC) {
-        Ok(()) => Some(fd),
-        Err(_) => {
-            core::mem::forget(fd); // Not open: there is nothing to close.
-            None
-        }
-    }
+    Some(RawFd::from(number)).filter(|_| !text.is_empty())
 }

@@ -22,6 +22,18 @@ pub struct Arguments {
     left: usize,
 }
 
+impl Arguments {
+    /// The next argument, to be written over: /proc/PID/cmdline has it as it is then.
+    pub fn next_place(&mut self) -> Option<&'static mut [u8]> {
+        // SAFETY: argv ends with a null pointer, so that there is one to read.
+        let start = unsafe { *self.next }.cast::<u8>().cast_mut();
+        let length = self.next()?.count_bytes();
+        // SAFETY: the kernel put the text on the stack, which can be written, and
+        // nobody else was given it: what next() has made is gone.
+        Some(unsafe { core::slice::from_raw_parts_mut(start, length) })
+    }
+}
+
 impl Iterator for Arguments {
     type Item = &'static CStr;
 
@@ -31,8 +43,8 @@ impl Iterator for Arguments {
         let text = unsafe { *self.next };
         // SAFETY: argv ends with a null pointer, which lies one past the last.
         self.next = unsafe { self.next.add(1) };
-        // SAFETY: the kernel ends every argument with a NUL, and the stack
-        // that holds them is never written here.
+        // SAFETY: the kernel ends every argument with a NUL, and none that was
+        // handed out here is written.
         Some(unsafe { CStr::from_ptr(text) })
     }
 }

@@ -2,26 +2,58 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::process::Signal;
+use serde_json::Value;
 
-use super::container::{Container, wait_until, words};
+use super::container::{Container, refused, wait_until, words};
 use super::edit;
-use super::hostile::cgroup_of;
+use super::hostile::{cgroup_of, send};
+use crate::bundle::base_config;
 use crate::context::same;
+use crate::leftovers::Leftovers;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
-topic!("stuck", create_that_died_is_cleared_from_any_cgroup[Root, Fuse],);
+topic!(
+    "stuck",
+    state_of_a_create_that_is_stuck_says_where[Root, Fuse],
+    state_of_a_create_that_is_stopped_says_so[Root, Fuse],
+    create_that_is_stuck_is_removed_at_once[Root, Fuse],
+    create_that_died_is_removed_with_its_processes[Root, Fuse],
+    create_that_died_is_cleared_from_any_cgroup[Root, Fuse],
+    process_that_cannot_be_killed_is_named[Root, Fuse],
+);
+
+/// What must not wait may take this long.
+const SOON: Duration = Duration::from_millis(1500);
+
+/// `delete --force`, which waits for nobody.
+fn removed_soon(container: Container<'_>) -> Result<(), String> {
+    let began = Instant::now();
+    container.remove()?;
+    same(&format!("it took less than {SOON:?}"), began.elapsed() < SOON, true)
+}
+
+fn nothing_left(context: &Context, before: &Leftovers) -> Result<(), String> {
+    wait_until("the end of it all", || {
+        crate::processes::reap();
+        context.nothing_left_since(before).is_ok()
+    })
+    .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(before)))
+}
 
 /// A FUSE filesystem whose server never says a word. It goes with this, and
 /// whoever waits for it goes on.
 struct Dead {
     path: PathBuf,
-    _server: File,
+    server: File,
 }
 
 impl Dead {
@@ -32,7 +64,36 @@ impl Dead {
         let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
         let data = CString::new(data).map_err(words)?;
         mount("vial-dead", &path, "fuse", MountFlags::empty(), data.as_c_str()).map_err(words)?;
-        Ok(Self { path, _server: server })
+        Ok(Self { path, server })
+    }
+}
+
+/// linux/fuse.h
+const LOOKUP: u32 = 1;
+const INIT: u32 = 26;
+
+impl Dead {
+    /// Reads the next request, which must be this one: its number.
+    fn hear(&mut self, wanted: u32) -> Result<[u8; 8], String> {
+        let mut request = [0; 1 << 16];
+        let length = self.server.read(&mut request).map_err(words)?;
+        same("the length of a request", length >= 40, true)?;
+        let [_, opcode, low, high] =
+            [0, 4, 8, 12].map(|at| [0, 1, 2, 3].map(|byte| request[at + byte]));
+        same("the request", u32::from_ne_bytes(opcode), wanted)?;
+        Ok([low, high].concat().try_into().unwrap_or_default())
+    }
+
+    /// Answers as a server that is there. Whoever waits for it can be killed until
+    /// it has read the request, and no longer.
+    fn begin(&mut self) -> Result<(), String> {
+        let number = self.hear(INIT)?;
+        let mut answer = [0; 16 + 64];
+        let version = [7_u32, 31].map(u32::to_ne_bytes);
+        answer[..4].copy_from_slice(&80_u32.to_ne_bytes());
+        answer[8..16].copy_from_slice(&number);
+        answer[16..24].copy_from_slice(version.as_flattened());
+        self.server.write_all(&answer).map_err(words)
     }
 }
 
@@ -44,25 +105,161 @@ impl Drop for Dead {
 
 /// A container that binds something of it, and its create, which is stuck there.
 fn stuck<'a>(context: &'a Context, dead: &Dead) -> Result<(Container<'a>, Child), String> {
+    stuck_with(context, dead, |_| {})
+}
+
+fn stuck_with<'a>(
+    context: &'a Context,
+    dead: &Dead,
+    change: impl FnOnce(&mut Value),
+) -> Result<(Container<'a>, Child), String> {
     let source = dead.path.join("file").to_string_lossy().into_owned();
     let container = Container::planned(context, |config| {
         edit::deeds(config, &["sleep", "3600"]);
         edit::bind(config, &source, "/mnt", &["bind"]);
+        change(config);
     })?;
-    let mut command = context.command(&["create", "--bundle"]);
+    // It may call the state folder otherwise than those who come later.
+    let root = context.state.strip_prefix(&context.folder).map_err(words)?;
+    let mut command = Command::new(&context.vial);
+    command.current_dir(&context.folder).arg("--root").arg(root).args(["create", "--bundle"]);
     command.arg(&container.bundle.path).arg(&container.id);
     let streams = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let create = streams.spawn().map_err(words)?;
     let id = create.id();
-    wait_until("the create to be stuck", || {
-        let mut below = crate::processes::descendants(id).into_iter();
-        below.any(|(pid, _)| {
-            let wchan = fs::read_to_string(format!("/proc/{pid}/wchan"));
-            let stack = fs::read_to_string(format!("/proc/{pid}/stack"));
-            [wchan, stack].into_iter().flatten().any(|text| text.contains("fuse"))
-        })
-    })?;
+    wait_until("the create to be stuck", || !waiting_below(id).is_empty())?;
     Ok((container, create))
+}
+
+/// The processes below one that wait for the filesystem.
+fn waiting_below(id: u32) -> Vec<u64> {
+    let below = crate::processes::descendants(id).into_iter().map(|(pid, _)| u64::from(pid));
+    let waits = |pid: &u64| {
+        let stack = fs::read_to_string(format!("/proc/{pid}/stack"));
+        stack.is_ok_and(|text| text.contains("fuse"))
+    };
+    below.filter(waits).collect()
+}
+
+/// What `state` says of how far it has come.
+fn progress(container: &Container<'_>) -> Result<String, String> {
+    let state = container.state()?;
+    same("the status", state["status"].as_str(), Some("creating"))?;
+    Ok(state["progress"].as_str().unwrap_or_default().to_owned())
+}
+
+fn state_of_a_create_that_is_stuck_says_where(context: &Context) -> Outcome {
+    let dead = Dead::new(context)?;
+    let before = context.leftovers();
+    let (container, mut create) = stuck(context, &dead)?;
+    let waiting = waiting_below(create.id());
+    same("the pid", &[container.pid()?][..], &waiting[..])?;
+    let said = progress(&container)?;
+    let (stage, rest) = said.split_once(", item ").unwrap_or_default();
+    same("the stage", stage, "stage 2")?;
+    let source = dead.path.join("file");
+    let mounts = base_config()["mounts"].as_array().map_or(0, Vec::len);
+    let act = format!("bind {} on /mnt (config.json mounts[{mounts}])", source.display());
+    let (index, said) = rest.split_once(": ").unwrap_or_default();
+    // It may wait in a way that is told besides.
+    same("the act", said.split("; ").next(), Some(act.as_str()))?;
+    // The number is of the plan that it was given.
+    let plan = container.vial("plan", &["-f", "json"])?.success()?.stdout;
+    let plan: Value = serde_json::from_str(&plan).map_err(words)?;
+    let index: usize = index.parse().map_err(words)?;
+    same("the item's stage", plan[index]["stage"].as_u64(), Some(2))?;
+    same("the item's field", plan[index]["field"].as_str(), Some(&*format!("mounts[{mounts}]")))?;
+    // ps(1) has it, too.
+    let pid = container.pid()?;
+    let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_err(words)?;
+    same("the arguments", line.contains(&format!("\0{index}\0")), true)?;
+    let listed = context.vial(&["list"])?.success()?.stdout;
+    same("list", listed.contains("creating"), true)?;
+    container.remove()?;
+    create.wait().map_err(words)?;
+    Ok(nothing_left(context, &before)?)
+}
+
+fn state_of_a_create_that_is_stopped_says_so(context: &Context) -> Outcome {
+    let dead = Dead::new(context)?;
+    let before = context.leftovers();
+    let (container, mut create) = stuck(context, &dead)?;
+    let stopped = |pid: u64| format!("; process {pid} is stopped");
+    let vial = u64::from(create.id());
+    send(vial, Signal::STOP)?;
+    wait_until("it to be stopped", || {
+        progress(&container).is_ok_and(|said| said.ends_with(&stopped(vial)))
+    })?;
+    same("the act", progress(&container)?.contains(": bind "), true)?;
+    removed_soon(container)?;
+    create.wait().map_err(words)?;
+    Ok(nothing_left(context, &before)?)
+}
+
+fn create_that_is_stuck_is_removed_at_once(context: &Context) -> Outcome {
+    let dead = Dead::new(context)?;
+    let before = context.leftovers();
+    for user_namespace in [false, true] {
+        let (container, mut create) = stuck_with(context, &dead, |config| {
+            if user_namespace {
+                // There the opener is stuck, which is in no cgroup of the container's.
+                edit::user_namespace(config, 100_000);
+            }
+        })?;
+        removed_soon(container).map_err(|why| format!("{user_namespace}: {why}"))?;
+        create.wait().map_err(words)?;
+        nothing_left(context, &before).map_err(|why| format!("{user_namespace}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn create_that_died_is_removed_with_its_processes(context: &Context) -> Outcome {
+    let dead = Dead::new(context)?;
+    let before = context.leftovers();
+    for user_namespace in [false, true] {
+        let (container, mut create) = stuck_with(context, &dead, |config| {
+            if user_namespace {
+                edit::user_namespace(config, 100_000);
+            }
+        })?;
+        create.kill().and_then(|()| create.wait()).map_err(words)?;
+        let done = container.vial("state", &[])?;
+        refused(
+            &done,
+            &format!("the create of container {} has died, and left process", container.id),
+        )?;
+        refused(&done, "stage 2, item ")?;
+        refused(&done, "delete --force")?;
+        removed_soon(container).map_err(|why| format!("{user_namespace}: {why}"))?;
+        nothing_left(context, &before).map_err(|why| format!("{user_namespace}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn process_that_cannot_be_killed_is_named(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    for dies in [true, false] {
+        let mut dead = Dead::new(context)?;
+        dead.begin()?;
+        let (container, mut create) = stuck(context, &dead)?;
+        dead.hear(LOOKUP)?;
+        let pid = container.pid()?;
+        if dies {
+            create.kill().map_err(words)?;
+            create.wait().map_err(words)?;
+        }
+        let done = context.vial(&["delete", "--force", &container.id])?;
+        refused(&done, &format!("process {pid} was killed and has not ended"))?;
+        refused(&done, &format!("/proc/{pid}/stack"))?;
+        create.wait().map_err(words)?;
+        // What is left can still be seen, and be removed once it has ended.
+        let text = format!("left process {pid} at stage 2");
+        refused(&container.vial("state", &[])?, &text)?;
+        drop(dead);
+        removed_soon(container)?;
+        nothing_left(context, &before)?;
+    }
+    Ok(())
 }
 
 fn create_that_died_is_cleared_from_any_cgroup(context: &Context) -> Outcome {
@@ -85,10 +282,5 @@ fn create_that_died_is_cleared_from_any_cgroup(context: &Context) -> Outcome {
     container.remove()?;
     same("the cgroup is there", path.exists(), false)?;
     fs::remove_dir(&inner).and_then(|()| fs::remove_dir(&above)).map_err(words)?;
-    wait_until("the end of it all", || {
-        crate::processes::reap();
-        context.nothing_left_since(&before).is_ok()
-    })
-    .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(&before)))?;
-    Ok(())
+    Ok(nothing_left(context, &before)?)
 }
