@@ -1,4 +1,4 @@
-//! A failed Step in words: what, on which path, asked for by which field, by
+//! A failed call in words: what, on which path, asked for by which field, by
 //! which call, with which errno; and what to do.
 
 use rustix::io::Errno;
@@ -20,12 +20,7 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
                 .hint("install both binaries of one build, side by side");
         }
         Step::StartInit | Step::ReadPlan | Step::MapPlan | Step::DecodePlan => {
-            let (what, call) = failed.step.words();
-            let what = what.trim();
-            return Error::new(format_args!(
-                "vial-init could not {what}: {call}: {}",
-                errno_words(errno)
-            ));
+            return Error::new(format_args!("vial-init could not {}", cause(failed)));
         }
         _ => {}
     }
@@ -39,10 +34,7 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         "" => String::new(),
         origin => format!(" (config.json {origin})"),
     };
-    let (what, call) = failed.step.words();
-    let act = describe(&item);
-    let why = errno_words(errno);
-    let error = Error::new(format_args!("{act}{field}: {}: {call}: {why}", what.trim()));
+    let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed)));
     match hint(&item, failed.step, errno) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -50,10 +42,23 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
 }
 
 /// The words where the Plan that was sent cannot be read, which would say what
-/// failed.
+/// it acted on.
 pub fn without_plan(failed: &Failed, why: &Error) -> Error {
-    let errno = errno_words(Errno::from_raw_os_error(failed.errno.cast_signed()));
-    Error::new(format_args!("vial-init failed at item {}: {errno}; {why}", failed.item))
+    Error::new(format_args!("item {} of the plan: {}; {why}", failed.item, cause(failed)))
+}
+
+/// What the call was for, the call, and why it failed.
+fn cause(failed: &Failed) -> String {
+    let why = match (failed.step, failed.errno) {
+        (Step::MapHelper, 0) => "it was ended by a signal".to_owned(),
+        (Step::MapHelper, status) => format!("it exited with status {status}"),
+        (_, errno) => errno_words(Errno::from_raw_os_error(errno.cast_signed())),
+    };
+    let what = failed.step.words();
+    match failed.call.name() {
+        "" => format!("{what}: {why}"),
+        call => format!("{what}: {call}: {why}"),
+    }
 }
 
 /// Why a process ended between its last word and execve, if it did. Its memory

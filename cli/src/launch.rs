@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
-use vial_plan::{CgroupItem, Failed, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step};
+use vial_plan::{Call, CgroupItem, Failed, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step};
 
 use crate::error::Error;
 use crate::failure;
@@ -112,7 +112,8 @@ fn execute(
         Side::Parent { child } => Ok(child),
         Side::Child { .. } => {
             let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
-            let failed = Failed { stage: Stage::Zero, step: Step::StartInit, item: 0, errno };
+            let (stage, call, step) = (Stage::Zero, Call::Execve, Step::StartInit);
+            let failed = Failed { stage, call, step, item: 0, errno };
             let _ = write_all(channel, &Reply::Failed(failed).to_bytes()); // Nobody else to tell.
             exit(1)
         }

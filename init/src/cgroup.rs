@@ -6,9 +6,9 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
 use rustix::io::{Errno, read, write};
-use vial_plan::{CgroupItem, Step};
+use vial_plan::{Call, CgroupItem, Step};
 
-use crate::fault::{During, Fault, Prepared};
+use crate::fault::{During, Fault, Of, Prepared};
 use crate::sys::bpf;
 
 /// What stage 0 holds of cgroups.
@@ -67,10 +67,11 @@ const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 /// Opens the cgroup2 filesystem at this mount point.
 pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, path, flags, Mode::empty()).during(Step::OpenCgroupRoot)?;
-    let magic = fstatfs(&root).during(Step::OpenCgroupRoot)?.f_type as u64;
+    let root =
+        openat(CWD, path, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroupRoot)?;
+    let magic = fstatfs(&root).during(Call::Fstatfs, Step::OpenCgroupRoot)?.f_type as u64;
     if magic != CGROUP2_SUPER_MAGIC {
-        return Err(Fault::new(Step::OpenCgroupRoot, Errno::NODEV));
+        return Err(Fault::new(Call::Fstatfs, Step::OpenCgroupRoot, Errno::NODEV));
     }
     Ok(root)
 }
@@ -139,7 +140,7 @@ pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<bool, Fault> {
     match mkdirat(root, directory, Mode::from_raw_mode(0o755)) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
-        Err(errno) => Err(Fault::new(Step::MakeCgroup, errno)),
+        Err(errno) => Err(Fault::new(Call::Mkdirat, Step::MakeCgroup, errno)),
     }
 }
 
@@ -150,17 +151,19 @@ pub fn open(root: BorrowedFd<'_>, directory: &CStr) -> Result<OwnedFd, Fault> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match openat2(root, directory, flags, Mode::empty(), resolve) {
         // KERNEL(5.6): the planner has refused `..`, and cgroupfs has no links.
-        Err(Errno::NOSYS | Errno::PERM) => openat(root, directory, flags, Mode::empty()),
-        result => result,
+        Err(Errno::NOSYS | Errno::PERM) => {
+            openat(root, directory, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroup)
+        }
+        result => result.during(Call::Openat2, Step::OpenCgroup),
     }
-    .during(Step::OpenCgroup)
 }
 
 /// Writes a file of a cgroup in one write(2).
 pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(), Fault> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(cgroup, file, flags, Mode::empty()).during(Step::OpenCgroupFile)?;
-    write(&file, value).during(Step::WriteCgroupFile)?;
+    let file =
+        openat(cgroup, file, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroupFile)?;
+    write(&file, value).during(Call::Write, Step::WriteCgroupFile)?;
     Ok(())
 }
 
@@ -172,7 +175,7 @@ pub fn write_either(
     [other, other_value]: [&CStr; 2],
 ) -> Result<(), Fault> {
     match write_file(cgroup, file, value.to_bytes()) {
-        Err(fault) if fault == Fault::new(Step::OpenCgroupFile, Errno::NOENT) => {
+        Err(fault) if (fault.step(), fault.errno()) == (Step::OpenCgroupFile, Errno::NOENT) => {
             match other.is_empty() {
                 true => Ok(()),
                 false => write_file(cgroup, other, other_value.to_bytes()),
@@ -188,12 +191,12 @@ pub fn write_either(
 pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> Result<(), Fault> {
     let mut earlier = bpf::DeviceFilters::none();
     if !is_new {
-        earlier = bpf::DeviceFilters::of(cgroup).during(Step::FindDeviceFilters)?;
+        earlier = bpf::DeviceFilters::of(cgroup).during(Call::Bpf, Step::FindDeviceFilters)?;
     }
     if !program.is_empty() {
-        let filter = bpf::load_device_filter(program).during(Step::LoadDeviceFilter)?;
+        let filter = bpf::load_device_filter(program).during(Call::Bpf, Step::LoadDeviceFilter)?;
         let replaces = bpf::attach_device_filter(cgroup, filter.as_fd(), &earlier)
-            .during(Step::AttachDeviceFilter)?;
+            .during(Call::Bpf, Step::AttachDeviceFilter)?;
         if replaces {
             return Ok(());
         }
@@ -202,7 +205,7 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
         match bpf::detach_device_filter(cgroup, *number) {
             // ENOENT: it went meanwhile, or its owner holds it by a link.
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Fault::new(Step::DetachDeviceFilter, errno)),
+            Err(errno) => return Err(Fault::new(Call::Bpf, Step::DetachDeviceFilter, errno)),
         }
     }
     Ok(())
@@ -211,6 +214,5 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
 /// KERNEL(5.7): enters the cgroup, for a process that could not be born into it.
 pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
     // 0 stands for the writer.
-    write_file(cgroup, c"cgroup.procs", b"0")
-        .map_err(|fault| Fault::new(Step::EnterCgroup, fault.errno()))
+    write_file(cgroup, c"cgroup.procs", b"0").of(Step::EnterCgroup)
 }

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, read, write};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use vial_plan::{Header, Refused, Reply, Step};
+use vial_plan::{Call, Header, Refused, Reply, Step};
 
 use crate::fault::{During, Fault};
 use crate::path::PATH_MAX;
@@ -56,11 +56,12 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
     read_whole(channel, &mut head)?;
     let header = Header::from_bytes(&head).map_err(|refused| match refused {
         Refused::NotAPlan => Fault::PLAN,
-        Refused::OtherBuild => Fault::new(Step::OtherBuild, Errno::NOEXEC),
+        Refused::OtherBuild => Fault::new(Call::None, Step::OtherBuild, Errno::NOEXEC),
     })?;
     let length = header.body().ok_or(Fault::PLAN)?;
     let room = length.checked_add(SCRATCH).ok_or(Fault::PLAN)?;
-    let (pointers, bytes) = memory::map(header.pointers as usize, room).during(Step::MapPlan)?;
+    let (pointers, bytes) =
+        memory::map(header.pointers as usize, room).during(Call::Mmap, Step::MapPlan)?;
     let (body, scratch) = bytes.split_at_mut_checked(length).ok_or(Fault::PLAN)?;
     read_whole(channel, body)?;
     Ok(Received { header, body, memory: Memory { pointers, scratch } })
@@ -69,10 +70,10 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
 fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
     while !bytes.is_empty() {
         match read(channel, &mut *bytes) {
-            Ok(0) => return Err(Fault::new(Step::ReadPlan, Errno::PIPE)),
+            Ok(0) => return Err(Fault::new(Call::Read, Step::ReadPlan, Errno::PIPE)),
             Ok(count) => bytes = bytes.get_mut(count..).unwrap_or_default(),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(Fault::new(Step::ReadPlan, errno)),
+            Err(errno) => return Err(Fault::new(Call::Read, Step::ReadPlan, errno)),
         }
     }
     Ok(())
@@ -95,5 +96,5 @@ pub fn send(
 
 /// Sends the reply.
 pub fn answer(channel: &impl AsFd, reply: &Reply) -> Result<(), Fault> {
-    write(channel, &reply.to_bytes()).map(|_| ()).during(Step::Answer)
+    write(channel, &reply.to_bytes()).map(|_| ()).during(Call::Write, Step::Answer)
 }

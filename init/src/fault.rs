@@ -3,12 +3,12 @@
 use core::num::NonZeroU32;
 
 use rustix::io::{Errno, Result};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
-/// What a leaf was doing, and the errno it met. The stage and the item of the
-/// Plan are the interpreter's to add.
+/// The call that failed, what it was for, and the errno it met. The stage and the
+/// item of the Plan are the interpreter's to add.
 ///
-/// The step's code lies above the errno in one number that is never 0, so that a
+/// Call and step lie above the errno in one number that is never 0, so that a
 /// `Result<(), Fault>` is one register: every leaf answers one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fault(NonZeroU32);
@@ -16,20 +16,35 @@ pub struct Fault(NonZeroU32);
 impl Fault {
     /// The Plan asks for something that an earlier item should have prepared,
     /// or holds a number that means nothing: it was not made by vial.
-    pub const PLAN: Fault = Fault::new(Step::DecodePlan, Errno::INVAL);
+    pub const PLAN: Fault = Fault::new(Call::None, Step::DecodePlan, Errno::INVAL);
 
-    /// A step that met this errno.
-    pub const fn new(step: Step, errno: Errno) -> Fault {
+    /// A call that met this errno at this step.
+    pub const fn new(call: Call, step: Step, errno: Errno) -> Fault {
         let errno = errno.raw_os_error().cast_unsigned() & 0xffff;
-        match NonZeroU32::new((step as u32) << 16 | errno) {
+        match NonZeroU32::new((call as u32) << 24 | (step as u32) << 16 | errno) {
             Some(both) => Fault(both),
-            None => Fault(NonZeroU32::MIN), // No step has the code 0.
+            None => Fault(NonZeroU32::MIN), // No errno is 0.
         }
     }
 
-    /// What it was doing.
+    /// The call.
+    pub fn call(self) -> Call {
+        let [.., call] = self.0.get().to_le_bytes();
+        Call::from_number(call).unwrap_or(Call::None)
+    }
+
+    /// What it was for.
     pub fn step(self) -> Step {
-        Step::from_code(self.0.get() >> 16).unwrap_or(Step::DecodePlan)
+        let [_, _, step, _] = self.0.get().to_le_bytes();
+        Step::from_number(step).unwrap_or(Step::DecodePlan)
+    }
+
+    /// The same call and errno, of another step.
+    pub const fn of(self, step: Step) -> Fault {
+        match NonZeroU32::new(self.0.get() & 0xff00_ffff | (step as u32) << 16) {
+            Some(all) => Fault(all),
+            None => self,
+        }
     }
 
     /// What the kernel answered.
@@ -50,19 +65,31 @@ impl Fault {
 
 impl core::fmt::Debug for Fault {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Fault").field(&self.step()).field(&self.errno()).finish()
+        write!(f, "Fault({:#x}: {:?} {:?})", self.0, self.step(), self.errno())
     }
 }
 
-/// Names the step that a result belongs to.
+/// Names the call that a result is of, and what it was for.
 pub trait During<T> {
-    /// An error becomes a [`Fault`] of this step.
-    fn during(self, step: Step) -> core::result::Result<T, Fault>;
+    /// An error becomes a [`Fault`] of this call and step.
+    fn during(self, call: Call, step: Step) -> core::result::Result<T, Fault>;
 }
 
 impl<T> During<T> for Result<T> {
-    fn during(self, step: Step) -> core::result::Result<T, Fault> {
-        self.map_err(|errno| Fault::new(step, errno))
+    fn during(self, call: Call, step: Step) -> core::result::Result<T, Fault> {
+        self.map_err(|errno| Fault::new(call, step, errno))
+    }
+}
+
+/// Says what a leaf's work was for, where the leaf cannot know.
+pub trait Of<T> {
+    /// A [`Fault`] becomes one of this step.
+    fn of(self, step: Step) -> core::result::Result<T, Fault>;
+}
+
+impl<T> Of<T> for core::result::Result<T, Fault> {
+    fn of(self, step: Step) -> core::result::Result<T, Fault> {
+        self.map_err(|fault| fault.of(step))
     }
 }
 

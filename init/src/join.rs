@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault};
 use crate::path::PathBuffer;
@@ -29,8 +29,8 @@ const KINDS: [(u32, &[u8]); 8] = [
 
 /// Joins the namespace at a path, which must be of this kind.
 pub fn path(path: &CStr, kind: u32) -> Result<(), Fault> {
-    let namespace = open(path, FILE, Mode::empty()).during(Step::OpenNamespace)?;
-    setns(namespace.as_fd(), kind).during(Step::JoinNamespace)
+    let namespace = open(path, FILE, Mode::empty()).during(Call::Open, Step::OpenNamespace)?;
+    setns(namespace.as_fd(), kind).during(Call::Setns, Step::JoinNamespace)
 }
 
 /// Joins namespaces of a process, by its pidfd where there is one.
@@ -43,7 +43,7 @@ pub fn process(
     match pidfd.map(|pidfd| setns(pidfd, kinds)) {
         // KERNEL(5.8): a pidfd stands for no namespaces.
         None | Some(Err(Errno::INVAL | Errno::NOSYS)) => by_files(pid, kinds, procfs),
-        Some(result) => result.during(Step::JoinNamespace),
+        Some(result) => result.during(Call::Setns, Step::JoinNamespace),
     }
 }
 
@@ -56,12 +56,12 @@ fn by_files(pid: u32, kinds: u32, procfs: &Procfs) -> Result<(), Fault> {
         path.push_number(pid)
             .and_then(|path| path.push(b"/ns/"))
             .and_then(|path| path.push(name))
-            .during(Step::OpenNamespace)?;
+            .during(Call::None, Step::OpenNamespace)?;
         let file = openat(procfs, path.as_c_str(), FILE, Mode::empty());
-        *place = Some(file.during(Step::OpenNamespace)?);
+        *place = Some(file.during(Call::Openat, Step::OpenNamespace)?);
     }
     for (namespace, (kind, _)) in namespaces.iter().flatten().zip(wanted()) {
-        setns(namespace.as_fd(), *kind).during(Step::JoinNamespace)?;
+        setns(namespace.as_fd(), *kind).during(Call::Setns, Step::JoinNamespace)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use vial_plan::{LeaveItem, Reply, Stage, Step};
+use vial_plan::{Call, LeaveItem, Reply, Stage, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
@@ -19,19 +19,19 @@ use crate::{Life, cgroup, channel, join, start};
 pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> Result<(), Fault> {
     match item {
         LeaveItem::OpenTimeOffsets {} => {
-            let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY);
-            outside.offsets = Some(file.during(Step::OpenProcFile)?);
+            let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY)?;
+            outside.offsets = Some(file);
             Ok(())
         }
         LeaveItem::JoinPath { path, kind } => join::path(path, kind),
         LeaveItem::JoinProcess { kinds, pid } => {
             join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
         }
-        LeaveItem::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        LeaveItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         LeaveItem::TimeOffsets { offsets } => match outside.offsets.take() {
-            Some(file) => {
-                rustix::io::write(&file, offsets.to_bytes()).map(|_| ()).during(Step::WriteProcFile)
-            }
+            Some(file) => rustix::io::write(&file, offsets.to_bytes())
+                .map(|_| ())
+                .during(Call::Write, Step::WriteProcFile),
             None => life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes()),
         },
         LeaveItem::Clone { stage, kinds, mapped } => {
@@ -43,7 +43,7 @@ pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> 
         LeaveItem::MapHelper { program, map } => start::map_helper(program, life.child, map, life),
         LeaveItem::ReleaseChild {} => rustix::io::write(life.pipe.as_ref().prepared()?, b"m")
             .map(|_| ())
-            .during(Step::ReleaseChild),
+            .during(Call::Write, Step::ReleaseChild),
     }
 }
 
@@ -58,12 +58,12 @@ pub(crate) fn clone(
 ) -> Result<(), Fault> {
     let stage = u8::try_from(stage).ok().and_then(Stage::from_number).ok_or(Fault::PLAN)?;
     let ends = match mapped {
-        true => Some(pipe_with(PipeFlags::CLOEXEC).during(Step::MakePipe)?),
+        true => Some(pipe_with(PipeFlags::CLOEXEC).during(Call::Pipe2, Step::MakePipe)?),
         false => None,
     };
     let birth = cgroup.own.as_ref().map(|cgroup| cgroup.as_fd());
     let flags = u64::from(kinds) | clone3::PARENT;
-    match clone3(flags, birth).during(Step::Clone)? {
+    match clone3(flags, birth).during(Call::Clone3, Step::Clone)? {
         Side::Child { in_cgroup } => {
             // KERNEL(5.7): enter the cgroup before anything that depends on it,
             // above all a cgroup namespace, whose root is where its maker is.
@@ -87,6 +87,8 @@ pub(crate) fn clone(
 
 fn write_of_child(life: &Life, file: &[u8], value: &[u8]) -> Result<(), Fault> {
     let mut path: PathBuffer<32> = PathBuffer::empty();
-    path.push_number(life.child).and_then(|path| path.push(file)).during(Step::OpenProcFile)?;
+    path.push_number(life.child)
+        .and_then(|path| path.push(file))
+        .during(Call::None, Step::OpenProcFile)?;
     life.procfs()?.write(path.as_c_str(), value)
 }

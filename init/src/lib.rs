@@ -45,7 +45,7 @@ use core::convert::Infallible;
 use core::mem::forget;
 
 use rustix::fd::OwnedFd;
-use vial_plan::{Failed, Fields, Header, Reply, Stage, Step};
+use vial_plan::{Failed, Fields, Header, Reply, Stage};
 
 use crate::fault::{Fault, Prepared};
 use crate::procfs::Procfs;
@@ -92,9 +92,7 @@ pub fn main(arguments: Arguments) -> ! {
             channel = life.channel;
             failed
         }
-        Err(fault) => {
-            Failed { stage: Stage::Zero, step: fault.step(), item: 0, errno: errno(fault) }
-        }
+        Err(fault) => failed(Stage::Zero, 0, fault),
     };
     // EPIPE: nobody is there to read it, and the process ends all the same.
     let _ = channel::answer(&channel, &Reply::Failed(failed));
@@ -141,19 +139,18 @@ impl Life {
         }
         let mut inside = stage2::Inside { rootfs, ..stage2::Inside::default() };
         self.carry_out(&mut |life, code, fields| stage2::act(life, &mut inside, code, fields))?;
-        Err(Failed { stage: Stage::Two, step: Step::DecodePlan, item: 0, errno: 0 })
+        Err(failed(Stage::Two, 0, Fault::PLAN))
     }
 
     /// Carries out the section of this stage. Returns in the process of the next
     /// one; a process whose section ends has done its part, and exits.
     fn carry_out(&mut self, act: Act<'_>) -> Result<(), Failed> {
         let stage = self.stage;
-        let mut items = self.header.items(stage, self.body).prepared().map_err(|f| Failed {
-            stage,
-            step: f.step(),
-            item: 0,
-            errno: errno(f),
-        })?;
+        let mut items = self
+            .header
+            .items(stage, self.body)
+            .prepared()
+            .map_err(|fault| failed(stage, 0, fault))?;
         loop {
             let index = items.index();
             show(self.item, index);
@@ -163,9 +160,8 @@ impl Life {
                 Err(_) => Err(Fault::PLAN),
             };
             if let Err(fault) = done {
-                let (step, errno) = (fault.step(), errno(fault));
                 self.abandon();
-                return Err(Failed { stage: self.stage, step, item: index, errno });
+                return Err(failed(self.stage, index, fault));
             }
             if self.stage != stage {
                 return Ok(()); // This process is a new one, which the item has started.
@@ -198,11 +194,7 @@ fn show(digits: &mut [u8], mut number: u32) {
     }
 }
 
-fn errno(fault: Fault) -> u32 {
-    fault.errno().raw_os_error().unsigned_abs()
-}
-
-/// A step whose failure has no errno of the kernel's.
-pub(crate) fn fault(step: Step, errno: rustix::io::Errno) -> Fault {
-    Fault::new(step, errno)
+fn failed(stage: Stage, item: u32, fault: Fault) -> Failed {
+    let errno = fault.errno().raw_os_error().unsigned_abs();
+    Failed { stage, call: fault.call(), step: fault.step(), item, errno }
 }

@@ -2,7 +2,7 @@
 //! which the planner writes the items.
 
 use rustix::fd::AsFd;
-use vial_plan::{NamespaceItem, Step};
+use vial_plan::{Call, NamespaceItem, Step};
 
 use crate::fault::{During, Fault};
 use crate::security::{keyring, loopback, user};
@@ -19,17 +19,15 @@ pub fn act(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
         }
         NamespaceItem::BecomeRoot { groups } => user::become_root(groups),
         NamespaceItem::Session {} => {
-            rustix::process::setsid().map(|_| ()).during(Step::MakeSession)
+            rustix::process::setsid().map(|_| ()).during(Call::Setsid, Step::MakeSession)
         }
         NamespaceItem::Keyring { name, make } => keyring::join(name, make),
-        NamespaceItem::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        NamespaceItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         NamespaceItem::Loopback {} => loopback::up(),
-        NamespaceItem::Hostname { name } => {
-            rustix::system::sethostname(name.to_bytes()).during(Step::SetHostname)
-        }
-        NamespaceItem::Domainname { name } => {
-            rustix::system::setdomainname(name.to_bytes()).during(Step::SetDomainname)
-        }
+        NamespaceItem::Hostname { name } => rustix::system::sethostname(name.to_bytes())
+            .during(Call::Sethostname, Step::SetHostname),
+        NamespaceItem::Domainname { name } => rustix::system::setdomainname(name.to_bytes())
+            .during(Call::Setdomainname, Step::SetDomainname),
         NamespaceItem::Sysctl { path, value } => {
             life.procfs()?.write_parameter(path, value.to_bytes())
         }

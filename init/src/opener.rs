@@ -14,7 +14,7 @@ use rustix::io::IoSlice;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use vial_plan::{Cursor, Step};
+use vial_plan::{Call, Cursor, Step};
 
 use crate::Life;
 use crate::channel::send;
@@ -40,8 +40,8 @@ const NEW_MOUNT: u32 = 0x2_0000;
 pub fn start(life: &mut Life, outside: &mut Outside) -> Result<(), Fault> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-            .during(Step::StartOpener)?;
-    match clone3(0, None).during(Step::StartOpener)? {
+            .during(Call::Socketpair, Step::StartOpener)?;
+    match clone3(0, None).during(Call::Clone3, Step::StartOpener)? {
         Side::Child { .. } => serve(&theirs, life.procfs.as_ref()),
         Side::Parent { child } => {
             life.opener = Some(ours);
@@ -55,7 +55,7 @@ pub fn start(life: &mut Life, outside: &mut Outside) -> Result<(), Fault> {
 pub fn end(life: &mut Life, outside: &Outside) -> Result<(), Fault> {
     life.opener = None;
     let pid = Pid::from_raw(outside.opener_pid.cast_signed()).prepared()?;
-    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::StartOpener)?;
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Call::Waitid, Step::StartOpener)?;
     Ok(())
 }
 
@@ -92,9 +92,9 @@ impl Opener {
         request: &[IoSlice<'_>],
         fd: Option<BorrowedFd<'_>>,
     ) -> Result<Option<OwnedFd>, Fault> {
-        send(self.0.as_fd(), request, fd).during(Step::AskOpener)?;
+        send(self.0.as_fd(), request, fd).during(Call::Sendmsg, Step::AskOpener)?;
         let mut reply = [0; 4];
-        let (_, fd) = receive(self.0.as_fd(), &mut reply).during(Step::AskOpener)?;
+        let (_, fd) = receive(self.0.as_fd(), &mut reply).during(Call::Recvmsg, Step::AskOpener)?;
         match Fault::from_number(u32::from_le_bytes(reply)) {
             None => Ok(fd),
             Some(fault) => Err(fault),
@@ -136,14 +136,15 @@ fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
 
 fn enter(namespace: Option<OwnedFd>, is_inside: &mut bool) -> Result<Option<OwnedFd>, Fault> {
     let namespace = namespace.prepared()?;
-    setns(namespace.as_fd(), NEW_MOUNT).during(Step::JoinNamespace)?;
+    setns(namespace.as_fd(), NEW_MOUNT).during(Call::Setns, Step::JoinNamespace)?;
     *is_inside = true;
     Ok(None)
 }
 
 fn open(path: &[u8]) -> Result<OwnedFd, Fault> {
     let path = CStr::from_bytes_with_nul(path).ok().prepared()?;
-    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).during(Step::FindSource)
+    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .during(Call::Openat, Step::FindSource)
 }
 
 /// The node lies in a tmpfs of its own, so that no inode of the host is in the
@@ -159,19 +160,20 @@ fn make_node(numbers: &[u8], target: Option<OwnedFd>) -> Result<(), Fault> {
     }
     let node = Node { mode, major, minor, uid: 0, gid: 0 };
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount(c"vial-node", c"/proc", c"tmpfs", flags, None).during(Step::Mount)?;
+    mount(c"vial-node", c"/proc", c"tmpfs", flags, None).during(Call::Mount, Step::Mount)?;
     let tree = copy_of_node(&node, &target);
-    unmount(c"/proc", UnmountFlags::DETACH).during(Step::DetachOldRoot)?;
-    attach(tree?.as_fd(), target.as_fd()).during(Step::AttachMount)
+    unmount(c"/proc", UnmountFlags::DETACH).during(Call::Umount2, Step::DetachOldRoot)?;
+    attach(tree?.as_fd(), target.as_fd()).during(Call::MoveMount, Step::AttachMount)
 }
 
 fn copy_of_node(node: &Node, target: &OwnedFd) -> Result<OwnedFd, Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, c"/proc", flags, Mode::empty()).during(Step::MakeDevice)?;
-    node.make(&directory, c"node").during(Step::MakeDevice)?;
-    let owner = fstat(target).during(Step::SetOwner)?;
+    let directory =
+        openat(CWD, c"/proc", flags, Mode::empty()).during(Call::Openat, Step::MakeDevice)?;
+    node.make(&directory, c"node").during(Call::Mknodat, Step::MakeDevice)?;
+    let owner = fstat(target).during(Call::Fstat, Step::SetOwner)?;
     let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     chownat(&directory, c"node", Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-        .during(Step::SetOwner)?;
-    open_tree::clone(directory.as_fd(), c"node", false).during(Step::OpenSource)
+        .during(Call::Fchownat, Step::SetOwner)?;
+    open_tree::clone(directory.as_fd(), c"node", false).during(Call::OpenTree, Step::OpenSource)
 }

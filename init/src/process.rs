@@ -3,7 +3,7 @@
 
 use rustix::fs::Mode;
 use rustix::thread::set_no_new_privs;
-use vial_plan::{ProcessItem, Step};
+use vial_plan::{Call, ProcessItem, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::rootfs::console;
@@ -44,7 +44,9 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
             capabilities::set(effective, permitted, inheritable)?;
             capabilities::set_ambient(ambient)
         }
-        ProcessItem::NoNewPrivs {} => set_no_new_privs(true).during(Step::SetNoNewPrivs),
+        ProcessItem::NoNewPrivs {} => {
+            set_no_new_privs(true).during(Call::Prctl, Step::SetNoNewPrivs)
+        }
         ProcessItem::Program { args, env, path } => {
             if let Some(path) = inside.directory_is_due {
                 start::change_directory_again(path)?;
@@ -56,7 +58,7 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
         ProcessItem::ListenPid {} => start::add_listen_pid(life, inside),
         ProcessItem::AwaitStart {} => start::await_start(life),
         ProcessItem::Seccomp { flags, filter } => {
-            sys::seccomp::load(flags, filter).during(Step::LoadSeccomp)
+            sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)
         }
         ProcessItem::DropCapabilities { effective, permitted, inheritable } => {
             capabilities::set(effective, permitted, inheritable)

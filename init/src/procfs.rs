@@ -9,9 +9,9 @@ use rustix::fs::{
     CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat_raw,
 };
 use rustix::io::{Errno, Result, write};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Of};
 use crate::path::PathBuffer;
 
 pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -31,19 +31,20 @@ impl Procfs {
     /// Opens /proc, and makes sure that it is a procfs's root.
     pub fn open() -> core::result::Result<Procfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(CWD, c"/proc", flags, Mode::empty()).during(Step::OpenProcfs)?;
-        check(fd.as_fd()).during(Step::CheckProcfs)?;
-        let root = fstat(&fd).during(Step::CheckProcfs)?;
+        let fd =
+            openat(CWD, c"/proc", flags, Mode::empty()).during(Call::Openat, Step::OpenProcfs)?;
+        check(fd.as_fd())?;
+        let root = fstat(&fd).during(Call::Fstat, Step::CheckProcfs)?;
         if root.st_ino != PROC_ROOT_INO {
-            return Err(Fault::new(Step::CheckProcfs, Errno::NOTDIR));
+            return Err(Fault::new(Call::Fstat, Step::CheckProcfs, Errno::NOTDIR));
         }
         Ok(Procfs(fd))
     }
 
     /// Writes a file in one write(2).
     pub fn write(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
-        let file = self.open_file(path, OFlags::WRONLY).during(Step::OpenProcFile)?;
-        write(&file, value).during(Step::WriteProcFile)?;
+        let file = self.open_file(path, OFlags::WRONLY)?;
+        write(&file, value).during(Call::Write, Step::WriteProcFile)?;
         Ok(())
     }
 
@@ -51,23 +52,26 @@ impl Procfs {
     #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
     pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
         let mut file: PathBuffer = PathBuffer::empty();
-        file.push(b"sys/").and_then(|f| f.push(path.to_bytes())).during(Step::OpenProcFile)?;
+        file.push(b"sys/")
+            .and_then(|f| f.push(path.to_bytes()))
+            .during(Call::None, Step::OpenProcFile)?;
         self.write(file.as_c_str(), value)
     }
 
     /// Opens a file; nothing may be mounted on the way, and no link but `self`
     /// may lead elsewhere.
-    pub fn open_file(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    pub fn open_file(&self, path: &CStr, flags: OFlags) -> core::result::Result<OwnedFd, Fault> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         match openat2(&self.0, path, flags, Mode::empty(), resolve) {
             // KERNEL(5.6): without openat2, what was opened must be of procfs.
             Err(Errno::NOSYS | Errno::PERM) => {
-                let file = openat(&self.0, path, flags, Mode::empty())?;
-                check(file.as_fd())?;
+                let file = openat(&self.0, path, flags, Mode::empty());
+                let file = file.during(Call::Openat, Step::OpenProcFile)?;
+                check(file.as_fd()).of(Step::OpenProcFile)?;
                 Ok(file)
             }
-            result => result,
+            result => result.during(Call::Openat2, Step::OpenProcFile),
         }
     }
 
@@ -84,9 +88,10 @@ impl Procfs {
     }
 }
 
-fn check(fd: BorrowedFd<'_>) -> Result<()> {
-    match fstatfs(fd)?.f_type as u64 {
+fn check(fd: BorrowedFd<'_>) -> core::result::Result<(), Fault> {
+    let (call, step) = (Call::Fstatfs, Step::CheckProcfs);
+    match fstatfs(fd).during(call, step)?.f_type as u64 {
         PROC_SUPER_MAGIC => Ok(()),
-        _ => Err(Errno::NODEV),
+        _ => Err(Fault::new(call, step, Errno::NODEV)),
     }
 }

@@ -2,9 +2,9 @@
 
 use rustix::fs::OFlags;
 use rustix::io::{Errno, read};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Of};
 use crate::procfs::Procfs;
 use crate::sys::signal::set_default;
 
@@ -13,9 +13,10 @@ use crate::sys::signal::set_default;
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub fn reset(procfs: &Procfs) -> Result<(), Fault> {
     // To ask for each of 64 signals would take 64 calls.
-    let mut left = ignored(procfs).during(Step::ReadSignals)?;
+    let mut left = ignored(procfs)?;
     while left != 0 {
-        set_default(left.trailing_zeros().saturating_add(1)).during(Step::ResetSignal)?;
+        set_default(left.trailing_zeros().saturating_add(1))
+            .during(Call::RtSigaction, Step::ResetSignal)?;
         left &= left.wrapping_sub(1);
     }
     Ok(())
@@ -23,15 +24,15 @@ pub fn reset(procfs: &Procfs) -> Result<(), Fault> {
 
 /// The field SigIgn of proc_pid_status(5): bit n - 1 stands for signal n. The
 /// list of groups before it may be of any length.
-fn ignored(procfs: &Procfs) -> rustix::io::Result<u64> {
+fn ignored(procfs: &Procfs) -> Result<u64, Fault> {
     const FIELD: &[u8] = b"SigIgn:\t";
-    let file = procfs.open_file(c"self/status", OFlags::RDONLY)?;
+    let file = procfs.open_file(c"self/status", OFlags::RDONLY).of(Step::ReadSignals)?;
     let mut buffer = [0; 2048];
     let (mut place, mut matches, mut signals) = (0_usize, true, 0_u64);
     loop {
-        let count = read(&file, &mut buffer[..])?;
+        let count = read(&file, &mut buffer[..]).during(Call::Read, Step::ReadSignals)?;
         if count == 0 {
-            return Err(Errno::INVAL);
+            return Err(Fault::new(Call::Read, Step::ReadSignals, Errno::INVAL));
         }
         for byte in buffer.iter().take(count) {
             match (*byte, FIELD.get(place)) {

@@ -3,7 +3,7 @@
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::process::DumpableBehavior;
-use vial_plan::{Fields, SetupItem, Stage0, Step};
+use vial_plan::{Call, Fields, SetupItem, Stage0, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
@@ -69,7 +69,7 @@ fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Re
         }
         SetupItem::Undumpable {} => {
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-                .during(Step::SetUndumpable)
+                .during(Call::Prctl, Step::SetUndumpable)
         }
         SetupItem::EndOpener {} => opener::end(life, outside),
     }

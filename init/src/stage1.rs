@@ -3,7 +3,7 @@
 //! offsets, which must be written before the first process enters, by one who is
 //! privileged in the new user namespace.
 
-use vial_plan::{Fields, Stage1, Step};
+use vial_plan::{Call, Fields, Stage1, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
@@ -15,7 +15,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
     match Stage1::from_fields(code, fields).prepared()? {
         Stage1::AwaitMapping {} => security::user::await_mapping(&mut life.pipe),
         Stage1::BecomeRoot { groups } => security::user::become_root(groups),
-        Stage1::Unshare { kinds } => unshare(kinds).during(Step::Unshare),
+        Stage1::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         Stage1::TimeOffsets { offsets } => {
             life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())
         }

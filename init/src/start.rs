@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::{Errno, read};
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use vial_plan::{Reply, Step, Strings};
+use vial_plan::{Call, Reply, Step, Strings};
 
 use crate::channel::Memory;
 use crate::fault::{During, Fault, Prepared};
@@ -23,7 +23,7 @@ use crate::stage2::Inside;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
 use crate::sys::{close_range, exit, getcwd, memory};
-use crate::{Life, channel, fault};
+use crate::{Life, channel};
 
 /// Closes every fd from `from` on but these, none of which lies below it.
 pub fn close_all_but(
@@ -37,7 +37,7 @@ pub fn close_all_but(
         let next = behind.min();
         if next != Some(first) {
             let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
-            close(first, last, procfs).during(Step::CloseFds)?;
+            close(first, last, procfs).during(Call::CloseRange, Step::CloseFds)?;
         }
         match next {
             Some(next) => first = next.saturating_add(1),
@@ -82,7 +82,7 @@ pub fn map_helper(
     map: Strings<'static>,
     life: &mut Life,
 ) -> Result<(), Fault> {
-    match clone3(0, None).during(Step::StartMapHelper)? {
+    match clone3(0, None).during(Call::Clone3, Step::StartMapHelper)? {
         Side::Child { .. } => {
             let (args, env) = core::mem::take(&mut life.memory.pointers)
                 .split_at_mut_checked(map.len().saturating_add(3))
@@ -100,11 +100,16 @@ pub fn map_helper(
         }
         Side::Parent { child } => {
             let pid = Pid::from_raw(child.cast_signed()).prepared()?;
-            let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Step::MapHelper)?;
+            let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED)
+                .during(Call::Waitid, Step::MapHelper)?;
             match status.and_then(|status| status.exit_status()) {
                 Some(0) => Ok(()),
-                Some(127) => Err(fault(Step::StartMapHelper, Errno::NOENT)),
-                _ => Err(fault(Step::MapHelper, Errno::PERM)),
+                Some(127) => Err(Fault::new(Call::Execve, Step::StartMapHelper, Errno::NOENT)),
+                // Not an errno: its status, or none where a signal ended it.
+                status => {
+                    let status = Errno::from_raw_os_error(status.unwrap_or_default());
+                    Err(Fault::new(Call::None, Step::MapHelper, status))
+                }
             }
         }
     }
@@ -118,13 +123,13 @@ pub fn change_directory(path: &'static CStr) -> Result<Option<&'static CStr>, Fa
         Ok(()) if path == c"/" => Ok(None), // The root itself is never out of its reach.
         Ok(()) => check_directory().map(|()| None),
         Err(Errno::ACCESS | Errno::PERM) => Ok(Some(path)),
-        Err(errno) => Err(fault(Step::ChangeDirectory, errno)),
+        Err(errno) => Err(Fault::new(Call::Chdir, Step::ChangeDirectory, errno)),
     }
 }
 
 /// The same, as the container's user.
 pub fn change_directory_again(path: &CStr) -> Result<(), Fault> {
-    rustix::process::chdir(path).during(Step::ChangeDirectory)?;
+    rustix::process::chdir(path).during(Call::Chdir, Step::ChangeDirectory)?;
     check_directory()
 }
 
@@ -132,9 +137,9 @@ pub fn change_directory_again(path: &CStr) -> Result<(), Fault> {
 /// host by a leaked fd; getcwd(2) tells that it is not below the root.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 fn check_directory() -> Result<(), Fault> {
-    match getcwd::first_byte().during(Step::UnreachableDirectory)? {
+    match getcwd::first_byte().during(Call::Getcwd, Step::UnreachableDirectory)? {
         b'/' => Ok(()),
-        _ => Err(fault(Step::UnreachableDirectory, Errno::NOENT)),
+        _ => Err(Fault::new(Call::Getcwd, Step::UnreachableDirectory, Errno::NOENT)),
     }
 }
 
@@ -159,42 +164,48 @@ impl Program {
         let path = match name.to_bytes().contains(&b'/') {
             true => executable(name).map(|()| name),
             false => search(name.to_bytes(), path.to_bytes(), memory),
-        }
-        .during(Step::FindProgram)?;
+        }?;
         let room = core::mem::take(&mut memory.pointers);
         let length = args.len().saturating_add(1);
         let (front, back) = room.split_at_mut_checked(length).prepared()?;
         let (mut arg_list, mut env_list) = (Vector::new(front), Vector::new(back));
         let step = Step::BuildArguments;
         for text in args.iter() {
-            arg_list.push(text).ok_or(Fault::new(step, Errno::INVAL))?;
+            arg_list.push(text).ok_or(Fault::new(Call::None, step, Errno::INVAL))?;
         }
         for text in env.iter() {
-            env_list.push(text).ok_or(Fault::new(step, Errno::INVAL))?;
+            env_list.push(text).ok_or(Fault::new(Call::None, step, Errno::INVAL))?;
         }
         Ok(Program { path, args: arg_list, env: env_list })
     }
 
     /// execve(2). Returns only what hindered it.
     pub fn execute(&self) -> Fault {
-        fault(Step::Execute, execve(self.path, &self.args, &self.env))
+        Fault::new(Call::Execve, Step::Execute, execve(self.path, &self.args, &self.env))
     }
 }
 
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
-fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> rustix::io::Result<&'static CStr> {
-    let mut failure = Errno::NOENT;
+fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> Result<&'static CStr, Fault> {
+    let mut failure = Fault::new(Call::None, Step::FindProgram, Errno::NOENT);
     if name.is_empty() {
         return Err(failure);
     }
     for directory in path.split(|b| *b == b':') {
         let mut place: PathBuffer = PathBuffer::empty();
-        place.push(if directory.is_empty() { b"." } else { directory })?;
-        place.push(b"/")?.push(name)?;
+        let directory = if directory.is_empty() { b"." } else { directory };
+        place
+            .push(directory)
+            .and_then(|place| place.push(b"/"))
+            .and_then(|place| place.push(name))
+            .during(Call::None, Step::FindProgram)?;
         match executable(place.as_c_str()) {
-            Ok(()) => return memory.keep(place.as_bytes()).ok_or(Errno::NAMETOOLONG),
+            Ok(()) => {
+                let too_long = Fault::new(Call::None, Step::FindProgram, Errno::NAMETOOLONG);
+                return memory.keep(place.as_bytes()).ok_or(too_long);
+            }
             // Found, but not to be run: said only if nothing better is found.
-            Err(Errno::ACCESS) => failure = Errno::ACCESS,
+            Err(fault) if fault.errno() == Errno::ACCESS => failure = fault,
             Err(_) => {}
         }
     }
@@ -202,16 +213,18 @@ fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> rustix::io::Result<&
 }
 
 /// Whether this user may execute the file; a directory is EISDIR.
-fn executable(place: &CStr) -> rustix::io::Result<()> {
-    let found = stat(place)?;
+fn executable(place: &CStr) -> Result<(), Fault> {
+    let step = Step::FindProgram;
+    let found = stat(place).during(Call::Stat, step)?;
     if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
-        return Err(Errno::ISDIR);
+        return Err(Fault::new(Call::Stat, step, Errno::ISDIR));
     }
     match accessat(CWD, place, Access::EXEC_OK, AtFlags::EACCESS) {
         // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
         Err(Errno::NOSYS | Errno::PERM) => accessat(CWD, place, Access::EXEC_OK, AtFlags::empty()),
         result => result,
     }
+    .during(Call::Faccessat, step)
 }
 
 /// How much of passwd(5) is read: an image may fill it without end, by holes.
@@ -226,7 +239,7 @@ pub fn find_home(life: &mut Life, inside: &mut Inside, uid: u32) -> Result<(), F
     let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
     let program = inside.program.as_mut().prepared()?;
     let step = Step::BuildArguments;
-    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
+    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(Call::None, step, Errno::INVAL))
 }
 
 /// Adds LISTEN_PID: systemd's socket activation is for this process alone
@@ -235,14 +248,14 @@ pub fn add_listen_pid(life: &mut Life, inside: &mut Inside) -> Result<(), Fault>
     let step = Step::BuildArguments;
     let mut entry: PathBuffer<32> = PathBuffer::empty();
     let pid = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
-    entry.push(b"LISTEN_PID=").and_then(|entry| entry.push_number(pid)).during(step)?;
+    entry.push(b"LISTEN_PID=").and_then(|entry| entry.push_number(pid)).during(Call::None, step)?;
     let text = life.memory.keep(entry.as_bytes());
     let program = inside.program.as_mut().prepared()?;
-    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(step, Errno::INVAL))
+    text.and_then(|text| program.env.push(text)).ok_or(Fault::new(Call::None, step, Errno::INVAL))
 }
 
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
-    let file = open_passwd()?;
+    let file = open_passwd().map_err(Fault::errno)?;
     let stat = fstat(&file)?;
     // Files of procfs have no size. They say nothing of users, and might wait.
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size == 0 {
@@ -289,15 +302,15 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
 
 /// The container's passwd(5), where links lead; but none of procfs's that lead to
 /// what this process has open. Nothing in its place is waited for.
-fn open_passwd() -> rustix::io::Result<OwnedFd> {
+fn open_passwd() -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
         // KERNEL(5.6): without openat2, component by component.
         Err(Errno::NOSYS | Errno::PERM) => {
-            let root = Rootfs::present().map_err(|fault| fault.errno())?;
+            let root = Rootfs::present()?;
             root.open_at(c"/etc/passwd", flags, false)
         }
-        result => result,
+        result => result.during(Call::Openat2, Step::BuildArguments),
     }
 }
 
@@ -323,15 +336,15 @@ pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32) -> Result<(), 
 /// which is then where a failure is answered.
 pub fn await_start(life: &mut Life) -> Result<(), Fault> {
     let procfs = life.procfs.take().prepared()?;
-    let pid = procfs.own_pid().during(Step::Answer)?;
+    let pid = procfs.own_pid().during(Call::Readlinkat, Step::Answer)?;
     drop(procfs); // Whoever traces this process while it waits finds no way to the host.
     channel::answer(&life.channel, &Reply::Ready { pid })?;
     memory::forget_stack(); // What the rootfs took of it is not needed again.
-    if read(&life.channel, &mut [0; 1][..]).during(Step::AwaitStart)? == 0 {
+    if read(&life.channel, &mut [0; 1][..]).during(Call::Read, Step::AwaitStart)? == 0 {
         exit::exit(1); // The CLI is gone, and with it whoever wanted this.
     }
     if let Some(listener) = life.start.take() {
-        life.channel = accept(&listener).during(Step::AwaitStart)?;
+        life.channel = accept(&listener).during(Call::Accept4, Step::AwaitStart)?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub use item::{
     SetupItem, Stage0, Stage1, Stage2, item_size, write_item,
 };
 pub use reply::{Failed, Reply};
-pub use step::Step;
+pub use step::{Call, Step};
 
 /// Which of the three processes that become a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,17 +1,20 @@
 //! The messages back: what was started, that it is ready, or which step failed.
 
-use crate::{Cursor, Stage, Step};
+use crate::{Call, Cursor, Stage, Step};
 
-/// A step that failed, as data; the CLI, which holds the Plan, finds the words.
+/// A call that failed, as data; the CLI, which holds the Plan, finds the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Where it ran.
     pub stage: Stage,
-    /// What it was doing.
+    /// The call.
+    pub call: Call,
+    /// What it was for.
     pub step: Step,
     /// Which item of the Plan, counted over all sections.
     pub item: u32,
-    /// The errno of the call, as a positive number.
+    /// The errno of the call, as a positive number; the exit status of a mapping
+    /// helper.
     pub errno: u32,
 }
 
@@ -35,15 +38,18 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// A reply's length in bytes: kind, stage, step, item, pid or errno.
-    pub const SIZE: usize = 20;
+    /// A reply's length in bytes: kind; stage, call and step; item; pid or errno.
+    pub const SIZE: usize = 16;
 
     /// The reply as bytes.
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let numbers = match self {
-            Reply::Ready { pid } => [1, 0, 0, 0, *pid],
-            Reply::Started { pid } => [3, 0, 0, 0, *pid],
-            Reply::Failed(f) => [2, f.stage as u32, f.step as u32, f.item, f.errno],
+            Reply::Ready { pid } => [1, 0, 0, *pid],
+            Reply::Started { pid } => [3, 0, 0, *pid],
+            Reply::Failed(f) => {
+                let what = u32::from_le_bytes([f.stage as u8, f.call as u8, f.step as u8, 0]);
+                [2, what, f.item, f.errno]
+            }
         };
         let mut bytes = [0; Self::SIZE];
         for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -55,16 +61,18 @@ impl Reply {
     /// Reads a reply; None if the bytes are none.
     pub fn from_bytes(bytes: &[u8]) -> Option<Reply> {
         let mut cursor = Cursor::new(bytes);
-        let [kind, stage, step, item, value] = [(); 5].map(|()| cursor.u32());
+        let [kind, what, item, value] = [(); 4].map(|()| cursor.u32());
+        let [stage, call, step, zero] = what.to_le_bytes();
         if !cursor.is_right() {
             return None;
         }
         match kind {
             1 => Some(Reply::Ready { pid: value }),
             3 => Some(Reply::Started { pid: value }),
-            2 => Some(Reply::Failed(Failed {
-                stage: Stage::from_number(u8::try_from(stage).ok()?)?,
-                step: Step::from_code(step)?,
+            2 if zero == 0 => Some(Reply::Failed(Failed {
+                stage: Stage::from_number(stage)?,
+                call: Call::from_number(call)?,
+                step: Step::from_number(step)?,
                 item,
                 errno: value,
             })),

@@ -1,233 +1,222 @@
-//! What vial-init was doing when it failed: one name a system call and purpose.
+//! What failed: the call, as it is named where it is made, and what it was for.
 
-macro_rules! steps {
-    ($( $(#[doc = $doc:literal])* $name:ident = $code:literal: $call:literal, )*) => {
-        /// One act that can fail. What it acted on is the item's to say.
+macro_rules! calls {
+    ($( $name:ident $words:literal, )*) => {
+        /// A system call, by its man page.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u32)]
-        pub enum Step {
-            $( $(#[doc = $doc])* $name = $code, )*
+        #[allow(missing_docs, reason = "the man pages say what they are")]
+        #[repr(u8)]
+        pub enum Call {
+            $( $name, )*
         }
 
-        impl Step {
-            /// Every step there is, for tests and words.
-            pub const ALL: &[Step] = &[ $( Step::$name, )* ];
+        impl Call {
+            /// All of them.
+            pub const ALL: &[Call] = &[ $( Call::$name, )* ];
 
-            /// The step with this code.
-            pub fn from_code(code: u32) -> Option<Step> {
-                match code {
-                    $( $code => Some(Step::$name), )*
-                    _ => None,
-                }
-            }
-
-            /// What it was doing, and the call that answered the errno.
-            pub fn words(self) -> (&'static str, &'static str) {
-                match self {
-                    $( Step::$name => (concat!($($doc),*), $call), )*
-                }
+            /// As in `openat2(2)`; empty for none.
+            pub fn name(self) -> &'static str {
+                match self { $( Call::$name => $words, )* }
             }
         }
     };
 }
 
+calls! {
+    // No call: the plan or a path cannot be right.
+    None "",
+    Accept4 "accept4(2)",
+    Bpf "bpf(2)",
+    Capset "capset(2)",
+    Chdir "chdir(2)",
+    Chroot "chroot(2)",
+    Clone3 "clone3(2)",
+    CloseRange "close_range(2)",
+    Dup3 "dup3(2)",
+    Execve "execve(2)",
+    Faccessat "faccessat(2)",
+    Fchdir "fchdir(2)",
+    Fchmod "fchmod(2)",
+    Fchown "fchown(2)",
+    Fchownat "fchownat(2)",
+    Fcntl "fcntl(2)",
+    Fstat "fstat(2)",
+    Fstatat "fstatat(2)",
+    Fstatfs "fstatfs(2)",
+    Getcwd "getcwd(2)",
+    Getdents64 "getdents64(2)",
+    Ioctl "ioctl(2)",
+    Keyctl "keyctl(2)",
+    Mkdirat "mkdirat(2)",
+    Mknodat "mknodat(2)",
+    Mmap "mmap(2)",
+    Mount "mount(2)",
+    MountSetattr "mount_setattr(2)",
+    MoveMount "move_mount(2)",
+    Open "open(2)",
+    OpenTree "open_tree(2)",
+    Openat "openat(2)",
+    Openat2 "openat2(2)",
+    Pipe2 "pipe2(2)",
+    PivotRoot "pivot_root(2)",
+    Prctl "prctl(2)",
+    Prlimit64 "prlimit64(2)",
+    Read "read(2)",
+    Readlinkat "readlinkat(2)",
+    Recvmsg "recvmsg(2)",
+    RtSigaction "rt_sigaction(2)",
+    Seccomp "seccomp(2)",
+    Sendfile "sendfile(2)",
+    Sendmsg "sendmsg(2)",
+    Setdomainname "setdomainname(2)",
+    Setgroups "setgroups(2)",
+    Sethostname "sethostname(2)",
+    Setns "setns(2)",
+    Setresgid "setresgid(2)",
+    Setresuid "setresuid(2)",
+    Setsid "setsid(2)",
+    Socket "socket(2)",
+    Socketpair "socketpair(2)",
+    Stat "stat(2)",
+    Symlinkat "symlinkat(2)",
+    Umount2 "umount2(2)",
+    Unshare "unshare(2)",
+    Waitid "waitid(2)",
+    Write "write(2)",
+}
+
+impl Call {
+    /// The call with this number.
+    pub fn from_number(number: u8) -> Option<Call> {
+        Call::ALL.get(usize::from(number)).copied()
+    }
+}
+
+macro_rules! steps {
+    ($( $name:ident $words:literal, )*) => {
+        /// What a call was for. What it acted on is the item's to say.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "their words say what they are")]
+        #[repr(u8)]
+        pub enum Step {
+            $( $name, )*
+        }
+
+        impl Step {
+            /// Every step there is.
+            pub const ALL: &[Step] = &[ $( Step::$name, )* ];
+
+            /// As in `mount the filesystem`.
+            pub fn words(self) -> &'static str {
+                match self { $( Step::$name => $words, )* }
+            }
+        }
+    };
+}
+
+impl Step {
+    /// The step with this number.
+    pub fn from_number(number: u8) -> Option<Step> {
+        Step::ALL.get(usize::from(number)).copied()
+    }
+}
+
 steps! {
-    /// read the plan
-    ReadPlan = 1: "read(2)",
-    /// make room for the plan
-    MapPlan = 2: "mmap(2)",
-    /// understand the plan
-    DecodePlan = 3: "",
-    /// recognise the plan's build
-    OtherBuild = 4: "",
-    /// close inherited file descriptors
-    CloseFds = 5: "close_range(2)",
-    /// open the host's /proc
-    OpenProcfs = 6: "open(2)",
-    /// check that /proc is a procfs
-    CheckProcfs = 7: "fstatfs(2)",
-    /// open the cgroup filesystem
-    OpenCgroupRoot = 8: "open(2)",
-    /// make the cgroup
-    MakeCgroup = 9: "mkdir(2)",
-    /// open the cgroup
-    OpenCgroup = 10: "openat2(2)",
-    /// open the cgroup file
-    OpenCgroupFile = 11: "openat(2)",
-    /// write the cgroup file
-    WriteCgroupFile = 12: "write(2)",
-    /// load the device filter
-    LoadDeviceFilter = 13: "bpf(2)",
-    /// attach the device filter
-    AttachDeviceFilter = 14: "bpf(2)",
-    /// move the process into the cgroup
-    EnterCgroup = 15: "write(2)",
-    /// open the procfs file
-    OpenProcFile = 16: "openat2(2)",
-    /// write the procfs file
-    WriteProcFile = 17: "write(2)",
-    /// set the limit
-    SetRlimit = 18: "prlimit64(2)",
-    /// become undumpable
-    SetUndumpable = 19: "prctl(2)",
-    /// open the namespace
-    OpenNamespace = 20: "open(2)",
-    /// join the namespace
-    JoinNamespace = 21: "setns(2)",
-    /// make the new namespace
-    Unshare = 22: "unshare(2)",
-    /// make the pipe between the stages
-    MakePipe = 23: "pipe2(2)",
-    /// start the container's process
-    Clone = 24: "clone3(2)",
-    /// start the mapping helper
-    StartMapHelper = 25: "execve(2)",
-    /// write the mapping by the helper
-    MapHelper = 26: "waitid(2)",
-    /// let the process go on
-    ReleaseChild = 27: "write(2)",
-    /// wait for the mapping
-    AwaitMapping = 28: "read(2)",
-    /// become root of the user namespace
-    BecomeRoot = 29: "setresuid(2)",
-    /// bring up the loopback interface
-    Loopback = 30: "ioctl(2)",
-    /// set the host name
-    SetHostname = 31: "sethostname(2)",
-    /// set the domain name
-    SetDomainname = 32: "setdomainname(2)",
-    /// set the propagation
-    SetPropagation = 33: "mount(2)",
-    /// open the rootfs
-    OpenRootfs = 34: "open(2)",
-    /// bind the rootfs on itself
-    BindRootfs = 35: "open_tree(2)",
-    /// attach the rootfs
-    AttachRootfs = 36: "move_mount(2)",
-    /// resolve the path in the rootfs
-    ResolveTarget = 37: "openat2(2)",
-    /// refuse a symbolic link on the way
-    SymlinkTarget = 38: "openat2(2)",
-    /// make the directory in the rootfs
-    MakeDirectory = 39: "mkdirat(2)",
-    /// make the file in the rootfs
-    MakeFile = 40: "openat(2)",
-    /// mount the filesystem
-    Mount = 41: "mount(2)",
-    /// open the source
-    OpenSource = 42: "open_tree(2)",
-    /// set the mount's attributes
-    SetAttributes = 43: "mount_setattr(2)",
-    /// attach the mount
-    AttachMount = 44: "move_mount(2)",
-    /// copy what the mount covers
-    CopyUp = 45: "openat(2)",
-    /// make the device node
-    MakeDevice = 46: "mknodat(2)",
-    /// set the owner
-    SetOwner = 47: "fchownat(2)",
-    /// set the mode
-    SetMode = 48: "fchmodat(2)",
-    /// find another file in the device's place
-    OtherDevice = 49: "mknodat(2)",
-    /// make the symbolic link
-    MakeSymlink = 50: "symlinkat(2)",
-    /// open the pseudo-terminal multiplexer
-    OpenPtmx = 51: "openat2(2)",
-    /// open the pseudo-terminal
-    OpenTerminal = 52: "ioctl(2)",
-    /// set the terminal's size
-    SetTerminalSize = 53: "ioctl(2)",
-    /// send the terminal over the console socket
-    SendTerminal = 54: "sendmsg(2)",
-    /// make the terminal standard input, output and error
-    UseTerminal = 56: "dup3(2)",
-    /// make the terminal the controlling one
-    ControlTerminal = 57: "ioctl(2)",
-    /// change to the rootfs
-    EnterRootfs = 60: "fchdir(2)",
-    /// make the rootfs the root
-    PivotRoot = 61: "pivot_root(2)",
-    /// unmount the host's root
-    DetachOldRoot = 62: "umount2(2)",
-    /// move the rootfs onto the root
-    MoveRoot = 63: "mount(2)",
-    /// change root
-    Chroot = 64: "chroot(2)",
-    /// make a session
-    MakeSession = 65: "setsid(2)",
-    /// make the session keyring
-    MakeKeyring = 66: "keyctl(2)",
-    /// drop from the bounding set
-    DropBounding = 67: "prctl(2)",
-    /// set no_new_privs
-    SetNoNewPrivs = 68: "prctl(2)",
-    /// keep capabilities across the change of user
-    KeepCapabilities = 69: "prctl(2)",
-    /// set the supplementary groups
-    SetGroups = 70: "setgroups(2)",
-    /// set the group
-    SetGid = 71: "setresgid(2)",
-    /// set the user
-    SetUid = 72: "setresuid(2)",
-    /// set the capabilities
-    SetCapabilities = 73: "capset(2)",
-    /// set the ambient capabilities
-    SetAmbient = 74: "prctl(2)",
-    /// change to the working directory
-    ChangeDirectory = 75: "chdir(2)",
-    /// find the working directory inside the rootfs
-    UnreachableDirectory = 76: "getcwd(2)",
-    /// find the program
-    FindProgram = 77: "faccessat(2)",
-    /// answer
-    Answer = 78: "write(2)",
-    /// wait for start
-    AwaitStart = 79: "accept4(2)",
-    /// load the seccomp filter
-    LoadSeccomp = 80: "seccomp(2)",
-    /// execute the program
-    Execute = 81: "execve(2)",
-    /// share the root's mounts no more
-    ParentPrivate = 82: "mount(2)",
-    /// give the terminal its owner
-    OwnStdio = 83: "fchown(2)",
-    /// build the list of arguments
-    BuildArguments = 84: "",
-    /// make what covers masked paths
-    MakeCover = 90: "mknodat(2)",
-    /// find the mount just made
-    FindMount = 91: "openat2(2)",
-    /// refuse a symbolic link that leads into /proc
-    LinkIntoProc = 92: "openat2(2)",
-    /// find the source
-    FindSource = 93: "openat(2)",
-    /// move the mount to its place
-    MoveMount = 94: "mount(2)",
-    /// read the mount's attributes
-    ReadAttributes = 95: "fstatfs(2)",
-    /// set the mount's attributes
-    Remount = 96: "mount(2)",
-    /// find the signals that are ignored
-    ReadSignals = 104: "read(2)",
-    /// reset the signal
-    ResetSignal = 105: "rt_sigaction(2)",
-    /// find the device filters of the cgroup
-    FindDeviceFilters = 110: "bpf(2)",
-    /// detach an earlier device filter
-    DetachDeviceFilter = 111: "bpf(2)",
-    /// open `/proc/self/attr/exec`
-    OpenLabel = 120: "openat2(2)",
-    /// write `/proc/self/attr/exec`
-    WriteLabel = 121: "write(2)",
-    /// write `/proc/self/attr/apparmor/exec`
-    WriteAppArmorProfile = 122: "write(2)",
-    /// start the opener
-    StartOpener = 97: "clone3(2)",
-    /// ask the opener
-    AskOpener = 98: "sendmsg(2)",
-    /// find the host's device in its place
-    FindDevice = 99: "open(2)",
-    /// start
-    StartInit = 123: "execve(2)",
+    ReadPlan "read the plan",
+    MapPlan "make room for the plan",
+    DecodePlan "understand the plan",
+    OtherBuild "recognise the plan's build",
+    CloseFds "close inherited file descriptors",
+    OpenProcfs "open the host's /proc",
+    CheckProcfs "check that /proc is a procfs",
+    OpenCgroupRoot "open the cgroup filesystem",
+    MakeCgroup "make the cgroup",
+    OpenCgroup "open the cgroup",
+    OpenCgroupFile "open the cgroup file",
+    WriteCgroupFile "write the cgroup file",
+    LoadDeviceFilter "load the device filter",
+    AttachDeviceFilter "attach the device filter",
+    EnterCgroup "move the process into the cgroup",
+    OpenProcFile "open the procfs file",
+    WriteProcFile "write the procfs file",
+    SetRlimit "set the limit",
+    SetUndumpable "become undumpable",
+    OpenNamespace "open the namespace",
+    JoinNamespace "join the namespace",
+    Unshare "make the new namespace",
+    MakePipe "make the pipe between the stages",
+    Clone "start the container's process",
+    StartMapHelper "start the mapping helper",
+    MapHelper "write the mapping by the helper",
+    ReleaseChild "let the process go on",
+    AwaitMapping "wait for the mapping",
+    Loopback "bring up the loopback interface",
+    SetHostname "set the host name",
+    SetDomainname "set the domain name",
+    SetPropagation "set the propagation",
+    OpenRootfs "open the rootfs",
+    BindRootfs "bind the rootfs on itself",
+    AttachRootfs "attach the rootfs",
+    ResolveTarget "resolve the path in the rootfs",
+    SymlinkTarget "refuse a symbolic link on the way",
+    MakeDirectory "make the directory in the rootfs",
+    MakeFile "make the file in the rootfs",
+    Mount "mount the filesystem",
+    OpenSource "open the source",
+    SetAttributes "set the mount's attributes",
+    AttachMount "attach the mount",
+    CopyUp "copy what the mount covers",
+    MakeDevice "make the device node",
+    SetOwner "set the owner",
+    OtherDevice "find another file in the device's place",
+    MakeSymlink "make the symbolic link",
+    OpenPtmx "open the pseudo-terminal multiplexer",
+    OpenTerminal "open the pseudo-terminal",
+    SetTerminalSize "set the terminal's size",
+    SendTerminal "send the terminal over the console socket",
+    UseTerminal "make the terminal standard input, output and error",
+    ControlTerminal "make the terminal the controlling one",
+    EnterRootfs "change to the rootfs",
+    PivotRoot "make the rootfs the root",
+    DetachOldRoot "unmount the host's root",
+    MoveRoot "move the rootfs onto the root",
+    Chroot "change root",
+    MakeSession "make a session",
+    MakeKeyring "join the session keyring",
+    DropBounding "drop from the bounding set",
+    SetNoNewPrivs "set no_new_privs",
+    KeepCapabilities "keep capabilities across the change of user",
+    SetGroups "set the supplementary groups",
+    SetGid "set the group",
+    SetUid "set the user",
+    SetCapabilities "set the capabilities",
+    SetAmbient "set the ambient capabilities",
+    ChangeDirectory "change to the working directory",
+    UnreachableDirectory "find the working directory inside the rootfs",
+    FindProgram "find the program",
+    Answer "answer",
+    AwaitStart "wait for start",
+    LoadSeccomp "load the seccomp filter",
+    Execute "execute the program",
+    ParentPrivate "make the parent mount private",
+    OwnStdio "give the terminal its owner",
+    BuildArguments "build the list of arguments",
+    MakeCover "make what covers masked paths",
+    FindMount "find the mount just made",
+    LinkIntoProc "refuse a symbolic link that leads into /proc",
+    FindSource "find the source",
+    MoveMount "move the mount to its place",
+    ReadAttributes "read the mount's attributes",
+    Remount "set the mount's flags",
+    ReadSignals "find the signals that are ignored",
+    ResetSignal "reset the signal",
+    FindDeviceFilters "find the device filters of the cgroup",
+    DetachDeviceFilter "detach an earlier device filter",
+    OpenLabel "open `/proc/self/attr/exec`",
+    WriteLabel "write `/proc/self/attr/exec`",
+    WriteAppArmorProfile "write `/proc/self/attr/apparmor/exec`",
+    StartOpener "start the opener",
+    AskOpener "ask the opener",
+    FindDevice "find the host's device in its place",
+    StartInit "start",
 }

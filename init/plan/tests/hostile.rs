@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use vial_plan::{
-    CgroupItem, Failed, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem, Reply,
+    Call, CgroupItem, Failed, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem, Reply,
     RootfsItem, SetupItem, Stage, Stage0, Stage1, Stage2, Step, Strings, item_size, write_item,
 };
 
@@ -258,7 +258,8 @@ fn changed_plans_are_read_to_an_end() {
 
 #[test]
 fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
-    let failed = Failed { stage: Stage::Two, step: Step::Mount, item: 7, errno: 22 };
+    let failed =
+        Failed { stage: Stage::Two, call: Call::Mount, step: Step::Mount, item: 7, errno: 22 };
     for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
         let bytes = reply.to_bytes();
         for length in 0..Reply::SIZE {
@@ -277,10 +278,9 @@ fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
             }
         }
     }
-    let mut stage = Reply::Failed(failed).to_bytes();
-    stage[4] = 3;
-    assert_eq!(Reply::from_bytes(&stage), None, "there is no stage 3");
-    let mut stage = Reply::Failed(failed).to_bytes();
-    stage[5] = 1;
-    assert_eq!(Reply::from_bytes(&stage), None, "there is no stage 258");
+    for (place, number) in [(4, 3), (5, 0xff), (6, 0xff), (7, 1)] {
+        let mut bytes = Reply::Failed(failed).to_bytes();
+        bytes[place] = number;
+        assert_eq!(Reply::from_bytes(&bytes), None, "there is no {number} at {place}");
+    }
 }

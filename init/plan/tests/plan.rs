@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use vial_plan::{
-    Failed, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply, RootfsItem, Stage,
-    Stage1, Stage2, Step, Strings, item_size, write_item,
+    Call, Failed, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply, RootfsItem,
+    Stage, Stage1, Stage2, Step, Strings, item_size, write_item,
 };
 
 fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
@@ -188,8 +188,9 @@ fn sections_lie_within_the_body() {
 
 #[test]
 fn replies_are_read_as_they_were_written() {
-    for step in Step::ALL {
-        let failed = Failed { stage: Stage::One, step: *step, item: 7, errno: 22 };
+    let calls = Call::ALL.iter().cycle();
+    for (step, call) in Step::ALL.iter().zip(calls) {
+        let failed = Failed { stage: Stage::One, call: *call, step: *step, item: 7, errno: 22 };
         for reply in [Reply::Started { pid: 11 }, Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
             assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         }
@@ -202,8 +203,13 @@ fn replies_are_read_as_they_were_written() {
 #[test]
 fn every_step_has_words_of_its_own() {
     let mut words: Vec<_> = Step::ALL.iter().map(|step| step.words()).collect();
-    assert!(words.iter().all(|(what, _)| !what.trim().is_empty()));
+    assert!(words.iter().all(|what| !what.is_empty()));
     words.sort_unstable();
     words.dedup();
     assert_eq!(words.len(), Step::ALL.len());
+    let mut names: Vec<_> = Call::ALL.iter().map(|call| call.name()).collect();
+    assert!(names.iter().all(|name| name.is_empty() || name.ends_with("(2)")));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), Call::ALL.len());
 }

@@ -6,7 +6,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::{Name, Rootfs, bind};
 use crate::fault::{During, Fault};
@@ -36,14 +36,14 @@ pub fn change(
                 flags |= MountPropagationFlags::REC;
             }
             mount_change(rootfs.name(mount, &mut Name::empty())?, flags)
-                .during(Step::SetPropagation)
+                .during(Call::Mount, Step::SetPropagation)
         }
         Err(Errno::NOSYS | Errno::PERM) if !recursive => remount(rootfs, mount, &change),
         Err(Errno::PERM) => {
             let change = what_is_not_locked(&change);
-            mount_setattr(mount, recursive, &change).during(Step::SetAttributes)
+            mount_setattr(mount, recursive, &change).during(Call::MountSetattr, Step::SetAttributes)
         }
-        result => result.during(Step::SetAttributes),
+        result => result.during(Call::MountSetattr, Step::SetAttributes),
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn set(
 ) -> Result<(), Fault> {
     match mount_setattr(mount, false, change) {
         Err(Errno::NOSYS | Errno::PERM) => remount(rootfs, mount, change),
-        result => result.during(Step::SetAttributes),
+        result => result.during(Call::MountSetattr, Step::SetAttributes),
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn remount(
     mount: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<(), Fault> {
-    let present = fstatfs(mount).during(Step::ReadAttributes)?.f_flags as u64;
+    let present = fstatfs(mount).during(Call::Fstatfs, Step::ReadAttributes)?.f_flags as u64;
     let name = &mut Name::empty();
     let name = rootfs.name(mount, name)?;
     let remount = |change| {
@@ -78,7 +78,7 @@ pub(super) fn remount(
         Err(Errno::PERM) => remount(&what_is_not_locked(change)),
         result => result,
     }
-    .during(Step::Remount)
+    .during(Call::Mount, Step::Remount)
 }
 
 /// In a user namespace the flags that a mount of the host has are locked, and
@@ -89,7 +89,7 @@ fn what_is_not_locked(change: &Attributes) -> Attributes {
 
 /// Makes a mount read-only that was left writable for what lies in it.
 pub fn make_mount_readonly(rootfs: &Rootfs, target: &CStr) -> Result<(), Fault> {
-    let mount = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
+    let mount = rootfs.resolve(target, false)?;
     set(rootfs, mount.as_fd(), &bind::attributes(RDONLY, 0))
 }
 

@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_move};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::resolve::Make;
 use super::{Name, Rootfs, attach, attributes as attr, covers, is_directory};
@@ -48,17 +48,19 @@ impl<'a> Source<'a> {
     fn take(&self) -> Result<Taken, Fault> {
         match open_tree::clone(self.at, self.path, self.recursive) {
             Err(Errno::NOSYS | Errno::PERM) => self.find().map(Taken::Itself),
-            copy => copy.during(Step::OpenSource).map(Taken::Copy),
+            copy => copy.during(Call::OpenTree, Step::OpenSource).map(Taken::Copy),
         }
     }
 
     fn find(&self) -> Result<OwnedFd, Fault> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         match self.path.is_empty() {
-            true => rustix::io::fcntl_dupfd_cloexec(self.at, 3),
-            false => openat(self.at, self.path, flags, Mode::empty()),
+            true => {
+                rustix::io::fcntl_dupfd_cloexec(self.at, 3).during(Call::Fcntl, Step::FindSource)
+            }
+            false => openat(self.at, self.path, flags, Mode::empty())
+                .during(Call::Openat, Step::FindSource),
         }
-        .during(Step::FindSource)
     }
 }
 
@@ -88,8 +90,8 @@ pub fn bind_path(
 }
 
 fn is_out_of_reach(fault: Fault) -> bool {
-    fault == Fault::new(Step::OpenSource, Errno::ACCESS)
-        || fault == Fault::new(Step::FindSource, Errno::ACCESS)
+    let is_source = matches!(fault.step(), Step::OpenSource | Step::FindSource);
+    is_source && fault.errno() == Errno::ACCESS
 }
 
 /// Binds a file or directory of the host at a path of the rootfs, where it is
@@ -135,7 +137,7 @@ fn attach_taken(
         match mount_setattr(tree.as_fd(), false, change) {
             // KERNEL(5.12): what is attached can be changed by mount(2).
             Err(Errno::NOSYS | Errno::PERM) => is_set = false,
-            result => result.during(Step::SetAttributes)?,
+            result => result.during(Call::MountSetattr, Step::SetAttributes)?,
         }
     }
     match attach(tree.as_fd(), place) {
@@ -145,7 +147,7 @@ fn attach_taken(
             let origin = source.find()?;
             return bind_by_name(rootfs, origin.as_fd(), source.recursive, place, change);
         }
-        result => result.during(Step::AttachMount)?,
+        result => result.during(Call::MoveMount, Step::AttachMount)?,
     }
     if !is_set {
         attr::remount(rootfs, tree.as_fd(), change)?;
@@ -163,26 +165,26 @@ fn bind_by_name(
     place: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    let name = covers::name(is_directory(origin).during(Step::FindSource)?);
+    let name = covers::name(is_directory(origin).during(Call::Fstat, Step::FindSource)?);
     let (covers, _) = rootfs.covers.as_ref().prepared()?;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let bare = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
+    let bare = openat(covers, name, flags, Mode::empty()).during(Call::Openat, Step::FindMount)?;
     let kind = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
     let (from, on) = (&mut Name::empty(), &mut Name::empty());
     let (from, on) = (rootfs.name(origin, from)?, rootfs.name(bare.as_fd(), on)?);
-    mount(from, on, c"", kind, None).during(Step::Mount)?;
-    let bound = openat(covers, name, flags, Mode::empty()).during(Step::FindMount)?;
+    mount(from, on, c"", kind, None).during(Call::Mount, Step::Mount)?;
+    let bound = openat(covers, name, flags, Mode::empty()).during(Call::Openat, Step::FindMount)?;
     if change.set | change.clear != 0 {
         attr::remount(rootfs, bound.as_fd(), change)?;
     }
     let (from, on) = (&mut Name::empty(), &mut Name::empty());
     let (from, on) = (rootfs.name(bound.as_fd(), from)?, rootfs.name(place, on)?);
-    mount_move(from, on).during(Step::MoveMount)?;
+    mount_move(from, on).during(Call::Mount, Step::MoveMount)?;
     Ok(bound)
 }
 
 fn like(source: BorrowedFd<'_>) -> Result<Make, Fault> {
-    Ok(match is_directory(source).during(Step::FindSource)? {
+    Ok(match is_directory(source).during(Call::Fstat, Step::FindSource)? {
         true => Make::Directory,
         false => Make::File,
     })

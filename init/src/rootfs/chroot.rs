@@ -7,7 +7,7 @@ use heapless::Vec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{chdir, chroot, fchdir};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::Rootfs;
 use crate::fault::{During, Fault};
@@ -19,7 +19,9 @@ impl Rootfs {
     pub fn bare(procfs: &Procfs, path: &CStr) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat(procfs, path, flags, Mode::empty()).during(Step::OpenRootfs).map(Rootfs::at)
+        openat(procfs, path, flags, Mode::empty())
+            .during(Call::Openat, Step::OpenRootfs)
+            .map(Rootfs::at)
     }
 
     /// One in which nothing can be mounted.
@@ -39,7 +41,7 @@ impl Rootfs {
 
 /// Makes the rootfs the root, of this process alone.
 pub fn enter(rootfs: &Rootfs) -> Result<(), Fault> {
-    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
-    chroot(c".").during(Step::Chroot)?;
-    chdir(c"/").during(Step::EnterRootfs)
+    fchdir(rootfs.root()).during(Call::Fchdir, Step::EnterRootfs)?;
+    chroot(c".").during(Call::Chroot, Step::Chroot)?;
+    chdir(c"/").during(Call::Chdir, Step::EnterRootfs)
 }

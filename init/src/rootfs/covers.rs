@@ -7,11 +7,11 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, mkdirat, mknodat};
 use rustix::mount::MountFlags;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::filesystem::New;
 use super::{Rootfs, attributes, bind, mounted};
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Of};
 
 const NAMES: [&CStr; 2] = [c"file", c"directory"];
 
@@ -21,11 +21,12 @@ pub(super) fn make(rootfs: &Rootfs, place: &OwnedFd) -> Result<OwnedFd, Fault> {
     let (source, fstype) = (c"vial-covers", c"tmpfs");
     New { source, fstype, flags: flags.bits(), data: c"" }.mount_on(place)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let covers = mounted::covering(place.as_fd(), flags).during(Step::MakeCover)?;
+    let covers = mounted::covering(place.as_fd(), flags).of(Step::MakeCover)?;
     let [file, directory] = NAMES;
     mknodat(&covers, file, FileType::RegularFile, Mode::from_raw_mode(0o666), 0)
-        .during(Step::MakeCover)?;
-    mkdirat(&covers, directory, Mode::from_raw_mode(0o555)).during(Step::MakeCover)?;
+        .during(Call::Mknodat, Step::MakeCover)?;
+    mkdirat(&covers, directory, Mode::from_raw_mode(0o555))
+        .during(Call::Mkdirat, Step::MakeCover)?;
     attributes::set(rootfs, covers.as_fd(), &bind::attributes(attributes::RDONLY, 0))?;
     Ok(covers)
 }

@@ -8,7 +8,7 @@ use rustix::fs::{
     statat, symlinkat,
 };
 use rustix::io::Errno;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::Rootfs;
 use super::attributes::RDONLY;
@@ -72,11 +72,11 @@ pub fn make(
     match made {
         Ok(()) => own(parent, name, node),
         Err(Errno::EXIST) => {
-            let found =
-                statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).during(Step::OtherDevice)?;
+            let found = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+                .during(Call::Fstatat, Step::OtherDevice)?;
             match node.is(&found) {
                 true => Ok(()),
-                false => Err(Fault::new(Step::OtherDevice, Errno::EXIST)),
+                false => Err(Fault::new(Call::Mknodat, Step::OtherDevice, Errno::EXIST)),
             }
         }
         // A user namespace; or the caller has no CAP_MKNOD, or a device cgroup
@@ -85,7 +85,7 @@ pub fn make(
             let place = place(parent, name, node)?;
             bind_from_elsewhere(rootfs, path, node, &place)
         }
-        Err(errno) => Err(Fault::new(Step::MakeDevice, errno)),
+        Err(errno) => Err(Fault::new(Call::Mknodat, Step::MakeDevice, errno)),
     }
 }
 
@@ -94,7 +94,8 @@ fn own(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<(), Fault> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-    chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).during(Step::SetOwner)
+    chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        .during(Call::Fchownat, Step::SetOwner)
 }
 
 /// An empty file on which a device is to be bound, of the owner that it has.
@@ -102,12 +103,13 @@ fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fa
     match mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
         Ok(()) => own(parent, name, node)?,
         Err(Errno::EXIST) => {}
-        Err(errno) => return Err(Fault::new(Step::MakeFile, errno)),
+        Err(errno) => return Err(Fault::new(Call::Mknodat, Step::MakeFile, errno)),
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = openat(parent, name, flags, Mode::empty()).during(Step::ResolveTarget)?;
-    match FileType::from_raw_mode(fstat(&place).during(Step::ResolveTarget)?.st_mode) {
-        FileType::Symlink => Err(Fault::new(Step::SymlinkTarget, Errno::LOOP)),
+    let place =
+        openat(parent, name, flags, Mode::empty()).during(Call::Openat, Step::ResolveTarget)?;
+    match FileType::from_raw_mode(fstat(&place).during(Call::Fstat, Step::ResolveTarget)?.st_mode) {
+        FileType::Symlink => Err(Fault::new(Call::Openat, Step::SymlinkTarget, Errno::LOOP)),
         _ => Ok(place),
     }
 }
@@ -129,9 +131,9 @@ fn bind_from_elsewhere(
         }
     }
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let source = openat(CWD, path, flags, Mode::empty()).during(Step::FindDevice)?;
-    if !node.is(&fstat(&source).during(Step::FindDevice)?) {
-        return Err(Fault::new(Step::OtherDevice, Errno::NODEV));
+    let source = openat(CWD, path, flags, Mode::empty()).during(Call::Openat, Step::FindDevice)?;
+    if !node.is(&fstat(&source).during(Call::Fstat, Step::FindDevice)?) {
+        return Err(Fault::new(Call::Fstat, Step::OtherDevice, Errno::NODEV));
     }
     let change = attributes(RDONLY | NOSUID | NOEXEC, 0);
     bind_on(rootfs, &Source::open(source.as_fd(), false), place.as_fd(), &change)?;
@@ -143,6 +145,6 @@ pub fn symlink(rootfs: &mut Rootfs, target: &CStr, path: &'static CStr) -> Resul
     let (parent, name) = rootfs.parent_of_node(path)?;
     match symlinkat(target, parent, name) {
         Ok(()) | Err(Errno::EXIST) => Ok(()), // An image may bring its own.
-        Err(errno) => Err(Fault::new(Step::MakeSymlink, errno)),
+        Err(errno) => Err(Fault::new(Call::Symlinkat, Step::MakeSymlink, errno)),
     }
 }

@@ -8,12 +8,12 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::mount::{mount as mount2, mount_change, mount_remount};
 use rustix::process::fchdir;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::mounted::{self, Mounted};
 use super::resolve::{Make, Place};
 use super::{Name, Rootfs, bind, copy};
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Of};
 use crate::path::{PathBuffer, split_last};
 
 /// A filesystem to be made, in mount(2)'s words.
@@ -36,14 +36,15 @@ impl New<'_> {
     pub(super) fn mount_on(&self, target: &OwnedFd) -> Result<(), Fault> {
         let flags = MountFlags::from_bits_retain(self.flags);
         let data = Some(self.data).filter(|data| !data.is_empty());
-        fchdir(target).during(Step::ResolveTarget)?;
-        mount2(self.source, c".", self.fstype, flags, data).during(Step::Mount)
+        fchdir(target).during(Call::Fchdir, Step::ResolveTarget)?;
+        mount2(self.source, c".", self.fstype, flags, data).during(Call::Mount, Step::Mount)
     }
 }
 
 /// Sets the propagation of the mount at a path of the present root.
 pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
-    mount_change(path, MountPropagationFlags::from_bits_retain(flags)).during(Step::SetPropagation)
+    mount_change(path, MountPropagationFlags::from_bits_retain(flags))
+        .during(Call::Mount, Step::SetPropagation)
 }
 
 /// The mount that holds a path: EINVAL says that the path is not where one is
@@ -53,10 +54,12 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     let mut rest = path.to_bytes();
     loop {
         let mut prefix: PathBuffer = PathBuffer::empty();
-        prefix.push(if rest.is_empty() { b"/" } else { rest }).during(Step::ParentPrivate)?;
+        prefix
+            .push(if rest.is_empty() { b"/" } else { rest })
+            .during(Call::None, Step::ParentPrivate)?;
         match mount_change(prefix.as_c_str(), MountPropagationFlags::PRIVATE) {
             Err(Errno::INVAL) if !rest.is_empty() => rest = split_last(rest).0,
-            result => return result.during(Step::ParentPrivate),
+            result => return result.during(Call::Mount, Step::ParentPrivate),
         }
     }
 }
@@ -96,13 +99,13 @@ pub fn mount_copy(
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let below = openat(&place, c".", flags, Mode::empty()).during(Step::CopyUp)?;
+    let below = openat(&place, c".", flags, Mode::empty()).during(Call::Openat, Step::CopyUp)?;
     match mode {
         true => mount_with_mode(new, &place)?,
         false => new.mount_on(&place)?,
     }
-    let mounted = mounted::covering(place.as_fd(), flags).during(Step::CopyUp)?;
-    copy::directory(&below, &mounted, owner).during(Step::CopyUp)?;
+    let mounted = mounted::covering(place.as_fd(), flags).of(Step::CopyUp)?;
+    copy::directory(&below, &mounted, owner)?;
     rootfs.remember(Mounted::By(mounted));
     Ok(())
 }
@@ -110,14 +113,16 @@ pub fn mount_copy(
 /// The option comes first: the kernel would heed a later one.
 #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
 fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
-    let mode = fstat(place).during(Step::Mount)?.st_mode & 0o7777;
+    let mode = fstat(place).during(Call::Fstat, Step::Mount)?.st_mode & 0o7777;
     let mut data: PathBuffer = PathBuffer::empty();
-    data.push(b"mode=").during(Step::Mount)?;
+    data.push(b"mode=").during(Call::None, Step::Mount)?;
     for shift in [9, 6, 3, 0] {
-        data.push(&[b'0' + ((mode >> shift) & 7) as u8]).during(Step::Mount)?;
+        data.push(&[b'0' + ((mode >> shift) & 7) as u8]).during(Call::None, Step::Mount)?;
     }
     if !new.data.is_empty() {
-        data.push(b",").and_then(|data| data.push(new.data.to_bytes())).during(Step::Mount)?;
+        data.push(b",")
+            .and_then(|data| data.push(new.data.to_bytes()))
+            .during(Call::None, Step::Mount)?;
     }
     New { data: data.as_c_str(), ..*new }.mount_on(place)
 }
@@ -149,8 +154,8 @@ pub fn mount_cgroup(
 
 /// Reconfigures the filesystem mounted at a path.
 pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
-    let mounted = rootfs.resolve(target, false).during(Step::ResolveTarget)?;
+    let mounted = rootfs.resolve(target, false)?;
     let flags = MountFlags::from_bits_retain(flags);
     let name = &mut Name::empty();
-    mount_remount(rootfs.name(mounted.as_fd(), name)?, flags, data).during(Step::Mount)
+    mount_remount(rootfs.name(mounted.as_fd(), name)?, flags, data).during(Call::Mount, Step::Mount)
 }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::attributes::RDONLY;
 use super::bind::{Source, attributes, bind_on};
@@ -18,7 +18,7 @@ pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let Some(place) = find(rootfs, path)? else {
         return Ok(());
     };
-    let found = fstat(&place).during(Step::ResolveTarget)?;
+    let found = fstat(&place).during(Call::Fstat, Step::ResolveTarget)?;
     let (covers, device) = rootfs.covers.as_ref().prepared()?;
     if found.st_dev == *device {
         return Ok(()); // Another path that leads here has been masked.
@@ -48,7 +48,7 @@ pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
 fn find(rootfs: &Rootfs, path: &CStr) -> Result<Option<OwnedFd>, Fault> {
     match rootfs.resolve(path, false) {
         Ok(place) => Ok(Some(place)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(Fault::new(Step::ResolveTarget, errno)),
+        Err(fault) if matches!(fault.errno(), Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(fault) => Err(fault),
     }
 }

@@ -28,7 +28,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
 };
 use rustix::process::{Resource, fchdir, getrlimit};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::opener::Opener;
@@ -79,7 +79,7 @@ impl Rootfs {
         let opener = opener.and_then(|socket| Opener::enter(socket, &procfs));
         let place = match (openat(CWD, path, flags, Mode::empty()), &opener) {
             (Err(Errno::ACCESS), Some(opener)) => opener.open(path)?,
-            (place, _) => place.during(Step::OpenRootfs)?,
+            (place, _) => place.during(Call::Openat, Step::OpenRootfs)?,
         };
         let covers = None;
         let mut rootfs = Rootfs {
@@ -96,8 +96,10 @@ impl Rootfs {
         // Copied before the covers lie on it, which are not to be in the copy.
         let copy = open_tree::clone(place.as_fd(), c"", true);
         let covers = covers::make(&rootfs, place)?;
-        let attached = copy.during(Step::BindRootfs).and_then(|tree| {
-            attach(tree.as_fd(), place.as_fd()).during(Step::AttachRootfs).map(|()| tree)
+        let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
+            attach(tree.as_fd(), place.as_fd())
+                .during(Call::MoveMount, Step::AttachRootfs)
+                .map(|()| tree)
         });
         rootfs.root = match attached {
             // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
@@ -106,7 +108,7 @@ impl Rootfs {
             }
             result => result?,
         };
-        let device = fstat(&covers).during(Step::MakeCover)?.st_dev;
+        let device = fstat(&covers).during(Call::Fstat, Step::MakeCover)?.st_dev;
         rootfs.covers = Some((covers, device));
         Ok(rootfs)
     }
@@ -117,29 +119,30 @@ impl Rootfs {
         let covers = covers.as_fd();
         let propagate = |flags| {
             let name = &mut Name::empty();
-            mount_change(self.name(covers, name)?, flags).during(Step::SetPropagation)
+            mount_change(self.name(covers, name)?, flags).during(Call::Mount, Step::SetPropagation)
         };
         propagate(MountPropagationFlags::UNBINDABLE)?;
         let (itself, on) = (&mut Name::empty(), &mut Name::empty());
         let (itself, on) = (self.name(self.root(), itself)?, self.name(covers, on)?);
         let bind = MountFlags::BIND | MountFlags::REC;
-        mount(itself, on, c"", bind, None).during(Step::Mount)?;
+        mount(itself, on, c"", bind, None).during(Call::Mount, Step::Mount)?;
         propagate(MountPropagationFlags::PRIVATE)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        mounted::covering(covers, flags).during(Step::FindMount)
+        mounted::covering(covers, flags)
     }
 
     /// The root that the process has now: that of a container it has joined.
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
+        let root =
+            openat(CWD, c"/", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?;
         Ok(Rootfs::at(root))
     }
 
     /// Something was mounted on the root: that is the root from here on.
     pub fn take_covering(&mut self) -> Result<(), Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        self.root = mounted::covering(self.root(), flags).during(Step::FindMount)?;
+        self.root = mounted::covering(self.root(), flags)?;
         Ok(())
     }
 
@@ -166,10 +169,10 @@ impl Rootfs {
     /// `self/fd/N`: what the fd refers to, as a path from procfs, which becomes
     /// the working directory.
     fn name<'name>(&self, fd: BorrowedFd<'_>, name: &'name mut Name) -> Result<&'name CStr, Fault> {
-        fchdir(self.procfs.as_ref().prepared()?).during(Step::OpenProcfs)?;
+        fchdir(self.procfs.as_ref().prepared()?).during(Call::Fchdir, Step::OpenProcfs)?;
         name.push(b"self/fd/")
             .and_then(|name| name.push_number(fd.as_raw_fd().cast_unsigned()))
-            .during(Step::ResolveTarget)?;
+            .during(Call::None, Step::ResolveTarget)?;
         Ok(name.as_c_str())
     }
 }
@@ -190,21 +193,25 @@ fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
 /// it. A recursive bind of it, attached on it and made the root, can; but not
 /// while the mount below it is shared (pivot_root(2)).
 fn leave_initramfs() -> Result<(), Fault> {
-    mount_change(c"/", MountPropagationFlags::PRIVATE).during(Step::SetPropagation)?;
+    mount_change(c"/", MountPropagationFlags::PRIVATE).during(Call::Mount, Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?;
-    let attached = open_tree::clone(CWD, c"/", true).during(Step::BindRootfs).and_then(|tree| {
-        attach(tree.as_fd(), root.as_fd()).during(Step::AttachRootfs).map(|()| tree)
-    });
+    let root = openat(CWD, c"/", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?;
+    let attached = open_tree::clone(CWD, c"/", true)
+        .during(Call::OpenTree, Step::BindRootfs)
+        .and_then(|tree| {
+            attach(tree.as_fd(), root.as_fd())
+                .during(Call::MoveMount, Step::AttachRootfs)
+                .map(|()| tree)
+        });
     let tree = match attached {
         // KERNEL(5.2): what is mounted on the root is reached by its `..`.
         Err(fault) if matches!(fault.errno(), Errno::NOSYS | Errno::PERM) => {
             let bind = MountFlags::BIND | MountFlags::REC;
-            mount(c"/", c"/", c"", bind, None).during(Step::BindRootfs)?;
-            openat(CWD, c"/..", flags, Mode::empty()).during(Step::OpenRootfs)?
+            mount(c"/", c"/", c"", bind, None).during(Call::Mount, Step::BindRootfs)?;
+            openat(CWD, c"/..", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?
         }
         result => result?,
     };
-    fchdir(&tree).during(Step::EnterRootfs)?;
-    rustix::process::chroot(c".").during(Step::Chroot)
+    fchdir(&tree).during(Call::Fchdir, Step::EnterRootfs)?;
+    rustix::process::chroot(c".").during(Call::Chroot, Step::Chroot)
 }

@@ -4,9 +4,9 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 use rustix::process::{chroot, fchdir};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::Rootfs;
 use crate::fault::{During, Fault};
@@ -29,10 +29,10 @@ impl Rootfs {
     }
 
     /// Opens the mount that was made last, if it is not open yet.
-    pub fn find_mounted(&mut self) -> core::result::Result<(), Fault> {
+    pub fn find_mounted(&mut self) -> Result<(), Fault> {
         if let Some(Mounted::On(place)) = &self.mounted {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let mount = covering(place.as_fd(), flags).during(Step::FindMount)?;
+            let mount = covering(place.as_fd(), flags)?;
             self.remember(Mounted::By(mount));
         }
         Ok(())
@@ -49,27 +49,30 @@ impl Rootfs {
 
 /// Opens what is mounted on a directory: from a root, `..` leads to itself, and
 /// from there onto what covers it. No name is looked up.
-pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let flags = flags | OFlags::CLOEXEC;
+    let mut result = Err(Errno::AGAIN);
     for _ in 0..super::resolve::ATTEMPTS {
-        match openat2(place, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        result = openat2(place, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        match result {
             Err(Errno::AGAIN) => {}
             Err(Errno::NOSYS | Errno::PERM) => return covering_by_chroot(place, flags),
-            result => return result,
+            _ => break,
         }
     }
-    Err(Errno::AGAIN)
+    result.during(Call::Openat2, Step::FindMount)
 }
 
 /// KERNEL(5.6): the same where openat2 is missing; the place is the root for
 /// as long as it takes.
-fn covering_by_chroot(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+fn covering_by_chroot(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
+    let step = Step::FindMount;
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, c"/", directory, Mode::empty())?;
-    fchdir(place)?;
-    chroot(c".")?;
+    let root = openat(CWD, c"/", directory, Mode::empty()).during(Call::Openat, step)?;
+    fchdir(place).during(Call::Fchdir, step)?;
+    chroot(c".").during(Call::Chroot, step)?;
     let found = openat(CWD, c"/..", flags, Mode::empty());
-    fchdir(&root)?;
-    chroot(c".")?;
-    found
+    fchdir(&root).during(Call::Fchdir, step)?;
+    chroot(c".").during(Call::Chroot, step)?;
+    found.during(Call::Openat, step)
 }

@@ -8,7 +8,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_move, unmount,
 };
 use rustix::process::{chdir, fchdir};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use super::{Rootfs, chroot};
 use crate::fault::{During, Fault};
@@ -19,25 +19,27 @@ use crate::fault::{During, Fault};
 pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let old = match shared {
-        true => Some(openat(CWD, c"/", flags, Mode::empty()).during(Step::OpenRootfs)?),
+        true => {
+            Some(openat(CWD, c"/", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?)
+        }
         false => None,
     };
-    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
-    rustix::process::pivot_root(c".", c".").during(Step::PivotRoot)?;
+    fchdir(rootfs.root()).during(Call::Fchdir, Step::EnterRootfs)?;
+    rustix::process::pivot_root(c".", c".").during(Call::PivotRoot, Step::PivotRoot)?;
     if let Some(old) = old {
-        fchdir(&old).during(Step::DetachOldRoot)?;
+        fchdir(&old).during(Call::Fchdir, Step::DetachOldRoot)?;
         // A slave, the old root tells the host nothing of the unmounting.
         let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-        mount_change(c".", slave).during(Step::DetachOldRoot)?;
+        mount_change(c".", slave).during(Call::Mount, Step::DetachOldRoot)?;
     }
-    unmount(c".", UnmountFlags::DETACH).during(Step::DetachOldRoot)?;
-    chdir(c"/").during(Step::EnterRootfs)
+    unmount(c".", UnmountFlags::DETACH).during(Call::Umount2, Step::DetachOldRoot)?;
+    chdir(c"/").during(Call::Chdir, Step::EnterRootfs)
 }
 
 /// MS_MOVE and chroot(2), for a root that cannot be pivoted.
 pub fn move_root(rootfs: &Rootfs) -> Result<(), Fault> {
-    fchdir(rootfs.root()).during(Step::EnterRootfs)?;
-    mount_move(c".", c"/").during(Step::MoveRoot)?;
+    fchdir(rootfs.root()).during(Call::Fchdir, Step::EnterRootfs)?;
+    mount_move(c".", c"/").during(Call::Mount, Step::MoveRoot)?;
     chroot::enter(rootfs)
 }
 
@@ -47,8 +49,7 @@ pub fn hide(path: &CStr) -> Result<(), Fault> {
     let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM); // EINVAL: it shares nothing.
     match unmount(path, UnmountFlags::DETACH) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(_) => {
-            mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, None).during(Step::DetachOldRoot)
-        }
+        Err(_) => mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, None)
+            .during(Call::Mount, Step::DetachOldRoot),
     }
 }

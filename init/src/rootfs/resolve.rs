@@ -4,8 +4,8 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, openat2};
-use rustix::io::{Errno, Result};
-use vial_plan::Step;
+use rustix::io::Errno;
+use vial_plan::{Call, Step};
 
 use super::{Rootfs, walk};
 use crate::fault::{During, Fault};
@@ -42,23 +42,28 @@ type Answer<T> = core::result::Result<T, Fault>;
 impl Rootfs {
     /// O_PATH fd of what lies at the path. Symbolic links are followed within
     /// the rootfs; strict: a link anywhere on the way is ELOOP.
-    pub fn resolve(&self, path: &CStr, strict: bool) -> Result<OwnedFd> {
+    pub fn resolve(&self, path: &CStr, strict: bool) -> Answer<OwnedFd> {
         self.open_at(path, OFlags::PATH, strict)
     }
 
     /// Opens what lies at the path.
-    pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
+    pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Answer<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         match self.open_at_once(path, flags, strict) {
             // KERNEL(5.6): no openat2; or a seccomp filter that hides it.
             Err(Errno::NOSYS | Errno::PERM) => {
                 walk::open(self.root(), path.to_bytes(), flags, strict)
             }
-            result => result,
+            result => result.during(Call::Openat2, Step::ResolveTarget),
         }
     }
 
-    fn open_at_once(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
+    fn open_at_once(
+        &self,
+        path: &CStr,
+        flags: OFlags,
+        strict: bool,
+    ) -> rustix::io::Result<OwnedFd> {
         let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         if strict {
             resolve |= ResolveFlags::NO_SYMLINKS;
@@ -79,7 +84,7 @@ impl Rootfs {
     /// none, and no link may lead into /proc. strict: there may be none at all.
     pub fn place(&self, path: &CStr, make: Make, strict: bool) -> Answer<Place> {
         let found = match self.resolve(path, true) {
-            Err(Errno::LOOP) if !strict => {
+            Err(fault) if fault.errno() == Errno::LOOP && !strict => {
                 self.check_first(path)?;
                 let found = self.resolve(path, false);
                 found.as_ref().map_or(Ok(()), |found| self.keep_off_proc(path, found.as_fd()))?;
@@ -89,16 +94,18 @@ impl Rootfs {
         };
         match found {
             Ok(fd) => Ok(Place { fd, is_new: false, parent: None }),
-            Err(Errno::NOENT) => self.make_missing(path, make),
-            Err(errno) => Err(refused(errno, strict)),
+            Err(fault) if fault.errno() == Errno::NOENT => self.make_missing(path, make),
+            Err(fault) => Err(refused(fault, strict)),
         }
     }
 
     /// The directory at a path, made with those above it where nothing is.
     pub fn make_directory(&self, path: &CStr) -> Answer<OwnedFd> {
         match self.open_at(path, DIRECTORY, false) {
-            Err(Errno::NOENT) => Ok(self.make_missing(path, Make::Directory)?.fd),
-            found => found.map_err(|errno| refused(errno, false)),
+            Err(fault) if fault.errno() == Errno::NOENT => {
+                Ok(self.make_missing(path, Make::Directory)?.fd)
+            }
+            found => found.map_err(|fault| refused(fault, false)),
         }
     }
 
@@ -107,10 +114,12 @@ impl Rootfs {
     fn make_missing(&self, path: &CStr, make: Make) -> Answer<Place> {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
-        parent.push(b"/").and_then(|p| p.push(above)).during(Step::ResolveTarget)?;
+        parent.push(b"/").and_then(|p| p.push(above)).during(Call::None, Step::ResolveTarget)?;
         // Mostly but one is missing.
         let (found, is_strict) = match self.open_at(parent.as_c_str(), DIRECTORY, true) {
-            Err(Errno::LOOP) => (self.open_at(parent.as_c_str(), DIRECTORY, false), false),
+            Err(fault) if fault.errno() == Errno::LOOP => {
+                (self.open_at(parent.as_c_str(), DIRECTORY, false), false)
+            }
             found => (found, true),
         };
         if let Ok(parent) = found
@@ -126,7 +135,7 @@ impl Rootfs {
         }
         let made = walk::make(self.root(), path.to_bytes(), make, false).map_err(|fault| {
             let generic = fault.step() == Step::ResolveTarget;
-            if generic { refused(fault.errno(), false) } else { fault }
+            if generic { refused(fault, false) } else { fault }
         })?;
         self.keep_off_proc(path, made.as_fd())?;
         Ok(Place { fd: made, is_new: true, parent: None })
@@ -155,9 +164,10 @@ impl Rootfs {
     fn check_first(&self, path: &CStr) -> Answer<()> {
         for (first, root) in [(&b"proc"[..], c"proc"), (b"sys", c"sys"), (b"dev", c"dev")] {
             if first_component(path.to_bytes()) == first
-                && let Err(Errno::LOOP) = self.resolve(root, true)
+                && let Err(fault) = self.resolve(root, true)
+                && fault.errno() == Errno::LOOP
             {
-                return Err(refused(Errno::LOOP, true));
+                return Err(refused(fault, true));
             }
         }
         Ok(())
@@ -170,15 +180,17 @@ impl Rootfs {
             return Ok(());
         }
         let identity = |fd: BorrowedFd<'_>| {
-            fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).during(Step::ResolveTarget)
+            fstat(fd)
+                .map(|stat| (stat.st_dev, stat.st_ino))
+                .during(Call::Fstat, Step::ResolveTarget)
         };
         let is_its_root = match self.resolve(c"proc", true) {
             Ok(proc) => identity(proc.as_fd())? == identity(place)?,
             Err(_) => false, // There is none, or a link, which the planner's mounts refuse.
         };
-        let magic = fstatfs(place).during(Step::ResolveTarget)?.f_type as u64;
+        let magic = fstatfs(place).during(Call::Fstatfs, Step::ResolveTarget)?.f_type as u64;
         match is_its_root || magic == PROC_SUPER_MAGIC {
-            true => Err(Fault::new(Step::LinkIntoProc, Errno::LOOP)),
+            true => Err(Fault::new(Call::None, Step::LinkIntoProc, Errno::LOOP)),
             false => Ok(()),
         }
     }
@@ -189,7 +201,10 @@ impl Rootfs {
         let (parent, name) = split_name(path);
         check_name(name)?;
         let mut above: PathBuffer = PathBuffer::empty();
-        above.push(b"/").and_then(|above| above.push(parent)).during(Step::ResolveTarget)?;
+        above
+            .push(b"/")
+            .and_then(|above| above.push(parent))
+            .during(Call::None, Step::ResolveTarget)?;
         Ok((self.place(above.as_c_str(), Make::Directory, false)?.fd, name))
     }
 
@@ -221,20 +236,19 @@ impl Rootfs {
 /// Whether something can be made of that name.
 fn check_name(name: &CStr) -> Answer<()> {
     match name.to_bytes() {
-        b"" | b"." | b".." => Err(Fault::new(Step::ResolveTarget, Errno::INVAL)),
+        b"" | b"." | b".." => Err(Fault::new(Call::None, Step::ResolveTarget, Errno::INVAL)),
         _ => Ok(()),
     }
 }
 
 /// ELOOP stands for a link where none may be, or a circle of them; ENOTDIR for
 /// something else where a directory should be.
-fn refused(errno: Errno, strict: bool) -> Fault {
-    let step = match errno {
+fn refused(fault: Fault, strict: bool) -> Fault {
+    fault.of(match fault.errno() {
         Errno::LOOP if strict => Step::SymlinkTarget,
         Errno::NOTDIR => Step::MakeDirectory,
         _ => Step::ResolveTarget,
-    };
-    Fault::new(step, errno)
+    })
 }
 
 fn first_component(path: &[u8]) -> &[u8] {

@@ -8,8 +8,8 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, mkdirat, openat, readlinkat_raw};
-use rustix::io::{Errno, Result};
-use vial_plan::Step;
+use rustix::io::Errno;
+use vial_plan::{Call, Step};
 
 use super::resolve::Make;
 use crate::fault::{During, Fault};
@@ -22,37 +22,30 @@ const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 /// Opens the path below root. `..` is taken by walking again from the root
 /// without the last component, never by the kernel, so that a directory moved
 /// meanwhile cannot lead out.
-pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
-    Walk { root, flags, strict, make: None }.open(path).map_err(|fault| fault.errno())
+pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Answer<OwnedFd> {
+    Walk { root, flags, strict, make: None }.open(path)
 }
 
 /// O_PATH fd of what lies at the path, made with its parents where nothing is;
 /// where a link leads to nothing, what it leads to.
-pub fn make(
-    root: BorrowedFd<'_>,
-    path: &[u8],
-    make: Make,
-    strict: bool,
-) -> core::result::Result<OwnedFd, Fault> {
+pub fn make(root: BorrowedFd<'_>, path: &[u8], make: Make, strict: bool) -> Answer<OwnedFd> {
     Walk { root, flags: OFlags::PATH | OFlags::CLOEXEC, strict, make: Some(make) }.open(path)
 }
 
 /// Makes one directory or file; EEXIST if anything is there, a link too.
-pub fn make_in(
-    parent: BorrowedFd<'_>,
-    name: &CStr,
-    make: Make,
-) -> core::result::Result<OwnedFd, Fault> {
+pub fn make_in(parent: BorrowedFd<'_>, name: &CStr, make: Make) -> Answer<OwnedFd> {
     match make {
         Make::Directory => {
-            mkdirat(parent, name, Mode::from_raw_mode(0o755)).during(Step::MakeDirectory)?;
+            mkdirat(parent, name, Mode::from_raw_mode(0o755))
+                .during(Call::Mkdirat, Step::MakeDirectory)?;
             openat(parent, name, STEP | OFlags::DIRECTORY, Mode::empty())
-                .during(Step::MakeDirectory)
+                .during(Call::Openat, Step::MakeDirectory)
         }
         Make::File => {
             let new = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let flags = new | OFlags::WRONLY | OFlags::CLOEXEC;
-            openat(parent, name, flags, Mode::from_raw_mode(0o644)).during(Step::MakeFile)
+            openat(parent, name, flags, Mode::from_raw_mode(0o644))
+                .during(Call::Openat, Step::MakeFile)
         }
     }
 }
@@ -78,7 +71,7 @@ impl Walk<'_> {
     fn open(mut self, path: &[u8]) -> Answer<OwnedFd> {
         let (mut todo, mut instead): (PathBuffer, PathBuffer) =
             (PathBuffer::empty(), PathBuffer::empty());
-        todo.push(path).during(Step::ResolveTarget)?;
+        todo.push(path).during(Call::None, Step::ResolveTarget)?;
         let mut links = 0;
         if path.is_empty() {
             return Err(resolve(Errno::NOENT));
@@ -95,14 +88,14 @@ impl Walk<'_> {
                 Outcome::Link => links += 1,
             }
             todo.clear();
-            todo.push(instead.as_bytes()).during(Step::ResolveTarget)?;
+            todo.push(instead.as_bytes()).during(Call::None, Step::ResolveTarget)?;
         }
     }
 
     /// instead: the path to walk where this one does not end.
     fn attempt(&self, path: &[u8], instead: &mut PathBuffer) -> Answer<Outcome> {
         let mut current = openat(self.root, c".", STEP | OFlags::DIRECTORY, Mode::empty())
-            .during(Step::ResolveTarget)?;
+            .during(Call::Openat, Step::ResolveTarget)?;
         let mut names =
             path.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").peekable();
         let mut done: PathBuffer = PathBuffer::empty();
@@ -112,18 +105,18 @@ impl Walk<'_> {
                 return Ok(Outcome::Parent);
             }
             let mut single: PathBuffer<256> = PathBuffer::empty();
-            single.push(name).during(Step::ResolveTarget)?;
+            single.push(name).during(Call::None, Step::ResolveTarget)?;
             let is_last = names.peek().is_none();
             let next = self.step(current.as_fd(), single.as_c_str(), is_last)?;
-            let stat = fstat(&next).during(Step::ResolveTarget)?;
+            let stat = fstat(&next).during(Call::Fstat, Step::ResolveTarget)?;
             let kind = FileType::from_raw_mode(stat.st_mode);
             if kind == FileType::Symlink {
                 if self.strict {
                     return Err(resolve(Errno::LOOP));
                 }
                 let mut link = [0; PATH_MAX];
-                let length =
-                    readlinkat_raw(&next, c"", &mut link[..]).during(Step::ResolveTarget)?;
+                let length = readlinkat_raw(&next, c"", &mut link[..])
+                    .during(Call::Readlinkat, Step::ResolveTarget)?;
                 let target = link.get(..length).unwrap_or_default();
                 let is_absolute = target.first() == Some(&b'/');
                 if is_absolute && is_magic(&next, stat.st_size as usize != length)? {
@@ -140,11 +133,13 @@ impl Walk<'_> {
             if is_last {
                 return self.last(current.as_fd(), next, &single).map(Outcome::Opened);
             }
-            done.push(b"/").and_then(|done| done.push(name)).during(Step::ResolveTarget)?;
+            done.push(b"/")
+                .and_then(|done| done.push(name))
+                .during(Call::None, Step::ResolveTarget)?;
             current = next;
         }
         openat(self.root, c".", self.flags, Mode::empty())
-            .during(Step::ResolveTarget)
+            .during(Call::Openat, Step::ResolveTarget)
             .map(Outcome::Opened)
     }
 
@@ -156,12 +151,12 @@ impl Walk<'_> {
                 match make_in(parent, name, if is_last { make } else { Make::Directory }) {
                     // Somebody else made it meanwhile.
                     Err(fault) if fault.errno() == Errno::EXIST => {
-                        open().during(Step::ResolveTarget)
+                        open().during(Call::Openat, Step::ResolveTarget)
                     }
                     made => made,
                 }
             }
-            (found, _) => found.during(Step::ResolveTarget),
+            (found, _) => found.during(Call::Openat, Step::ResolveTarget),
         }
     }
 
@@ -175,7 +170,7 @@ impl Walk<'_> {
             return Ok(found);
         }
         openat(parent, name.as_c_str(), self.flags | OFlags::NOFOLLOW, Mode::empty())
-            .during(Step::ResolveTarget)
+            .during(Call::Openat, Step::ResolveTarget)
     }
 }
 
@@ -187,7 +182,7 @@ fn join<'a>(
 ) -> Answer<()> {
     path.clear();
     for part in beginning.into_iter().chain(rest) {
-        path.push(b"/").and_then(|path| path.push(part)).during(Step::ResolveTarget)?;
+        path.push(b"/").and_then(|path| path.push(part)).during(Call::None, Step::ResolveTarget)?;
     }
     Ok(())
 }
@@ -195,10 +190,11 @@ fn join<'a>(
 /// Whether a link leads where no path says, as /proc/PID/root and fd do. Their
 /// size is not that of what they read as, unlike with links that are text.
 fn is_magic(link: &OwnedFd, odd_size: bool) -> Answer<bool> {
-    let magic = || fstatfs(link).map(|stat| stat.f_type as u64).during(Step::ResolveTarget);
+    let magic =
+        || fstatfs(link).map(|stat| stat.f_type as u64).during(Call::Fstatfs, Step::ResolveTarget);
     Ok(odd_size && magic()? == PROC_SUPER_MAGIC)
 }
 
 fn resolve(errno: Errno) -> Fault {
-    Fault::new(Step::ResolveTarget, errno)
+    Fault::new(Call::Openat, Step::ResolveTarget, errno)
 }

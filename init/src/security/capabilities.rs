@@ -5,7 +5,7 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
 };
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault};
 
@@ -15,7 +15,7 @@ pub fn drop_bounding(keep: u64) -> Result<(), Fault> {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(capability)) {
             Ok(()) => {}
             Err(Errno::INVAL) => break, // The kernel knows no higher one.
-            Err(errno) => return Err(Fault::new(Step::DropBounding, errno)),
+            Err(errno) => return Err(Fault::new(Call::Prctl, Step::DropBounding, errno)),
         }
     }
     Ok(())
@@ -28,7 +28,7 @@ pub fn set(effective: u64, permitted: u64, inheritable: u64) -> Result<(), Fault
         permitted: CapabilitySet::from_bits_retain(permitted),
         inheritable: CapabilitySet::from_bits_retain(inheritable),
     };
-    set_capabilities(None, sets).during(Step::SetCapabilities)
+    set_capabilities(None, sets).during(Call::Capset, Step::SetCapabilities)
 }
 
 /// Exactly these in the ambient set, whatever the caller's held.
@@ -36,12 +36,12 @@ pub fn set_ambient(ambient: u64) -> Result<(), Fault> {
     match clear_ambient_capability_set() {
         Ok(()) => {}
         Err(Errno::INVAL) if ambient == 0 => return Ok(()), // KERNEL(4.3): there is no such set.
-        Err(errno) => return Err(Fault::new(Step::SetAmbient, errno)),
+        Err(errno) => return Err(Fault::new(Call::Prctl, Step::SetAmbient, errno)),
     }
     for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0)
     {
         configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(capability), true)
-            .during(Step::SetAmbient)?;
+            .during(Call::Prctl, Step::SetAmbient)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::io::Errno;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault};
 use crate::sys::keyctl::{join_session_keyring, set_permissions};
@@ -17,9 +17,11 @@ const PERMISSIONS: u32 = 0x3f1b_0000;
 /// caller. Who makes it lets its user search it, for a later exec to find it.
 pub fn join(name: &CStr, make: bool) -> Result<(), Fault> {
     match join_session_keyring(name) {
-        Ok(keyring) if make => set_permissions(keyring, PERMISSIONS).during(Step::MakeKeyring),
+        Ok(keyring) if make => {
+            set_permissions(keyring, PERMISSIONS).during(Call::Keyctl, Step::MakeKeyring)
+        }
         // A kernel without keys has none to leak.
         Ok(_) | Err(Errno::NOSYS) => Ok(()),
-        Err(errno) => Err(Fault::new(Step::MakeKeyring, errno)),
+        Err(errno) => Err(Fault::new(Call::Keyctl, Step::MakeKeyring, errno)),
     }
 }

@@ -6,9 +6,9 @@ use core::ffi::CStr;
 
 use rustix::fs::OFlags;
 use rustix::io::{Errno, write};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
-use crate::fault::{During, Fault};
+use crate::fault::{During, Fault, Of};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 
@@ -18,12 +18,14 @@ pub fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
     let mut text: PathBuffer = PathBuffer::empty();
     text.push(b"exec ")
         .and_then(|text| text.push(profile.to_bytes()))
-        .during(Step::WriteAppArmorProfile)?;
+        .during(Call::None, Step::WriteAppArmorProfile)?;
     let written = match procfs.open_file(c"self/attr/apparmor/exec", OFlags::WRONLY) {
-        Ok(file) => write(&file, text.as_bytes()).map(|_| ()).during(Step::WriteAppArmorProfile),
+        Ok(file) => write(&file, text.as_bytes())
+            .map(|_| ())
+            .during(Call::Write, Step::WriteAppArmorProfile),
         // KERNEL(5.8): AppArmor has no folder of its own.
-        Err(Errno::NOENT) => next(procfs, text.as_bytes()),
-        Err(errno) => Err(Fault::new(Step::OpenLabel, errno)),
+        Err(fault) if fault.errno() == Errno::NOENT => next(procfs, text.as_bytes()),
+        Err(fault) => Err(fault.of(Step::OpenLabel)),
     };
     match written {
         // Without AppArmor every process is what was asked for.
@@ -38,7 +40,7 @@ pub fn selinux(procfs: &Procfs, label: &CStr) -> Result<(), Fault> {
 }
 
 fn next(procfs: &Procfs, text: &[u8]) -> Result<(), Fault> {
-    let file = procfs.open_file(c"self/attr/exec", OFlags::WRONLY).during(Step::OpenLabel)?;
-    write(&file, text).during(Step::WriteLabel)?;
+    let file = procfs.open_file(c"self/attr/exec", OFlags::WRONLY).of(Step::OpenLabel)?;
+    write(&file, text).during(Call::Write, Step::WriteLabel)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use rustix::fd::AsFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault};
 use crate::sys::ifup::loopback_up;
@@ -14,6 +14,6 @@ pub fn up() -> Result<(), Fault> {
     // there is no `lo` that could answer.
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, Some(ipproto::UDP))
         .or_else(|_| socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None))
-        .during(Step::Loopback)?;
-    loopback_up(socket.as_fd()).during(Step::Loopback)
+        .during(Call::Socket, Step::Loopback)?;
+    loopback_up(socket.as_fd()).during(Call::Ioctl, Step::Loopback)
 }

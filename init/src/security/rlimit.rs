@@ -1,6 +1,6 @@
 //! Resource limits.
 
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault};
 use crate::sys::setrlimit::{self, Limit};
@@ -8,14 +8,14 @@ use crate::sys::setrlimit::{self, Limit};
 /// Raises the hard limit, where it is lower, and leaves the soft one: the
 /// process itself must still be able to work.
 pub fn raise_hard(resource: u32, hard: u64) -> Result<(), Fault> {
-    let present = setrlimit::get(resource).during(Step::SetRlimit)?;
+    let present = setrlimit::get(resource).during(Call::Prlimit64, Step::SetRlimit)?;
     if present.hard >= hard {
         return Ok(());
     }
-    setrlimit::set(resource, &Limit { hard, ..present }).during(Step::SetRlimit)
+    setrlimit::set(resource, &Limit { hard, ..present }).during(Call::Prlimit64, Step::SetRlimit)
 }
 
 /// Sets both limits.
 pub fn set(resource: u32, soft: u64, hard: u64) -> Result<(), Fault> {
-    setrlimit::set(resource, &Limit { soft, hard }).during(Step::SetRlimit)
+    setrlimit::set(resource, &Limit { soft, hard }).during(Call::Prlimit64, Step::SetRlimit)
 }

@@ -3,7 +3,7 @@
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Uid, fchown, fstat};
 use rustix::io::Errno;
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::Fault;
 use crate::sys::stdio::streams;
@@ -22,7 +22,7 @@ fn own_stream(stream: BorrowedFd<'_>, uid: u32, own_terminal: bool) -> Result<()
     let stat = match fstat(stream) {
         Ok(stat) => stat,
         Err(Errno::BADF) => return Ok(()), // The caller gave none.
-        Err(errno) => return Err(Fault::new(Step::OwnStdio, errno)),
+        Err(errno) => return Err(Fault::new(Call::Fstat, Step::OwnStdio, errno)),
     };
     let kind = FileType::from_raw_mode(stat.st_mode);
     let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
@@ -33,6 +33,6 @@ fn own_stream(stream: BorrowedFd<'_>, uid: u32, own_terminal: bool) -> Result<()
         // EPERM, EINVAL: of a user that the user namespace does not know;
         // EROFS: on a read-only filesystem. The streams work all the same.
         Ok(()) | Err(Errno::PERM | Errno::INVAL | Errno::ROFS) => Ok(()),
-        Err(errno) => Err(Fault::new(Step::OwnStdio, errno)),
+        Err(errno) => Err(Fault::new(Call::Fchown, Step::OwnStdio, errno)),
     }
 }

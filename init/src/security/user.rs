@@ -4,7 +4,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_keep_capabilities, set_thread_res_gid, set_thread_res_uid};
-use vial_plan::Step;
+use vial_plan::{Call, Step};
 
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::setgroups::setgroups;
@@ -13,7 +13,7 @@ use crate::sys::setgroups::setgroups;
 /// word is the end of the parent.
 pub fn await_mapping(pipe: &mut Option<OwnedFd>) -> Result<(), Fault> {
     let pipe = pipe.take().prepared()?;
-    match read(&pipe, &mut [0; 1][..]).during(Step::AwaitMapping)? {
+    match read(&pipe, &mut [0; 1][..]).during(Call::Read, Step::AwaitMapping)? {
         0 => crate::sys::exit::exit(1), // The parent has answered for both.
         _ => Ok(()),
     }
@@ -29,20 +29,20 @@ pub fn become_root(groups: bool) -> Result<(), Fault> {
 /// sets of config.json take their place.
 pub fn change(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
     if uid != 0 {
-        set_keep_capabilities(true).during(Step::KeepCapabilities)?;
+        set_keep_capabilities(true).during(Call::Prctl, Step::KeepCapabilities)?;
     }
     change_ids(uid, gid, groups)
 }
 
 fn change_ids(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
     if let Some(groups) = groups {
-        setgroups(groups).during(Step::SetGroups)?;
+        setgroups(groups).during(Call::Setgroups, Step::SetGroups)?;
     }
     // -1 asks the kernel to leave an id as it is; as an id it means nothing.
     if uid == u32::MAX || gid == u32::MAX {
-        return Err(Fault::new(Step::SetUid, Errno::INVAL));
+        return Err(Fault::new(Call::Setresuid, Step::SetUid, Errno::INVAL));
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    set_thread_res_gid(gid, gid, gid).during(Step::SetGid)?;
-    set_thread_res_uid(uid, uid, uid).during(Step::SetUid)
+    set_thread_res_gid(gid, gid, gid).during(Call::Setresgid, Step::SetGid)?;
+    set_thread_res_uid(uid, uid, uid).during(Call::Setresuid, Step::SetUid)
 }

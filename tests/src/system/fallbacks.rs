@@ -231,6 +231,51 @@ fn sweep(context: &Context, verb: &str) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
+/// What a man page's name stands for where the system call has another one.
+const BY_MAN_PAGE: &[(&str, &[libc::c_long])] = &[
+    ("open", &[libc::SYS_openat]),
+    ("stat", &[libc::SYS_newfstatat, libc::SYS_statx]),
+    ("fstat", &[libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx]),
+    ("fstatat", &[libc::SYS_newfstatat, libc::SYS_statx]),
+    ("faccessat", &[libc::SYS_faccessat, libc::SYS_faccessat2]),
+];
+
+/// The other calls of vial-init.
+const BY_OWN_NAME: &[(&str, libc::c_long)] = &[
+    ("accept4", libc::SYS_accept4),
+    ("dup3", libc::SYS_dup3),
+    ("close_range", libc::SYS_close_range),
+    ("execve", libc::SYS_execve),
+    ("fcntl", libc::SYS_fcntl),
+    ("getdents64", libc::SYS_getdents64),
+    ("ioctl", libc::SYS_ioctl),
+    ("mmap", libc::SYS_mmap),
+    ("openat", libc::SYS_openat),
+    ("read", libc::SYS_read),
+    ("recvmsg", libc::SYS_recvmsg),
+    ("rt_sigaction", libc::SYS_rt_sigaction),
+    ("seccomp", libc::SYS_seccomp),
+    ("sendmsg", libc::SYS_sendmsg),
+    ("setdomainname", libc::SYS_setdomainname),
+    ("setns", libc::SYS_setns),
+    ("waitid", libc::SYS_waitid),
+    ("write", libc::SYS_write),
+];
+
+/// A refusal names the very call that failed, where it says EIO.
+fn names_the_call(done: &Done, call: &str) -> Result<(), String> {
+    let Some((before, _)) = done.stderr.split_once("(2): EIO") else { return Ok(()) };
+    let name = before.rsplit([' ', ':']).next().unwrap_or_default();
+    let call: libc::c_long = call.trim().parse().map_err(|e| format!("{call:?}: {e}"))?;
+    let by_man_page = BY_MAN_PAGE.iter().find(|(known, _)| *known == name);
+    let mut by_own_name = CALLED.iter().chain(BY_OWN_NAME);
+    let is_it = match by_man_page {
+        Some((_, calls)) => calls.contains(&call),
+        None => by_own_name.any(|(known, number)| (*known, *number) == (name, call)),
+    };
+    if is_it { Ok(()) } else { Err(format!("it was not {name}(2) that failed: {done}")) }
+}
+
 /// The first call of vial-init fails, then the second, until a start is whole.
 /// It works all the same, or there is one sentence; and never is anything left.
 fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outcome {
@@ -250,7 +295,7 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
             std::fs::read_to_string(&seen).map_err(|e| format!("{}: {e}", seen.display()))?;
         let outcome = match done.code {
             0 => same("what it said", done.stdout.as_str(), "ran\n"),
-            _ => edit::one_sentence(&done),
+            _ => edit::one_sentence(&done).and_then(|()| names_the_call(&done, &call)),
         };
         tried += 1;
         refused += u32::from(done.code != 0);

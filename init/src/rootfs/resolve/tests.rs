@@ -162,6 +162,7 @@ fn openat2_and_the_walk_resolve_alike() {
         let text = std::ffi::CString::new(path).unwrap();
         let by_call = rootfs.open_at_once(&text, flags | OFlags::CLOEXEC, strict);
         let by_walk = walk::open(rootfs.root(), path.as_bytes(), flags | OFlags::CLOEXEC, strict);
+        let by_walk = by_walk.map_err(Fault::errno);
         for (how, seen) in [("openat2", by_call), ("the walk", by_walk)] {
             let seen = seen.map(|fd| found(&tree, &fd, &names));
             if seen != wanted {
@@ -269,8 +270,8 @@ fn magic_links_of_procfs_are_not_followed() {
         (c"/proc/self/status", Ok(())),
     ] {
         let by_call = rootfs.open_at_once(path, FOLLOW | OFlags::CLOEXEC, false).map(|_| ());
-        let by_walk =
-            walk::open(rootfs.root(), path.to_bytes(), FOLLOW | OFlags::CLOEXEC, false).map(|_| ());
+        let by_walk = walk::open(rootfs.root(), path.to_bytes(), FOLLOW | OFlags::CLOEXEC, false);
+        let by_walk = by_walk.map(|_| ()).map_err(Fault::errno);
         assert_eq!((by_call, by_walk), (wanted, wanted), "{path:?}");
     }
 }
