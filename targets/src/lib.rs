@@ -8,6 +8,7 @@
 //! - [`toolchain`] finds what builds them: rustup's std where it has the
 //!   target, Debian's Rust with its std built from source where it has not.
 //! - [`debian`] fetches packages, of any architecture, beside the system.
+//! - [`distribution`] builds them as Yocto, Buildroot and OpenWrt do.
 //! - [`disk`] makes the disk of a Debian with systemd and engines.
 //! - [`kernel`] lists the kernels that tests boot.
 //!
@@ -19,6 +20,7 @@ mod aarch64;
 pub mod command;
 pub mod debian;
 pub mod disk;
+pub mod distribution;
 pub mod elf;
 pub mod kernel;
 pub mod ship;

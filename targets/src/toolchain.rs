@@ -51,14 +51,7 @@ impl Toolchain {
 
     /// The Rust on PATH, if its std for the target is installed.
     fn rustup(target: &Target) -> Option<Self> {
-        let folder = printed("rustc", &["--print", "target-libdir", "--target", target.triple])?;
-        let names = fs::read_dir(&folder)
-            .ok()?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        if !names.into_iter().any(|name| name.starts_with("libstd-")) {
-            return None;
-        }
-        let musl = folder.join("self-contained");
+        let musl = std_folder(target.triple)?.join("self-contained");
         Some(Self {
             name: "rustup's std",
             cargo: "cargo".into(),
@@ -143,9 +136,17 @@ impl Toolchain {
     }
 }
 
+/// Where the Rust on PATH has its std for a target, if it is installed.
+pub(crate) fn std_folder(triple: &str) -> Option<PathBuf> {
+    let folder = printed("rustc", &["--print", "target-libdir", "--target", triple])?;
+    let names =
+        fs::read_dir(&folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.into_iter().any(|name| name.starts_with("libstd-")).then_some(folder)
+}
+
 /// `cargo ship` runs below cargo, whose variables are about this program and
 /// this compiler: none of them may reach the build for another target.
-fn clean_environment(command: &mut Command) {
+pub(crate) fn clean_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let is_cargos =

@@ -123,7 +123,7 @@ fn cargo() -> Command {
     cargo
 }
 
-fn check(name: &str, result: Result<(), Error>, totals: &mut Totals) {
+pub(crate) fn check(name: &str, result: Result<(), Error>, totals: &mut Totals) {
     match result {
         Ok(()) => {
             println!("{name} ... ok");

@@ -4,6 +4,7 @@
 //!                                  and on other kernels what depends on the kernel
 //!     cargo proof --all            everything, in every machine
 //!     cargo proof --quick          what needs no machine
+//!     cargo proof --distributions  vial as distributions build it
 //!     cargo proof FILTER           tests by name, in the x86_64 machine
 //!     cargo proof FILTER --kernel NAME    on that kernel: 5.10, 6.1, 6.12, newest
 //!     cargo proof FILTER --initramfs      in the machine whose root is an initramfs
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod checks;
+mod distributions;
 mod systems;
 
 use std::fs::{self, File};
@@ -26,7 +28,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use vial_targets::command::OnPath;
-use vial_targets::{ALL, Error, Kernel, disk, kernel, ship};
+use vial_targets::{ALL, Error, Kernel, Target, disk, distribution, kernel, ship};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
             proof.machines(true);
         }
         ["--quick"] => proof.everything_on_the_host(false),
+        ["--distributions"] => proof.distributions_alone(),
         [BESIDE] => proof.machines_beside(),
         [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
             Some((kernel, root)) => proof.by_name(filter, kernel, root),
@@ -88,7 +91,7 @@ fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
 fn usage() -> ExitCode {
     let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
     eprintln!(
-        "usage: cargo proof [--all | --quick | FILTER [--kernel {} | --initramfs | --systemd | --host]]",
+        "usage: cargo proof [--all | --quick | --distributions | FILTER [--kernel {} | --initramfs | --systemd | --host]]",
         kernels.join("|")
     );
     ExitCode::from(2)
@@ -149,7 +152,32 @@ impl Proof {
         for target in ALL {
             self.chapter(&format!("ship {}", target.name), || checks::ship(target));
         }
-        self.chapter("system tests on this host", systems::native);
+        let own = ship::output_folder().join("ship").join(std::env::consts::ARCH);
+        self.chapter("system tests on this host", || systems::native(&own, ""));
+        self.distributions(all);
+    }
+
+    /// Unless the binaries are to be taken as they are.
+    fn ship(&mut self, target: &Target) {
+        if std::env::var_os("VIAL_AS_BUILT").is_none() {
+            self.chapter(&format!("ship {}", target.name), || checks::ship(target));
+        }
+    }
+
+    /// With what the tests need besides.
+    fn distributions_alone(&mut self) {
+        if let Some(target) = vial_targets::native() {
+            self.ship(target);
+        }
+        self.distributions(true);
+    }
+
+    fn distributions(&mut self, all: bool) {
+        let more = distribution::MORE.iter().filter(|_| all);
+        for distribution in distribution::ALL.iter().chain(more) {
+            let name = format!("as {} builds it", distribution.name);
+            self.chapter(&name, || distributions::chapter(distribution));
+        }
     }
 
     /// A machine mostly keeps one processor busy: half of them run beside the
@@ -211,9 +239,7 @@ impl Proof {
             self.totals.failed += 1;
             return;
         }
-        if std::env::var_os("VIAL_AS_BUILT").is_none() {
-            self.chapter("ship x86_64", || checks::ship(target));
-        }
+        self.ship(target);
         if of_vial {
             self.machine(Place { target, kernel, root }, filter);
         }

@@ -1,27 +1,29 @@
 //! Where the system tests run: this host, and machines.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vial_targets::command::OnPath;
-use vial_targets::{Error, Kernel, Target, debian, ship};
+use vial_targets::{Error, Kernel, Target, debian};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
 
-/// The system tests on this host.
-pub(crate) fn native() -> Result<Totals, Error> {
-    let Some(target) = vial_targets::native() else {
+/// The system tests on this host, of the binaries in a folder.
+pub(crate) fn native(folder: &Path, filter: &str) -> Result<Totals, Error> {
+    if vial_targets::native().is_none() {
         println!("skipped: this host's architecture is no target");
         return Ok(Totals { skipped: 1, ..Totals::default() });
-    };
+    }
     if !debian::is_root() {
         println!("skipped: containers on this host need root; the machines below do not");
         return Ok(Totals { skipped: 1, ..Totals::default() });
     }
-    let guest = ship::output_folder().join("ship").join(target.name).join("guest");
-    let mut child =
-        Command::new(&guest).arg("run").stdout(Stdio::piped()).spawn().on_path("start", &guest)?;
+    let guest = folder.join("guest");
+    let mut command = Command::new(&guest);
+    command.args(["run", filter]).stdout(Stdio::piped());
+    let mut child = command.spawn().on_path("start", &guest)?;
     let mut tally = Tally::default();
     if let Some(stdout) = child.stdout.take() {
         BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| tally.line(&line));

@@ -1,0 +1,64 @@
+//! vial as distributions build it: what they would install, and that it runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use vial_targets::command::OnPath;
+use vial_targets::distribution::Distribution;
+use vial_targets::{Error, KIB, elf, ship};
+use vial_tests::runner::Totals;
+
+use crate::checks::check;
+use crate::systems;
+
+/// What vial-init may weigh where LTO is turned off, in bytes: without a libc, which
+/// is larger by itself.
+const MOST: u64 = 96 * KIB;
+/// The tests that show that the two run containers.
+const TESTS: &str = "run::container_sees_its_config,run::nothing_is_left";
+
+/// Builds, looks at what would be installed, and runs containers with it.
+pub(crate) fn chapter(distribution: &Distribution) -> Result<Totals, Error> {
+    if !distribution.is_here() {
+        println!("skipped: rustup has no std for this target");
+        return Ok(Totals { skipped: 1, ..Totals::default() });
+    }
+    let built = distribution.build()?;
+    let mut totals = Totals::default();
+    check("it makes vial and vial-init and nothing else", both(&built), &mut totals);
+    let init = built.iter().find(|path| path.ends_with("vial-init"));
+    let looked = init.map_or_else(|| Err(Error::new("there is none")), |path| look(path));
+    check("vial-init needs no loader and no libc", looked, &mut totals);
+    if totals.failed > 0 {
+        return Ok(totals);
+    }
+    let folder = ship::output_folder().join("distributions/beside-tests");
+    put_beside_tests(&built, &folder)?;
+    totals.add(systems::native(&folder, TESTS)?);
+    Ok(totals)
+}
+
+fn both(built: &[PathBuf]) -> Result<(), Error> {
+    let names: Vec<_> = built.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    if names == ["vial", "vial-init"] { Ok(()) } else { Err(Error::new(format!("{names:?}"))) }
+}
+
+fn look(init: &Path) -> Result<(), Error> {
+    let file = fs::read(init).on_path("read", init)?;
+    let Some(target) = vial_targets::native() else { return Ok(()) };
+    elf::check_static(&file, target.elf).map_err(Error::new)?;
+    let bytes = file.len() as u64;
+    if bytes > MOST { Err(Error::new(format!("{bytes} bytes, of {MOST}"))) } else { Ok(()) }
+}
+
+/// The tests take the binaries that lie beside them.
+fn put_beside_tests(built: &[PathBuf], folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).on_path("make", folder)?;
+    let shipped = ship::output_folder().join("ship").join(std::env::consts::ARCH);
+    let tests = ["guest", "probe"].map(|name| shipped.join(name));
+    for path in built.iter().chain(&tests) {
+        let place = folder.join(path.file_name().unwrap_or_default());
+        fs::copy(path, &place).on_path("write", &place)?;
+    }
+    Ok(())
+}
