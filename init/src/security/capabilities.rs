@@ -33,11 +33,7 @@ pub fn set(effective: u64, permitted: u64, inheritable: u64) -> Result<(), Fault
 
 /// Exactly these in the ambient set, whatever the caller's held.
 pub fn set_ambient(ambient: u64) -> Result<(), Fault> {
-    match clear_ambient_capability_set() {
-        Ok(()) => {}
-        Err(Errno::INVAL) if ambient == 0 => return Ok(()), // KERNEL(4.3): there is no such set.
-        Err(errno) => return Err(Fault::new(Call::Prctl, Step::SetAmbient, errno)),
-    }
+    clear_ambient_capability_set().during(Call::Prctl, Step::SetAmbient)?;
     for capability in (0..64).map(|bit| 1_u64 << bit).filter(|capability| ambient & capability != 0)
     {
         configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(capability), true)
