@@ -107,8 +107,10 @@ impl Container {
             Found::Broken(dir, _) if dir.is_being_created() => {
                 let config = crate::config::read(&dir.path.join(CONFIG));
                 let config = config.and_then(|bytes| Config::from_bytes(&bytes));
+                let plan = dir.plan().unwrap_or_default();
                 let mut state = State::creating(id, config.unwrap_or_default());
-                (state.pid, state.progress) = progress::of(&dir, dir.holder());
+                (state.pid, state.progress) = progress::of(&dir, &plan, dir.holder());
+                state.bundle = plan.bundle;
                 Ok((state, Status::Creating))
             }
             found => {
@@ -308,7 +310,7 @@ impl Found {
 }
 
 fn died(dir: &Dir, id: &str) -> String {
-    match progress::of(dir, None) {
+    match progress::of(dir, &dir.plan().unwrap_or_default(), None) {
         (0, _) => format!("the create of container {id} has died"),
         (pid, words) => {
             format!("the create of container {id} has died, and left process {pid} at {words}")

@@ -82,7 +82,8 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
         host_mounts: if options.no_pivot { mountinfo::kernel_mounts() } else { Vec::new() },
         listen_fds: options.listen_fds.clone(),
     };
-    let plan = planner::create(&config, &request, &host)?;
+    let mut plan = planner::create(&config, &request, &host)?;
+    plan.bundle.clone_from(&bundle);
     let no_new_keyring = options.no_new_keyring;
     Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
 }

@@ -2,8 +2,8 @@
 //! for `vial plan ID`, and for whoever removes what a dead create left.
 //!
 //! ```text
-//! length, texts   the mount point of cgroup2, the container's cgroup below it, how
-//!                 many cgroups are made; the origin of each item; the warnings
+//! length, texts   the bundle; the mount point of cgroup2, the container's cgroup below
+//!                 it, how many cgroups are made; the origin of each item; the warnings
 //! the Plan        as it was sent
 //! ```
 //!
@@ -24,7 +24,7 @@ impl Plan {
     pub fn to_kept(&self) -> Vec<u8> {
         let place = self.cgroup.clone().unwrap_or_default();
         let made = place.made.to_string();
-        let head = [place.root.as_os_str().as_bytes(), place.path.as_os_str().as_bytes()];
+        let head = [&self.bundle, &place.root, &place.path].map(|path| path.as_os_str().as_bytes());
         let origins = self.sections.iter().flat_map(|section| &section.origins);
         let texts = head.into_iter().chain([made.as_bytes()]);
         let texts = texts.chain(origins.map(|origin| origin.as_bytes()));
@@ -40,12 +40,13 @@ impl Plan {
     /// Reads a kept Plan.
     pub fn from_kept(bytes: &[u8]) -> Result<Plan, Error> {
         let (mut texts, sent) = parts(bytes).ok_or_else(damaged)?;
+        let bundle = texts.next().map(path_of).unwrap_or_default();
         let cgroup = CgroupPlace::read(&mut texts);
         let header = Header::from_bytes(sent).map_err(|refused| match refused {
             Refused::NotAPlan => damaged(),
             Refused::OtherBuild => Error::new("it was made by another build of vial"),
         })?;
-        let mut plan = Plan { cgroup, ..Plan::default() };
+        let mut plan = Plan { bundle, cgroup, ..Plan::default() };
         plan.read(&header, sent, &mut texts).ok_or_else(damaged)?;
         plan.warnings = texts.map(|text| text.to_string_lossy().into_owned()).collect();
         Ok(plan)
@@ -80,15 +81,18 @@ impl Plan {
 impl CgroupPlace {
     /// Reads it from a kept Plan, which another build may have made.
     pub fn from_kept(bytes: &[u8]) -> Option<CgroupPlace> {
-        CgroupPlace::read(&mut parts(bytes)?.0)
+        CgroupPlace::read(&mut parts(bytes)?.0.skip(1))
     }
 
     fn read<'a>(texts: &mut impl Iterator<Item = &'a CStr>) -> Option<CgroupPlace> {
         let [root, path, made] = [texts.next()?, texts.next()?, texts.next()?];
-        let path_of = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
         let made = made.to_str().ok()?.parse().ok()?;
         (!path.is_empty()).then(|| CgroupPlace { root: path_of(root), path: path_of(path), made })
     }
+}
+
+fn path_of(text: &CStr) -> PathBuf {
+    OsStr::from_bytes(text.to_bytes()).into()
 }
 
 /// The texts, and the Plan as it was sent.
@@ -125,6 +129,7 @@ mod tests {
         let request = Request { id: "web".into(), bundle: "/b".into(), ..Request::default() };
         let config = config::parse(text.as_bytes()).unwrap();
         let mut plan = create(&config, &request, &host).unwrap();
+        plan.bundle = request.bundle;
         plan.cgroup.as_mut().unwrap().made = 3;
         plan
     }
@@ -142,6 +147,7 @@ mod tests {
         let kept = Plan::from_kept(&plan.to_kept()).unwrap();
         assert_eq!(words(&kept), words(&plan));
         assert!(!plan.warnings.is_empty());
+        assert_eq!(kept.bundle.to_str(), Some("/b"));
         let place = kept.cgroup.unwrap();
         assert_eq!((place.root.to_str(), place.made), (Some("/sys/fs/cgroup"), 3));
         assert_eq!(place.path.to_str(), Some("vial-web"));

@@ -20,6 +20,8 @@ pub struct Plan {
     pub(crate) pointers: u32,
     /// What was left out or done otherwise, a sentence each.
     pub warnings: Vec<String>,
+    /// The bundle; empty for an exec.
+    pub bundle: PathBuf,
     /// Where the container's cgroup is, if it gets one.
     pub cgroup: Option<CgroupPlace>,
 }

@@ -52,17 +52,16 @@ fn item(line: &[u8], dir: &[u8]) -> Option<u32> {
 
 /// The pid of who is at work, 0 if nobody is, and at what, in words. With a
 /// creator, only its own children are heard.
-pub fn of(dir: &Dir, creator: Option<Pid>) -> (u32, String) {
+pub fn of(dir: &Dir, plan: &Plan, creator: Option<Pid>) -> (u32, String) {
     let creator = creator.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     let mut workers = workers(&dir.path);
     if let Some(creator) = creator {
         let parent = |pid| Process::read(pid).ok().flatten().map(|process| process.parent);
         workers.retain(|worker| parent(worker.pid) == Some(creator));
     }
-    let plan = dir.plan().unwrap_or_default();
-    let worker = at_work(&workers, &plan);
+    let worker = at_work(&workers, plan);
     let (pid, mut words) = match worker {
-        Some(worker) => (worker.pid, words(&plan, worker.item)),
+        Some(worker) => (worker.pid, words(plan, worker.item)),
         None => (0, "no process of vial-init is at work".into()),
     };
     for pid in [pid].into_iter().chain(creator) {

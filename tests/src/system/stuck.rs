@@ -154,6 +154,8 @@ fn state_of_a_create_that_is_stuck_says_where(context: &Context) -> Outcome {
     let (container, mut create) = stuck(context, &dead)?;
     let waiting = waiting_below(create.id());
     same("the pid", &[container.pid()?][..], &waiting[..])?;
+    let bundle = container.state()?["bundle"].as_str().map(PathBuf::from);
+    same("the bundle", bundle.as_ref(), Some(&container.bundle.path))?;
     let said = progress(&container)?;
     let (stage, rest) = said.split_once(", item ").unwrap_or_default();
     same("the stage", stage, "stage 2")?;
