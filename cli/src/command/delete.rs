@@ -67,18 +67,10 @@ impl Delete {
                     dir = strike(dir, &self.id)?;
                     struck = true;
                 }
-                None if self.force => {
-                    let holder = dir.holder();
-                    let process = holder.and_then(|pid| Process::read(pid_of(pid)).ok().flatten());
-                    let is_stopped = process.is_some_and(|now| matches!(now.state, b'T' | b't'));
-                    match began.elapsed() {
-                        elapsed if elapsed > 3 * GRACE => return Err(stuck(holder, &self.id)),
-                        elapsed if elapsed > GRACE || is_stopped => {
-                            holder.into_iter().for_each(progress::end);
-                        }
-                        _ => {}
-                    }
+                None if self.force && began.elapsed() > 3 * GRACE => {
+                    return Err(stuck(dir.holder(), &self.id));
                 }
+                None if self.force => end_holder(&dir, began.elapsed()),
                 None if began.elapsed() > PATIENCE => return Err(busy(&dir, &self.id)),
                 None => {}
             }
@@ -107,6 +99,21 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
             Ok(dir)
         }
         Found::Nothing => Err(does_not_exist(id)),
+    }
+}
+
+/// Kills whoever has the lock for so long already, and does nothing by itself: at
+/// once if it is stopped, soon if it waits in the kernel.
+fn end_holder(dir: &Dir, elapsed: Duration) {
+    let Some(holder) = dir.holder() else { return };
+    let state = Process::read(pid_of(holder)).ok().flatten().map_or(0, |process| process.state);
+    let grace = match state {
+        b'T' | b't' => Duration::ZERO,
+        b'D' => GRACE / 8,
+        _ => GRACE,
+    };
+    if elapsed >= grace {
+        progress::end(holder);
     }
 }
 

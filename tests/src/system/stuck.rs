@@ -26,6 +26,7 @@ topic!(
     state_of_a_create_that_is_stuck_says_where[Root, Fuse],
     state_of_a_create_that_is_stopped_says_so[Root, Fuse],
     create_that_is_stuck_is_removed_at_once[Root, Fuse],
+    create_that_is_stuck_at_its_pid_file_is_removed_at_once[Root, Fuse],
     create_that_died_is_removed_with_its_processes[Root, Fuse],
     create_that_died_is_cleared_from_any_cgroup[Root, Fuse],
     process_that_cannot_be_killed_is_named[Root, Fuse],
@@ -213,6 +214,25 @@ fn create_that_is_stuck_is_removed_at_once(context: &Context) -> Outcome {
         nothing_left(context, &before).map_err(|why| format!("{user_namespace}: {why}"))?;
     }
     Ok(())
+}
+
+/// There it is vial that is stuck, and has the lock.
+fn create_that_is_stuck_at_its_pid_file_is_removed_at_once(context: &Context) -> Outcome {
+    let dead = Dead::new(context)?;
+    let before = context.leftovers();
+    let container = Container::planned(context, |config| edit::deeds(config, &["sleep", "60"]))?;
+    let mut command = context.command(&["create", "--bundle"]);
+    command.arg(&container.bundle.path).arg("--pid-file").arg(dead.path.join("pid"));
+    let streams = command.arg(&container.id).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut create = streams.stderr(Stdio::null()).spawn().map_err(words)?;
+    let stack = format!("/proc/{}/stack", create.id());
+    wait_until("it to be stuck", || {
+        fs::read_to_string(&stack).is_ok_and(|text| text.contains("fuse"))
+    })?;
+    container.is("created")?;
+    removed_soon(container)?;
+    create.wait().map_err(words)?;
+    Ok(nothing_left(context, &before)?)
 }
 
 fn create_that_died_is_removed_with_its_processes(context: &Context) -> Outcome {

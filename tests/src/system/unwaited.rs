@@ -112,6 +112,10 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         let _ = send(create.id().into(), Signal::STOP); // ESRCH: it was too quick.
         let hung = container.status().is_ok_and(|status| status == "creating");
         if hung {
+            let progress = container.state()?["progress"].to_string();
+            let stopped = format!("; process {} is stopped", create.id());
+            same("it is told", progress.contains(&stopped), true)
+                .map_err(|why| format!("{why}: {progress}"))?;
             refused(&container.vial("kill", &["KILL"])?, "is being created")?;
         }
         soon("delete --force", || container.remove())?;
