@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use linux_raw_sys::general::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
@@ -16,7 +17,11 @@ use crate::socket;
 use crate::terminal::Terminal;
 
 /// Every signal but those that a fault of the program raises.
-const PASSED_ON: u64 = !(1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10);
+const PASSED_ON: u64 = !(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV));
+
+const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
 
 /// A caller that will wait.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use linux_raw_sys::general;
 use rustix::fd::AsFd;
 use rustix::fs::{Access, OFlags, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
@@ -16,9 +17,9 @@ use crate::config::linux::{Linux, Namespace};
 use crate::file::{c_path, open, read_kernel};
 use crate::planner::NAMESPACES;
 
-const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-const RAMFS_MAGIC: u64 = 0x8584_58f6;
-const TMPFS_MAGIC: u64 = 0x0102_1994;
+const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
+const RAMFS_MAGIC: u64 = general::RAMFS_MAGIC as u64;
+const TMPFS_MAGIC: u64 = general::TMPFS_MAGIC as u64;
 
 /// The machine, as far as it decides what a Plan says.
 #[derive(Clone, Debug, Default)]

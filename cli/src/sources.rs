@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use linux_raw_sys::general;
 use rustix::fs::{major, minor, statfs};
 
 use crate::config::{Config, Mount};
@@ -12,7 +13,7 @@ use crate::file::c_path;
 use crate::mountinfo;
 use crate::planner;
 
-const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+const DEVPTS_SUPER_MAGIC: u64 = general::DEVPTS_SUPER_MAGIC as u64;
 
 /// How deep /dev is looked through: /dev/bus/usb/001/002 is four below it.
 const MAX_DEPTH: u32 = 6;

@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
 use rustix::io::{Errno, read, write};
@@ -62,7 +63,7 @@ pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> 
 }
 
 const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
-const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
 
 /// Opens the cgroup2 filesystem at this mount point.
 pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {

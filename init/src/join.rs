@@ -2,6 +2,10 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general::{
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME,
+    CLONE_NEWUSER, CLONE_NEWUTS,
+};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
@@ -17,14 +21,14 @@ const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 /// The files of /proc/PID/ns by their CLONE_NEW* flags, the user namespace
 /// first: it grants the right to join those that it owns.
 const KINDS: [(u32, &[u8]); 8] = [
-    (0x1000_0000, b"user"),
-    (0x0002_0000, b"mnt"),
-    (0x0400_0000, b"uts"),
-    (0x0800_0000, b"ipc"),
-    (0x4000_0000, b"net"),
-    (0x2000_0000, b"pid"),
-    (0x0200_0000, b"cgroup"),
-    (0x0000_0080, b"time"),
+    (CLONE_NEWUSER, b"user"),
+    (CLONE_NEWNS, b"mnt"),
+    (CLONE_NEWUTS, b"uts"),
+    (CLONE_NEWIPC, b"ipc"),
+    (CLONE_NEWNET, b"net"),
+    (CLONE_NEWPID, b"pid"),
+    (CLONE_NEWCGROUP, b"cgroup"),
+    (CLONE_NEWTIME, b"time"),
 ];
 
 /// Joins the namespace at a path, which must be of this kind.

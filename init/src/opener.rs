@@ -8,6 +8,7 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general::CLONE_NEWNS;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
 use rustix::io::IoSlice;
@@ -34,7 +35,6 @@ use crate::sys::setns::setns;
 const ENTER: u8 = b'e';
 const OPEN: u8 = b'o';
 const NODE: u8 = b'n';
-const NEW_MOUNT: u32 = 0x2_0000;
 
 /// Starts the opener, which is then asked over life's socket.
 pub fn start(life: &mut Life, outside: &mut Outside) -> Result<(), Fault> {
@@ -136,7 +136,7 @@ fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
 
 fn enter(namespace: Option<OwnedFd>, is_inside: &mut bool) -> Result<Option<OwnedFd>, Fault> {
     let namespace = namespace.prepared()?;
-    setns(namespace.as_fd(), NEW_MOUNT).during(Call::Setns, Step::JoinNamespace)?;
+    setns(namespace.as_fd(), CLONE_NEWNS).during(Call::Setns, Step::JoinNamespace)?;
     *is_inside = true;
     Ok(None)
 }

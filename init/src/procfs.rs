@@ -4,6 +4,7 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat_raw,
@@ -14,7 +15,7 @@ use vial_plan::{Call, Step};
 use crate::fault::{During, Fault, Of};
 use crate::path::PathBuffer;
 
-pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+pub(crate) const PROC_SUPER_MAGIC: u64 = general::PROC_SUPER_MAGIC as u64;
 const PROC_ROOT_INO: u64 = 1;
 
 /// The root of the host's procfs.

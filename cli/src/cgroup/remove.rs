@@ -37,7 +37,7 @@ impl Cgroup {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
                 // EBUSY: someone is in it; one just killed stays a little while.
-                Err(e) if e.raw_os_error() == Some(16) && Instant::now() < deadline => {
+                Err(e) if e.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
                     if self.is_populated() {
                         let failed = |e| self.failed("kill the processes of", &e);
                         self.signal(Signal::KILL).map_err(failed)?;

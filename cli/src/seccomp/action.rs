@@ -1,14 +1,15 @@
 //! From `SCMP_ACT_*` to what a filter returns (seccomp(2), linux/seccomp.h).
 
+use linux_raw_sys::errno::{ENOSYS, EPERM};
+use linux_raw_sys::ptrace::{
+    SECCOMP_RET_ALLOW as ALLOW, SECCOMP_RET_DATA, SECCOMP_RET_ERRNO as ERRNO,
+    SECCOMP_RET_KILL_PROCESS as KILL_PROCESS, SECCOMP_RET_LOG as LOG, SECCOMP_RET_TRACE as TRACE,
+    SECCOMP_RET_TRAP as TRAP,
+};
+
 use super::Error;
 
-pub(super) const KILL_THREAD: u32 = 0x0000_0000;
-const KILL_PROCESS: u32 = 0x8000_0000;
-const TRAP: u32 = 0x0003_0000;
-const ERRNO: u32 = 0x0005_0000;
-const TRACE: u32 = 0x7ff0_0000;
-const LOG: u32 = 0x7ffc_0000;
-const ALLOW: u32 = 0x7fff_0000;
+pub(super) use linux_raw_sys::ptrace::SECCOMP_RET_KILL_THREAD as KILL_THREAD;
 
 /// The actions by their names. KILL is the old name of KILL_THREAD, in
 /// libseccomp and in runc.
@@ -24,10 +25,7 @@ pub(super) const NAMES: [(&str, u32); 8] = [
 ];
 
 /// The upper half of a return value, without the errno.
-const ACTION: u32 = 0xffff_0000;
-
-const EPERM: u32 = 1;
-const ENOSYS: u32 = 38;
+const ACTION: u32 = linux_raw_sys::ptrace::SECCOMP_RET_ACTION_FULL;
 
 /// What a call gets that is newer than the profile.
 pub(super) const NO_SUCH_CALL: u32 = ERRNO | ENOSYS;
@@ -51,7 +49,7 @@ pub(super) fn resolve(
     // refuses it; a tracer gets 16 bits.
     let limit = match action {
         ERRNO => 4095,
-        TRACE => 0xffff,
+        TRACE => SECCOMP_RET_DATA,
         _ if errno.is_some() => {
             // The spec demands this error. runc drops the value.
             return Err(Error::new(paths().1, format!("{name} has no errno to return")));

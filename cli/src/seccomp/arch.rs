@@ -1,6 +1,7 @@
 //! The architectures whose system calls a filter can tell apart.
 
 use super::Error;
+use linux_raw_sys::ptrace;
 
 /// An architecture with a table of system calls here.
 ///
@@ -73,11 +74,11 @@ impl Arch {
     /// `seccomp_data.arch`: the AUDIT_ARCH_* value, linux/audit.h.
     pub const fn audit(self) -> u32 {
         match self {
-            Arch::X86_64 | Arch::X32 => 0xc000_003e,
-            Arch::X86 => 0x4000_0003,
-            Arch::Aarch64 => 0xc000_00b7,
-            Arch::Arm => 0x4000_0028,
-            Arch::Riscv64 => 0xc000_00f3,
+            Arch::X86_64 | Arch::X32 => ptrace::AUDIT_ARCH_X86_64,
+            Arch::X86 => ptrace::AUDIT_ARCH_I386,
+            Arch::Aarch64 => ptrace::AUDIT_ARCH_AARCH64,
+            Arch::Arm => ptrace::AUDIT_ARCH_ARM,
+            Arch::Riscv64 => ptrace::AUDIT_ARCH_RISCV64,
         }
     }
 

@@ -6,6 +6,10 @@
 use super::Error;
 use super::args::{Condition, Test};
 use super::decision::{BAD_ARCH, Decision, Range, Space};
+use linux_raw_sys::ptrace::{
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET,
+    BPF_W,
+};
 
 /// One `struct sock_filter` (linux/filter.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +45,13 @@ const REACH: usize = 250;
 /// instruction as a jump to it would be, serves what follows.
 const SHARED: usize = 200;
 
-const LOAD: u16 = 0x20;
-const AND: u16 = 0x54;
-const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_GREATER: u16 = 0x25;
-const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
-const RETURN: u16 = 0x06;
+const LOAD: u16 = (BPF_LD | BPF_W | BPF_ABS) as u16;
+const AND: u16 = (BPF_ALU | BPF_AND | BPF_K) as u16;
+const JUMP: u16 = (BPF_JMP | BPF_JA) as u16;
+const JUMP_EQUAL: u16 = (BPF_JMP | BPF_JEQ | BPF_K) as u16;
+const JUMP_GREATER: u16 = (BPF_JMP | BPF_JGT | BPF_K) as u16;
+const JUMP_GREATER_OR_EQUAL: u16 = (BPF_JMP | BPF_JGE | BPF_K) as u16;
+const RETURN: u16 = (BPF_RET | BPF_K) as u16;
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;

@@ -67,6 +67,7 @@ pub use emit::Instruction;
 
 use crate::config::seccomp::Seccomp;
 use args::Condition;
+use linux_raw_sys::ptrace;
 use table::Call;
 
 /// A program for seccomp(2), `SECCOMP_SET_MODE_FILTER`.
@@ -142,9 +143,9 @@ pub fn known_names() -> [Vec<&'static str>; 4] {
 
 /// The flags of seccomp(2) that a profile may ask for.
 pub const FLAGS: [(&str, u32); 3] = [
-    ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
-    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
-    ("SECCOMP_FILTER_FLAG_TSYNC", 1 << 0),
+    ("SECCOMP_FILTER_FLAG_LOG", ptrace::SECCOMP_FILTER_FLAG_LOG),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", ptrace::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+    ("SECCOMP_FILTER_FLAG_TSYNC", ptrace::SECCOMP_FILTER_FLAG_TSYNC),
 ];
 
 /// Compiles a profile for a machine whose kernel is `native`.
@@ -161,9 +162,8 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
 /// sets SPEC_ALLOW, since a filter would otherwise slow every process in the
 /// container by turning on mitigations that Linux 5.16 no longer ties to it.
 fn flags(names: Option<&[String]>) -> Result<u32, Error> {
-    const SPEC_ALLOW: u32 = 1 << 2;
     let Some(names) = names else {
-        return Ok(SPEC_ALLOW);
+        return Ok(ptrace::SECCOMP_FILTER_FLAG_SPEC_ALLOW);
     };
     let mut flags = 0;
     for (i, name) in names.iter().enumerate() {

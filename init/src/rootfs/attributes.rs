@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
@@ -12,10 +13,11 @@ use super::{Name, Rootfs, bind};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
-/// MOUNT_ATTR_RDONLY
-pub(super) const RDONLY: u64 = 1;
-/// MOUNT_ATTR__ATIME
-const ATIME: u64 = 0x70;
+pub(super) const RDONLY: u64 = general::MOUNT_ATTR_RDONLY as u64;
+const ATIME: u64 = general::MOUNT_ATTR__ATIME as u64;
+/// The same bits in MS_*, in MOUNT_ATTR_* and in what statfs(2) shows.
+pub(super) const ALIKE: u32 =
+    general::MS_RDONLY | general::MS_NOSUID | general::MS_NODEV | general::MS_NOEXEC;
 
 /// Changes the mount that was made last, and those below it if recursive.
 pub fn change(
@@ -98,6 +100,10 @@ pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
     set(rootfs, rootfs.root().as_fd(), &bind::attributes(RDONLY, 0))
 }
 
+/// Of what statfs(2) shows.
+const ST_RELATIME: u64 = 0x1000;
+const ST_NOSYMFOLLOW: u64 = 0x2000;
+
 /// MS_* for the flags that statfs(2) shows, after a change by MOUNT_ATTR_*.
 /// The low bits are the same everywhere; the access time is one value among
 /// the attributes and a flag each elsewhere.
@@ -105,20 +111,23 @@ fn flags(present: u64, change: &Attributes) -> u32 {
     const NOATIME: u32 = MountFlags::NOATIME.bits();
     const RELATIME: u32 = MountFlags::RELATIME.bits();
     const STRICTATIME: u32 = MountFlags::STRICTATIME.bits();
-    const NOSYMFOLLOW: u32 = 256;
-    let mut flags = present as u32 & 0xc0f; // ro, nosuid, nodev, noexec; noatime, nodiratime.
-    for (shown, flag) in [(0x1000, RELATIME), (0x2000, NOSYMFOLLOW)] {
+    const NODIRATIME: u32 = MountFlags::NODIRATIME.bits();
+    const NOSYMFOLLOW: u32 = general::MS_NOSYMFOLLOW;
+    let mut flags = present as u32 & (ALIKE | NOATIME | NODIRATIME);
+    for (shown, flag) in [(ST_RELATIME, RELATIME), (ST_NOSYMFOLLOW, NOSYMFOLLOW)] {
         flags |= if present & shown != 0 { flag } else { 0 };
     }
     let bits = |attributes: u64| {
-        let nodiratime = if attributes & 0x80 != 0 { MountFlags::NODIRATIME.bits() } else { 0 };
-        let nosymfollow = if attributes & 0x20_0000 != 0 { NOSYMFOLLOW } else { 0 };
-        attributes as u32 & 0xf | nodiratime | nosymfollow
+        let attributes = attributes as u32; // Each MOUNT_ATTR_* fits.
+        let is_set = |attribute| attributes & attribute != 0;
+        let nodiratime = if is_set(general::MOUNT_ATTR_NODIRATIME) { NODIRATIME } else { 0 };
+        let nosymfollow = if is_set(general::MOUNT_ATTR_NOSYMFOLLOW) { NOSYMFOLLOW } else { 0 };
+        attributes & ALIKE | nodiratime | nosymfollow
     };
     flags = flags & !bits(change.clear) | bits(change.set);
-    let time = match change.set & ATIME {
-        0x10 => NOATIME,
-        0x20 => STRICTATIME,
+    let time = match (change.set & ATIME) as u32 {
+        general::MOUNT_ATTR_NOATIME => NOATIME,
+        general::MOUNT_ATTR_STRICTATIME => STRICTATIME,
         _ if change.clear & ATIME != 0 => RELATIME,
         // None shown is strictatime, which mount(2) wants to be told.
         _ if flags & (NOATIME | RELATIME) == 0 => STRICTATIME,

@@ -1,6 +1,7 @@
 //! A terminal: a pseudo-terminal of the container's own devpts, whose master
 //! goes to whoever listens on the console socket.
 
+use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fstat, fstatfs, minor};
 use rustix::io::{Errno, IoSlice};
@@ -16,7 +17,7 @@ use crate::channel::send;
 use crate::fault::{During, Fault, Of};
 use crate::path::PathBuffer;
 
-const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+const DEVPTS_SUPER_MAGIC: u64 = general::DEVPTS_SUPER_MAGIC as u64;
 
 /// Opens a pseudo-terminal, sends its master, and returns its peer: opened by
 /// TIOCGPTPEER, it is the peer and no file that took its name.

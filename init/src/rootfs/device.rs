@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fstat, makedev, mknodat, openat,
@@ -15,8 +16,8 @@ use super::attributes::RDONLY;
 use super::bind::{Source, attributes, bind_on};
 use crate::fault::{During, Fault};
 
-const NOSUID: u64 = 2; // MOUNT_ATTR_NOSUID
-const NOEXEC: u64 = 8; // MOUNT_ATTR_NOEXEC
+const NOSUID: u64 = general::MOUNT_ATTR_NOSUID as u64;
+const NOEXEC: u64 = general::MOUNT_ATTR_NOEXEC as u64;
 
 /// A device node: mode holds its type, as mknod(2) takes it.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ use rustix::mount::{mount as mount2, mount_change, mount_remount};
 use rustix::process::fchdir;
 use vial_plan::{Call, Step};
 
+use super::attributes::ALIKE;
 use super::mounted::{self, Mounted};
 use super::resolve::{Make, Place};
 use super::{Name, Rootfs, bind, copy};
@@ -141,8 +142,7 @@ pub fn mount_cgroup(
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
     let mounted = match new.mount_on(&place) {
         Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
-            const LOW_ATTRIBUTES: u32 = 0xf; // ro, nosuid, nodev, noexec: the same bits in both.
-            let change = bind::attributes(u64::from(flags & LOW_ATTRIBUTES), 0);
+            let change = bind::attributes(u64::from(flags & ALIKE), 0);
             let source = bind::Source::path(host, false);
             Mounted::By(bind::bind_on(rootfs, &source, place.as_fd(), &change)?)
         }

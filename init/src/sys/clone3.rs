@@ -1,6 +1,6 @@
 //! clone3(2), with clone(2) where it is missing.
 
-use linux_raw_sys::general::{__NR_clone, __NR_clone3, clone_args};
+use linux_raw_sys::general::{self, __NR_clone, __NR_clone3, clone_args};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
@@ -8,11 +8,11 @@ use super::answer;
 use super::syscall::syscall;
 
 /// CLONE_PARENT: the child becomes a child of the caller's parent.
-pub const PARENT: u64 = 0x8000;
+pub const PARENT: u64 = general::CLONE_PARENT as u64;
 /// CLONE_NEWTIME, which clone(2) cannot say: it shares a bit with the signal.
-pub const NEW_TIME: u64 = 0x80;
-const INTO_CGROUP: u64 = 0x2_0000_0000;
-const SIGCHLD: u64 = 17;
+pub const NEW_TIME: u64 = general::CLONE_NEWTIME as u64;
+const INTO_CGROUP: u64 = general::CLONE_INTO_CGROUP;
+const SIGCHLD: u64 = general::SIGCHLD as u64;
 
 /// Which side of the clone this is.
 #[derive(Debug)]

@@ -11,14 +11,14 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use linux_raw_sys::general::{__NR_mmap, __NR_mremap, __NR_munmap};
+use linux_raw_sys::general::{self, __NR_mmap, __NR_mremap, __NR_munmap};
 
 use super::answer;
 use super::syscall::syscall;
 
-const PROT_READ_WRITE: usize = 3;
-const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
-const MREMAP_MAYMOVE: usize = 1;
+const PROT_READ_WRITE: usize = (general::PROT_READ | general::PROT_WRITE) as usize;
+const MAP_PRIVATE_ANONYMOUS: usize = (general::MAP_PRIVATE | general::MAP_ANONYMOUS) as usize;
+const MREMAP_MAYMOVE: usize = general::MREMAP_MAYMOVE as usize;
 
 /// The least block, as a power of two: it holds a pointer.
 const LEAST: u32 = 4;

@@ -1,14 +1,15 @@
 //! netdevice(7): SIOCSIFFLAGS
 
 use linux_raw_sys::general::__NR_ioctl;
+use linux_raw_sys::net::net_device_flags;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Result;
 
 use super::answer;
 use super::syscall::syscall;
 
-const SIOCSIFFLAGS: usize = 0x8914;
-const IFF_UP: u16 = 1;
+const SIOCSIFFLAGS: usize = linux_raw_sys::ioctl::SIOCSIFFLAGS as usize;
+const IFF_UP: u16 = net_device_flags::IFF_UP as u16;
 
 /// struct ifreq of netdevice(7), with the flags of its union.
 #[repr(C)]

@@ -1,14 +1,14 @@
 //! mmap(2) for the Plan, and the memory routines that the compiler calls where
 //! no libc has them.
 
-use linux_raw_sys::general::{__NR_madvise, __NR_mmap};
+use linux_raw_sys::general::{self, __NR_madvise, __NR_mmap};
 use rustix::io::{Errno, Result};
 
 use super::answer;
 use super::syscall::syscall;
 
-const PROT_READ_WRITE: usize = 3;
-const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
+const PROT_READ_WRITE: usize = (general::PROT_READ | general::PROT_WRITE) as usize;
+const MAP_PRIVATE_ANONYMOUS: usize = (general::MAP_PRIVATE | general::MAP_ANONYMOUS) as usize;
 
 /// mmap(2): zeroed memory for `words` machine words and `bytes` bytes, kept
 /// until the process ends.
@@ -34,7 +34,7 @@ pub fn map(words: usize, bytes: usize) -> Result<(&'static mut [usize], &'static
 pub fn forget_stack() {
     const PAGE: usize = 4096;
     const REACH: usize = 256 * 1024;
-    const MADV_DONTNEED: usize = 4;
+    const MADV_DONTNEED: usize = general::MADV_DONTNEED as usize;
     let here = 0_u8;
     // This frame and the call itself take less than is left for them.
     const FRAME: usize = 512;

@@ -1,6 +1,6 @@
 //! mount_setattr(2)
 
-use linux_raw_sys::general::__NR_mount_setattr;
+use linux_raw_sys::general::{self, __NR_mount_setattr};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Result;
 
@@ -21,8 +21,8 @@ pub struct Attributes {
     pub userns_fd: u64,
 }
 
-const AT_EMPTY_PATH: usize = 0x1000;
-const AT_RECURSIVE: usize = 0x8000;
+const AT_EMPTY_PATH: usize = general::AT_EMPTY_PATH as usize;
+const AT_RECURSIVE: usize = general::AT_RECURSIVE as usize;
 
 /// mount_setattr(2): changes the mount that the fd refers to. Linux 5.12.
 pub fn mount_setattr(

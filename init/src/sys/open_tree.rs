@@ -3,17 +3,17 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::__NR_open_tree;
+use linux_raw_sys::general::{self, __NR_open_tree};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
 
 use super::answer;
 use super::syscall::syscall;
 
-const OPEN_TREE_CLONE: usize = 1;
-const OPEN_TREE_CLOEXEC: usize = 0x80000;
-const AT_EMPTY_PATH: usize = 0x1000;
-const AT_RECURSIVE: usize = 0x8000;
+const OPEN_TREE_CLONE: usize = general::OPEN_TREE_CLONE as usize;
+const OPEN_TREE_CLOEXEC: usize = general::OPEN_TREE_CLOEXEC as usize;
+const AT_EMPTY_PATH: usize = general::AT_EMPTY_PATH as usize;
+const AT_RECURSIVE: usize = general::AT_RECURSIVE as usize;
 
 /// open_tree(2): a detached copy of the mount at `path` from a directory on, or
 /// without a path of what the fd refers to; with the mounts below it if

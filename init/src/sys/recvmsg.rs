@@ -2,15 +2,16 @@
 //! control messages there may be, and can panic.
 
 use linux_raw_sys::general::__NR_recvmsg;
+use linux_raw_sys::net;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
 
 use super::answer;
 use super::syscall::syscall;
 
-const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
-const SOL_SOCKET: i32 = 1;
-const SCM_RIGHTS: i32 = 1;
+const MSG_CMSG_CLOEXEC: usize = net::MSG_CMSG_CLOEXEC as usize;
+const SOL_SOCKET: i32 = net::SOL_SOCKET as i32;
+const SCM_RIGHTS: i32 = net::SCM_RIGHTS as i32;
 
 #[repr(C)]
 struct Buffer {

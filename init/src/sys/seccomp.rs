@@ -1,12 +1,13 @@
 //! seccomp(2)
 
 use linux_raw_sys::general::__NR_seccomp;
+use linux_raw_sys::ptrace::SECCOMP_SET_MODE_FILTER;
 use rustix::io::{Errno, Result};
 
 use super::answer;
 use super::syscall::syscall;
 
-const SET_MODE_FILTER: usize = 1;
+const SET_MODE_FILTER: usize = SECCOMP_SET_MODE_FILTER as usize;
 
 /// struct sock_fprog.
 #[repr(C)]

@@ -1,14 +1,14 @@
 //! rt_sigprocmask(2), rt_sigaction(2), signalfd4(2)
 
-use linux_raw_sys::general::{__NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4};
+use linux_raw_sys::general::{self, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4};
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Result;
 
 use super::answer;
 use super::syscall::syscall;
 
-const SIG_SETMASK: usize = 2;
-const SFD_CLOEXEC: usize = 0x80000;
+const SIG_SETMASK: usize = general::SIG_SETMASK as usize;
+const SFD_CLOEXEC: usize = general::O_CLOEXEC as usize; // signalfd.h
 
 /// A set of signals: bit n - 1 stands for signal n.
 pub type Signals = u64;
