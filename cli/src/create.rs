@@ -19,9 +19,9 @@ use crate::error::Error;
 use crate::file::write_whole;
 use crate::foreground::Foreground;
 use crate::host::{Host, Whose};
-use crate::launch::{Fds, go, launch};
+use crate::launch::{go, launch};
 use crate::mountinfo;
-use crate::plan::{CgroupPlace, Plan};
+use crate::plan::{CgroupPlace, Lent, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::record::State;
 use crate::socket;
@@ -143,11 +143,10 @@ impl Prepared {
             Then::Wait => Some(dir.listen()?),
             Then::Go(_) => None,
         };
-        let fds = Fds {
-            start: listener.as_ref().map(AsFd::as_fd),
-            console: console.as_ref().map(AsFd::as_fd),
-            pidfd: None,
-        };
+        let fds = [
+            (Lent::Start, listener.as_ref().map(AsFd::as_fd)),
+            (Lent::Console, console.as_ref().map(AsFd::as_fd)),
+        ];
         let foreground = match &then {
             Then::Go(foreground) => foreground.as_deref(),
             Then::Wait => None,

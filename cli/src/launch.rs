@@ -15,29 +15,23 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
-use vial_plan::{Call, CgroupItem, Failed, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step};
+use vial_plan::{
+    Call, CgroupItem, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step,
+};
 
 use crate::error::Error;
 use crate::failure;
 use crate::file::{self, read_whole, write_all};
 use crate::foreground::Foreground;
-use crate::plan::Plan;
+use crate::plan::{Lent, Plan};
 use crate::socket;
 use crate::watch::{PERIOD, Watch};
 
 /// Where vial-init lies if not beside vial itself.
 const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
 
-/// The fds that vial-init gets beside its channel.
-#[derive(Debug, Default)]
-pub struct Fds<'a> {
-    /// The socket on which `start` will connect.
-    pub start: Option<BorrowedFd<'a>>,
-    /// The connected console socket.
-    pub console: Option<BorrowedFd<'a>>,
-    /// The container's init, to be joined.
-    pub pidfd: Option<BorrowedFd<'a>>,
-}
+/// An fd to lend, if there is one, and if the Plan has a slot for it.
+pub type Fd<'a> = (Lent, Option<BorrowedFd<'a>>);
 
 /// A process that is complete but for execve, and waits. It is a child of this
 /// one, and a guard: out of scope it ends, unless it was told to go on without.
@@ -52,27 +46,21 @@ pub struct Ready {
 
 /// Starts vial-init on a Plan, for the container of this state dir, and waits for
 /// its answer. If it fails, nothing that it started is left.
-pub fn launch(plan: &Plan, dir: &Path, fds: &Fds<'_>, watch: &Watch<'_>) -> Result<Ready, Error> {
+pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
     let (channel, theirs) =
         socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
-    let mut arguments = vec![c"vial-init".to_owned()];
-    // Each fd goes under its own number, which a sole thread can let it keep
-    // without another process inheriting it.
-    for fd in [Some(theirs.as_fd()), fds.start, fds.console, fds.pidfd] {
-        let number = match fd {
-            Some(fd) => {
-                fcntl_setfd(fd, FdFlags::empty()).map_err(|e| Error::errno("fcntl(2)", e))?;
-                fd.as_raw_fd().to_string()
-            }
-            None => "-".to_owned(),
-        };
-        arguments.extend(CString::new(number));
-    }
     // Where vial-init writes the present item, see progress.rs.
     let item = "0".repeat(plan.items().count().to_string().len());
-    arguments.extend(CString::new(item));
-    arguments.extend(CString::new(dir.as_os_str().as_bytes()));
+    let words =
+        [b"vial-init", &*lend(theirs.as_fd())?, item.as_bytes(), dir.as_os_str().as_bytes()]
+            .map(CString::new);
+    let mut arguments: Vec<CString> = words.into_iter().flatten().collect();
+    for lent in plan.slots() {
+        let fd = fds.iter().find(|(what, _)| Some(*what) == *lent).and_then(|(_, fd)| *fd);
+        let number = fd.map_or(Ok(b"-".to_vec()), lend)?;
+        arguments.extend(CString::new(number));
+    }
     let child = execute(&program, arguments, &theirs)
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
@@ -90,6 +78,13 @@ pub fn launch(plan: &Plan, dir: &Path, fds: &Fds<'_>, watch: &Watch<'_>) -> Resu
         }
         Err(Ended::Answered(None)) => Err(silence(plan, started.end())),
     }
+}
+
+/// Lets a child inherit an fd, and answers its number. It keeps that number, which
+/// a sole thread can do without another process inheriting it.
+fn lend(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Error> {
+    fcntl_setfd(fd, FdFlags::empty()).map_err(|errno| Error::errno("fcntl(2)", errno))?;
+    Ok(fd.as_raw_fd().to_string().into())
 }
 
 /// Starts a program without an environment, in a child of which this is the
@@ -146,7 +141,9 @@ fn talk(
     loop {
         match await_reply(channel, watch).map_err(Ended::Watched)? {
             Some(Reply::Started { pid }) => started.0.push(pid),
-            Some(Reply::Ready { pid }) => return Ok(pid),
+            Some(Reply::At { gate: Gate::Start, pid }) => return Ok(pid),
+            // Whoever maps it gives that word.
+            Some(Reply::At { gate: Gate::Mapping, .. }) => {}
             Some(Reply::Failed(failed)) => {
                 return Err(Ended::Answered(Some(failure::words(plan, &failed))));
             }
@@ -194,7 +191,7 @@ impl Ready {
                 // Stage 0 said so after the process was ready.
                 Some(Reply::Started { .. }) => {}
                 Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
-                Some(Reply::Ready { .. }) => return Err(Error::new("vial-init answered twice")),
+                Some(Reply::At { .. }) => return Err(Error::new("vial-init answered twice")),
             }
         }
         self.is_kept = true;
@@ -249,7 +246,7 @@ impl Started {
     fn kill(&mut self, channel: &OwnedFd) {
         for _ in 0..2 {
             while let Some(reply) = read_reply(channel) {
-                if let Reply::Started { pid } | Reply::Ready { pid } = reply {
+                if let Reply::Started { pid } | Reply::At { pid, .. } = reply {
                     self.0.push(pid);
                 }
             }

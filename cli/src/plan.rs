@@ -18,12 +18,25 @@ pub type Origin = Cow<'static, str>;
 pub struct Plan {
     pub(crate) sections: [Section; 3],
     pub(crate) pointers: u32,
+    /// What is in each slot as vial-init begins.
+    pub(crate) slots: Vec<Option<Lent>>,
     /// What was left out or done otherwise, a sentence each.
     pub warnings: Vec<String>,
     /// The bundle; empty for an exec.
     pub bundle: PathBuf,
     /// Where the container's cgroup is, if it gets one.
     pub cgroup: Option<CgroupPlace>,
+}
+
+/// An fd that vial lends to vial-init. Where vial has none, the slot is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lent {
+    /// The socket on which `start` will connect.
+    Start,
+    /// The connected console socket.
+    Console,
+    /// A pidfd of the container's init, to be joined.
+    Init,
 }
 
 /// Where a container's cgroup is, as its create sees it.
@@ -66,6 +79,29 @@ impl Plan {
         }
     }
 
+    /// A slot for an fd that one item hands to another.
+    pub fn slot(&mut self) -> u32 {
+        self.add_slot(None)
+    }
+
+    /// The slot of an fd that vial lends.
+    pub fn lent(&mut self, lent: Lent) -> u32 {
+        match self.slots.iter().position(|slot| *slot == Some(lent)) {
+            Some(slot) => slot as u32,
+            None => self.add_slot(Some(lent)),
+        }
+    }
+
+    fn add_slot(&mut self, lent: Option<Lent>) -> u32 {
+        self.slots.push(lent);
+        (self.slots.len() - 1) as u32
+    }
+
+    /// What is to be lent in each slot.
+    pub fn slots(&self) -> &[Option<Lent>] {
+        &self.slots
+    }
+
     /// Adds a warning of a field.
     pub fn warn(&mut self, field: impl Display, what: impl Display) {
         self.add_warning(&field, &what);
@@ -82,6 +118,7 @@ impl Plan {
             lengths: sections.each_ref().map(|section| section.bytes.len() as u32),
             counts: sections.each_ref().map(|section| section.origins.len() as u32),
             pointers: self.pointers,
+            slots: self.slots.len() as u32,
         };
         let mut bytes = header.to_bytes().to_vec();
         for section in sections {

@@ -41,11 +41,11 @@ fn worker(pid: u32, dir: &Path) -> Option<Worker> {
     Some(Worker { pid, item })
 }
 
-/// `vial-init CHANNEL START CONSOLE PIDFD ITEM STATE-DIR`
+/// `vial-init CHANNEL ITEM STATE-DIR FD..`
 fn item(line: &[u8], dir: &[u8]) -> Option<u32> {
     let mut words = line.split(|byte| *byte == 0);
     let name = words.next()?;
-    let item = words.nth(4)?;
+    let item = words.nth(1)?;
     let is_right = name == b"vial-init" && words.next()? == dir;
     std::str::from_utf8(item).ok()?.parse().ok().filter(|_| is_right)
 }
@@ -82,8 +82,11 @@ fn at_work<'a>(workers: &'a [Worker], plan: &Plan) -> Option<&'a Worker> {
 }
 
 fn awaits(item: &Item<'_>) -> bool {
-    let second = Item::Stage2(Stage2::Namespace(NamespaceItem::AwaitMapping {}));
-    *item == Item::Stage1(Stage1::AwaitMapping {}) || *item == second
+    matches!(
+        item,
+        Item::Stage1(Stage1::AwaitMapping { .. })
+            | Item::Stage2(Stage2::Namespace(NamespaceItem::AwaitMapping { .. }))
+    )
 }
 
 fn words(plan: &Plan, index: u32) -> String {
@@ -133,13 +136,13 @@ mod tests {
     #[test]
     fn a_process_of_vial_init_tells_its_item() {
         let of = |line: &str| item(line.replace(' ', "\0").as_bytes(), b"/run/vial/web");
-        assert_eq!(of("vial-init 7 - - - 037 /run/vial/web "), Some(37));
+        assert_eq!(of("vial-init 7 037 /run/vial/web - 9 "), Some(37));
         for other in [
-            "vial-init 7 - - - 037 /run/vial/we ",
-            "vial-init 7 - - - x /run/vial/web ",
-            "vial-init 7 - - - 037",
-            "vial-init 037 /run/vial/web ",
-            "init 7 - - - 037 /run/vial/web ",
+            "vial-init 7 037 /run/vial/we ",
+            "vial-init 7 x /run/vial/web ",
+            "vial-init 7 037",
+            "vial-init /run/vial/web ",
+            "init 7 037 /run/vial/web ",
             "",
         ] {
             assert_eq!(of(other), None, "{other}");
@@ -150,8 +153,8 @@ mod tests {
     fn who_waits_to_be_mapped_is_not_at_work() {
         let mut plan = Plan::default();
         plan.push(&SetupItem::Procfs {}, "");
-        plan.push(&SetupItem::EndOpener {}, "");
-        plan.push(&NamespaceItem::AwaitMapping {}, "");
+        plan.push(&SetupItem::EndOpener { socket: 0 }, "");
+        plan.push(&NamespaceItem::AwaitMapping { pipe: 1 }, "");
         plan.push(&NamespaceItem::Session {}, "");
         let pid = |items: [u32; 2]| {
             let workers = items.map(|item| Worker { pid: 100 + item, item });

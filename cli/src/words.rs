@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 
 use vial_plan::{
-    CgroupItem, Item, LeaveItem, NamespaceItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1,
-    Stage2,
+    CgroupItem, Item, LeaveItem, NO_SLOT, NamespaceItem, ProcessItem, RootfsItem, SetupItem,
+    Stage0, Stage1, Stage2,
 };
 
 use crate::planner::{NAMESPACES, attribute_names, capability_name, flag_names, limit_name};
@@ -33,11 +33,13 @@ fn setup(item: &SetupItem<'_>) -> String {
             format!("raise the hard limit {} to {}", limit_name(*resource), limit(*hard))
         }
         SetupItem::Undumpable {} => "keep others from tracing this process".into(),
-        SetupItem::Opener {} => {
+        SetupItem::Opener { .. } => {
             "start a process that opens sources with the host's privileges".into()
         }
-        SetupItem::EndOpener {} => "wait for the end of that process".into(),
-        SetupItem::OpenRootfs { path } => format!("open the container's root /proc/{}", show(path)),
+        SetupItem::EndOpener { .. } => "wait for the end of that process".into(),
+        SetupItem::OpenRootfs { path, .. } => {
+            format!("open the container's root /proc/{}", show(path))
+        }
     }
 }
 
@@ -74,12 +76,10 @@ fn leave(item: &LeaveItem<'_>) -> String {
         LeaveItem::JoinPath { path, kind } => {
             format!("join the {} namespace {}", kinds(*kind), show(path))
         }
-        LeaveItem::JoinProcess { kinds: flags, .. } => {
-            format!("join the container's {} namespaces", kinds(*flags))
-        }
+        LeaveItem::JoinProcess { kinds: flags, .. } => join_container(*flags),
         LeaveItem::Unshare { kinds: flags } => format!("make a new {} namespace", kinds(*flags)),
-        LeaveItem::OpenTimeOffsets {} => "open the file of clock offsets".into(),
-        LeaveItem::TimeOffsets { offsets } => format!("set clock offsets {}", lines(offsets)),
+        LeaveItem::OpenTimeOffsets { .. } => "open the file of clock offsets".into(),
+        LeaveItem::TimeOffsets { offsets, .. } => format!("set clock offsets {}", lines(offsets)),
         LeaveItem::Clone { kinds: 0, .. } => "start the next stage".into(),
         LeaveItem::Clone { kinds: flags, .. } => {
             format!("start the next stage in new {} namespaces", kinds(*flags))
@@ -88,24 +88,30 @@ fn leave(item: &LeaveItem<'_>) -> String {
         LeaveItem::UidMap { map } => format!("map uids {}", lines(map)),
         LeaveItem::GidMap { map } => format!("map gids {}", lines(map)),
         LeaveItem::MapHelper { program, .. } => format!("map ids by {}", show(program)),
-        LeaveItem::ReleaseChild {} => "let the next stage go on".into(),
+        LeaveItem::ReleaseChild { .. } => "let the next stage go on".into(),
     }
+}
+
+fn join_container(flags: u32) -> String {
+    format!("join the container's {} namespaces", kinds(flags))
 }
 
 /// In the words of the items of other stages that do the same.
 fn stage1(item: &Stage1<'_>) -> String {
     match *item {
-        Stage1::AwaitMapping {} => namespace(&NamespaceItem::AwaitMapping {}),
+        Stage1::AwaitMapping { pipe } => namespace(&NamespaceItem::AwaitMapping { pipe }),
         Stage1::BecomeRoot { groups } => namespace(&NamespaceItem::BecomeRoot { groups }),
         Stage1::Unshare { kinds } => leave(&LeaveItem::Unshare { kinds }),
-        Stage1::TimeOffsets { offsets } => leave(&LeaveItem::TimeOffsets { offsets }),
-        Stage1::Clone { stage, kinds, mapped } => leave(&LeaveItem::Clone { stage, kinds, mapped }),
+        Stage1::TimeOffsets { offsets } => {
+            leave(&LeaveItem::TimeOffsets { offsets, file: NO_SLOT })
+        }
+        Stage1::Clone { stage, kinds } => leave(&LeaveItem::Clone { stage, kinds, pipe: NO_SLOT }),
     }
 }
 
 fn namespace(item: &NamespaceItem<'_>) -> String {
     match item {
-        NamespaceItem::AwaitMapping {} => "wait to be mapped".into(),
+        NamespaceItem::AwaitMapping { .. } => "wait to be mapped".into(),
         NamespaceItem::BecomeRoot { .. } => "become root of the user namespace".into(),
         NamespaceItem::Loopback {} => "bring up the interface lo".into(),
         NamespaceItem::Hostname { name } => format!("set the host name to {}", show(name)),
@@ -115,9 +121,7 @@ fn namespace(item: &NamespaceItem<'_>) -> String {
         }
         NamespaceItem::Session {} => "make a session".into(),
         NamespaceItem::Keyring { name, .. } => format!("join the session keyring {}", show(name)),
-        NamespaceItem::JoinProcess { kinds, pid } => {
-            leave(&LeaveItem::JoinProcess { kinds: *kinds, pid: *pid })
-        }
+        NamespaceItem::JoinProcess { kinds: flags, .. } => join_container(*flags),
         NamespaceItem::Unshare { kinds } => leave(&LeaveItem::Unshare { kinds: *kinds }),
     }
 }
@@ -126,11 +130,14 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
     match item {
         RootfsItem::Propagation { flags } => format!("make every mount {}", propagation(*flags)),
         RootfsItem::ParentPrivate { path } => format!("make the mount of {} private", show(path)),
-        RootfsItem::Rootfs { path, initramfs: false } => format!("bind the rootfs {}", show(path)),
+        RootfsItem::Rootfs { path, initramfs: false, .. } => {
+            format!("bind the rootfs {}", show(path))
+        }
         RootfsItem::Rootfs { path, .. } => {
             format!("leave the initramfs for a bind of it, and bind the rootfs {}", show(path))
         }
         RootfsItem::OpenRootfs { path } => format!("open the rootfs {}", show(path)),
+        RootfsItem::LentRoot { .. } => "take the container's root".into(),
         RootfsItem::PresentRoot {} => "open the container's root".into(),
         RootfsItem::Mount { target, fstype, flags, data, mode, .. } => {
             let mut names = flag_names(*flags);
@@ -222,8 +229,8 @@ fn process(item: &ProcessItem<'_>) -> String {
             let name = args.iter().next().map(show).unwrap_or_default();
             format!("find the program {name}")
         }
-        ProcessItem::CloseFds { from } => format!("close every fd from {from} on"),
-        ProcessItem::AwaitStart {} => "wait for start".into(),
+        ProcessItem::CloseFds { from, .. } => format!("close every fd from {from} on"),
+        ProcessItem::AwaitStart { .. } => "wait for start".into(),
         ProcessItem::Seccomp { flags, filter } => {
             let names = seccomp::FLAGS.iter().filter(|(_, flag)| flags & flag != 0);
             let names = names.map(|(name, _)| *name).collect();

@@ -10,6 +10,7 @@ use vial_plan::{Call, Header, Refused, Reply, Step};
 
 use crate::fault::{During, Fault};
 use crate::path::PATH_MAX;
+use crate::slots::Slots;
 use crate::sys::memory;
 
 /// Room for the texts of execve that the Plan does not hold: the program's path,
@@ -25,6 +26,8 @@ pub struct Received {
     pub body: &'static [u8],
     /// What it asked to have room for.
     pub memory: Memory,
+    /// Its slots, empty.
+    pub slots: Slots,
 }
 
 /// Room for what execve reads.
@@ -60,11 +63,12 @@ pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
     })?;
     let length = header.body().ok_or(Fault::PLAN)?;
     let room = length.checked_add(SCRATCH).ok_or(Fault::PLAN)?;
-    let (pointers, bytes) =
-        memory::map(header.pointers as usize, room).during(Call::Mmap, Step::MapPlan)?;
+    let (pointers, slots) = (header.pointers as usize, header.slots as usize);
+    let (pointers, slots, bytes) =
+        memory::map(pointers, slots, room).during(Call::Mmap, Step::MapPlan)?;
     let (body, scratch) = bytes.split_at_mut_checked(length).ok_or(Fault::PLAN)?;
     read_whole(channel, body)?;
-    Ok(Received { header, body, memory: Memory { pointers, scratch } })
+    Ok(Received { header, body, memory: Memory { pointers, scratch }, slots: Slots(slots) })
 }
 
 fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {

@@ -4,7 +4,7 @@
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use vial_plan::{Call, LeaveItem, Reply, Stage, Step};
+use vial_plan::{Call, LeaveItem, NO_SLOT, Reply, Stage, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
@@ -18,32 +18,31 @@ use crate::{Life, cgroup, channel, join, start};
 #[inline(always)]
 pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> Result<(), Fault> {
     match item {
-        LeaveItem::OpenTimeOffsets {} => {
-            let file = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY)?;
-            outside.offsets = Some(file);
-            Ok(())
+        LeaveItem::OpenTimeOffsets { file } => {
+            let fd = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY)?;
+            life.slots.put(file, fd)
         }
         LeaveItem::JoinPath { path, kind } => join::path(path, kind),
-        LeaveItem::JoinProcess { kinds, pid } => {
-            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
+        LeaveItem::JoinProcess { kinds, pid, pidfd } => {
+            join::process(life.slots.get(pidfd), pid, kinds, life.procfs()?)
         }
         LeaveItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
-        LeaveItem::TimeOffsets { offsets } => match outside.offsets.take() {
+        LeaveItem::TimeOffsets { offsets, file } => match life.slots.take(file) {
             Some(file) => rustix::io::write(&file, offsets.to_bytes())
                 .map(|_| ())
                 .during(Call::Write, Step::WriteProcFile),
             None => life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes()),
         },
-        LeaveItem::Clone { stage, kinds, mapped } => {
-            clone(life, &mut outside.cgroup, stage, kinds, mapped)
-        }
+        LeaveItem::Clone { stage, kinds, pipe } => clone(life, &outside.cgroup, stage, kinds, pipe),
         LeaveItem::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny"),
         LeaveItem::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes()),
         LeaveItem::GidMap { map } => write_of_child(life, b"/gid_map", map.to_bytes()),
         LeaveItem::MapHelper { program, map } => start::map_helper(program, life.child, map, life),
-        LeaveItem::ReleaseChild {} => rustix::io::write(life.pipe.as_ref().prepared()?, b"m")
-            .map(|_| ())
-            .during(Call::Write, Step::ReleaseChild),
+        LeaveItem::ReleaseChild { pipe } => {
+            rustix::io::write(life.slots.get(pipe).prepared()?, b"m")
+                .map(|_| ())
+                .during(Call::Write, Step::ReleaseChild)
+        }
     }
 }
 
@@ -51,13 +50,13 @@ pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> 
 /// no process of the runtime stays between the container and its engine.
 pub(crate) fn clone(
     life: &mut Life,
-    cgroup: &mut Cgroup,
+    cgroup: &Cgroup,
     stage: u32,
     kinds: u32,
-    mapped: bool,
+    pipe: u32,
 ) -> Result<(), Fault> {
     let stage = u8::try_from(stage).ok().and_then(Stage::from_number).ok_or(Fault::PLAN)?;
-    let ends = match mapped {
+    let ends = match pipe != NO_SLOT {
         true => Some(pipe_with(PipeFlags::CLOEXEC).during(Call::Pipe2, Step::MakePipe)?),
         false => None,
     };
@@ -70,14 +69,18 @@ pub(crate) fn clone(
             if let (Some(cgroup), false) = (birth, in_cgroup) {
                 cgroup::enter(cgroup)?;
             }
-            life.pipe = ends.map(|(reading, _)| reading);
+            if let Some((reading, _)) = ends {
+                life.slots.put(pipe, reading)?;
+            }
             life.child = 0;
             life.stage = stage;
             Ok(())
         }
         Side::Parent { child } => {
             life.child = child;
-            life.pipe = ends.map(|(_, writing)| writing);
+            if let Some((_, writing)) = ends {
+                life.slots.put(pipe, writing)?;
+            }
             // Whoever waits for this process must know which children are its own.
             channel::answer(&life.channel, &Reply::Started { pid: child })?;
             Ok(())

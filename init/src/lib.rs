@@ -25,6 +25,7 @@ extern crate std;
 pub mod cgroup;
 pub mod channel;
 pub mod fault;
+pub mod gate;
 pub mod join;
 pub mod leave;
 pub mod namespace;
@@ -35,6 +36,7 @@ pub mod procfs;
 pub mod rootfs;
 pub mod security;
 pub mod signals;
+pub mod slots;
 pub mod stage0;
 pub mod stage1;
 pub mod stage2;
@@ -49,8 +51,9 @@ use vial_plan::{Failed, Fields, Header, Reply, Stage};
 
 use crate::fault::{Fault, Prepared};
 use crate::procfs::Procfs;
+use crate::slots::Slots;
 use crate::sys::exit::exit;
-use crate::sys::inherited::{Inherited, Stranger};
+use crate::sys::inherited::{Inherited, Stranger, lend};
 use crate::sys::start::Arguments;
 
 /// Where `_start` leads: reads the Plan and lives it.
@@ -70,22 +73,21 @@ pub fn main(arguments: Arguments) -> ! {
         }
         Err(Stranger::Vial) => exit(1), // Its end without an answer is what vial will tell.
     };
-    let mut channel = inherited.channel;
+    let (mut channel, item) = (inherited.channel, inherited.item);
     let failed = match channel::receive_plan(&mut channel) {
-        Ok(plan) => {
+        Ok(mut plan) => {
+            if lend(&mut plan.slots, inherited.lent).is_err() {
+                exit(1); // As above.
+            }
             let mut life = Life {
                 header: plan.header,
                 body: plan.body,
                 memory: plan.memory,
-                item: inherited.item,
+                slots: plan.slots,
+                item,
                 channel,
-                start: inherited.start,
-                console: inherited.console,
-                pidfd: inherited.pidfd,
                 stage: Stage::Zero,
                 procfs: None,
-                pipe: None,
-                opener: None,
                 child: 0,
             };
             let Err(failed) = life.live();
@@ -110,15 +112,10 @@ pub struct Life {
     item: &'static mut [u8],
     /// The Plan came and the Reply goes here.
     channel: OwnedFd,
-    start: Option<OwnedFd>,
-    console: Option<OwnedFd>,
-    pidfd: Option<OwnedFd>,
+    /// What vial has lent, and what items hand to each other.
+    slots: Slots,
     stage: Stage,
     procfs: Option<Procfs>,
-    /// To the child that waits to be mapped, or from the parent who maps.
-    pipe: Option<OwnedFd>,
-    /// To the opener.
-    opener: Option<OwnedFd>,
     /// The pid of the next stage, in the process that has started it.
     child: u32,
 }
@@ -132,12 +129,11 @@ impl Life {
         let mut outside = stage0::Outside::default();
         self.carry_out(&mut |life, code, fields| stage0::act(life, &mut outside, code, fields))?;
         // Nobody owns the fds of stage 0 any more: they are closed with all others.
-        let rootfs = outside.rootfs.take();
         forget(outside);
         if self.stage == Stage::One {
             self.carry_out(&mut |life, code, fields| stage1::act(life, code, fields))?;
         }
-        let mut inside = stage2::Inside { rootfs, ..stage2::Inside::default() };
+        let mut inside = stage2::Inside::default();
         self.carry_out(&mut |life, code, fields| stage2::act(life, &mut inside, code, fields))?;
         Err(failed(Stage::Two, 0, Fault::PLAN))
     }
@@ -172,7 +168,7 @@ impl Life {
     /// A child that waits to be mapped sees the pipe close, and ends; one that
     /// does not wait must not outlive the failure of its parent.
     fn abandon(&mut self) {
-        self.pipe = None;
+        self.slots.close();
         if let Some(child) = rustix::process::Pid::from_raw(self.child.cast_signed()) {
             // ESRCH: it ended by itself, which is what is wanted.
             let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);

@@ -1,21 +1,20 @@
 //! What stage 2 does to the namespaces it is in. The arms stand in the order in
 //! which the planner writes the items.
 
-use rustix::fd::AsFd;
 use vial_plan::{Call, NamespaceItem, Step};
 
 use crate::fault::{During, Fault};
 use crate::security::{keyring, loopback, user};
 use crate::sys::unshare::unshare;
-use crate::{Life, join};
+use crate::{Life, gate, join};
 
 /// One item.
 #[inline(always)]
 pub fn act(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
     match item {
-        NamespaceItem::AwaitMapping {} => user::await_mapping(&mut life.pipe),
-        NamespaceItem::JoinProcess { kinds, pid } => {
-            join::process(life.pidfd.as_ref().map(AsFd::as_fd), pid, kinds, life.procfs()?)
+        NamespaceItem::AwaitMapping { pipe } => gate::await_mapping(life, pipe),
+        NamespaceItem::JoinProcess { kinds, pid, pidfd } => {
+            join::process(life.slots.get(pidfd), pid, kinds, life.procfs()?)
         }
         NamespaceItem::BecomeRoot { groups } => user::become_root(groups),
         NamespaceItem::Session {} => {

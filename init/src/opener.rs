@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::CLONE_NEWNS;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
 use rustix::io::IoSlice;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -24,6 +24,7 @@ use crate::path::PATH_MAX;
 use crate::procfs::Procfs;
 use crate::rootfs::attach;
 use crate::rootfs::device::Node;
+use crate::slots::Slots;
 use crate::stage0::Outside;
 use crate::start::close_all_but;
 use crate::sys::clone3::{Side, clone3};
@@ -36,24 +37,23 @@ const ENTER: u8 = b'e';
 const OPEN: u8 = b'o';
 const NODE: u8 = b'n';
 
-/// Starts the opener, which is then asked over life's socket.
-pub fn start(life: &mut Life, outside: &mut Outside) -> Result<(), Fault> {
+/// Starts the opener, which is then asked over the socket in that slot.
+pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), Fault> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .during(Call::Socketpair, Step::StartOpener)?;
     match clone3(0, None).during(Call::Clone3, Step::StartOpener)? {
         Side::Child { .. } => serve(&theirs, life.procfs.as_ref()),
         Side::Parent { child } => {
-            life.opener = Some(ours);
             outside.opener_pid = child;
-            Ok(())
+            life.slots.put(socket, ours)
         }
     }
 }
 
 /// Waits for its end, which is when stage 2 has let go of the rootfs, too.
-pub fn end(life: &mut Life, outside: &Outside) -> Result<(), Fault> {
-    life.opener = None;
+pub fn end(life: &mut Life, outside: &Outside, socket: u32) -> Result<(), Fault> {
+    drop(life.slots.take(socket));
     let pid = Pid::from_raw(outside.opener_pid.cast_signed()).prepared()?;
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during(Call::Waitid, Step::StartOpener)?;
     Ok(())
@@ -104,8 +104,7 @@ impl Opener {
 
 fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
     // Held open here, the others' fds would hide their end from who waits for it.
-    let kept = [Some(socket.as_raw_fd()), None, None, None];
-    if close_all_but(3, kept, procfs).is_err() {
+    if close_all_but(3, &[socket.as_fd()], &Slots(&mut []), procfs).is_err() {
         exit(1);
     }
     rustix::process::umask(Mode::empty());

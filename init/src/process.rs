@@ -10,13 +10,13 @@ use crate::rootfs::console;
 use crate::security::{capabilities, label, rlimit, stdio, user};
 use crate::stage2::Inside;
 use crate::start::Program;
-use crate::{Life, start, sys};
+use crate::{Life, gate, start, sys};
 
 /// One item.
 #[inline(always)]
 pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> Result<(), Fault> {
     match item {
-        ProcessItem::CloseFds { from } => start::close_fds(life, inside, from),
+        ProcessItem::CloseFds { from, but } => start::close_fds(life, inside, from, but),
         ProcessItem::OwnStdio { uid } => {
             let terminal = inside.terminal.take();
             let ours = terminal.is_some();
@@ -56,7 +56,7 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
         }
         ProcessItem::Home { uid } => start::find_home(life, inside, uid),
         ProcessItem::ListenPid {} => start::add_listen_pid(life, inside),
-        ProcessItem::AwaitStart {} => start::await_start(life),
+        ProcessItem::AwaitStart { socket } => gate::await_start(life, socket),
         ProcessItem::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)
         }

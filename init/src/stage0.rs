@@ -1,14 +1,14 @@
 //! Stage 0, outside the container: everything that needs the host's privileges or
 //! its view, then clone3, then what only a parent can do for the child.
 
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::process::DumpableBehavior;
 use vial_plan::{Call, Fields, SetupItem, Stage0, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
 use crate::procfs::Procfs;
-use crate::rootfs::Rootfs;
+use crate::rootfs::chroot;
 use crate::{Life, cgroup, leave, opener, security, signals, start};
 
 /// What stage 0 holds beside what every stage does.
@@ -16,12 +16,8 @@ use crate::{Life, cgroup, leave, opener, security, signals, start};
 pub struct Outside {
     /// The container's cgroup.
     pub cgroup: Cgroup,
-    /// The own timens_offsets, opened early.
-    pub offsets: Option<OwnedFd>,
     /// The pid of the opener.
     pub opener_pid: u32,
-    /// The rootfs of an exec, opened while it can be.
-    pub rootfs: Option<Rootfs>,
 }
 
 /// One item of the section of stage 0.
@@ -45,13 +41,7 @@ pub fn act(
 fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Result<(), Fault> {
     match item {
         SetupItem::CloseInherited { from } => {
-            let ours = [
-                Some(&life.channel),
-                life.start.as_ref(),
-                life.console.as_ref(),
-                life.pidfd.as_ref(),
-            ];
-            start::close_all_but(from, ours.map(|fd| fd.map(|fd| fd.as_raw_fd())), None)
+            start::close_all_but(from, &[life.channel.as_fd()], &life.slots, None)
         }
         SetupItem::Procfs {} => {
             life.procfs = Some(Procfs::open()?);
@@ -62,15 +52,15 @@ fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Re
             life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())
         }
         SetupItem::RaiseRlimit { resource, hard } => security::rlimit::raise_hard(resource, hard),
-        SetupItem::Opener {} => opener::start(life, outside),
-        SetupItem::OpenRootfs { path } => {
-            outside.rootfs = Some(Rootfs::bare(life.procfs()?, path)?);
-            Ok(())
+        SetupItem::Opener { socket } => opener::start(life, outside, socket),
+        SetupItem::OpenRootfs { path, root } => {
+            let fd = chroot::open_root(life.procfs()?, path)?;
+            life.slots.put(root, fd)
         }
         SetupItem::Undumpable {} => {
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
                 .during(Call::Prctl, Step::SetUndumpable)
         }
-        SetupItem::EndOpener {} => opener::end(life, outside),
+        SetupItem::EndOpener { socket } => opener::end(life, outside, socket),
     }
 }

@@ -3,25 +3,25 @@
 //! offsets, which must be written before the first process enters, by one who is
 //! privileged in the new user namespace.
 
-use vial_plan::{Call, Fields, Stage1, Step};
+use vial_plan::{Call, Fields, NO_SLOT, Stage1, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::unshare::unshare;
-use crate::{Life, leave, security};
+use crate::{Life, gate, leave, security};
 
 /// One item of the section of stage 1.
 pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
     match Stage1::from_fields(code, fields).prepared()? {
-        Stage1::AwaitMapping {} => security::user::await_mapping(&mut life.pipe),
+        Stage1::AwaitMapping { pipe } => gate::await_mapping(life, pipe),
         Stage1::BecomeRoot { groups } => security::user::become_root(groups),
         Stage1::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         Stage1::TimeOffsets { offsets } => {
             life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())
         }
         // Born where this process is: in the container's cgroup.
-        Stage1::Clone { stage, kinds, mapped } => {
-            leave::clone(life, &mut Cgroup::default(), stage, kinds, mapped)
+        Stage1::Clone { stage, kinds } => {
+            leave::clone(life, &Cgroup::default(), stage, kinds, NO_SLOT)
         }
     }
 }

@@ -2,38 +2,41 @@
 //! start, and execve.
 
 use core::ffi::CStr;
-use core::mem::forget;
 
-use rustix::fd::{AsRawFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     Access, AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, accessat, fstat, open,
     openat, openat2, stat,
 };
 use rustix::io::{Errno, read};
-use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use vial_plan::{Call, Reply, Step, Strings};
+use vial_plan::{Call, Step, Strings};
 
+use crate::Life;
 use crate::channel::Memory;
 use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 use crate::rootfs::Rootfs;
+use crate::slots::Slots;
 use crate::stage2::Inside;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
-use crate::sys::{close_range, exit, getcwd, memory};
-use crate::{Life, channel};
+use crate::sys::{close_range, exit, getcwd};
 
 /// Closes every fd from `from` on but these, none of which lies below it.
+#[inline(never)] // From three places.
 pub fn close_all_but(
     from: u32,
-    ours: [Option<RawFd>; 4],
+    ours: &[BorrowedFd<'_>],
+    slots: &Slots,
     procfs: Option<&Procfs>,
 ) -> Result<(), Fault> {
     let mut first = from;
     loop {
-        let behind = ours.iter().flatten().map(|fd| fd.cast_unsigned()).filter(|fd| *fd >= first);
+        let ours = ours.iter().copied().chain(slots.fds());
+        let numbers = ours.map(|fd| fd.as_raw_fd().cast_unsigned());
+        let behind = numbers.filter(|fd| *fd >= first);
         let next = behind.min();
         if next != Some(first) {
             let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
@@ -315,48 +318,15 @@ fn open_passwd() -> Result<OwnedFd, Fault> {
 }
 
 /// Lets go of everything but the streams, those that the container is to have,
-/// and what the steps to come and the wait for start need.
-pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32) -> Result<(), Fault> {
+/// and what the items to come need.
+pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32, but: u32) -> Result<(), Fault> {
     // Owned no more: all of them are closed together.
     if let Some(procfs) = inside.rootfs.take().and_then(Rootfs::release) {
         life.procfs = Some(procfs);
     }
-    for fd in [&mut life.pidfd, &mut life.console, &mut life.pipe, &mut life.opener] {
-        forget(fd.take());
-    }
-    let procfs = life.procfs.as_ref().map(|procfs| rustix::fd::AsFd::as_fd(procfs).as_raw_fd());
-    let start = life.start.as_ref().map(|start| start.as_raw_fd());
-    let terminal = inside.terminal.as_ref().map(|terminal| terminal.as_raw_fd());
-    let ours = [Some(life.channel.as_raw_fd()), start, procfs, terminal];
-    close_all_but(from, ours, life.procfs.as_ref())
-}
-
-/// Answers ready, and waits: for the CLI's word on the channel, which says that the
-/// container is kept; and, where start comes later, for a connection to its socket,
-/// which is then where a failure is answered.
-pub fn await_start(life: &mut Life) -> Result<(), Fault> {
-    let procfs = life.procfs.take().prepared()?;
-    let pid = procfs.own_pid().during(Call::Readlinkat, Step::Answer)?;
-    drop(procfs); // Whoever traces this process while it waits finds no way to the host.
-    channel::answer(&life.channel, &Reply::Ready { pid })?;
-    memory::forget_stack(); // What the rootfs took of it is not needed again.
-    if read(&life.channel, &mut [0; 1][..]).during(Call::Read, Step::AwaitStart)? == 0 {
-        exit::exit(1); // The CLI is gone, and with it whoever wanted this.
-    }
-    if let Some(listener) = life.start.take() {
-        life.channel = accept(&listener).during(Call::Accept4, Step::AwaitStart)?;
-    }
-    Ok(())
-}
-
-/// The connection of start. One that ends without a word is of someone who asks
-/// whether this process still waits, or of a start that died.
-fn accept(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
-    loop {
-        match accept_with(listener, SocketFlags::CLOEXEC) {
-            Ok(connection) if read(&connection, &mut [0; 1][..]) == Ok(1) => return Ok(connection),
-            Ok(_) | Err(Errno::INTR | Errno::CONNABORTED) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
+    life.slots.forget_but(but);
+    let channel = life.channel.as_fd();
+    let procfs = life.procfs.as_ref().map_or(channel, AsFd::as_fd);
+    let terminal = inside.terminal.as_ref().map_or(channel, AsFd::as_fd);
+    close_all_but(from, &[channel, procfs, terminal], &life.slots, life.procfs.as_ref())
 }

@@ -15,7 +15,8 @@ use crate::create::{Console, check_preserved, console_socket, listen_fds, write_
 use crate::error::Error;
 use crate::foreground::Foreground;
 use crate::host::{Host, cgroup_of};
-use crate::launch::{Fds, go, launch};
+use crate::launch::{go, launch};
+use crate::plan::{Lent, Plan};
 use crate::planner::{self, capability_number};
 use crate::status::Status;
 use crate::watch::Watch;
@@ -140,7 +141,7 @@ impl Exec {
     fn launch(
         &self,
         process: &Process,
-        plan: &crate::plan::Plan,
+        plan: &Plan,
         root: &Path,
         init: &Init,
     ) -> Result<u8, Error> {
@@ -152,8 +153,7 @@ impl Exec {
             _ => console_socket(process.terminal, self.console_socket.as_deref())?,
         };
         let console = console.connect()?;
-        let fds =
-            Fds { start: None, console: console.as_ref().map(AsFd::as_fd), pidfd: init.pidfd() };
+        let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
         let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
         // What was reached by init's pid was init's, as that pid still is.

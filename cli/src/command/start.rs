@@ -54,7 +54,7 @@ impl Start {
                 Ok(plan) => failure::words(&plan, &failed),
                 Err(error) => failure::without_plan(&failed, &error),
             }),
-            Some(Reply::Ready { .. } | Reply::Started { .. }) => {
+            Some(Reply::At { .. } | Reply::Started { .. }) => {
                 Err(Error::new("vial-init answered twice"))
             }
         }

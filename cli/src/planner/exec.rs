@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use vial_plan::{CgroupItem, LeaveItem, NamespaceItem, RootfsItem, SetupItem, Stage};
+use vial_plan::{CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, RootfsItem, SetupItem, Stage};
 
 use super::namespaces::kind;
 use super::process::Subject;
@@ -11,7 +11,7 @@ use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeli
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::{Lent, Plan};
 
 /// What an exec is about.
 #[derive(Debug)]
@@ -89,20 +89,22 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         plan.push(&CgroupItem::Enter {}, "linux.namespaces");
     }
     let pid = exec.pid;
+    let (root, pidfd) = (plan.slot(), plan.lent(Lent::Init));
     if exec.is_chroot {
         // Before a pid or mount namespace is joined, in which it is another's.
         let path = text(format!("{pid}/root"), "root.path")?;
-        plan.push(&SetupItem::OpenRootfs { path: &path }, "root.path");
+        plan.push(&SetupItem::OpenRootfs { path: &path, root }, "root.path");
     }
-    plan.push(&LeaveItem::JoinProcess { kinds: kinds & !later, pid }, "linux.namespaces");
+    plan.push(&LeaveItem::JoinProcess { kinds: kinds & !later, pid, pidfd }, "linux.namespaces");
     // setns(2) into a pid or time namespace affects only children, so fork.
-    plan.push(&LeaveItem::Clone { stage: Stage::Two as u32, kinds: 0, mapped: false }, "");
+    plan.push(&LeaveItem::Clone { stage: Stage::Two as u32, kinds: 0, pipe: NO_SLOT }, "");
 
     if later != 0 {
-        plan.push(&NamespaceItem::JoinProcess { kinds: later, pid }, "");
+        plan.push(&NamespaceItem::JoinProcess { kinds: later, pid, pidfd }, "");
     }
     if exec.is_chroot {
         // Before anything that the container's files decide.
+        plan.push(&RootfsItem::LentRoot { root }, "");
         plan.push(&RootfsItem::Chroot {}, "");
     }
     if exec.user_namespace {

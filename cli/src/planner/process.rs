@@ -9,7 +9,7 @@ use super::{ListenFds, program, text, wrong};
 use crate::config::Process;
 use crate::error::Error;
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::{Lent, Plan};
 
 /// The limits of getrlimit(2), each in the place of its number.
 const LIMITS: [&str; 16] = [
@@ -105,7 +105,8 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
 
     // Nothing of the host stays open from here on, before a working directory is
     // entered that a link of the container's may lead to (CVE-2024-21626).
-    plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds }, "");
+    let socket = plan.lent(Lent::Start);
+    plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds, but: socket }, "");
     plan.push(&ProcessItem::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
     // While root can still enter a directory that the user cannot.
@@ -141,7 +142,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         plan.push(&ProcessItem::NoNewPrivs {}, field("noNewPrivileges"));
     }
     program::plan(plan, subject)?;
-    plan.push(&ProcessItem::AwaitStart {}, "");
+    plan.push(&ProcessItem::AwaitStart { socket }, "");
     // After the last fd is made: a limit of 3 would hinder vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");

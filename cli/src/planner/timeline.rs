@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 
 use vial_plan::{
-    CgroupItem, LeaveItem, NamespaceItem, ProcessItem, RootfsItem, SetupItem, Stage, Stage1,
-    Strings,
+    CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, ProcessItem, RootfsItem, SetupItem, Stage,
+    Stage1, Strings,
 };
 
 use super::mount_options::{ms, root_propagation};
@@ -18,7 +18,7 @@ use super::{
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::{Lent, Plan};
 use crate::seccomp;
 
 /// What is done to make a container and start it.
@@ -36,8 +36,14 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     }
     let mapped = Mapped::from_config(config, &namespaces, host)?;
     let (namespaces, mapped) = (&namespaces, mapped.as_ref());
-    let new = New { config, request, host, process, namespaces, mapped };
     let mut plan = Plan::default();
+    let mut slot_if = |is_needed| if is_needed { plan.slot() } else { NO_SLOT };
+    // The host's privileges are kept at hand by one who works in the new mount
+    // namespace for the root of a user namespace.
+    let has_opener =
+        host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0;
+    let (opener, pipe) = (slot_if(has_opener), slot_if(mapped.is_some()));
+    let new = New { config, request, host, process, namespaces, mapped, opener, pipe };
     let has_stage_1 = new.stage_0(&mut plan)?;
     new.stage_2(&mut plan, has_stage_1)?;
     Ok(plan)
@@ -51,6 +57,10 @@ struct New<'a> {
     process: &'a Process,
     namespaces: &'a Namespaces,
     mapped: Option<&'a Mapped>,
+    /// The slot of the socket to the opener, if there is one.
+    opener: u32,
+    /// The slot of the pipe over which the next stage hears that it is mapped.
+    pipe: u32,
 }
 
 /// A new user namespace.
@@ -95,7 +105,7 @@ impl Mapped {
 impl New<'_> {
     /// Stage 0, and stage 1 where it is needed: whether it is.
     fn stage_0(&self, plan: &mut Plan) -> Result<bool, Error> {
-        let New { config, request, host, process, namespaces, mapped } = *self;
+        let New { config, request, host, process, namespaces, mapped, .. } = *self;
         begin(plan, request.preserve_fds);
         // The limits before the process that they are for: it is born within them.
         cgroup::plan(plan, config, &request.id, host)?;
@@ -103,18 +113,20 @@ impl New<'_> {
         process::oom_score_adj(plan, process, "process")?;
         process::raise_limits(plan, process, "process")?;
         // Before any namespace is joined: it keeps the host's privileges.
-        if self.has_opener() {
-            plan.push(&SetupItem::Opener {}, "");
+        if self.opener != NO_SLOT {
+            plan.push(&SetupItem::Opener { socket: self.opener }, "");
         }
         let offsets = time_offsets(&config.linux)?;
         if offsets.is_some() && namespaces.new & kind::TIME == 0 {
             return Err(wrong("linux.timeOffsets", "set, but there is no new time namespace"));
         }
+        let mut file = NO_SLOT;
         if !namespaces.joined.is_empty() {
             if offsets.is_some() && mapped.is_none() {
                 // An undumpable process's files in /proc are those of the host's
                 // root (proc(5)), which the caller may not be.
-                plan.push(&LeaveItem::OpenTimeOffsets {}, "linux.timeOffsets");
+                file = plan.slot();
+                plan.push(&LeaveItem::OpenTimeOffsets { file }, "linux.timeOffsets");
             }
             plan.push(&SetupItem::Undumpable {}, "");
         }
@@ -136,47 +148,40 @@ impl New<'_> {
         let by_clone = namespaces.new & !kind::CGROUP;
         match &offsets {
             None => self.clone_and_map(plan, Stage::Two, by_clone),
-            Some(offsets) => self.set_clocks(plan, offsets, by_clone),
+            Some(offsets) => self.set_clocks(plan, offsets, file, by_clone),
         }
-        if self.has_opener() {
+        if self.opener != NO_SLOT {
             // Nothing that was started stays behind.
-            plan.push(&SetupItem::EndOpener {}, "");
+            plan.push(&SetupItem::EndOpener { socket: self.opener }, "");
         }
         Ok(offsets.is_some() && mapped.is_some())
     }
 
-    /// Whether the host's privileges are kept at hand by one who works in the new
-    /// mount namespace for the root of a user namespace.
-    fn has_opener(&self) -> bool {
-        let namespaces = self.namespaces;
-        self.host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0
-    }
-
     /// Offsets are written before the first process enters the time namespace, by
     /// one who is privileged over it (time_namespaces(7)).
-    fn set_clocks(&self, plan: &mut Plan, offsets: &CStr, by_clone: u32) {
+    fn set_clocks(&self, plan: &mut Plan, offsets: &CStr, file: u32, by_clone: u32) {
         let (kinds, field) = (kind::TIME, "linux.namespaces");
         let rest = by_clone & !kind::TIME;
         let Some(mapped) = self.mapped else {
             plan.push(&LeaveItem::Unshare { kinds }, field);
-            plan.push(&LeaveItem::TimeOffsets { offsets }, "linux.timeOffsets");
+            plan.push(&LeaveItem::TimeOffsets { offsets, file }, "linux.timeOffsets");
             self.clone_and_map(plan, Stage::Two, rest);
             return;
         };
         self.clone_and_map(plan, Stage::One, kind::USER);
-        plan.push(&Stage1::AwaitMapping {}, "");
+        plan.push(&Stage1::AwaitMapping { pipe: self.pipe }, "");
         plan.push(&Stage1::Unshare { kinds }, field);
         plan.push(&Stage1::TimeOffsets { offsets }, "linux.timeOffsets");
         // After the offsets: with other ids the process is undumpable, and its
         // files in /proc are those of the host's root (proc(5)).
         plan.push(&Stage1::BecomeRoot { groups: !mapped.denies_setgroups }, "");
         let (stage, kinds) = (Stage::Two as u32, rest & !kind::USER);
-        plan.push(&Stage1::Clone { stage, kinds, mapped: false }, field);
+        plan.push(&Stage1::Clone { stage, kinds }, field);
     }
 
     /// One clone3 for every namespace, and the mapping from outside after it.
     fn clone_and_map(&self, plan: &mut Plan, to: Stage, kinds: u32) {
-        let item = LeaveItem::Clone { stage: to as u32, kinds, mapped: self.mapped.is_some() };
+        let item = LeaveItem::Clone { stage: to as u32, kinds, pipe: self.pipe };
         plan.push(&item, "linux.namespaces");
         let Some(mapped) = self.mapped else { return };
         if mapped.denies_setgroups {
@@ -196,17 +201,17 @@ impl New<'_> {
                 }
             }
         }
-        plan.push(&LeaveItem::ReleaseChild {}, "");
+        plan.push(&LeaveItem::ReleaseChild { pipe: self.pipe }, "");
     }
 
     /// Stage 2: what the container's first process does before it is one.
     fn stage_2(&self, plan: &mut Plan, has_stage_1: bool) -> Result<(), Error> {
-        let New { config, request, host, process, namespaces, mapped } = *self;
+        let New { config, request, host, process, namespaces, mapped, .. } = *self;
         // Root of the user namespace before anything is made, to own it. With stage 1
         // in between, it is who was mapped, and became root.
         match mapped {
             Some(mapped) if !has_stage_1 => {
-                plan.push(&NamespaceItem::AwaitMapping {}, "");
+                plan.push(&NamespaceItem::AwaitMapping { pipe: self.pipe }, "");
                 plan.push(&NamespaceItem::BecomeRoot { groups: !mapped.denies_setgroups }, "");
             }
             None if namespaces.has(kind::USER) => {
@@ -228,8 +233,10 @@ impl New<'_> {
             false => self.filesystem(plan, &nodev)?,
         }
         if config.process.is_none() {
-            plan.push(&ProcessItem::CloseFds { from: 3 + request.preserve_fds }, "");
-            plan.push(&ProcessItem::AwaitStart {}, "");
+            let socket = plan.lent(Lent::Start);
+            let from = 3 + request.preserve_fds;
+            plan.push(&ProcessItem::CloseFds { from, but: socket }, "");
+            plan.push(&ProcessItem::AwaitStart { socket }, "");
             return Ok(());
         }
         let set_groups = mapped.is_none_or(|mapped| !mapped.denies_setgroups);
@@ -262,8 +269,11 @@ impl New<'_> {
         if flags & ms::SHARED != 0 {
             plan.push(&RootfsItem::ParentPrivate { path: &root }, "linux.rootfsPropagation");
         }
-        let item =
-            RootfsItem::Rootfs { path: &root, initramfs: host.root_is_memory && !request.no_pivot };
+        let item = RootfsItem::Rootfs {
+            path: &root,
+            opener: self.opener,
+            initramfs: host.root_is_memory && !request.no_pivot,
+        };
         plan.push(&item, "root.path");
         if flags & ms::SHARED != 0 {
             // Nor may the mount be shared that becomes the root (pivot_root(2)).
@@ -363,7 +373,8 @@ pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
     if process.terminal {
         let size = process.console_size.unwrap_or_default();
         let (rows, columns) = (u32::from(size.height), u32::from(size.width));
-        plan.push(&RootfsItem::Terminal { rows, columns, console }, "process.terminal");
+        let socket = plan.lent(Lent::Console);
+        plan.push(&RootfsItem::Terminal { socket, rows, columns, console }, "process.terminal");
     }
 }
 

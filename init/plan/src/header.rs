@@ -22,6 +22,8 @@ pub struct Header {
     pub counts: [u32; 3],
     /// How many texts the longest list-carrying item needs pointers for.
     pub pointers: u32,
+    /// How many slots there are.
+    pub slots: u32,
 }
 
 /// Why a Plan is refused before its first item is read.
@@ -51,7 +53,7 @@ impl Header {
         put(&MAGIC.to_le_bytes());
         put(&VERSION.to_le_bytes());
         put(&FINGERPRINT.to_le_bytes());
-        for number in self.lengths.iter().chain(&self.counts).chain([&self.pointers]) {
+        for number in self.lengths.iter().chain(&self.counts).chain([&self.pointers, &self.slots]) {
             put(&number.to_le_bytes());
         }
         bytes
@@ -67,6 +69,7 @@ impl Header {
             *number = cursor.u32();
         }
         header.pointers = cursor.u32();
+        header.slots = cursor.u32();
         if magic != MAGIC || !cursor.is_right() {
             return Err(Refused::NotAPlan);
         }

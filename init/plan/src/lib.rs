@@ -14,8 +14,10 @@
 //! bytes                u32 length, bytes
 //! ```
 //!
-//! The words: a **Plan** is the whole; an [`Item`] one act of it; a [`Step`]
-//! what an act does when it fails; a [`Reply`] the one message back.
+//! The words: a **Plan** is the whole; an [`Item`] one act of it; a **slot** a place
+//! for an fd, by which vial lends one to an item, or an item hands one to another;
+//! a [`Gate`] a point where a process waits for a word; a [`Reply`] a message back,
+//! at a gate or of a [`Call`] that failed.
 //!
 //! **Invariant:** reading never panics, never loops, never reads outside the
 //! bytes it was given, whatever they are; there is a fuzz target for it.
@@ -27,6 +29,7 @@
 
 mod cursor;
 mod field;
+mod gate;
 mod header;
 mod item;
 mod reply;
@@ -34,6 +37,7 @@ mod step;
 
 pub use cursor::Cursor;
 pub use field::{Fields, Giver, Strings};
+pub use gate::Gate;
 pub use header::{FINGERPRINT, Header, Refused, VERSION};
 pub use item::{
     CgroupItem, Encode, Item, Items, LeaveItem, Malformed, NamespaceItem, ProcessItem, RootfsItem,
@@ -63,5 +67,5 @@ impl Stage {
     }
 }
 
-/// What an item does with the console or a gate when there is no such fd.
-pub const NO_FD: u32 = u32::MAX;
+/// The number of no slot, for an item that can do without one.
+pub const NO_SLOT: u32 = u32::MAX;

@@ -1,6 +1,6 @@
 //! The messages back: what was started, that it is ready, or which step failed.
 
-use crate::{Call, Cursor, Stage, Step};
+use crate::{Call, Cursor, Gate, Stage, Step};
 
 /// A call that failed, as data; the CLI, which holds the Plan, finds the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,11 @@ pub enum Reply {
         /// The pid.
         pid: u32,
     },
-    /// The process is complete but for execve, and waits. Its pid as the
-    /// procfs at hand counts, which is the CLI's.
-    Ready {
-        /// The pid.
+    /// A process waits at a gate of which vial gives the word.
+    At {
+        /// The gate.
+        gate: Gate,
+        /// The pid, as the procfs at hand counts, which is vial's.
         pid: u32,
     },
     /// It failed; nothing of it runs any more.
@@ -44,7 +45,7 @@ impl Reply {
     /// The reply as bytes.
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let numbers = match self {
-            Reply::Ready { pid } => [1, 0, 0, *pid],
+            Reply::At { gate, pid } => [1, *gate as u32, 0, *pid],
             Reply::Started { pid } => [3, 0, 0, *pid],
             Reply::Failed(f) => {
                 let what = u32::from_le_bytes([f.stage as u8, f.call as u8, f.step as u8, 0]);
@@ -67,7 +68,7 @@ impl Reply {
             return None;
         }
         match kind {
-            1 => Some(Reply::Ready { pid: value }),
+            1 => Some(Reply::At { gate: Gate::from_number(what)?, pid: value }),
             3 => Some(Reply::Started { pid: value }),
             2 if zero == 0 => Some(Reply::Failed(Failed {
                 stage: Stage::from_number(stage)?,

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use vial_plan::{
-    Call, CgroupItem, Failed, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem, Reply,
-    RootfsItem, SetupItem, Stage, Stage0, Stage1, Stage2, Step, Strings, item_size, write_item,
+    Call, CgroupItem, Failed, Gate, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem,
+    Reply, RootfsItem, SetupItem, Stage, Stage0, Stage1, Stage2, Step, Strings, item_size,
+    write_item,
 };
 
 /// What stands in the place of a length or a number: the ends of their ranges,
@@ -51,10 +52,10 @@ fn sections() -> [Vec<Item<'static>>; 3] {
             cgroup(CgroupItem::Devices { program: &[0, 1, 2, 0xff, 0, 0, 0, 0] }),
             setup(SetupItem::RaiseRlimit { resource: 7, hard: u64::MAX }),
             leave(LeaveItem::MapHelper { program: c"/usr/bin/newuidmap", map: list }),
-            leave(LeaveItem::Clone { stage: 2, kinds: 0x2000_0000, mapped: true }),
+            leave(LeaveItem::Clone { stage: 2, kinds: 0x2000_0000, pipe: 3 }),
         ],
         vec![
-            Item::Stage1(Stage1::AwaitMapping {}),
+            Item::Stage1(Stage1::AwaitMapping { pipe: 0 }),
             Item::Stage1(Stage1::BecomeRoot { groups: false }),
         ],
         vec![
@@ -90,7 +91,7 @@ fn whole() -> Vec<u8> {
         (body.len() - before) as u32
     });
     let counts = sections.each_ref().map(|items| items.len() as u32);
-    let header = Header { lengths, counts, pointers: 7 };
+    let header = Header { lengths, counts, pointers: 7, slots: 3 };
     [&header.to_bytes()[..], &body].concat()
 }
 
@@ -173,7 +174,7 @@ fn a_wrong_length_of_an_item_is_found_in_that_item() {
 fn a_wrong_number_in_the_header_reaches_nothing_outside_the_body() {
     let plan = whole();
     let mut refused = 0;
-    for place in (20..48).step_by(4) {
+    for place in (20..52).step_by(4) {
         for wrong in WRONG {
             let mut plan = plan.clone();
             plan[place..place + 4].copy_from_slice(&wrong.to_le_bytes());
@@ -260,7 +261,7 @@ fn changed_plans_are_read_to_an_end() {
 fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
     let failed =
         Failed { stage: Stage::Two, call: Call::Mount, step: Step::Mount, item: 7, errno: 22 };
-    for reply in [Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
+    for reply in [Reply::At { gate: Gate::Start, pid: 12 }, Reply::Failed(failed)] {
         let bytes = reply.to_bytes();
         for length in 0..Reply::SIZE {
             assert_eq!(Reply::from_bytes(&bytes[..length]), None, "cut at {length}");

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use vial_plan::{
-    Call, Failed, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply, RootfsItem,
-    Stage, Stage1, Stage2, Step, Strings, item_size, write_item,
+    Call, Failed, Gate, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply,
+    RootfsItem, Stage, Stage1, Stage2, Step, Strings, item_size, write_item,
 };
 
 fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
@@ -110,7 +110,7 @@ fn an_item_is_read_in_its_own_stage_only() {
         assert_eq!(read.len(), 1);
         assert!(read[0].1.is_err(), "{stage:?}");
     }
-    let item = Item::Stage1(Stage1::AwaitMapping {});
+    let item = Item::Stage1(Stage1::AwaitMapping { pipe: 0 });
     let of_stage_1 = bytes(&[item]);
     assert_eq!(Items::new(Stage::One, &of_stage_1, 0).next(), Some((0, Ok(item))));
     assert!(Items::new(Stage::Two, &of_stage_1, 0).next().unwrap().1.is_err());
@@ -157,7 +157,7 @@ fn any_bytes_are_read_to_an_end() {
 
 #[test]
 fn a_header_is_of_this_build_or_refused() {
-    let header = Header { lengths: [8, 0, 16], counts: [1, 0, 2], pointers: 9 };
+    let header = Header { lengths: [8, 0, 16], counts: [1, 0, 2], pointers: 9, slots: 3 };
     let bytes = header.to_bytes();
     assert_eq!(Header::from_bytes(&bytes), Ok(header));
     assert_eq!(header.body(), Some(24));
@@ -177,7 +177,7 @@ fn a_header_is_of_this_build_or_refused() {
 fn sections_lie_within_the_body() {
     let body = bytes(&samples());
     let length = body.len() as u32;
-    let header = Header { lengths: [0, 0, length], counts: [0, 0, 10], pointers: 0 };
+    let header = Header { lengths: [0, 0, length], counts: [0, 0, 10], pointers: 0, slots: 3 };
     assert_eq!(header.items(Stage::Two, &body).unwrap().count(), 10);
     let beyond = Header { lengths: [0, 0, length + 1], ..header };
     assert!(beyond.items(Stage::Two, &body).is_none());
@@ -191,11 +191,15 @@ fn replies_are_read_as_they_were_written() {
     let calls = Call::ALL.iter().cycle();
     for (step, call) in Step::ALL.iter().zip(calls) {
         let failed = Failed { stage: Stage::One, call: *call, step: *step, item: 7, errno: 22 };
-        for reply in [Reply::Started { pid: 11 }, Reply::Ready { pid: 12 }, Reply::Failed(failed)] {
+        for reply in [
+            Reply::Started { pid: 11 },
+            Reply::At { gate: Gate::Start, pid: 12 },
+            Reply::Failed(failed),
+        ] {
             assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         }
     }
-    let mut unknown = Reply::Ready { pid: 1 }.to_bytes();
+    let mut unknown = Reply::At { gate: Gate::Mapping, pid: 1 }.to_bytes();
     unknown[0] = 9;
     assert_eq!(Reply::from_bytes(&unknown), None);
 }

@@ -16,14 +16,18 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> R
     match item {
         RootfsItem::Propagation { flags } => filesystem::set_propagation(c"/", flags),
         RootfsItem::ParentPrivate { path } => filesystem::make_parent_private(path),
-        RootfsItem::Rootfs { path, initramfs } => {
-            let opener = life.opener.take();
+        RootfsItem::Rootfs { path, opener, initramfs } => {
+            let opener = life.slots.take(opener);
             let procfs = life.procfs.take().prepared()?;
             inside.rootfs = Some(Rootfs::open(path, initramfs, procfs, opener)?);
             Ok(())
         }
         RootfsItem::OpenRootfs { path } => {
             inside.rootfs = Some(Rootfs::bare(life.procfs()?, path)?);
+            Ok(())
+        }
+        RootfsItem::LentRoot { root } => {
+            inside.rootfs = Some(Rootfs::at(life.slots.take(root).prepared()?));
             Ok(())
         }
         RootfsItem::PresentRoot {} => {
@@ -63,8 +67,8 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> R
         ),
         RootfsItem::Symlink { target, path } => device::symlink(inside.rootfs_mut()?, target, path),
         RootfsItem::Directory { path } => inside.furnish()?.make_directory(path).map(|_| ()),
-        RootfsItem::Terminal { rows, columns, console } => {
-            let socket = life.console.take().prepared()?;
+        RootfsItem::Terminal { socket, rows, columns, console } => {
+            let socket = life.slots.take(socket).prepared()?;
             let terminal = console::open(inside.rootfs()?, socket.as_fd(), rows, columns)?;
             if console {
                 console::bind(inside.rootfs()?, terminal.as_fd())?;

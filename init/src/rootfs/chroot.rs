@@ -18,10 +18,7 @@ impl Rootfs {
     /// of procfs.
     pub fn bare(procfs: &Procfs, path: &CStr) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat(procfs, path, flags, Mode::empty())
-            .during(Call::Openat, Step::OpenRootfs)
-            .map(Rootfs::at)
+        open_root(procfs, path).map(Rootfs::at)
     }
 
     /// One in which nothing can be mounted.
@@ -37,6 +34,12 @@ impl Rootfs {
             room: 0,
         }
     }
+}
+
+/// Opens a root; a relative path is one of procfs.
+pub fn open_root(procfs: &Procfs, path: &CStr) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(procfs, path, flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)
 }
 
 /// Makes the rootfs the root, of this process alone.

@@ -1,23 +1,12 @@
 //! User, group and supplementary groups.
 
-use rustix::fd::OwnedFd;
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_keep_capabilities, set_thread_res_gid, set_thread_res_uid};
 use vial_plan::{Call, Step};
 
-use crate::fault::{During, Fault, Prepared};
+use crate::fault::{During, Fault};
 use crate::sys::setgroups::setgroups;
-
-/// Waits until the parent has written the mapping. The pipe's end without a
-/// word is the end of the parent.
-pub fn await_mapping(pipe: &mut Option<OwnedFd>) -> Result<(), Fault> {
-    let pipe = pipe.take().prepared()?;
-    match read(&pipe, &mut [0; 1][..]).during(Call::Read, Step::AwaitMapping)? {
-        0 => crate::sys::exit::exit(1), // The parent has answered for both.
-        _ => Ok(()),
-    }
-}
 
 /// Becomes uid and gid 0 of the user namespace, which every later step needs:
 /// what it makes belongs to that root. groups: setgroups(2) is not denied.

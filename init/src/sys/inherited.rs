@@ -6,21 +6,18 @@ use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::start::Arguments;
+use crate::slots::Slots;
 
-/// `vial-init CHANNEL START CONSOLE PIDFD ITEM STATE-DIR`, `-` standing for no fd.
-/// The state dir tells others for which container it is at work.
+/// `vial-init CHANNEL ITEM STATE-DIR FD..`: an fd for each slot of the Plan, `-`
+/// standing for none. The state dir tells others for which container it is at work.
 #[derive(Debug)]
 pub struct Inherited {
     /// The Plan comes and the Reply goes here.
     pub channel: OwnedFd,
-    /// The listening socket on which `start` connects.
-    pub start: Option<OwnedFd>,
-    /// The connected console socket.
-    pub console: Option<OwnedFd>,
-    /// A pidfd of the container's init, to be joined.
-    pub pidfd: Option<OwnedFd>,
     /// Digits, where others see the present item of the Plan.
     pub item: &'static mut [u8],
+    /// The numbers of the lent fds.
+    pub lent: Arguments,
 }
 
 /// Who started vial-init in a way that it cannot work with.
@@ -33,48 +30,41 @@ pub enum Stranger {
 }
 
 impl Inherited {
-    /// Takes the fds over, each O_CLOEXEC from now on.
+    /// Takes the channel over, O_CLOEXEC from now on.
     pub fn take(mut arguments: Arguments) -> Result<Inherited, Stranger> {
         arguments.next(); // The program's name.
-        let mut numbers = [NONE; 4];
-        for number in &mut numbers {
-            let text = arguments.next().ok_or(Stranger::Person)?;
-            *number = parse(text).ok_or(Stranger::Person)?;
-            // SAFETY: were it not open, the call would say so and do no harm.
-            let fd = (*number != NONE).then(|| unsafe { BorrowedFd::borrow_raw(*number) });
-            if fd.is_some_and(|fd| fcntl_setfd(fd, FdFlags::CLOEXEC).is_err()) {
-                return Err(Stranger::Vial);
-            }
-        }
-        let [channel, start, console, pidfd] = numbers.map(own);
-        Ok(Inherited {
-            channel: channel.ok_or(Stranger::Person)?,
-            start,
-            console,
-            pidfd,
-            item: arguments.next_place().unwrap_or_default(),
-        })
+        let channel = own(arguments.next().ok_or(Stranger::Person)?)?.ok_or(Stranger::Person)?;
+        let item = arguments.next_place().ok_or(Stranger::Person)?;
+        arguments.next(); // The state dir is for others.
+        Ok(Inherited { channel, item, lent: arguments })
     }
 }
 
-/// The number of no fd.
-const NONE: RawFd = -1;
-
-/// Owns an inherited fd that is open.
-fn own(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: vial names each fd once, and nothing in this program has it yet.
-    (number != NONE).then(|| unsafe { OwnedFd::from_raw_fd(number) })
+/// Takes the lent fds over, each into its slot.
+pub fn lend(slots: &mut Slots, lent: Arguments) -> Result<(), Stranger> {
+    for (slot, text) in slots.0.iter_mut().zip(lent) {
+        *slot = own(text)?;
+    }
+    Ok(())
 }
 
-/// A decimal number, or `-` for no fd.
-fn parse(text: &CStr) -> Option<RawFd> {
+/// Owns the inherited fd of this number; None for `-`.
+fn own(text: &CStr) -> Result<Option<OwnedFd>, Stranger> {
     if text == c"-" {
-        return Some(NONE);
+        return Ok(None);
     }
     let mut number: u16 = 0;
     for digit in text.to_bytes() {
-        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
-        number = number.checked_mul(10)?.checked_add(u16::from(digit))?;
+        let digit = digit.checked_sub(b'0').filter(|d| *d < 10).ok_or(Stranger::Person)?;
+        number = number
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_add(u16::from(digit)))
+            .ok_or(Stranger::Person)?;
     }
-    Some(RawFd::from(number)).filter(|_| !text.is_empty())
+    let number = RawFd::from(number);
+    // SAFETY: were it not open, the call would say so and do no harm.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_setfd(fd, FdFlags::CLOEXEC).map_err(|_| Stranger::Vial)?;
+    // SAFETY: it is open; vial names each fd once, and nothing here has it yet.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -17,14 +17,16 @@ items! {
         4 OomScoreAdj { value: &'a CStr, }
         /// Raise the hard limit now, where the privilege is still at hand.
         5 RaiseRlimit { resource: u32, hard: u64, }
-        /// Start the opener, which keeps the host's privileges.
-        6 Opener {}
-        /// Open the root of the container's init, for an exec; the path is below /proc.
-        7 OpenRootfs { path: &'a CStr, }
+        /// Start the opener, which keeps the host's privileges; it is asked over the
+        /// socket in this slot.
+        6 Opener { socket: u32, }
+        /// Open the root of the container's init, for an exec, into a slot; the path is
+        /// below /proc.
+        7 OpenRootfs { path: &'a CStr, root: u32, }
         /// Keep processes of namespaces to be joined from tracing this one.
         8 Undumpable {}
-        /// Wait for the opener's end.
-        9 EndOpener {}
+        /// Let go of the opener, and wait for its end.
+        9 EndOpener { socket: u32, }
     }
 }
 
@@ -56,19 +58,20 @@ items! {
 items! {
     /// How the process leaves the host's namespaces, by itself and by a child.
     3 LeaveItem "" of Zero {
-        /// Open the file of clock offsets, for which it is too late once undumpable.
-        1 OpenTimeOffsets {}
+        /// Open the file of clock offsets into a slot: it is too late once undumpable.
+        1 OpenTimeOffsets { file: u32, }
         /// Join the namespace at this path; kind is its CLONE_NEW* flag.
         2 JoinPath { path: &'a CStr, kind: u32, }
-        /// Join these namespaces of the container's init, which has this pid.
-        3 JoinProcess { kinds: u32, pid: u32, }
+        /// Join these namespaces of the container's init, which has this pid, and its
+        /// pidfd in a slot where the kernel has pidfds.
+        3 JoinProcess { kinds: u32, pid: u32, pidfd: u32, }
         /// Make these namespaces for the process itself.
         4 Unshare { kinds: u32, }
-        /// Set the offsets of the new time namespace.
-        5 TimeOffsets { offsets: &'a CStr, }
-        /// Start the next stage in these new namespaces; mapped: it waits for its
-        /// user namespace to be mapped.
-        6 Clone { stage: u32, kinds: u32, mapped: bool, }
+        /// Set the offsets of the new time namespace, by the file if it is open.
+        5 TimeOffsets { offsets: &'a CStr, file: u32, }
+        /// Start the next stage in these new namespaces; pipe: a slot for the ends of
+        /// a pipe, over which it hears that it is mapped.
+        6 Clone { stage: u32, kinds: u32, pipe: u32, }
         /// Deny setgroups(2), as an unprivileged gid mapping requires.
         7 DenySetgroups {}
         /// Write the child's uid_map.
@@ -78,6 +81,6 @@ items! {
         /// Have newuidmap or newgidmap write the child's map.
         10 MapHelper { program: &'a CStr, map: Strings<'a>, }
         /// Tell the child that it is mapped.
-        11 ReleaseChild {}
+        11 ReleaseChild { pipe: u32, }
     }
 }

@@ -6,15 +6,14 @@ items! {
     /// An item of stage 1.
     4 Stage1 "" of One {
         /// Wait until the mapping is written.
-        1 AwaitMapping {}
+        1 AwaitMapping { pipe: u32, }
         /// Become uid and gid 0 of the user namespace.
         2 BecomeRoot { groups: bool, }
         /// Make these namespaces for the process itself.
         3 Unshare { kinds: u32, }
         /// Set the offsets of the new time namespace.
         4 TimeOffsets { offsets: &'a CStr, }
-        /// Start the next stage in these new namespaces; mapped: it waits for its
-        /// user namespace to be mapped.
-        5 Clone { stage: u32, kinds: u32, mapped: bool, }
+        /// Start the next stage in these new namespaces.
+        5 Clone { stage: u32, kinds: u32, }
     }
 }

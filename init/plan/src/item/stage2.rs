@@ -9,9 +9,9 @@ items! {
     /// What the new namespaces hold.
     5 NamespaceItem "" of Two {
         /// Wait until the mapping is written.
-        1 AwaitMapping {}
+        1 AwaitMapping { pipe: u32, }
         /// Join these namespaces of the container's init, which has this pid.
-        2 JoinProcess { kinds: u32, pid: u32, }
+        2 JoinProcess { kinds: u32, pid: u32, pidfd: u32, }
         /// Become uid and gid 0 of the user namespace.
         3 BecomeRoot { groups: bool, }
         /// Make a session, and its leader of the process.
@@ -39,67 +39,71 @@ items! {
         1 Propagation { flags: u32, }
         /// Make the mount that holds this path private.
         2 ParentPrivate { path: &'a CStr, }
-        /// Bind the rootfs on itself; every later path is resolved below it.
-        3 Rootfs { path: &'a CStr, initramfs: bool, }
+        /// Bind the rootfs on itself; every later path is resolved below it. In a slot,
+        /// the socket of the opener, if there is one.
+        3 Rootfs { path: &'a CStr, opener: u32, initramfs: bool, }
         /// Open the rootfs, where nothing can be mounted; every later path is resolved
         /// below it.
         4 OpenRootfs { path: &'a CStr, }
+        /// Take the root in a slot as the rootfs (of an exec).
+        5 LentRoot { root: u32, }
         /// Take the present root as the rootfs (of an exec).
-        5 PresentRoot {}
+        6 PresentRoot {}
         /// Take what was mounted on the rootfs as the rootfs.
-        6 CoveredRoot {}
+        7 CoveredRoot {}
         /// Mount a new filesystem; strict: no symbolic link may lead to the target;
         /// mode: it takes the mode of the directory that it covers, as an option.
-        7 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
+        8 Mount { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, strict: bool, mode: bool, }
         /// Mount a tmpfs and copy into it what it covers; mode and owner: those of
         /// the directory itself too.
-        8 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
+        9 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
         /// Mount cgroup2, or bind the host's where it may not be mounted.
-        9 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
+        10 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
         /// Bind a file or directory of the host; set and clear are MOUNT_ATTR_*.
-        10 Bind { source: &'a CStr, target: &'a CStr, set: u64, clear: u64, recursive: bool, }
+        11 Bind { source: &'a CStr, target: &'a CStr, set: u64, clear: u64, recursive: bool, }
         /// Change attributes or propagation of the mount that was made last, at the
         /// target.
-        11 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
+        12 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
         /// Reconfigure the filesystem mounted at the target.
-        12 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
+        13 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
         /// Make a device node; mode holds its type. bind: it may not be made there,
         /// as in a user namespace, and one from elsewhere is bound.
-        13 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
+        14 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
         /// Make a symbolic link, unless something is there.
-        14 Symlink { target: &'a CStr, path: &'a CStr, }
+        15 Symlink { target: &'a CStr, path: &'a CStr, }
         /// Make a directory, and those above it.
-        15 Directory { path: &'a CStr, }
-        /// Open a pseudo-terminal of the container and send it over the console
-        /// socket; console: bind it on /dev/console too.
-        16 Terminal { rows: u32, columns: u32, console: bool, }
+        16 Directory { path: &'a CStr, }
+        /// Open a pseudo-terminal of the container and send it over the console socket
+        /// in a slot; console: bind it on /dev/console too.
+        17 Terminal { socket: u32, rows: u32, columns: u32, console: bool, }
         /// Make the mount at a path read-only, once everything lies in it.
-        17 ReadonlyMount { target: &'a CStr, }
+        18 ReadonlyMount { target: &'a CStr, }
         /// Cover a path by an empty file or directory.
-        18 MaskPath { path: &'a CStr, }
+        19 MaskPath { path: &'a CStr, }
         /// Make a path read-only.
-        19 ReadonlyPath { path: &'a CStr, }
+        20 ReadonlyPath { path: &'a CStr, }
         /// Make the rootfs read-only.
-        20 ReadonlyRoot {}
+        21 ReadonlyRoot {}
         /// Unmount or cover a mount of the host before the root is moved.
-        21 HideMount { path: &'a CStr, }
+        22 HideMount { path: &'a CStr, }
         /// Make the rootfs the root, and let go of the host's; shared: the host would
         /// hear of the unmounting.
-        22 PivotRoot { shared: bool, }
+        23 PivotRoot { shared: bool, }
         /// The same by moving the mount, without pivot_root.
-        23 MoveRoot {}
+        24 MoveRoot {}
         /// Make the rootfs the root by chroot, without a mount.
-        24 Chroot {}
+        25 Chroot {}
         /// Set the propagation of the container's root.
-        25 RootPropagation { flags: u32, }
+        26 RootPropagation { flags: u32, }
     }
 }
 
 items! {
     /// What makes the process the container's, to execve.
     7 ProcessItem "" of Two {
-        /// Let go of everything but standard streams and this many more.
-        1 CloseFds { from: u32, }
+        /// Close every fd from this number on, but for what vial-init still needs and
+        /// the one in this slot.
+        1 CloseFds { from: u32, but: u32, }
         /// Give standard input, output and error to this user.
         2 OwnStdio { uid: u32, }
         /// Change to this AppArmor profile by the execve to come.
@@ -126,8 +130,9 @@ items! {
         13 Home { uid: u32, }
         /// Add LISTEN_PID, the own pid.
         14 ListenPid {}
-        /// Answer ready and wait: for start on its socket, or for the CLI's word.
-        15 AwaitStart {}
+        /// Wait at the gate of start: for vial's word, and where a socket to listen on
+        /// is in this slot, for `start` to connect to it.
+        15 AwaitStart { socket: u32, }
         /// Load the filter; flags are SECCOMP_FILTER_FLAG_*.
         16 Seccomp { flags: u32, filter: &'a [u8], }
         /// Drop the capability that loading the filter took.

@@ -1,0 +1,44 @@
+//! The slots: places for fds, which vial lends or which one item hands to another.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::fault::{Fault, Prepared};
+
+/// As many as the Plan's header says. A number beyond them is no slot.
+#[derive(Debug)]
+pub struct Slots(pub &'static mut [Option<OwnedFd>]);
+
+impl Slots {
+    /// Puts an fd into a slot.
+    pub fn put(&mut self, slot: u32, fd: OwnedFd) -> Result<(), Fault> {
+        *self.0.get_mut(slot as usize).prepared()? = Some(fd);
+        Ok(())
+    }
+
+    /// Takes the fd out of a slot, if there is one.
+    pub fn take(&mut self, slot: u32) -> Option<OwnedFd> {
+        self.0.get_mut(slot as usize)?.take()
+    }
+
+    /// The fd in a slot, if there is one.
+    pub fn get(&self, slot: u32) -> Option<BorrowedFd<'_>> {
+        Some(self.0.get(slot as usize)?.as_ref()?.as_fd())
+    }
+
+    /// All of them that hold an fd.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().flatten().map(AsFd::as_fd)
+    }
+
+    /// Closes what is in them.
+    pub fn close(&mut self) {
+        self.0.fill_with(|| None);
+    }
+
+    /// Owns none of them any more but the one in this slot: they are closed by
+    /// number, together with all others.
+    pub fn forget_but(&mut self, slot: u32) {
+        let others = self.0.iter_mut().enumerate().filter(|(at, _)| *at != slot as usize);
+        others.for_each(|(_, fd)| core::mem::forget(fd.take()));
+    }
+}
