@@ -8,11 +8,12 @@ use vial_plan::{Call, LeaveItem, NO_SLOT, Reply, Stage, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
+use crate::namespace::join;
 use crate::path::PathBuffer;
 use crate::stage0::Outside;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
-use crate::{Life, cgroup, channel, join, start};
+use crate::{Life, cgroup, channel, spawn};
 
 /// One item.
 #[inline(always)]
@@ -37,7 +38,7 @@ pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> 
         LeaveItem::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny"),
         LeaveItem::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes()),
         LeaveItem::GidMap { map } => write_of_child(life, b"/gid_map", map.to_bytes()),
-        LeaveItem::MapHelper { program, map } => start::map_helper(program, life.child, map, life),
+        LeaveItem::MapHelper { program, map } => spawn::map_helper(program, life.child, map, life),
         LeaveItem::ReleaseChild { pipe } => {
             rustix::io::write(life.slots.get(pipe).prepared()?, b"m")
                 .map(|_| ())

@@ -5,7 +5,7 @@
 //!          setup, the cgroup, then into the namespaces    cgroup.rs, leave.rs
 //! stage 1  in the new user namespace, before the rest     stage1.rs
 //! stage 2  the container's first process                  stage2.rs
-//!          namespaces, rootfs, process                    namespace.rs, rootfs/, process.rs
+//!          namespaces, rootfs, process                    namespace/, rootfs/, process/
 //! ```
 //!
 //! The planner has decided what happens and in which order; each stage carries
@@ -25,8 +25,8 @@ extern crate std;
 pub mod cgroup;
 pub mod channel;
 pub mod fault;
+pub mod fds;
 pub mod gate;
-pub mod join;
 pub mod leave;
 pub mod namespace;
 pub mod opener;
@@ -34,13 +34,12 @@ pub mod path;
 pub mod process;
 pub mod procfs;
 pub mod rootfs;
-pub mod security;
 pub mod signals;
 pub mod slots;
+pub mod spawn;
 pub mod stage0;
 pub mod stage1;
 pub mod stage2;
-pub mod start;
 pub mod sys;
 
 use core::convert::Infallible;

@@ -7,9 +7,10 @@ use vial_plan::{Call, Fields, SetupItem, Stage0, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
+use crate::process::rlimit;
 use crate::procfs::Procfs;
 use crate::rootfs::chroot;
-use crate::{Life, cgroup, leave, opener, security, signals, start};
+use crate::{Life, cgroup, fds, leave, opener, signals};
 
 /// What stage 0 holds beside what every stage does.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ pub fn act(
 fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Result<(), Fault> {
     match item {
         SetupItem::CloseInherited { from } => {
-            start::close_all_but(from, &[life.channel.as_fd()], &life.slots, None)
+            fds::close_all_but(from, &[life.channel.as_fd()], &life.slots, None)
         }
         SetupItem::Procfs {} => {
             life.procfs = Some(Procfs::open()?);
@@ -51,7 +52,7 @@ fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Re
         SetupItem::OomScoreAdj { value } => {
             life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())
         }
-        SetupItem::RaiseRlimit { resource, hard } => security::rlimit::raise_hard(resource, hard),
+        SetupItem::RaiseRlimit { resource, hard } => rlimit::raise_hard(resource, hard),
         SetupItem::Opener { socket } => opener::start(life, outside, socket),
         SetupItem::OpenRootfs { path, root } => {
             let fd = chroot::open_root(life.procfs()?, path)?;

@@ -6,8 +6,8 @@ use rustix::fd::OwnedFd;
 use vial_plan::{Fields, Stage2};
 
 use crate::fault::{Fault, Prepared};
+use crate::process::program::Program;
 use crate::rootfs::Rootfs;
-use crate::start::Program;
 use crate::{Life, namespace, process, rootfs};
 
 /// What stage 2 holds beside what every stage does.

@@ -1,22 +1,30 @@
 //! What makes the process the container's, to execve. The arms stand in the order
 //! in which the planner writes the items.
 
+pub mod capabilities;
+mod directory;
+mod environment;
+mod label;
+pub mod program;
+pub mod rlimit;
+mod stdio;
+pub mod user;
+
 use rustix::fs::Mode;
 use rustix::thread::set_no_new_privs;
 use vial_plan::{Call, ProcessItem, Step};
 
+use self::program::Program;
 use crate::fault::{During, Fault, Prepared};
 use crate::rootfs::console;
-use crate::security::{capabilities, label, rlimit, stdio, user};
 use crate::stage2::Inside;
-use crate::start::Program;
-use crate::{Life, gate, start, sys};
+use crate::{Life, fds, gate, sys};
 
 /// One item.
 #[inline(always)]
 pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> Result<(), Fault> {
     match item {
-        ProcessItem::CloseFds { from, but } => start::close_fds(life, inside, from, but),
+        ProcessItem::CloseFds { from, but } => fds::close_fds(life, inside, from, but),
         ProcessItem::OwnStdio { uid } => {
             let terminal = inside.terminal.take();
             let ours = terminal.is_some();
@@ -29,7 +37,7 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
         ProcessItem::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
         ProcessItem::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
         ProcessItem::WorkingDirectory { path } => {
-            inside.directory_is_due = start::change_directory(path)?;
+            inside.directory_is_due = directory::change(path)?;
             Ok(())
         }
         ProcessItem::BoundingSet { keep } => capabilities::drop_bounding(keep),
@@ -49,13 +57,13 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
         }
         ProcessItem::Program { args, env, path } => {
             if let Some(path) = inside.directory_is_due {
-                start::change_directory_again(path)?;
+                directory::change_again(path)?;
             }
             inside.program = Some(Program::find(args, env, path, &mut life.memory)?);
             Ok(())
         }
-        ProcessItem::Home { uid } => start::find_home(life, inside, uid),
-        ProcessItem::ListenPid {} => start::add_listen_pid(life, inside),
+        ProcessItem::Home { uid } => environment::find_home(life, inside, uid),
+        ProcessItem::ListenPid {} => environment::add_listen_pid(life, inside),
         ProcessItem::AwaitStart { socket } => gate::await_start(life, socket),
         ProcessItem::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)

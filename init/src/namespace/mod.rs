@@ -1,12 +1,16 @@
 //! What stage 2 does to the namespaces it is in. The arms stand in the order in
 //! which the planner writes the items.
 
+pub mod join;
+mod keyring;
+mod loopback;
+
 use vial_plan::{Call, NamespaceItem, Step};
 
 use crate::fault::{During, Fault};
-use crate::security::{keyring, loopback, user};
+use crate::process::user;
 use crate::sys::unshare::unshare;
-use crate::{Life, gate, join};
+use crate::{Life, gate};
 
 /// One item.
 #[inline(always)]

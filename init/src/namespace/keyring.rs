@@ -15,7 +15,7 @@ const PERMISSIONS: u32 = 0x3f1b_0000;
 
 /// Joins the container's session keyring, so that it cannot reach the keys of its
 /// caller. Who makes it lets its user search it, for a later exec to find it.
-pub fn join(name: &CStr, make: bool) -> Result<(), Fault> {
+pub(super) fn join(name: &CStr, make: bool) -> Result<(), Fault> {
     match join_session_keyring(name) {
         Ok(keyring) if make => {
             set_permissions(keyring, PERMISSIONS).during(Call::Keyctl, Step::MakeKeyring)

@@ -8,7 +8,7 @@ use crate::fault::{During, Fault};
 use crate::sys::ifup::loopback_up;
 
 /// Brings up `lo`.
-pub fn up() -> Result<(), Fault> {
+pub(super) fn up() -> Result<(), Fault> {
     let flags = SocketFlags::CLOEXEC;
     // A socket of any family serves; UNIX is there without IP, which is when
     // there is no `lo` that could answer.

@@ -11,7 +11,7 @@ use crate::sys::stdio::streams;
 /// Gives the streams to the container's user, who could not open /dev/stdout
 /// otherwise; devices only if they are the container's own terminal, since any
 /// other is the host's.
-pub fn own(uid: u32, own_terminal: bool) -> Result<(), Fault> {
+pub(super) fn own(uid: u32, own_terminal: bool) -> Result<(), Fault> {
     for stream in streams() {
         own_stream(stream, uid, own_terminal)?;
     }

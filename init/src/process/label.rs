@@ -14,7 +14,7 @@ use crate::procfs::Procfs;
 
 /// An AppArmor profile, as aa_change_onexec(2) asks for it.
 #[inline(never)] // Keep its buffer out of the stack frame that stays while waiting.
-pub fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
+pub(super) fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
     let mut text: PathBuffer = PathBuffer::empty();
     text.push(b"exec ")
         .and_then(|text| text.push(profile.to_bytes()))
@@ -35,7 +35,7 @@ pub fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
 }
 
 /// An SELinux label, as setexeccon(3) asks for it.
-pub fn selinux(procfs: &Procfs, label: &CStr) -> Result<(), Fault> {
+pub(super) fn selinux(procfs: &Procfs, label: &CStr) -> Result<(), Fault> {
     next(procfs, label.to_bytes())
 }
 
