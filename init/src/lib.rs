@@ -43,7 +43,7 @@ pub mod stage2;
 pub mod sys;
 
 use core::convert::Infallible;
-use core::mem::forget;
+use core::mem::ManuallyDrop;
 
 use rustix::fd::OwnedFd;
 use vial_plan::{Failed, Fields, Header, Reply, Stage};
@@ -125,14 +125,13 @@ type Act<'a> = &'a mut dyn FnMut(&mut Life, u16, &Fields<'static>) -> Result<(),
 impl Life {
     /// Each stage, and in the child that it starts the next one.
     fn live(&mut self) -> Result<Infallible, Failed> {
-        let mut outside = stage0::Outside::default();
+        // Nobody owns a stage's fds when it is over: they are closed with all others.
+        let mut outside = ManuallyDrop::new(stage0::Outside::default());
         self.carry_out(&mut |life, code, fields| stage0::act(life, &mut outside, code, fields))?;
-        // Nobody owns the fds of stage 0 any more: they are closed with all others.
-        forget(outside);
         if self.stage == Stage::One {
             self.carry_out(&mut |life, code, fields| stage1::act(life, code, fields))?;
         }
-        let mut inside = stage2::Inside::default();
+        let mut inside = ManuallyDrop::new(stage2::Inside::default());
         self.carry_out(&mut |life, code, fields| stage2::act(life, &mut inside, code, fields))?;
         Err(failed(Stage::Two, 0, Fault::PLAN))
     }
