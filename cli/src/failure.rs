@@ -7,6 +7,7 @@ use vial_plan::{Failed, Item, ProcessItem, Stage2, Step};
 
 use crate::error::{Error, errno_words};
 use crate::hint::hint;
+use crate::mount_log;
 use crate::plan::Plan;
 use crate::status::Process;
 use crate::words::describe;
@@ -35,9 +36,10 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         origin => format!(" (config.json {origin})"),
     };
     let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed)));
-    match hint(&item, failed.step, errno) {
-        Some(hint) => error.hint(hint),
-        None => error,
+    match (hint(&item, failed.step, errno), mount_log::words(&item, errno)) {
+        (Some(hint), _) => error.hint(hint),
+        (None, Some(words)) => error.hint(words),
+        (None, None) => error,
     }
 }
 

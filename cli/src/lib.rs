@@ -28,6 +28,7 @@ pub mod host;
 pub mod kept;
 pub mod launch;
 pub mod log;
+pub mod mount_log;
 pub mod mountinfo;
 pub mod plan;
 pub mod planner;

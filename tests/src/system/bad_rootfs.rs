@@ -24,6 +24,7 @@ topic!(
     mount_source_that_is_missing_is_refused[Root],
     mount_over_the_wrong_kind_is_refused[Root],
     tree_too_deep_to_be_copied_is_refused[Root],
+    option_that_the_filesystem_refuses_is_in_the_kernels_words[Root],
 );
 
 fn check(context: &Context, bundle: &Bundle, text: &str) -> Result<(), String> {
@@ -178,4 +179,16 @@ fn tree_too_deep_to_be_copied_is_refused(context: &Context) -> Outcome {
     fs::create_dir_all(bundle.rootfs.join("srv").join("n/".repeat(100))).map_err(words)?;
     check(context, &bundle, "mounts[6]")?;
     Ok(check(context, &bundle, "ENAMETOOLONG")?)
+}
+
+/// mount(2) says EINVAL of all of them; the kernel's log says which it is.
+fn option_that_the_filesystem_refuses_is_in_the_kernels_words(context: &Context) -> Outcome {
+    for (options, said) in [
+        (&["size=lots"][..], "the kernel says: tmpfs: Bad value for 'size'"),
+        (&["size=1m", "colour=blue"], "the kernel says: tmpfs: Unknown parameter 'colour'"),
+        (&["striped"], "the kernel says: tmpfs: Unknown parameter 'striped'"),
+    ] {
+        edited(context, said, |config| mount(config, "tmpfs", "tmpfs", "/srv", options))?;
+    }
+    Ok(())
 }
