@@ -19,7 +19,7 @@ pub struct Cgroup {
     root: Option<OwnedFd>,
     /// The container's own, into which the next stage is born.
     pub own: Option<OwnedFd>,
-    /// Whether the last that was made, the container's own, was not there before.
+    /// Whether the container's own was made, and not there before.
     is_new: bool,
 }
 

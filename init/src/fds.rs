@@ -71,7 +71,7 @@ fn close(first: u32, last: u32, procfs: Option<&Procfs>) -> rustix::io::Result<(
 /// Lets go of everything but the streams, those that the container is to have,
 /// and what the items to come need.
 pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32, but: u32) -> Result<(), Fault> {
-    // Owned no more: all of them are closed together.
+    // Give up ownership: all of them are closed together.
     if let Some(procfs) = inside.rootfs.take().and_then(Rootfs::release) {
         life.procfs = Some(procfs);
     }

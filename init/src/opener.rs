@@ -51,7 +51,8 @@ pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), 
     }
 }
 
-/// Waits for its end, which is when stage 2 has let go of the rootfs, too.
+/// Closes this end of the socket, and waits for the opener to exit, which it does
+/// once stage 2 has let go of the rootfs, too.
 pub fn end(life: &mut Life, outside: &Outside, socket: u32) -> Result<(), Fault> {
     drop(life.slots.take(socket));
     let pid = Pid::from_raw(outside.opener_pid.cast_signed()).prepared()?;
@@ -103,7 +104,7 @@ impl Opener {
 }
 
 fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
-    // Held open here, the others' fds would hide their end from who waits for it.
+    // While this process holds the others' fds, nobody would see their end of file.
     if close_all_but(3, &[socket.as_fd()], &Slots(&mut []), procfs).is_err() {
         exit(1);
     }

@@ -50,7 +50,7 @@ impl Procfs {
     }
 
     /// Writes a kernel parameter; path is below /proc/sys.
-    #[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+    #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
     pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
         let mut file: PathBuffer = PathBuffer::empty();
         file.push(b"sys/")

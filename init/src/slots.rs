@@ -35,8 +35,8 @@ impl Slots {
         self.0.fill_with(|| None);
     }
 
-    /// Owns none of them any more but the one in this slot: they are closed by
-    /// number, together with all others.
+    /// Gives up ownership of all but the one in this slot: they are closed by
+    /// number, together with all other fds.
     pub fn forget_but(&mut self, slot: u32) {
         let others = self.0.iter_mut().enumerate().filter(|(at, _)| *at != slot as usize);
         others.for_each(|(_, fd)| core::mem::forget(fd.take()));

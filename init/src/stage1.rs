@@ -1,7 +1,7 @@
 //! Stage 1: in the new user namespace, and mapped, but before the namespaces that
 //! must be prepared from within it. The one case there is: a time namespace with
-//! offsets, which must be written before the first process enters, by one who is
-//! privileged in the new user namespace.
+//! offsets. They must be written before the first process enters, with privileges
+//! in the new user namespace.
 
 use vial_plan::{Call, Fields, NO_SLOT, Stage1, Step};
 

@@ -38,8 +38,8 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let (namespaces, mapped) = (&namespaces, mapped.as_ref());
     let mut plan = Plan::default();
     let mut slot_if = |is_needed| if is_needed { plan.slot() } else { NO_SLOT };
-    // The host's privileges are kept at hand by one who works in the new mount
-    // namespace for the root of a user namespace.
+    // A helper process keeps the host's privileges, and opens in the new mount
+    // namespace what the root of a user namespace may not.
     let has_opener =
         host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0;
     let (opener, pipe) = (slot_if(has_opener), slot_if(mapped.is_some()));
@@ -67,7 +67,7 @@ struct New<'a> {
 struct Mapped {
     uids: Mapping,
     gids: Mapping,
-    /// Whether setgroups(2) is denied, the price of an unprivileged gid_map.
+    /// Whether setgroups(2) is denied, as an unprivileged gid_map requires.
     denies_setgroups: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The first 64 bytes of a Plan: whose it is, and how its sections lie.
+//! The first 64 bytes of a Plan: which build made it, and where its sections are.
 
 use crate::{Cursor, Items, Stage};
 

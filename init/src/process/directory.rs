@@ -28,7 +28,7 @@ pub(super) fn change_again(path: &CStr) -> Result<(), Fault> {
 
 /// CVE-2024-21626: a path like /proc/self/fd/7 may name a directory of the
 /// host by a leaked fd; getcwd(2) tells that it is not below the root.
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 fn check_directory() -> Result<(), Fault> {
     match getcwd::first_byte().during(Call::Getcwd, Step::UnreachableDirectory)? {
         b'/' => Ok(()),

@@ -16,7 +16,7 @@ const PASSWD_MAX: usize = 1 << 20;
 
 /// Adds HOME: the sixth field of the user's line in the container's passwd(5),
 /// or `/` where there is none.
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub(super) fn find_home(life: &mut Life, inside: &mut Inside, uid: u32) -> Result<(), Fault> {
     let mut home: PathBuffer<512> = PathBuffer::empty();
     let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
@@ -38,7 +38,7 @@ pub(super) fn add_listen_pid(life: &mut Life, inside: &mut Inside) -> Result<(),
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
     let file = open_passwd().map_err(Fault::errno)?;
     let stat = fstat(&file)?;
-    // Files of procfs have no size. They say nothing of users, and might wait.
+    // A file of procfs has no size. It says nothing of users, and reading may block.
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size == 0 {
         return Err(Errno::INVAL);
     }
@@ -82,7 +82,7 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
 }
 
 /// The container's passwd(5), where links lead; but none of procfs's that lead to
-/// what this process has open. Nothing in its place is waited for.
+/// what this process has open. A FIFO in its place must not block.
 fn open_passwd() -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {

@@ -60,7 +60,7 @@ impl Program {
     }
 }
 
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> Result<&'static CStr, Fault> {
     let mut failure = Fault::new(Call::None, Step::FindProgram, Errno::NOENT);
     if name.is_empty() {
@@ -79,7 +79,7 @@ fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> Result<&'static CStr
                 let too_long = Fault::new(Call::None, Step::FindProgram, Errno::NAMETOOLONG);
                 return memory.keep(place.as_bytes()).ok_or(too_long);
             }
-            // Found, but not to be run: said only if nothing better is found.
+            // It is there but may not be run: reported if no other directory has it.
             Err(fault) if fault.errno() == Errno::ACCESS => failure = fault,
             Err(_) => {}
         }

@@ -129,7 +129,7 @@ fn flags(present: u64, change: &Attributes) -> u32 {
         general::MOUNT_ATTR_NOATIME => NOATIME,
         general::MOUNT_ATTR_STRICTATIME => STRICTATIME,
         _ if change.clear & ATIME != 0 => RELATIME,
-        // None shown is strictatime, which mount(2) wants to be told.
+        // No flag for access time means strictatime, which mount(2) must be told.
         _ if flags & (NOATIME | RELATIME) == 0 => STRICTATIME,
         _ => return flags,
     };

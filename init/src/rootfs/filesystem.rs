@@ -50,7 +50,7 @@ pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
 
 /// The mount that holds a path: EINVAL says that the path is not where one is
 /// mounted, so that the directory above it is tried.
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     let mut rest = path.to_bytes();
     loop {
@@ -112,7 +112,7 @@ pub fn mount_copy(
 }
 
 /// The option comes first: the kernel would heed a later one.
-#[inline(never)] // Its buffer is not to lie in the frame of who waits for start.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
     let mode = fstat(place).during(Call::Fstat, Step::Mount)?.st_mode & 0o7777;
     let mut data: PathBuffer = PathBuffer::empty();

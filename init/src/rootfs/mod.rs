@@ -43,18 +43,18 @@ type Name = PathBuffer<32>;
 #[derive(Debug)]
 pub struct Rootfs {
     root: OwnedFd,
-    /// Where what covers masked paths is, and the number of its filesystem.
+    /// The directory with the covers of masked paths, and its filesystem's number.
     covers: Option<(OwnedFd, u64)>,
     /// The mount that was made last.
     mounted: Option<mounted::Mounted>,
     /// The host's procfs, for calls that take nothing but a path; lent for as long
     /// as this is there.
     procfs: Option<Procfs>,
-    /// Who opens what the root of a user namespace may not.
+    /// The opener, for what the root of a user namespace may not open.
     opener: Option<Opener>,
     /// Where the last node or directory was made: the next mostly is beside it.
     nodes: Option<(&'static [u8], OwnedFd)>,
-    /// What is of no more use, to be closed together with the rest.
+    /// Fds that are no longer needed, to be closed together with the rest.
     spent: Vec<OwnedFd, SPENT>,
     /// Only fds below this number stay: a quarter of what the caller may have open.
     room: u64,
@@ -146,15 +146,15 @@ impl Rootfs {
         Ok(())
     }
 
-    /// Lets go of it, and gives back what was lent. Its fds are closed with all others
-    /// that nobody owns.
+    /// Gives back the procfs that was lent. The fds stay open without an owner, to be
+    /// closed together with all others.
     pub(crate) fn release(mut self) -> Option<Procfs> {
         let procfs = self.procfs.take();
         core::mem::forget(self);
         procfs
     }
 
-    /// Keeps an fd of no more use until all are closed, if there is room.
+    /// Keeps an fd that is no longer needed until all are closed, if there is room.
     pub(crate) fn spend(&mut self, fd: OwnedFd) {
         if u64::from(fd.as_raw_fd().cast_unsigned()) < self.room {
             let _ = self.spent.push(fd); // Too many of them: it is closed.

@@ -28,7 +28,7 @@ pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     rustix::process::pivot_root(c".", c".").during(Call::PivotRoot, Step::PivotRoot)?;
     if let Some(old) = old {
         fchdir(&old).during(Call::Fchdir, Step::DetachOldRoot)?;
-        // A slave, the old root tells the host nothing of the unmounting.
+        // As a slave, the old root does not pass its unmounting on to the host.
         let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change(c".", slave).during(Call::Mount, Step::DetachOldRoot)?;
     }

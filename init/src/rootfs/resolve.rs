@@ -115,7 +115,7 @@ impl Rootfs {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
         parent.push(b"/").and_then(|p| p.push(above)).during(Call::None, Step::ResolveTarget)?;
-        // Mostly but one is missing.
+        // Mostly only the last component is missing.
         let (found, is_strict) = match self.open_at(parent.as_c_str(), DIRECTORY, true) {
             Err(fault) if fault.errno() == Errno::LOOP => {
                 (self.open_at(parent.as_c_str(), DIRECTORY, false), false)
@@ -173,8 +173,8 @@ impl Rootfs {
         Ok(())
     }
 
-    /// What lies in /proc is taken for the kernel's word. The planner lets but
-    /// a few files of it be mounted over by name, and a link may lead to none.
+    /// What lies in /proc is taken for the kernel's word. The planner allows mounts
+    /// by name on only a few of its files; a link may lead to none of them.
     fn keep_off_proc(&self, path: &CStr, place: BorrowedFd<'_>) -> Answer<()> {
         if first_component(path.to_bytes()) == b"proc" {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Resolution below the rootfs one component at a time, for what openat2 cannot
-//! do: make what is missing on the way, and
-//! KERNEL(5.6): be there at all. Each directory is opened with O_NOFOLLOW,
+//! do: make what is missing on the way.
+//! KERNEL(5.6): it stands in for openat2. Each directory is opened with O_NOFOLLOW,
 //! links are read and walked in turn, absolute ones and `..` from the root at
 //! most.
 
