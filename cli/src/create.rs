@@ -70,7 +70,12 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     let host = Host::read();
     let bundle = bundle(options.bundle.as_deref(), &host)?;
     let (config, bytes) = Config::load(&bundle)?;
+    let lineage = host.cgroup.as_ref().and_then(|cgroup| {
+        let path = planner::cgroup_path(&config.linux.cgroups_path, id, cgroup).ok()?;
+        Some(cgroup.look(&path, host.uid))
+    });
     let request = Request {
+        lineage: lineage.unwrap_or_default(),
         sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
         rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
         id: id.to_owned(),

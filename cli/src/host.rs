@@ -11,19 +11,24 @@ use rustix::fd::AsFd;
 use rustix::fs::{Access, OFlags, access, stat, statfs};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
+use serde::{Deserialize, Serialize};
 use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
 
 use crate::config::linux::{Linux, Namespace};
 use crate::file::{c_path, open, read_kernel};
 use crate::planner::NAMESPACES;
+use crate::seccomp::Arch;
 
 const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
 const RAMFS_MAGIC: u64 = general::RAMFS_MAGIC as u64;
 const TMPFS_MAGIC: u64 = general::TMPFS_MAGIC as u64;
 
-/// The machine, as far as it decides what a Plan says.
-#[derive(Clone, Debug, Default)]
+/// The machine, as far as it decides what a Plan says: a value, which can be written
+/// and read, so that a Plan can be made for another machine.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Host {
+    /// Its processors.
+    pub arch: Arch,
     /// The effective user.
     pub uid: u32,
     /// An ordinary user's effective group; root maps whichever it likes.
@@ -54,7 +59,7 @@ pub struct Host {
 }
 
 /// The cgroup2 filesystem.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Cgroup {
     /// Where it is mounted.
     pub root: PathBuf,
@@ -64,6 +69,16 @@ pub struct Cgroup {
     pub own: PathBuf,
     /// Whether a process that is born into a cgroup has its CPUs, since Linux 6.4.
     pub birth_gives_cpus: bool,
+}
+
+/// The container's cgroup and those above it, as they are before it is made.
+#[derive(Clone, Debug, Default)]
+pub struct Lineage {
+    /// Whether one of them has CPUs or memory nodes of its own; looked up where a
+    /// process that is born into a cgroup does not get them.
+    pub limits_cpus: bool,
+    /// Those in which this user may make cgroups; root may everywhere.
+    pub writable: Vec<PathBuf>,
 }
 
 /// Whose a namespace is that a path leads to.
@@ -128,6 +143,7 @@ impl Host {
             .map(Cgroup::read);
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
+            arch: Arch::native(),
             uid,
             gid: if uid == 0 { 0 } else { getegid().as_raw() },
             ids: [ids("/proc/self/uid_map"), ids("/proc/self/gid_map")],
@@ -164,14 +180,21 @@ impl Cgroup {
         }
     }
 
-    /// Whether this cgroup, or one above it, has CPUs or memory nodes of its own.
-    pub fn limits_cpus(&self, path: &Path) -> bool {
+    /// Looks at a cgroup, which need not exist, and those above it.
+    pub fn look(&self, path: &Path, uid: u32) -> Lineage {
+        let writable = path.ancestors().filter(|path| uid != 0 && self.is_writable(path));
+        Lineage {
+            limits_cpus: !self.birth_gives_cpus && self.limits_cpus(path),
+            writable: writable.map(Path::to_owned).collect(),
+        }
+    }
+
+    fn limits_cpus(&self, path: &Path) -> bool {
         let mut cgroups = path.ancestors().filter(|path| !path.as_os_str().is_empty());
         cgroups.any(|path| self.root.join(path).join("cpuset.cpus.effective").exists())
     }
 
-    /// Whether cgroups can be made below this one, which need not exist.
-    pub fn is_writable(&self, path: &Path) -> bool {
+    fn is_writable(&self, path: &Path) -> bool {
         let existing = path.ancestors().map(|path| self.root.join(path)).find(|path| path.exists());
         existing.is_some_and(|path| may(&path, Access::WRITE_OK))
     }

@@ -14,7 +14,7 @@ use crate::container::{Container, Init};
 use crate::create::{Console, check_preserved, console_socket, listen_fds, write_pid};
 use crate::error::Error;
 use crate::foreground::Foreground;
-use crate::host::{Host, cgroup_of};
+use crate::host::{Host, Lineage, cgroup_of};
 use crate::launch::{go, launch};
 use crate::plan::{Lent, Plan};
 use crate::planner::{self, capability_number};
@@ -116,12 +116,18 @@ impl Exec {
             root.clone_from(&container.state.cgroup_root);
         }
         let pid = container.state.pid;
+        let cgroup = self.cgroup(&container)?;
+        let lineage = match (&host.cgroup, &cgroup) {
+            (Some(of_host), Some(path)) => of_host.look(path, host.uid),
+            _ => Lineage::default(),
+        };
         let exec = planner::Exec {
             id: &self.id,
             pid,
             config: &config,
             process: &process,
-            cgroup: self.cgroup(&container)?,
+            cgroup,
+            lineage,
             user_namespace: differs(pid, "user"),
             mount_namespace: differs(pid, "mnt"),
             is_chroot: container.state.chroot,

@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use vial_plan::CgroupItem;
 
 use super::limits::{Limit, limits};
-use super::{devices, text, wrong};
+use super::{Request, devices, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{Cgroup, Host};
+use crate::host::{Cgroup, Host, Lineage};
 use crate::plan::{CgroupPlace, Plan};
 
 /// The controllers that every container gets where they can be enabled: what
@@ -55,8 +55,8 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBu
 ///
 /// KERNEL(6.4): a process that is born into a cgroup by CLONE_INTO_CGROUP has
 /// its parent's CPUs, not the cgroup's; one that enters it has the right ones.
-pub(super) fn must_be_entered(config: &Config, path: &Path, cgroup: &Cgroup) -> bool {
-    !cgroup.birth_gives_cpus && (limits_cpus(config) || cgroup.limits_cpus(path))
+pub(super) fn must_be_entered(config: &Config, lineage: &Lineage, cgroup: &Cgroup) -> bool {
+    !cgroup.birth_gives_cpus && (limits_cpus(config) || lineage.limits_cpus)
 }
 
 fn limits_cpus(config: &Config) -> bool {
@@ -66,7 +66,12 @@ fn limits_cpus(config: &Config) -> bool {
 }
 
 /// Adds the acts that make the container's cgroup, which stands in the Plan then.
-pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> Result<(), Error> {
+pub(super) fn plan(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    host: &Host,
+) -> Result<(), Error> {
     let limits = limits(&config.linux.resources)?;
     let Some(cgroup) = &host.cgroup else {
         return match limits.first() {
@@ -78,8 +83,8 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
             .hint("mount -t cgroup2 none /sys/fs/cgroup, or leave the limit out")),
         };
     };
-    let path = cgroup_path(&config.linux.cgroups_path, id, cgroup)?;
-    if host.uid != 0 && !cgroup.is_writable(&path) {
+    let path = cgroup_path(&config.linux.cgroups_path, &request.id, cgroup)?;
+    if !may_make(&path, request, host) {
         return match limits.first() {
             None => Ok(()),
             Some(limit) => {
@@ -95,7 +100,7 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     let at = "linux.cgroupsPath";
     let root = text(cgroup.root.as_os_str().as_encoded_bytes(), at)?;
     plan.push(&CgroupItem::Root { path: &root }, "");
-    make(plan, &path, &limits, cgroup, host)?;
+    make(plan, &path, &limits, cgroup, request, host)?;
     for limit in &limits {
         let origin = &limit.origin;
         let (file, value) = (text(&*limit.file, origin)?, text(&*limit.value, origin)?);
@@ -118,6 +123,11 @@ pub(super) fn plan(plan: &mut Plan, config: &Config, id: &str, host: &Host) -> R
     Ok(())
 }
 
+/// Whether this user may make cgroups in one.
+fn may_make(path: &Path, request: &Request, host: &Host) -> bool {
+    host.uid == 0 || request.lineage.writable.iter().any(|writable| writable == path)
+}
+
 /// Whether what linux.resources.devices denies is denied. Without cgroup2 nothing
 /// filters; only root of the machine could make a device that may be opened,
 /// in a user namespace nobody can.
@@ -132,6 +142,7 @@ fn make(
     path: &Path,
     limits: &[Limit],
     cgroup: &Cgroup,
+    request: &Request,
     host: &Host,
 ) -> Result<(), Error> {
     let origin = "linux.cgroupsPath";
@@ -146,7 +157,7 @@ fn make(
             plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
         }
         // Above what was delegated to an unprivileged user, nothing is theirs.
-        if !wanted.is_empty() && (host.uid == 0 || cgroup.is_writable(parent)) {
+        if !wanted.is_empty() && may_make(parent, request, host) {
             let (directory, controllers) = (&directory, &wanted);
             let item = CgroupItem::Controllers { directory, controllers, required: &required };
             plan.push(&item, origin);

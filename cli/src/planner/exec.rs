@@ -10,7 +10,7 @@ use super::process::Subject;
 use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline};
 use crate::config::{Config, Process};
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, Lineage};
 use crate::plan::{Lent, Plan};
 
 /// What an exec is about.
@@ -26,6 +26,8 @@ pub struct Exec<'a> {
     pub process: &'a Process,
     /// The container's cgroup from the root of the hierarchy, if it has one.
     pub cgroup: Option<PathBuf>,
+    /// That cgroup and those above it.
+    pub lineage: Lineage,
     /// Whether the container has another user namespace than the caller.
     pub user_namespace: bool,
     /// Whether the container has another mount namespace than the caller.
@@ -82,7 +84,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
     let joins = kinds & kind::CGROUP & !later != 0;
     let must_be_entered = match (&exec.cgroup, &host.cgroup) {
-        (Some(path), Some(cgroup)) => cgroup::must_be_entered(exec.config, path, cgroup),
+        (Some(_), Some(cgroup)) => cgroup::must_be_entered(exec.config, &exec.lineage, cgroup),
         _ => false,
     };
     if has_cgroup && (joins || must_be_entered) {
@@ -119,7 +121,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         process,
         at: "process",
         set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
-        seccomp: timeline::filter(&mut plan, exec.config)?,
+        seccomp: timeline::filter(&mut plan, exec.config, host)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,

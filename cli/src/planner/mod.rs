@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{Host, Whose};
+use crate::host::{Host, Lineage, Whose};
 use crate::plan::Plan;
 use crate::sources::Source;
 
@@ -66,6 +66,8 @@ pub struct Request {
     pub sources: Vec<Source>,
     /// Whether other mounts lie below the rootfs, looked up likewise.
     pub rootfs_has_mounts: bool,
+    /// The container's cgroup and those above it.
+    pub lineage: Lineage,
     /// proc and sysfs mounts of the host, to be hidden if the root is moved.
     pub host_mounts: Vec<PathBuf>,
 }

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fmt::Write;
 
 use super::{text, wrong};
+use crate::config::Config;
 use crate::config::linux::{IdMapping, Linux};
 use crate::error::Error;
 use crate::host::{Host, Whose};
@@ -127,7 +128,7 @@ pub(super) enum Mapping {
 }
 
 /// Every id that the caller has, as itself.
-pub(super) fn same_ids(ids: &[(u32, u32)]) -> Mapping {
+fn same_ids(ids: &[(u32, u32)]) -> Mapping {
     let all = [(0, u32::MAX)];
     let ids = if ids.is_empty() { &all[..] } else { ids };
     let lines: String =
@@ -137,12 +138,7 @@ pub(super) fn same_ids(ids: &[(u32, u32)]) -> Mapping {
 
 /// Decides how a map is written. `own` is the caller's id, the one that an
 /// unprivileged caller may map without help.
-pub(super) fn mapping(
-    map: &[IdMapping],
-    field: &str,
-    own: u32,
-    host: &Host,
-) -> Result<Mapping, Error> {
+fn mapping(map: &[IdMapping], field: &str, own: u32, host: &Host) -> Result<Mapping, Error> {
     if map.is_empty() {
         return Err(wrong(field, "missing, but a new user namespace needs a mapping"));
     }
@@ -195,5 +191,44 @@ pub(super) fn time_offsets(linux: &Linux) -> Result<Option<CString>, Error> {
     match lines.is_empty() {
         true => Ok(None),
         false => text(lines, "linux.timeOffsets").map(Some),
+    }
+}
+
+/// A new user namespace.
+pub(super) struct Mapped {
+    pub(super) uids: Mapping,
+    pub(super) gids: Mapping,
+    /// Whether setgroups(2) is denied, as an unprivileged gid_map requires.
+    pub(super) denies_setgroups: bool,
+}
+
+impl Mapped {
+    pub(super) fn from_config(
+        config: &Config,
+        namespaces: &Namespaces,
+        host: &Host,
+    ) -> Result<Option<Mapped>, Error> {
+        let linux = &config.linux;
+        if namespaces.new & kind::USER == 0 {
+            let given = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+            if given && !namespaces.has(kind::USER) {
+                return Err(wrong(
+                    "linux.uidMappings",
+                    "set, but there is no user namespace to map",
+                ));
+            }
+            return Ok(None);
+        }
+        if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() && host.uid == 0 {
+            // What a namespace without mappings could be asked for by root: its
+            // own capabilities, and the ids as they are. crun does so; runc
+            // refuses it.
+            let [uids, gids] = host.ids.each_ref().map(|ids| same_ids(ids));
+            return Ok(Some(Mapped { uids, gids, denies_setgroups: false }));
+        }
+        let uids = mapping(&linux.uid_mappings, "linux.uidMappings", host.uid, host)?;
+        let gids = mapping(&linux.gid_mappings, "linux.gidMappings", host.gid, host)?;
+        let denies_setgroups = host.uid != 0 && matches!(gids, Mapping::Write(_));
+        Ok(Some(Mapped { uids, gids, denies_setgroups }))
     }
 }

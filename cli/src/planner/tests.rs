@@ -1,6 +1,7 @@
 //! What the planner decides, without privileges: the same on every machine.
 
 mod chroot;
+mod host;
 mod unfiltered;
 
 use std::path::PathBuf;

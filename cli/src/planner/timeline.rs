@@ -9,7 +9,7 @@ use vial_plan::{
 };
 
 use super::mount_options::{ms, root_propagation};
-use super::namespaces::{Joined, Mapping, kind, mapping, same_ids, time_offsets};
+use super::namespaces::{Joined, Mapped, Mapping, kind, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
@@ -63,52 +63,13 @@ struct New<'a> {
     pipe: u32,
 }
 
-/// A new user namespace.
-struct Mapped {
-    uids: Mapping,
-    gids: Mapping,
-    /// Whether setgroups(2) is denied, as an unprivileged gid_map requires.
-    denies_setgroups: bool,
-}
-
-impl Mapped {
-    fn from_config(
-        config: &Config,
-        namespaces: &Namespaces,
-        host: &Host,
-    ) -> Result<Option<Mapped>, Error> {
-        let linux = &config.linux;
-        if namespaces.new & kind::USER == 0 {
-            let given = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
-            if given && !namespaces.has(kind::USER) {
-                return Err(wrong(
-                    "linux.uidMappings",
-                    "set, but there is no user namespace to map",
-                ));
-            }
-            return Ok(None);
-        }
-        if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() && host.uid == 0 {
-            // What a namespace without mappings could be asked for by root: its
-            // own capabilities, and the ids as they are. crun does so; runc
-            // refuses it.
-            let [uids, gids] = host.ids.each_ref().map(|ids| same_ids(ids));
-            return Ok(Some(Mapped { uids, gids, denies_setgroups: false }));
-        }
-        let uids = mapping(&linux.uid_mappings, "linux.uidMappings", host.uid, host)?;
-        let gids = mapping(&linux.gid_mappings, "linux.gidMappings", host.gid, host)?;
-        let denies_setgroups = host.uid != 0 && matches!(gids, Mapping::Write(_));
-        Ok(Some(Mapped { uids, gids, denies_setgroups }))
-    }
-}
-
 impl New<'_> {
     /// Stage 0, and stage 1 where it is needed: whether it is.
     fn stage_0(&self, plan: &mut Plan) -> Result<bool, Error> {
         let New { config, request, host, process, namespaces, mapped, .. } = *self;
         begin(plan, request.preserve_fds);
         // The limits before the process that they are for: it is born within them.
-        cgroup::plan(plan, config, &request.id, host)?;
+        cgroup::plan(plan, config, request, host)?;
         // What takes the host's privileges, and is inherited.
         process::oom_score_adj(plan, process, "process")?;
         process::raise_limits(plan, process, "process")?;
@@ -132,9 +93,9 @@ impl New<'_> {
         }
         // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
         // cgroup from within a cgroup namespace that does not hold his own.
-        if let (Some(place), Some(cgroup)) = (&plan.cgroup, &host.cgroup)
+        if let (Some(_), Some(cgroup)) = (&plan.cgroup, &host.cgroup)
             && (namespaces.joins(kind::CGROUP)
-                || cgroup::must_be_entered(config, &place.path, cgroup))
+                || cgroup::must_be_entered(config, &request.lineage, cgroup))
         {
             plan.push(&CgroupItem::Enter {}, "linux.namespaces");
         }
@@ -244,7 +205,7 @@ impl New<'_> {
             process,
             at: "process",
             set_groups: set_groups && !keeps_groups(config),
-            seccomp: filter(plan, config)?,
+            seccomp: filter(plan, config, host)?,
             preserve_fds: request.preserve_fds,
             user_namespace: namespaces.has(kind::USER),
             devices_are_filtered: !nodev.applies,
@@ -379,12 +340,16 @@ pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
 }
 
 /// linux.seccomp as the kernel takes it: flags and instructions.
-pub(super) fn filter(plan: &mut Plan, config: &Config) -> Result<Option<(u32, Vec<u8>)>, Error> {
+pub(super) fn filter(
+    plan: &mut Plan,
+    config: &Config,
+    host: &Host,
+) -> Result<Option<(u32, Vec<u8>)>, Error> {
     let Some(profile) = &config.linux.seccomp else {
         return Ok(None);
     };
-    let filter = seccomp::compile(profile, seccomp::Arch::native())
-        .map_err(|error| wrong(error.path, error.message))?;
+    let filter =
+        seccomp::compile(profile, host.arch).map_err(|error| wrong(error.path, error.message))?;
     for warning in &filter.warnings {
         plan.warn(&warning.path, &warning.message);
     }

@@ -1,13 +1,15 @@
 //! The architectures whose system calls a filter can tell apart.
 
-use super::Error;
 use linux_raw_sys::ptrace;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
 
 /// An architecture with a table of system calls here.
 ///
 /// x32 is one to a profile, as it is to libseccomp, though the kernel reports
 /// it as x86_64 with a bit in the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Arch {
     /// `SCMP_ARCH_X86_64`
     X86_64,
@@ -53,6 +55,12 @@ const FOREIGN: [&str; 17] = [
     "SH",
     "SHEB",
 ];
+
+impl Default for Arch {
+    fn default() -> Arch {
+        Arch::native()
+    }
+}
 
 impl Arch {
     /// The architecture that this program was built for.
