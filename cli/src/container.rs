@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
-use crate::dir::{CONFIG, Dir, STATE, check_id};
+use crate::dir::{CONFIG, Dir, STATE, check_id, does_not_exist};
 use crate::error::Error;
 use crate::host::cgroup_of;
 use crate::progress;
@@ -316,11 +316,6 @@ fn died(dir: &Dir, id: &str) -> String {
             format!("the create of container {id} has died, and left process {pid} at {words}")
         }
     }
-}
-
-/// The text that engines look for.
-pub fn does_not_exist(id: &str) -> Error {
-    Error::new(format_args!("container {id} does not exist"))
 }
 
 fn read_state(dir: &Path) -> Result<State, Error> {

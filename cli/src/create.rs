@@ -170,7 +170,7 @@ impl Prepared {
     }
 
     fn state(&self, pid: u32) -> Result<State, Error> {
-        let rootfs = planner::rootfs(&self.config, &self.bundle).unwrap_or_default();
+        let rootfs = self.config.rootfs(&self.bundle).unwrap_or_default();
         // `./rootfs` is `rootfs`.
         let rootfs = rootfs.components().collect();
         Ok(State {

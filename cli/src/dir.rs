@@ -21,7 +21,6 @@ use rustix::process::Pid;
 
 use crate::args::Global;
 use crate::config::Config;
-use crate::container::does_not_exist;
 use crate::error::Error;
 use crate::file::{self, as_io, write_new};
 use crate::plan::{CgroupPlace, Plan};
@@ -50,6 +49,11 @@ pub fn check_id(id: &str) -> Result<(), Error> {
             .hint("use letters, digits, and _ + - . but no dot in front"));
     }
     Ok(())
+}
+
+/// The text that engines look for.
+pub fn does_not_exist(id: &str) -> Error {
+    Error::new(format_args!("container {id} does not exist"))
 }
 
 impl Dir {

@@ -16,7 +16,7 @@ use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
 
 use crate::config::linux::{Linux, Namespace};
 use crate::file::{c_path, open, read_kernel};
-use crate::planner::NAMESPACES;
+use crate::namespace::KINDS;
 use crate::seccomp::Arch;
 
 const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
@@ -96,7 +96,7 @@ pub enum Whose {
 impl Whose {
     /// Each of linux.namespaces in its place; those without a path are others'.
     pub fn of(linux: &Linux) -> Vec<Whose> {
-        let name = |kind: &str| NAMESPACES.iter().find(|(known, ..)| *known == kind);
+        let name = |kind: &str| KINDS.iter().find(|(known, ..)| *known == kind);
         let whose = |namespace: &Namespace| match name(&namespace.kind) {
             Some((_, name, _)) if !namespace.path.is_empty() => Whose::look(&namespace.path, name),
             _ => Whose::Others,

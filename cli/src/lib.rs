@@ -30,6 +30,7 @@ pub mod launch;
 pub mod log;
 pub mod mount_log;
 pub mod mountinfo;
+pub mod namespace;
 pub mod plan;
 pub mod planner;
 pub mod printable;

@@ -11,7 +11,6 @@ use rustix::fs::{major, minor, statfs};
 use crate::config::{Config, Mount};
 use crate::file::c_path;
 use crate::mountinfo;
-use crate::planner;
 
 const DEVPTS_SUPER_MAGIC: u64 = general::DEVPTS_SUPER_MAGIC as u64;
 
@@ -83,7 +82,7 @@ impl Source {
 
 /// Whether other mounts lie below the rootfs.
 pub fn rootfs_has_mounts(config: &Config, bundle: &Path) -> bool {
-    let rootfs = planner::rootfs(config, bundle).ok();
+    let rootfs = config.rootfs(bundle).ok();
     let real = rootfs.and_then(|rootfs| fs::canonicalize(rootfs).ok());
     real.is_some_and(|real| mountinfo::has_mounts(&real))
 }

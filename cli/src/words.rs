@@ -7,7 +7,8 @@ use vial_plan::{
     Stage0, Stage1, Stage2,
 };
 
-use crate::planner::{NAMESPACES, attribute_names, capability_name, flag_names, limit_name};
+use crate::namespace::KINDS;
+use crate::planner::{attribute_names, capability_name, flag_names, limit_name};
 use crate::seccomp;
 
 /// What an item does, as one clause.
@@ -269,7 +270,7 @@ fn show(text: &CStr) -> String {
 }
 
 fn kinds(flags: u32) -> String {
-    let names = NAMESPACES.iter().filter(|(_, _, flag)| flags & flag != 0).map(|(name, ..)| *name);
+    let names = KINDS.iter().filter(|(_, _, flag)| flags & flag != 0).map(|(name, ..)| *name);
     names.collect::<Vec<_>>().join(", ")
 }
 

@@ -7,7 +7,8 @@ use argh::FromArgs;
 use rustix::process::{Pid, Signal};
 
 use crate::args::Global;
-use crate::container::{Container, Found, does_not_exist};
+use crate::container::{Container, Found};
+use crate::dir::does_not_exist;
 use crate::dir::{Dir, check_id};
 use crate::error::Error;
 use crate::progress;

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::state::print_json;
 use crate::args::SPEC;
 use crate::error::Error;
-use crate::planner::{CAPABILITIES, NAMESPACES, capability_name, supported_mount_options};
+use crate::namespace::KINDS;
+use crate::planner::{CAPABILITIES, capability_name, supported_mount_options};
 use crate::seccomp;
 
 /// print what vial supports, as JSON
@@ -20,7 +21,7 @@ impl Features {
     pub fn run(self) -> Result<u8, Error> {
         let mut options: Vec<&str> = supported_mount_options().collect();
         options.sort_unstable();
-        let namespaces: Vec<&str> = NAMESPACES.iter().map(|(name, ..)| *name).collect();
+        let namespaces: Vec<&str> = KINDS.iter().map(|(name, ..)| *name).collect();
         let capabilities: Vec<String> =
             (0..CAPABILITIES.len()).filter_map(capability_name).collect();
         let [actions, operators, architectures, flags] = seccomp::known_names();

@@ -14,7 +14,7 @@ pub mod seccomp;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fstat};
 use serde::Deserialize;
@@ -93,6 +93,15 @@ pub struct Hooks {
 object! { Config, Root, Hooks }
 
 impl Config {
+    /// The absolute path of the rootfs.
+    pub fn rootfs(&self, bundle: &Path) -> Result<PathBuf, Error> {
+        match &self.root {
+            None => Err(Error::new("config.json root: missing")),
+            Some(root) if root.path.is_empty() => Err(Error::new("config.json root.path: missing")),
+            Some(root) => Ok(bundle.join(&root.path)),
+        }
+    }
+
     /// Reads the bundle's config.json, and its bytes as they were read.
     pub fn load(bundle: &Path) -> Result<(Config, Vec<u8>), Error> {
         let path = bundle.join("config.json");

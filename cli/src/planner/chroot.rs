@@ -3,11 +3,11 @@
 
 use vial_plan::RootfsItem;
 
-use super::namespaces::kind;
-use super::{Namespaces, Request, nodes, process, rootfs, text, wrong};
+use super::{Namespaces, Request, nodes, process, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
+use crate::namespace::kind;
 use crate::plan::Plan;
 
 const HINT: &str = "add {\"type\": \"mount\"} to linux.namespaces";
@@ -65,7 +65,7 @@ pub(super) fn filesystem(
     request: &Request,
     process: &Process,
 ) -> Result<(), Error> {
-    let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
+    let root = config.rootfs(&request.bundle)?.into_os_string().into_encoded_bytes();
     let root = text(root, "root.path")?;
     plan.push(&RootfsItem::OpenRootfs { path: &root }, "root.path");
     nodes::devices(plan, config, &|_| false)?;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use vial_plan::{CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, RootfsItem, SetupItem, Stage};
 
-use super::namespaces::kind;
 use super::process::Subject;
 use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::{Host, Lineage};
+use crate::namespace::{KINDS, kind};
 use crate::plan::{Lent, Plan};
 
 /// What an exec is about.
@@ -65,11 +65,8 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     // Processes of the container must not trace this one once it is among them.
     plan.push(&SetupItem::Undumpable {}, "");
     let namespaces = Namespaces::from_config(&exec.config.linux, &[])?;
-    let mut kinds = super::NAMESPACES
-        .iter()
-        .map(|(_, _, flag)| *flag)
-        .filter(|flag| namespaces.has(*flag))
-        .sum::<u32>();
+    let mut kinds =
+        KINDS.iter().map(|(_, _, flag)| *flag).filter(|flag| namespaces.has(*flag)).sum::<u32>();
     if !exec.user_namespace {
         kinds &= !kind::USER; // Joining the own one is EINVAL.
     }

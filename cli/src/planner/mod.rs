@@ -26,7 +26,7 @@ mod timeline;
 
 use std::ffi::CString;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -39,7 +39,7 @@ pub use capabilities::{CAPABILITIES, capability_name};
 pub use cgroup::cgroup_path;
 pub use exec::{Exec, exec};
 pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};
-pub use namespaces::{KINDS as NAMESPACES, Namespaces};
+pub use namespaces::Namespaces;
 pub use process::limit_name;
 pub use program::ListenFds;
 
@@ -90,13 +90,4 @@ fn wrong(field: impl Display, what: impl Display) -> Error {
 
 fn wrong_of(field: &dyn Display, what: &dyn Display) -> Error {
     Error::new(format_args!("config.json {field}: {what}"))
-}
-
-/// The absolute path of the rootfs.
-pub fn rootfs(config: &Config, bundle: &Path) -> Result<PathBuf, Error> {
-    let root = config.root.as_ref().ok_or_else(|| wrong("root", "missing"))?;
-    if root.path.is_empty() {
-        return Err(wrong("root.path", "missing"));
-    }
-    Ok(bundle.join(&root.path))
 }

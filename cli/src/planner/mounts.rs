@@ -5,12 +5,12 @@ use std::path::Path;
 use vial_plan::RootfsItem;
 
 use super::mount_options::{Options, ms, options};
-use super::namespaces::kind;
 use super::nodev::Nodev;
 use super::{Namespaces, text, wrong};
 use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
+use crate::namespace::kind;
 use crate::plan::Plan;
 
 /// Files of /proc over which one may be bound: what says how much of the

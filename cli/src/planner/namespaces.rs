@@ -8,29 +8,7 @@ use crate::config::Config;
 use crate::config::linux::{IdMapping, Linux};
 use crate::error::Error;
 use crate::host::{Host, Whose};
-
-/// The spec's names, the files of /proc/PID/ns, and the flags of clone(2).
-pub const KINDS: [(&str, &str, u32); 8] = [
-    ("user", "user", 0x1000_0000),
-    ("mount", "mnt", 0x0002_0000),
-    ("uts", "uts", 0x0400_0000),
-    ("ipc", "ipc", 0x0800_0000),
-    ("network", "net", 0x4000_0000),
-    ("pid", "pid", 0x2000_0000),
-    ("cgroup", "cgroup", 0x0200_0000),
-    ("time", "time", 0x0000_0080),
-];
-
-/// CLONE_NEW* of the kinds that need naming.
-pub(super) mod kind {
-    pub(crate) const USER: u32 = 0x1000_0000;
-    pub(crate) const MOUNT: u32 = 0x0002_0000;
-    pub(crate) const UTS: u32 = 0x0400_0000;
-    pub(crate) const IPC: u32 = 0x0800_0000;
-    pub(crate) const NETWORK: u32 = 0x4000_0000;
-    pub(crate) const CGROUP: u32 = 0x0200_0000;
-    pub(crate) const TIME: u32 = 0x0000_0080;
-}
+use crate::namespace::{KINDS, kind};
 
 /// The namespaces of a container.
 #[derive(Debug, Default)]

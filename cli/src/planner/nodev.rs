@@ -9,10 +9,11 @@ use vial_plan::RootfsItem;
 
 use super::mount_options::{Options, ms};
 use super::mounts::below_root;
-use super::{Namespaces, Request, cgroup, devices, namespaces::kind, text};
+use super::{Namespaces, Request, cgroup, devices, text};
 use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
+use crate::namespace::kind;
 use crate::plan::Plan;
 use crate::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
 

@@ -2,10 +2,10 @@
 
 use vial_plan::NamespaceItem;
 
-use super::namespaces::kind;
 use super::{Namespaces, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
+use crate::namespace::kind;
 use crate::plan::Plan;
 
 /// linux.sysctl: only what a namespace of the container's own holds.

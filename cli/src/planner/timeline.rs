@@ -9,15 +9,14 @@ use vial_plan::{
 };
 
 use super::mount_options::{ms, root_propagation};
-use super::namespaces::{Joined, Mapped, Mapping, kind, time_offsets};
+use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
-use super::{
-    Namespaces, Request, cgroup, chroot, mounts, nodes, process, rootfs, sysctl, text, wrong,
-};
+use super::{Namespaces, Request, cgroup, chroot, mounts, nodes, process, sysctl, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
+use crate::namespace::kind;
 use crate::plan::{Lent, Plan};
 use crate::seccomp;
 
@@ -218,7 +217,7 @@ impl New<'_> {
     /// The mounts, from the rootfs to the root.
     fn filesystem(&self, plan: &mut Plan, nodev: &Nodev<'_>) -> Result<(), Error> {
         let New { config, request, host, process, namespaces, .. } = *self;
-        let root = rootfs(config, &request.bundle)?.into_os_string().into_encoded_bytes();
+        let root = config.rootfs(&request.bundle)?.into_os_string().into_encoded_bytes();
         let root = text(root, "root.path")?;
         let propagation = root_propagation(&config.linux.rootfs_propagation)?;
         // First of all mounts: none that follows may reach the host. A shared root
