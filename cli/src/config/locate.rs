@@ -4,7 +4,7 @@
 //! by reading the text once more up to there, which costs nothing where there
 //! is no error, and a hundredth of what a path kept while reading takes in code.
 
-use super::nulls::end_of_string;
+use super::tokens::{Token, Tokens};
 
 /// The path at a line and column, both from 1: `process.args[2]`; empty at the
 /// top. With `of_object`, of the object that ends there. The text up to there is
@@ -23,32 +23,19 @@ pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) 
 fn scan(text: &[u8], offset: usize) -> Vec<Frame<'_>> {
     let text = text.get(..offset).unwrap_or(text);
     let mut frames = Vec::new();
-    let (mut at, mut key) = (0, None);
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'{' => frames.push(Frame::Key(&text[..0])),
-            b'[' => frames.push(Frame::Index(0)),
-            b'}' | b']' => {
-                frames.pop();
+    let mut string = 0..0_usize;
+    for (token, place) in Tokens::new(text) {
+        match (token, frames.last_mut()) {
+            (Token::Object, _) => frames.push(Frame::Key(&[])),
+            (Token::List, _) => frames.push(Frame::Index(0)),
+            (Token::End, _) => _ = frames.pop(),
+            (Token::Comma, Some(Frame::Index(index))) => *index += 1,
+            (Token::Colon, Some(Frame::Key(key))) => {
+                *key = text.get(string.start + 1..string.end.saturating_sub(1)).unwrap_or_default();
             }
-            b',' => {
-                if let Some(Frame::Index(index)) = frames.last_mut() {
-                    *index += 1;
-                }
-            }
-            b':' => {
-                if let (Some(Frame::Key(current)), Some(key)) = (frames.last_mut(), key.take()) {
-                    *current = key;
-                }
-            }
-            b'"' => {
-                let start = at + 1;
-                at = end_of_string(text, at) - 1;
-                key = text.get(start..at);
-            }
+            (Token::String, _) => string = place,
             _ => {}
         }
-        at += 1;
     }
     frames
 }

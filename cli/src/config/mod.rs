@@ -11,6 +11,7 @@ mod object;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
+mod tokens;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -4,42 +4,28 @@
 
 use std::borrow::Cow;
 
+use super::tokens::{Token, Tokens};
+
 /// The text without members that are null. What is no JSON stays as it is.
 pub(super) fn blanked(json: &str) -> Cow<'_, str> {
     let text = json.as_bytes();
     let mut result = text.to_vec();
     let mut frames: Vec<Frame> = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'{' | b'[' => frames.push(Frame::default()),
-            b'}' | b']' => {
-                frames.pop();
+    let (mut string, mut blank_comma) = (0, None);
+    for (token, place) in Tokens::new(text) {
+        match (token, frames.last_mut()) {
+            (Token::Object | Token::List, _) => frames.push(Frame::default()),
+            (Token::End, _) => _ = frames.pop(),
+            (Token::String, _) => string = place.start,
+            (Token::Colon, Some(frame)) => frame.key = Some(string),
+            // One that was blanked is not the last before the next member.
+            (Token::Comma, _) if blank_comma == Some(place.start) => {}
+            (Token::Comma, Some(frame)) => {
+                *frame = Frame { comma: Some(place.start), key: None };
             }
-            b',' => {
-                if let Some(frame) = frames.last_mut() {
-                    *frame = Frame { comma: Some(at), key: None };
-                }
-            }
-            b'"' => {
-                let end = end_of_string(text, at);
-                let key = next(text, end) == Some(b':');
-                if let Some(frame) = frames.last_mut().filter(|_| key) {
-                    frame.key = Some(at);
-                }
-                at = end;
-                continue;
-            }
-            b'n' if text.get(at..at + 4) == Some(b"null") => {
-                at = match frames.last_mut() {
-                    Some(frame) => blank(&mut result, text, frame, at + 4),
-                    None => at + 4,
-                };
-                continue;
-            }
-            _ => {}
+            (Token::Null, Some(frame)) => blank_comma = blank(&mut result, text, frame, place.end),
+            (_, None) => {}
         }
-        at += 1;
     }
     // Whole members were blanked, and so whole characters: it is UTF-8 still.
     String::from_utf8(result).map_or(Cow::Borrowed(json), Cow::Owned)
@@ -53,10 +39,10 @@ struct Frame {
 }
 
 /// Blanks the member that ends here, with the comma behind it, or else the one
-/// before it. An element of a list has no key, and stays. Returns where to read
-/// on: behind that comma, so that it is not taken for the last.
-fn blank(result: &mut [u8], text: &[u8], frame: &mut Frame, end: usize) -> usize {
-    let Some(start) = frame.key.take() else { return end };
+/// before it. An element of a list has no key, and stays. Answers where a comma
+/// behind it was.
+fn blank(result: &mut [u8], text: &[u8], frame: &mut Frame, end: usize) -> Option<usize> {
+    let start = frame.key.take()?;
     if let Some(member) = result.get_mut(start..end) {
         member.fill(b' ');
     }
@@ -65,24 +51,7 @@ fn blank(result: &mut [u8], text: &[u8], frame: &mut Frame, end: usize) -> usize
     if let Some(place) = behind.or(frame.comma).and_then(|comma| result.get_mut(comma)) {
         *place = b' ';
     }
-    behind.map_or(end, |comma| comma + 1)
-}
-
-/// Where a string that starts with its quote ends, behind its other quote.
-pub(super) fn end_of_string(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    text.len()
-}
-
-fn next(text: &[u8], from: usize) -> Option<u8> {
-    text.get(from..)?.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    behind
 }
 
 #[cfg(test)]
