@@ -169,7 +169,16 @@ fn ends_at_once(
             }
         }
         let began = Instant::now();
-        wait_until("its end", || child.try_wait().is_ok_and(|status| status.is_some()))?;
+        wait_until("its end", || {
+            let all = crate::processes::descendants(pid);
+            if all.iter().all(|(_, name)| name != "vial-init") {
+                // The stop may have come to vial-init, and met the program.
+                for (process, _) in all {
+                    let _ = send(u64::from(process), Signal::CONT); // ESRCH: as above.
+                }
+            }
+            ended(&mut child)
+        })?;
         let code = child.wait().map_err(words)?.code();
         after()?;
         // Stopped at its very end, stage 0 hinders nothing: the program has run.
