@@ -114,6 +114,49 @@ fn unsafe_code_stands_where_it_is_looked_for() {
     none("unsafe code is in none but the listed places", &breaches);
 }
 
+/// Functions longer than a screen: lists, of which a line says one thing.
+const LONG_FUNCTIONS: &[(&str, &str)] = &[
+    ("cli/src/planner/process.rs", "plan"),
+    ("cli/src/planner/timeline.rs", "filesystem"),
+    ("cli/src/words.rs", "rootfs"),
+    ("init/src/rootfs/act.rs", "act"),
+];
+const SCREEN: usize = 60;
+
+/// The functions of a file, as rustfmt lays them out: name and length in lines.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let name = |line: &str| {
+        let words = line.trim_start().split_once("fn ").filter(|(before, _)| {
+            let before = before.split_whitespace();
+            before
+                .into_iter()
+                .all(|word| word.starts_with("pub") || word == "unsafe" || word == "const")
+        });
+        let name = words?.1.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()?;
+        Some(name.to_owned())
+    };
+    let length = |start: usize| {
+        let indent = lines[start].len() - lines[start].trim_start().len();
+        let end = format!("{}}}", " ".repeat(indent));
+        lines[start..].iter().position(|line| *line == end).map_or(1, |length| length + 1)
+    };
+    let of = |(start, line): (usize, &&str)| Some((name(line)?, length(start)));
+    lines.iter().enumerate().filter_map(of).collect()
+}
+
+#[test]
+fn a_function_fits_a_screen_or_is_a_list() {
+    let mut long = BTreeSet::new();
+    for (place, text) in rust_files().into_iter().filter(|(path, _)| !path.contains("tests")) {
+        let above = functions(&text).into_iter().filter(|(_, length)| *length > SCREEN);
+        long.extend(above.map(|(name, _)| (place.clone(), name)));
+    }
+    let known: BTreeSet<(String, String)> =
+        LONG_FUNCTIONS.iter().map(|(place, name)| ((*place).into(), (*name).into())).collect();
+    assert_eq!(long, known);
+}
+
 #[test]
 fn a_file_has_one_subject() {
     let breaches: Vec<String> = rust_files()

@@ -53,7 +53,6 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     }
     let mut plan = Plan::default();
     timeline::begin(&mut plan, exec.preserve_fds);
-    let has_cgroup = exec.cgroup.is_some() && host.cgroup.is_some();
     if let (Some(path), Some(cgroup)) = (&exec.cgroup, &host.cgroup) {
         let root = text(cgroup.root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
         let path = text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
@@ -64,27 +63,8 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     process::raise_limits(&mut plan, process, "process")?;
     // Processes of the container must not trace this one once it is among them.
     plan.push(&SetupItem::Undumpable {}, "");
-    let namespaces = Namespaces::from_config(&exec.config.linux, &[])?;
-    let mut kinds =
-        KINDS.iter().map(|(_, _, flag)| *flag).filter(|flag| namespaces.has(*flag)).sum::<u32>();
-    if !exec.user_namespace {
-        kinds &= !kind::USER; // Joining the own one is EINVAL.
-    }
-    if exec.is_chroot {
-        let mount = if exec.mount_namespace { kind::MOUNT } else { 0 };
-        kinds = kinds & !kind::MOUNT | mount;
-    }
-    // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
-    // cgroup from within a cgroup namespace that does not hold his own: the new
-    // process joins it, once it is in the cgroup. One that was given by a path
-    // may belong to the host, which takes the privileges of this process.
-    let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
-    let joins = kinds & kind::CGROUP & !later != 0;
-    let must_be_entered = match (&exec.cgroup, &host.cgroup) {
-        (Some(_), Some(cgroup)) => cgroup::must_be_entered(exec.config, &exec.lineage, cgroup),
-        _ => false,
-    };
-    if has_cgroup && (joins || must_be_entered) {
+    let Joins { first, later, enters_cgroup } = Joins::of(exec, host)?;
+    if enters_cgroup {
         plan.push(&CgroupItem::Enter {}, "linux.namespaces");
     }
     let pid = exec.pid;
@@ -94,13 +74,21 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         let path = text(format!("{pid}/root"), "root.path")?;
         plan.push(&SetupItem::OpenRootfs { path: &path, root }, "root.path");
     }
-    plan.push(&LeaveItem::JoinProcess { kinds: kinds & !later, pid, pidfd }, "linux.namespaces");
+    plan.push(&LeaveItem::JoinProcess { kinds: first, pid, pidfd }, "linux.namespaces");
     // setns(2) into a pid or time namespace affects only children, so fork.
     plan.push(&LeaveItem::Clone { stage: Stage::Two as u32, kinds: 0, pipe: NO_SLOT }, "");
 
     if later != 0 {
         plan.push(&NamespaceItem::JoinProcess { kinds: later, pid, pidfd }, "");
     }
+    stage_2(&mut plan, exec, root, host)?;
+    Ok(plan)
+}
+
+/// What the new process does in the container, to execve; root: the slot of the
+/// root, for a chroot.
+fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(), Error> {
+    let process = exec.process;
     if exec.is_chroot {
         // Before anything that the container's files decide.
         plan.push(&RootfsItem::LentRoot { root }, "");
@@ -109,22 +97,61 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     if exec.user_namespace {
         plan.push(&NamespaceItem::BecomeRoot { groups: false }, "");
     }
-    timeline::session(&mut plan, (!exec.no_new_keyring).then_some(exec.id), false)?;
+    timeline::session(plan, (!exec.no_new_keyring).then_some(exec.id), false)?;
     if process.terminal {
         plan.push(&RootfsItem::PresentRoot {}, "");
-        timeline::terminal(&mut plan, process, false);
+        timeline::terminal(plan, process, false);
     }
     let subject = Subject {
         process,
         at: "process",
         set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
-        seccomp: timeline::filter(&mut plan, exec.config, host)?,
+        seccomp: timeline::filter(plan, exec.config, host)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
         is_chroot: exec.is_chroot,
         listen_fds: &exec.listen_fds,
     };
-    process::plan(&mut plan, &subject, host)?;
-    Ok(plan)
+    process::plan(plan, &subject, host)
+}
+
+/// The namespaces to join, as CLONE_NEW* flags.
+struct Joins {
+    /// By the process that starts the new one.
+    first: u32,
+    /// By the new one, once it is in the cgroup.
+    later: u32,
+    /// Whether the first enters the cgroup before, as the new one cannot be born
+    /// into it.
+    enters_cgroup: bool,
+}
+
+impl Joins {
+    fn of(exec: &Exec<'_>, host: &Host) -> Result<Joins, Error> {
+        let namespaces = Namespaces::from_config(&exec.config.linux, &[])?;
+        let all = KINDS.iter().map(|(_, _, flag)| *flag);
+        let mut kinds: u32 = all.filter(|flag| namespaces.has(*flag)).sum();
+        if !exec.user_namespace {
+            kinds &= !kind::USER; // Joining the own one is EINVAL.
+        }
+        if exec.is_chroot {
+            let mount = if exec.mount_namespace { kind::MOUNT } else { 0 };
+            kinds = kinds & !kind::MOUNT | mount;
+        }
+        // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
+        // cgroup from within a cgroup namespace that does not hold his own: the new
+        // process joins it, once it is in the cgroup. One that was given by a path
+        // may belong to the host, which takes the privileges of this process.
+        let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
+        let first = kinds & !later;
+        let enters_cgroup = match (&exec.cgroup, &host.cgroup) {
+            (Some(_), Some(cgroup)) => {
+                first & kind::CGROUP != 0
+                    || cgroup::must_be_entered(exec.config, &exec.lineage, cgroup)
+            }
+            _ => false,
+        };
+        Ok(Joins { first, later, enters_cgroup })
+    }
 }
