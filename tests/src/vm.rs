@@ -32,6 +32,9 @@ pub const EXIT: &str = "vial-guest: exit ";
 pub const ROOT: &str = "vial.root=";
 /// How long a machine may say nothing: longer than a test may take.
 const SILENCE: Duration = Duration::from_secs(420);
+/// How often its kernel may report a stall before a test says the next word. It
+/// does so after 21 s, and each minute from then on.
+const STALLS: u32 = 2;
 /// The tag under which the host's / is offered.
 pub const HOST_TAG: &str = "host";
 /// The disk with systemd, in the machine.
@@ -312,12 +315,23 @@ impl Console {
         let show_all = std::env::var_os("VIAL_CONSOLE").is_some();
         let deadline = Instant::now() + limit;
         let (mut ours, mut code, mut last) = (false, None, Vec::new());
+        let (mut heard, mut stalls) = (Instant::now(), 0);
         let why = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left.min(SILENCE)) {
+            let until = deadline.min(heard + SILENCE);
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // systemd resets the terminal on the same line.
                 Ok(text) if text.trim().ends_with(BEGIN) => ours = true,
                 Ok(text) => {
+                    match text.starts_with('[') {
+                        // The kernel says that a processor is stuck every minute,
+                        // which is no headway: that processor does not come back.
+                        true => stalls += u32::from(text.contains("rcu: INFO:")),
+                        false => (heard, stalls) = (Instant::now(), 0),
+                    }
+                    if stalls == STALLS {
+                        last.push(text);
+                        break "a processor is stuck".to_owned();
+                    }
                     if let Some(number) = text.strip_prefix(EXIT) {
                         code = number.trim().parse().ok();
                         ours = false;
@@ -326,7 +340,7 @@ impl Console {
                     }
                     last.push(text);
                 }
-                Err(RecvTimeoutError::Timeout) if left <= SILENCE => {
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
                     break format!("no end after {limit:?}");
                 }
                 Err(RecvTimeoutError::Timeout) => break format!("not a word for {SILENCE:?}"),
