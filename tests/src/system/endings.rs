@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::container::{Container, refused, wait_until, words};
 use super::edit;
-use super::hostile::cgroup_of;
+use super::hostile::{cgroup_of, send};
 use crate::context::{probe_arguments, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -110,7 +111,11 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
         container.vial("delete", &[])?.success()?;
         stranger.kill().and_then(|()| stranger.wait()).map_err(words)?;
         if shares_pids {
-            fs::write(other.join("cgroup.kill"), "1").map_err(words)?;
+            // cgroup.kill takes Linux 5.14.
+            let left = fs::read_to_string(other.join("cgroup.procs")).map_err(words)?;
+            for pid in left.lines() {
+                send(pid.parse().map_err(words)?, Signal::KILL)?;
+            }
         }
         wait_until("the other cgroup's end", || {
             crate::processes::reap();
