@@ -36,10 +36,10 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         origin => format!(" (config.json {origin})"),
     };
     let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed)));
-    match (hint(&item, failed.step, errno), mount_log::words(&item, errno)) {
-        (Some(hint), _) => error.hint(hint),
-        (None, Some(words)) => error.hint(words),
-        (None, None) => error,
+    let hint = hint(&item, failed.step, errno).map(str::to_owned);
+    match hint.or_else(|| mount_log::words(&item, errno)) {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
