@@ -51,7 +51,7 @@ pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Res
     let (channel, theirs) =
         socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
     // Where vial-init writes the present item, see progress.rs.
-    let item = "0".repeat(plan.items().count().to_string().len());
+    let item = "0".repeat(plan.count().to_string().len());
     let words =
         [b"vial-init", &*lend(theirs.as_fd())?, item.as_bytes(), dir.as_os_str().as_bytes()]
             .map(CString::new);
@@ -142,8 +142,6 @@ fn talk(
         match await_reply(channel, watch).map_err(Ended::Watched)? {
             Some(Reply::Started { pid }) => started.0.push(pid),
             Some(Reply::At { gate: Gate::Start, pid }) => return Ok(pid),
-            // Whoever maps it gives that word.
-            Some(Reply::At { gate: Gate::Mapping, .. }) => {}
             Some(Reply::Failed(failed)) => {
                 return Err(Ended::Answered(Some(failure::words(plan, &failed))));
             }

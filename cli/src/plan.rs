@@ -138,6 +138,11 @@ impl Plan {
         })
     }
 
+    /// How many items there are.
+    pub fn count(&self) -> usize {
+        self.sections.iter().map(|section| section.origins.len()).sum()
+    }
+
     /// The item with this index, counted over all sections, and its origin.
     pub fn item(&self, index: u32) -> Option<(Item<'_>, &str)> {
         self.items().nth(index as usize).map(|(_, item, origin)| (item, origin))

@@ -199,7 +199,7 @@ fn replies_are_read_as_they_were_written() {
             assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         }
     }
-    let mut unknown = Reply::At { gate: Gate::Mapping, pid: 1 }.to_bytes();
+    let mut unknown = Reply::At { gate: Gate::Start, pid: 1 }.to_bytes();
     unknown[0] = 9;
     assert_eq!(Reply::from_bytes(&unknown), None);
 }
