@@ -57,7 +57,11 @@ pub fn run(
     loop {
         let Some((pid, status)) = wait(WaitOptions::from_bits_retain(WALL))? else { continue };
         match status.stopping_signal() {
-            Some(signal) => tracer.stopped(pid, signal, status)?,
+            Some(signal) => match tracer.stopped(pid, signal, status) {
+                // It was killed while it stood; wait tells of its end.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                result => result?,
+            },
             None if pid == first => {
                 let killed = status.terminating_signal().map(|signal| 128 + signal);
                 return Ok((status.exit_status().or(killed), tracer.failed));
@@ -135,10 +139,7 @@ impl Tracer {
         // Nothing that is to be seen happens before the first exec, and in what
         // is neither vial-init nor on its way to it.
         let how = if task.is_init { PTRACE_SYSCALL } else { PTRACE_CONT };
-        match ptrace(how, Some(pid), 0, passed_on.unsigned_abs() as usize) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()), // It was killed.
-            result => result,
-        }
+        ptrace(how, Some(pid), 0, passed_on.unsigned_abs() as usize)
     }
 
     /// Counts a call, and takes it from the process if it is the one.
@@ -149,13 +150,12 @@ impl Tracer {
         if !task.is_init || ends || self.left == 0 {
             return Ok(false);
         }
-        self.left -= 1;
-        if self.left > 0 {
-            return Ok(false);
+        if self.left == 1 {
+            registers::take_call(pid)?;
+            self.failed = Some(call);
         }
-        self.failed = Some(call);
-        registers::take_call(pid)?;
-        Ok(true)
+        self.left -= 1;
+        Ok(self.left == 0)
     }
 }
 
