@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! config.json -> Config -> Plan -> bytes -> vial-init
-//!  config/      planner/    plan.rs          launch.rs
+//!             config/ planner/  plan/     launch/
 //! ```
 //!
 //! **Invariant:** config.json is read once; nothing after the planner asks
@@ -12,40 +12,27 @@
 //! **Invariant:** no process of vial stays behind a detached container.
 #![forbid(unsafe_code)]
 
-pub mod args;
 pub mod cgroup;
-pub mod command;
 pub mod config;
 pub mod container;
-pub mod create;
-pub mod dir;
+pub mod creation;
 pub mod error;
-pub mod failure;
 pub mod file;
+pub mod flags;
 pub mod foreground;
-pub mod hint;
 pub mod host;
-pub mod kept;
 pub mod launch;
 pub mod log;
-pub mod mount_log;
-pub mod mountinfo;
 pub mod namespace;
 pub mod plan;
 pub mod planner;
 pub mod printable;
-pub mod progress;
-pub mod record;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;
-pub mod sources;
 pub mod spawn;
-pub mod status;
-pub mod terminal;
 pub mod time;
-pub mod undo;
-pub mod watch;
+pub mod verb;
 pub mod words;
 
 /// Made for a process that ends soon, see there.

@@ -9,8 +9,8 @@ fn main() -> ExitCode {
     // here, and its status be lost.
     let _ = vial_init::sys::signal::set_default(Signal::CHILD.as_raw().unsigned_abs()); // EINVAL is not possible.
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    match vial::args::parse(arguments) {
-        Ok(vial::args::Parsed::Run(run)) => {
+    match vial::flags::parse(arguments) {
+        Ok(vial::flags::Parsed::Run(run)) => {
             let log = run.log();
             match run.run() {
                 Ok(code) => ExitCode::from(code),
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Ok(vial::args::Parsed::Print(text)) => {
+        Ok(vial::flags::Parsed::Print(text)) => {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
         }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use vial_plan::CgroupItem;
 
 use super::limits::{Limit, limits};
-use super::{Request, devices, text, wrong};
+use super::{Request, device_filter, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{Cgroup, Host, Lineage};
@@ -116,7 +116,7 @@ pub(super) fn plan(
     }
     if host.is_privileged() {
         // An empty program, too: a cgroup that was there may have a filter.
-        let program = devices::filter(&config.linux.resources.devices)?.unwrap_or_default();
+        let program = device_filter::filter(&config.linux.resources.devices)?.unwrap_or_default();
         let item = CgroupItem::Devices { program: &program };
         plan.push(&item, "linux.resources.devices");
     }
@@ -133,7 +133,7 @@ fn may_make(path: &Path, request: &Request, host: &Host) -> bool {
 /// in a user namespace nobody can.
 pub(super) fn filters_devices(config: &Config, host: &Host) -> Result<bool, Error> {
     let has_filter = host.cgroup.is_some() || !host.is_privileged();
-    Ok(has_filter || devices::filter(&config.linux.resources.devices)?.is_none())
+    Ok(has_filter || device_filter::filter(&config.linux.resources.devices)?.is_none())
 }
 
 /// Each directory on the way, its controllers enabled before the next is made.

@@ -3,7 +3,7 @@
 
 use vial_plan::RootfsItem;
 
-use super::{Namespaces, Request, nodes, process, text, wrong};
+use super::{Namespaces, Request, device_nodes, process, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -68,7 +68,7 @@ pub(super) fn filesystem(
     let root = config.rootfs(&request.bundle)?.into_os_string().into_encoded_bytes();
     let root = text(root, "root.path")?;
     plan.push(&RootfsItem::OpenRootfs { path: &root }, "root.path");
-    nodes::devices(plan, config, &|_| false)?;
+    device_nodes::devices(plan, config, &|_| false)?;
     process::make_directory(plan, process, "process")?;
     // Last, as it takes the host's files out of sight.
     plan.push(&RootfsItem::Chroot {}, "root.path");

@@ -8,13 +8,13 @@
 mod capabilities;
 mod cgroup;
 mod chroot;
-mod devices;
+mod device_filter;
+mod device_nodes;
 mod exec;
 mod limits;
 mod mount_options;
 mod mounts;
 mod namespaces;
-mod nodes;
 mod nodev;
 mod process;
 mod program;
@@ -30,9 +30,9 @@ use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::host::sources::Source;
 use crate::host::{Host, Lineage, Whose};
 use crate::plan::Plan;
-use crate::sources::Source;
 
 pub(crate) use capabilities::number as capability_number;
 pub use capabilities::{CAPABILITIES, capability_name};

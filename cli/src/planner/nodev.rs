@@ -9,13 +9,13 @@ use vial_plan::RootfsItem;
 
 use super::mount_options::{Options, ms};
 use super::mounts::below_root;
-use super::{Namespaces, Request, cgroup, devices, text};
+use super::{Namespaces, Request, cgroup, device_filter, text};
 use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
+use crate::host::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
 use crate::namespace::kind;
 use crate::plan::Plan;
-use crate::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
 
 /// MS_NODEV and MOUNT_ATTR_NODEV
 const NODEV: u32 = 4;
@@ -79,7 +79,7 @@ impl<'a> Nodev<'a> {
         }
         let source = self.sources.get(index);
         if let Some(device) = source.and_then(|source| source.itself) {
-            let access = devices::access(&self.config.linux.resources.devices, device)?;
+            let access = device_filter::access(&self.config.linux.resources.devices, device)?;
             let field = format!("mounts[{index}]");
             if access.is_empty() {
                 let what =
@@ -141,7 +141,7 @@ impl<'a> Nodev<'a> {
     ) -> Result<(), Error> {
         let Some(source) = self.sources.get(index).filter(|_| self.applies) else { return Ok(()) };
         for (path, device) in &source.below {
-            let access = devices::access(&self.config.linux.resources.devices, *device)?;
+            let access = device_filter::access(&self.config.linux.resources.devices, *device)?;
             if access.is_empty() {
                 continue;
             }
@@ -191,7 +191,7 @@ impl<'a> Nodev<'a> {
             let is_block = device.kind == "b";
             let (major, minor) = (number(device.major), number(device.minor));
             let device = Device { is_block, major, minor };
-            let access = devices::access(&self.config.linux.resources.devices, device)?;
+            let access = device_filter::access(&self.config.linux.resources.devices, device)?;
             if self.config.linux.devices[index].kind != "p" && access != "rw" {
                 plan.warn(format_args!("linux.devices[{index}]"), "it can be opened whatever linux.resources.devices says, as without cgroup2 nothing filters devices");
             }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use vial_plan::{Item, ProcessItem, Stage, Stage2};
 
-use super::{Request, create, devices, limits};
+use super::{Request, create, device_filter, limits};
 use crate::config::resources::Resources;
 use crate::config::{self, Config};
 use crate::error::Error;
@@ -313,7 +313,7 @@ fn swap_is_what_is_beyond_memory() {
 fn allows(rules: &Value, kind: u32, access: u32, major: u32, minor: u32) -> bool {
     let resources = json!({"devices": rules}).to_string();
     let resources: Resources = config::parse(resources.as_bytes()).unwrap();
-    let Some(program) = devices::filter(&resources.devices).unwrap() else {
+    let Some(program) = device_filter::filter(&resources.devices).unwrap() else {
         return true;
     };
     let context = [access << 16 | kind, major, minor];

@@ -12,7 +12,9 @@ use super::mount_options::{ms, root_propagation};
 use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
-use super::{Namespaces, Request, cgroup, chroot, mounts, nodes, process, sysctl, text, wrong};
+use super::{
+    Namespaces, Request, cgroup, chroot, device_nodes, mounts, process, sysctl, text, wrong,
+};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -251,7 +253,7 @@ impl New<'_> {
         mounts::mounts(plan, config, &request.bundle, namespaces, host, nodev)?;
         // After the mounts, which bring /dev.
         let must_bind = host.in_user_namespace || namespaces.has(kind::USER);
-        nodes::devices(plan, config, &|path| must_bind || !nodev.node_opens(path))?;
+        device_nodes::devices(plan, config, &|path| must_bind || !nodev.node_opens(path))?;
         process::make_directory(plan, process, "process")?;
         // After /dev/pts, of which the terminal is.
         terminal(plan, process, true);

@@ -1,0 +1,305 @@
+//! The state dir of a container: its lock and its files.
+//!
+//! ```text
+//! ROOT/ID/             locked (flock) by whoever changes the container
+//!   config.json        as it was read at create; exec takes its defaults from it
+//!   plan               what its create was to do, see plan/kept.rs
+//!   exec.sock          while created: start connects here
+//!   state.json         once created; written whole and renamed
+//! ```
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, fstat, renameat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use rustix::process::Pid;
+
+use super::record::Record;
+use crate::config::Config;
+use crate::error::Error;
+use crate::file::{self, as_io, write_new};
+use crate::flags::Global;
+use crate::plan::{CgroupPlace, Plan};
+use crate::socket;
+
+pub(crate) const STATE: &str = "state.json";
+const STATE_BESIDE: &str = ".state.json";
+pub(crate) const CONFIG: &str = "config.json";
+const PLAN: &str = "plan";
+pub(crate) const SOCKET: &str = "exec.sock";
+
+/// A container's state dir.
+#[derive(Debug)]
+pub struct Dir {
+    pub(crate) path: PathBuf,
+    /// The open directory, which holds the lock.
+    pub(crate) file: OwnedFd,
+}
+
+/// Checks a container's id, which becomes the name of a directory.
+pub fn check_id(id: &str) -> Result<(), Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
+    if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) || id.len() > 1024 {
+        return Err(Error::new(format_args!("invalid container id \"{id}\""))
+            .hint("use letters, digits, and _ + - . but no dot in front"));
+    }
+    Ok(())
+}
+
+/// The text that engines look for.
+pub fn does_not_exist(id: &str) -> Error {
+    Error::new(format_args!("container {id} does not exist"))
+}
+
+impl Dir {
+    /// Makes the state dir of a new container, with config.json as it was read, and
+    /// locks it.
+    pub fn create(root: &Path, id: &str, config: &[u8]) -> Result<Dir, Error> {
+        check_id(id)?;
+        let failed =
+            |path: &Path, e| Error::io(format_args!("make {}: mkdir(2)", path.display()), &e);
+        let path = root.join(id);
+        let make = || DirBuilder::new().mode(0o700).create(&path);
+        let made = match make() {
+            // The first container since boot, or a root that can be none.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                let mut whole = DirBuilder::new();
+                whole.recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
+                make()
+            }
+            result => result,
+        };
+        match made {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                return Err(Error::new(format_args!(
+                    "container with given ID already exists: {id}"
+                ))
+                .hint(format_args!("`vial delete --force {id}` removes it")));
+            }
+            Err(e) => return Err(failed(&path, e)),
+        }
+        let dir = Dir::open(path.clone()).and_then(|dir| match dir {
+            Some(dir) => dir.begin(config),
+            None => Ok(None),
+        });
+        match dir {
+            Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
+            Err(error) => {
+                let _ = fs::remove_dir(&path); // The first error is the one to tell.
+                Err(error)
+            }
+        }
+    }
+
+    /// Locks it and writes its first file. None: it has been removed, by one who
+    /// took it for what a dead create left.
+    fn begin(self, config: &[u8]) -> Result<Option<Dir>, Error> {
+        self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
+        match write_new(&self.file, CONFIG, config) {
+            Ok(()) => Ok(Some(self)),
+            // Nothing can be made in a directory that is no more.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => {
+                let _ = unlinkat(&self.file, CONFIG, AtFlags::empty()); // Half of it, or nothing.
+                Err(self.failed(CONFIG, &e))
+            }
+        }
+    }
+
+    /// Opens it; None if there is none.
+    pub(crate) fn open(path: PathBuf) -> Result<Option<Dir>, Error> {
+        match file::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+            Ok(file) => Ok(Some(Dir { path, file })),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(format_args!("open {}", path.display()), &e)),
+        }
+    }
+
+    /// Waits for the lock. False: whoever held it has removed the directory.
+    pub(crate) fn lock(&self) -> Result<bool, Error> {
+        self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
+        self.is_there()
+    }
+
+    /// Takes the lock if nobody else has it. None: somebody has; Some(false): the
+    /// directory was removed.
+    pub(crate) fn try_lock(&self) -> Result<Option<bool>, Error> {
+        match self.flock(FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => self.is_there().map(Some),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(errno) => Err(self.lock_failed(errno)),
+        }
+    }
+
+    /// Lets others have the lock.
+    pub(crate) fn unlock(&self) -> Result<(), Error> {
+        self.flock(FlockOperation::Unlock).map_err(|errno| self.lock_failed(errno))
+    }
+
+    fn flock(&self, operation: FlockOperation) -> rustix::io::Result<()> {
+        loop {
+            match flock(&self.file, operation) {
+                Err(Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn is_there(&self) -> Result<bool, Error> {
+        let stat = fstat(&self.file).map_err(|errno| self.lock_failed(errno))?;
+        Ok(stat.st_nlink > 0)
+    }
+
+    fn lock_failed(&self, errno: Errno) -> Error {
+        Error::errno(format_args!("lock {}: flock(2)", self.path.display()), errno)
+    }
+
+    /// The process that holds the lock, by proc_locks(5):
+    /// `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.
+    pub(crate) fn holder(&self) -> Option<Pid> {
+        let stat = fstat(&self.file).ok()?;
+        let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+        let file = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            match fields[..] {
+                [_, "FLOCK", _, "WRITE", pid, place, ..] if place == file => {
+                    Pid::from_raw(pid.parse().ok()?)
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a create is at work here: it holds the lock, and has not come as far
+    /// as to keep the state.
+    pub(crate) fn is_being_created(&self) -> bool {
+        let locked = self.flock(FlockOperation::NonBlockingLockShared).is_err();
+        if !locked {
+            let _ = self.unlock(); // It was had a moment ago.
+        }
+        locked && !self.has_record()
+    }
+
+    /// Whether its create has written the Record.
+    pub(crate) fn has_record(&self) -> bool {
+        self.path.join(STATE).exists()
+    }
+
+    /// Writes the Record: from now on there is a container.
+    pub fn write_record(&self, record: &Record) -> Result<(), Error> {
+        let failed = |e: io::Error| self.failed(STATE, &e);
+        let bytes = serde_json::to_vec(record).map_err(|e| failed(e.into()))?;
+        // Nobody sees half of it. Whoever has the lock is the only one to write.
+        write_new(&self.file, STATE_BESIDE, &bytes).map_err(failed)?;
+        renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(as_io(errno)))
+    }
+
+    /// Keeps what will be done.
+    pub fn write_plan(&self, plan: &Plan) -> Result<(), Error> {
+        write_new(&self.file, PLAN, &plan.to_kept()).map_err(|e| self.failed(PLAN, &e))
+    }
+
+    /// The Plan that its create has kept.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        let path = self.path.join(PLAN);
+        Plan::from_kept(&crate::config::read(&path)?).map_err(|error| error.context(path.display()))
+    }
+
+    /// Where the cgroup is that its create has made or was to make, if any.
+    pub fn cgroup_place(&self) -> Option<CgroupPlace> {
+        CgroupPlace::from_kept(&crate::config::read(&self.path.join(PLAN)).ok()?)
+    }
+
+    fn failed(&self, name: &str, error: &io::Error) -> Error {
+        Error::io(format_args!("write {}", self.path.join(name).display()), error)
+    }
+
+    /// The socket on which start will connect.
+    pub fn listen(&self) -> Result<OwnedFd, Error> {
+        socket::listen(&self.socket()).map_err(|errno| {
+            Error::errno(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), errno)
+        })
+    }
+
+    /// Whether a process waits at the socket for start. It goes on waiting when a
+    /// connection ends without a word.
+    pub(crate) fn is_listened(&self) -> Result<bool, Error> {
+        let path = self.socket();
+        if !path.exists() {
+            return Ok(false); // As of all that were started.
+        }
+        match socket::connect(&path, SocketFlags::NONBLOCK) {
+            // EAGAIN: others ask as well, and are not answered as it is stopped.
+            Ok(_) | Err(Errno::AGAIN) => Ok(true),
+            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(false),
+            Err(errno) => {
+                let path = self.path.join(SOCKET);
+                let what = format_args!("connect to {}: connect(2)", path.display());
+                Err(Error::errno(what, errno))
+            }
+        }
+    }
+
+    /// After start there is nothing to connect to.
+    pub(crate) fn forget_socket(&self) {
+        let _ = unlinkat(&self.file, SOCKET, AtFlags::empty()); // ENOENT: removed by force.
+    }
+
+    /// Through the open directory, as a socket's path is at most 108 bytes.
+    pub(crate) fn socket(&self) -> PathBuf {
+        format!("/proc/self/fd/{}/{SOCKET}", self.file.as_raw_fd()).into()
+    }
+
+    /// Removes the directory.
+    pub fn remove(&self) -> Result<(), Error> {
+        for name in [STATE, PLAN, CONFIG] {
+            let _ = unlinkat(&self.file, name, AtFlags::empty()); // What stays is found below.
+        }
+        if fs::remove_dir(&self.path).is_ok() {
+            return Ok(());
+        }
+        match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io(format_args!("remove {}", self.path.display()), &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The copy of config.json.
+    pub fn config(&self) -> Result<Config, Error> {
+        let path = self.path.join(CONFIG);
+        let bytes = crate::config::read(&path)?;
+        Config::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+    }
+}
+
+/// The ids that have a state dir, in order.
+pub fn ids(global: &Global) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(&global.root) {
+        Ok(entries) => entries,
+        // The first container makes it.
+        Err(e) if e.kind() == ErrorKind::NotFound && !global.root_is_given => {
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(Error::io(format_args!("read {}", global.root.display()), &e)),
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

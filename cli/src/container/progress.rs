@@ -1,0 +1,167 @@
+//! How far a create has come, as others see it: by the arguments of vial-init's
+//! processes, which name the state dir that they are at work for and the present
+//! item of the Plan. They are read where the process cannot answer: it may be
+//! stopped, or hang in the kernel.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use vial_plan::{Item, NamespaceItem, Stage1, Stage2};
+
+use super::dir::Dir;
+use super::status::Process;
+use crate::file::read_kernel;
+use crate::plan::Plan;
+
+/// A process of vial-init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its pid.
+    pub pid: u32,
+    /// The item that it is at, counted over the whole Plan.
+    pub item: u32,
+}
+
+/// Those that are at work for a state dir, the furthest first. What was not
+/// started by vial may say the same of itself.
+pub fn workers(dir: &Path) -> Vec<Worker> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut workers: Vec<Worker> = pids.filter_map(|pid| worker(pid, dir)).collect();
+    workers.sort_by_key(|worker| std::cmp::Reverse(worker.item));
+    workers
+}
+
+fn worker(pid: u32, dir: &Path) -> Option<Worker> {
+    let line = read_kernel(format!("/proc/{pid}/cmdline")).ok()?;
+    let item = item(&line, dir.as_os_str().as_bytes())?;
+    Some(Worker { pid, item })
+}
+
+/// `vial-init CHANNEL ITEM STATE-DIR FD..`
+fn item(line: &[u8], dir: &[u8]) -> Option<u32> {
+    let mut words = line.split(|byte| *byte == 0);
+    let name = words.next()?;
+    let item = words.nth(1)?;
+    let is_right = name == b"vial-init" && words.next()? == dir;
+    std::str::from_utf8(item).ok()?.parse().ok().filter(|_| is_right)
+}
+
+/// The pid of who is at work, 0 if nobody is, and at what, in words. With a
+/// creator, only its own children are heard.
+pub fn of(dir: &Dir, plan: &Plan, creator: Option<Pid>) -> (u32, String) {
+    let creator = creator.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    let mut workers = workers(&dir.path);
+    if let Some(creator) = creator {
+        let parent = |pid| Process::read(pid).ok().flatten().map(|process| process.parent);
+        workers.retain(|worker| parent(worker.pid) == Some(creator));
+    }
+    let worker = at_work(&workers, plan);
+    let (pid, mut words) = match worker {
+        Some(worker) => (worker.pid, words(plan, worker.item)),
+        None => (0, "no process of vial-init is at work".into()),
+    };
+    for pid in [pid].into_iter().chain(creator) {
+        let state = Process::read(pid).ok().flatten().map_or(0, |process| process.state);
+        let _ = match state {
+            b'T' | b't' => write!(words, "; process {pid} is stopped"),
+            b'D' => write!(words, "; process {pid} waits in the kernel"),
+            _ => Ok(()),
+        }; // To a String: cannot fail.
+    }
+    (pid, words)
+}
+
+/// Who waits to be mapped waits for another of them.
+fn at_work<'a>(workers: &'a [Worker], plan: &Plan) -> Option<&'a Worker> {
+    let waits = |worker: &&Worker| plan.item(worker.item).is_some_and(|(item, _)| awaits(&item));
+    workers.iter().find(|worker| !waits(worker)).or(workers.first())
+}
+
+fn awaits(item: &Item<'_>) -> bool {
+    matches!(
+        item,
+        Item::Stage1(Stage1::AwaitMapping { .. })
+            | Item::Stage2(Stage2::Namespace(NamespaceItem::AwaitMapping { .. }))
+    )
+}
+
+fn words(plan: &Plan, index: u32) -> String {
+    match plan.items().nth(index as usize) {
+        Some((stage, item, origin)) => {
+            let field = match origin {
+                "" => String::new(),
+                origin => format!(" (config.json {origin})"),
+            };
+            let act = crate::words::describe(&item);
+            format!("stage {}, item {index}: {act}{field}", stage as u8)
+        }
+        None => format!("item {index}"),
+    }
+}
+
+/// Kills those that are at work for a state dir, and what they have started.
+/// Returns one that is there.
+pub fn kill(dir: &Path) -> Option<u32> {
+    let workers = workers(dir);
+    for worker in &workers {
+        if let Some(pid) = Pid::from_raw(worker.pid.cast_signed()) {
+            children(pid).into_iter().chain([pid]).for_each(end);
+        }
+    }
+    workers.first().map(|worker| worker.pid)
+}
+
+/// Kills a process.
+pub fn end(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL); // ESRCH: it is gone, as wanted.
+}
+
+/// The processes that one has started, where the kernel lists them.
+pub fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_nonzero();
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use vial_plan::SetupItem;
+
+    use super::*;
+
+    #[test]
+    fn a_process_of_vial_init_tells_its_item() {
+        let of = |line: &str| item(line.replace(' ', "\0").as_bytes(), b"/run/vial/web");
+        assert_eq!(of("vial-init 7 037 /run/vial/web - 9 "), Some(37));
+        for other in [
+            "vial-init 7 037 /run/vial/we ",
+            "vial-init 7 x /run/vial/web ",
+            "vial-init 7 037",
+            "vial-init /run/vial/web ",
+            "init 7 037 /run/vial/web ",
+            "",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn who_waits_to_be_mapped_is_not_at_work() {
+        let mut plan = Plan::default();
+        plan.push(&SetupItem::Procfs {}, "");
+        plan.push(&SetupItem::EndOpener { socket: 0 }, "");
+        plan.push(&NamespaceItem::AwaitMapping { pipe: 1 }, "");
+        plan.push(&NamespaceItem::Session {}, "");
+        let pid = |items: [u32; 2]| {
+            let workers = items.map(|item| Worker { pid: 100 + item, item });
+            at_work(&workers, &plan).map(|worker| worker.pid)
+        };
+        assert_eq!(pid([2, 1]), Some(101));
+        assert_eq!(pid([3, 1]), Some(103));
+        assert_eq!(pid([2, 2]), Some(102));
+    }
+}

@@ -1,0 +1,287 @@
+//! From a bundle to a container whose process waits: what create and run have
+//! in common.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use vial_plan::{Item, RootfsItem, Stage2};
+
+use crate::config::Config;
+use crate::container::Container;
+use crate::container::dir::Dir;
+use crate::container::record::Record;
+use crate::container::status::Process;
+use crate::container::undo::Undo;
+use crate::error::Error;
+use crate::file::write_whole;
+use crate::flags::Global;
+use crate::foreground::Foreground;
+use crate::host::mountinfo;
+use crate::host::sources::{Source, rootfs_has_mounts};
+use crate::host::{Host, Whose};
+use crate::launch::watch::Watch;
+use crate::launch::{go, launch};
+use crate::plan::{CgroupPlace, Lent, Plan};
+use crate::planner::{self, ListenFds, Request};
+use crate::socket;
+use crate::time;
+
+/// The options that create and run share.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The bundle; empty is the working directory.
+    pub bundle: Option<PathBuf>,
+    /// Where the console socket is.
+    pub console_socket: Option<PathBuf>,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Move the root instead of pivoting it.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many fds from 3 on the container is to have.
+    pub preserve_fds: u32,
+    /// Those of them that are from systemd's socket activation.
+    pub listen_fds: ListenFds,
+}
+
+/// A bundle, read and decided, with nothing done yet.
+#[derive(Debug)]
+pub struct Prepared {
+    id: String,
+    bundle: PathBuf,
+    /// The Config.
+    pub config: Config,
+    bytes: Vec<u8>,
+    host: Host,
+    no_new_keyring: bool,
+    /// What will be done.
+    pub plan: Plan,
+}
+
+/// Reads a bundle and decides everything, without a trace on the machine.
+pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
+    crate::container::dir::check_id(id)?;
+    let host = Host::read();
+    let bundle = bundle(options.bundle.as_deref(), &host)?;
+    let (config, bytes) = Config::load(&bundle)?;
+    let lineage = host.cgroup.as_ref().and_then(|cgroup| {
+        let path = planner::cgroup_path(&config.linux.cgroups_path, id, cgroup).ok()?;
+        Some(cgroup.look(&path, host.uid))
+    });
+    let request = Request {
+        lineage: lineage.unwrap_or_default(),
+        sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
+        rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
+        id: id.to_owned(),
+        bundle: bundle.clone(),
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds: options.preserve_fds,
+        namespaces: Whose::of(&config.linux),
+        host_mounts: if options.no_pivot { mountinfo::kernel_mounts() } else { Vec::new() },
+        listen_fds: options.listen_fds.clone(),
+    };
+    let mut plan = planner::create(&config, &request, &host)?;
+    plan.bundle.clone_from(&bundle);
+    let no_new_keyring = options.no_new_keyring;
+    Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
+}
+
+/// The bundle's path, without links and `..`.
+fn bundle(given: Option<&Path>, host: &Host) -> Result<PathBuf, Error> {
+    let failed = |given: &Path, e| Error::io(format_args!("bundle {}", given.display()), &e);
+    match given {
+        None => std::env::current_dir().map_err(|e| failed(Path::new("."), e)),
+        Some(given) if host.has_procfs => real_path(given).map_err(|e| failed(given, e)),
+        Some(given) => fs::canonicalize(given).map_err(|e| failed(given, e)),
+    }
+}
+
+/// realpath(3) of a directory, which takes a call a component: the kernel tells it
+/// in one.
+fn real_path(directory: &Path) -> io::Result<PathBuf> {
+    let file = crate::file::open(directory, OFlags::PATH | OFlags::DIRECTORY)?;
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Where to send a terminal's master.
+#[derive(Debug)]
+pub enum Console {
+    /// The process has no terminal.
+    None,
+    /// Connect to the socket at this path.
+    Path(PathBuf),
+    /// Use this connected socket.
+    Socket(OwnedFd),
+}
+
+/// What becomes of a process that is complete but for execve.
+#[derive(Debug)]
+pub enum Then<'a> {
+    /// It waits for start, for longer than this process lives.
+    Wait,
+    /// It goes on at once, for whoever waits for its end.
+    Go(Option<&'a mut Foreground>),
+}
+
+impl Prepared {
+    /// Makes the container. If anything fails, nothing of it is left: what is made
+    /// goes when its guard goes out of scope, the last that was made first.
+    pub fn create(
+        mut self,
+        global: &Global,
+        options: &Options,
+        console: Console,
+        then: Then<'_>,
+    ) -> Result<Container, Error> {
+        let console = console.connect()?;
+        let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
+        let undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
+        dir.write_plan(&self.plan)?;
+        let listener = match then {
+            Then::Wait => Some(dir.listen()?),
+            Then::Go(_) => None,
+        };
+        let fds = [
+            (Lent::Start, listener.as_ref().map(AsFd::as_fd)),
+            (Lent::Console, console.as_ref().map(AsFd::as_fd)),
+        ];
+        let foreground = match &then {
+            Then::Go(foreground) => foreground.as_deref(),
+            Then::Wait => None,
+        };
+        let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
+        let ready = launch(&self.plan, &dir.path, &fds, &Watch { foreground, cgroup })?;
+        let record = self.record(ready.pid)?;
+        dir.write_record(&record)?;
+        write_pid(options.pid_file.as_deref(), ready.pid)?;
+        match then {
+            Then::Wait => ready.keep()?,
+            Then::Go(foreground) => go(ready, &self.plan, foreground)?,
+        }
+        undo.forget();
+        Ok(Container::new(dir, record))
+    }
+
+    fn record(&self, pid: u32) -> Result<Record, Error> {
+        let rootfs = self.config.rootfs(&self.bundle).unwrap_or_default();
+        // `./rootfs` is `rootfs`.
+        let rootfs = rootfs.components().collect();
+        Ok(Record {
+            oci_version: self.config.oci_version.clone(),
+            id: self.id.clone(),
+            pid,
+            start_time: Process::read(pid)?.map_or(0, |process| process.start_time),
+            bundle: self.bundle.clone(),
+            rootfs,
+            created: time::now(),
+            owner: self.host.uid,
+            cgroup: self.plan.cgroup.as_ref().map(|place| place.path.clone()),
+            cgroup_root: self
+                .host
+                .cgroup
+                .as_ref()
+                .map(|cgroup| cgroup.root.clone())
+                .unwrap_or_default(),
+            no_new_keyring: self.no_new_keyring,
+            chroot: self.plan.items().any(|(_, item, _)| {
+                matches!(item, Item::Stage2(Stage2::Rootfs(RootfsItem::Chroot {})))
+            }),
+            no_process: self.config.process.is_none(),
+            annotations: self.config.annotations.clone(),
+            progress: String::new(),
+        })
+    }
+}
+
+/// The pid file: the decimal pid alone, which engines parse as it is.
+pub fn write_pid(path: Option<&Path>, pid: u32) -> Result<(), Error> {
+    match path {
+        Some(path) => write_whole(path, pid.to_string().as_bytes()),
+        None => Ok(()),
+    }
+}
+
+impl Console {
+    /// The connected socket, if there is to be one.
+    pub fn connect(self) -> Result<Option<OwnedFd>, Error> {
+        match self {
+            Console::None => Ok(None),
+            Console::Socket(socket) => Ok(Some(socket)),
+            Console::Path(path) => connect_path(&path).map(Some),
+        }
+    }
+}
+
+/// A socket's path is at most 108 bytes; a longer one is reached through an fd
+/// of its directory.
+fn connect_path(path: &Path) -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| {
+        let what = format_args!("connect to the console socket {}: connect(2)", path.display());
+        Error::errno(what, errno)
+    };
+    if path.as_os_str().len() < 108 {
+        return socket::connect(path, SocketFlags::empty()).map_err(failed);
+    }
+    let parent = crate::file::c_path(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(&*parent, flags, Mode::empty()).map_err(failed)?;
+    let name = path.file_name().unwrap_or_default();
+    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    socket::connect(&short, SocketFlags::empty()).map_err(failed)
+}
+
+/// Which socket a create or a run without a terminal of its own uses.
+pub fn console(config: &Config, options: &Options) -> Result<Console, Error> {
+    let terminal = config.process.as_ref().is_some_and(|process| process.terminal);
+    console_socket(terminal, options.console_socket.as_deref())
+}
+
+/// The same for any process: a socket goes with a terminal, and none without.
+pub fn console_socket(terminal: bool, socket: Option<&Path>) -> Result<Console, Error> {
+    match (socket, terminal) {
+        (Some(path), true) => Ok(Console::Path(path.to_owned())),
+        (None, false) => Ok(Console::None),
+        (None, true) => Err(Error::new(
+            "cannot allocate tty if vial will detach without setting console socket",
+        )
+        .hint("say --console-socket PATH, or set process.terminal to false in config.json")),
+        (Some(_), false) => {
+            Err(Error::new("cannot use console socket if vial will not allocate tty")
+                .hint("leave --console-socket out, or set process.terminal to true in config.json"))
+        }
+    }
+}
+
+/// Checks, before any fd is opened here, that those to preserve are there: one
+/// that is not would become one of vial's own.
+pub fn check_preserved(count: u32) -> Result<(), Error> {
+    for number in 3..3_u32.saturating_add(count) {
+        let path = format!("/proc/self/fd/{number}");
+        if !Path::new(&path).exists() {
+            return Err(Error::new(format_args!(
+                "--preserve-fds {count}: file descriptor {number} is not open"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The fds of systemd's socket activation, if they are for this process
+/// (sd_listen_fds(3)).
+pub fn listen_fds() -> ListenFds {
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    match number("LISTEN_PID") {
+        Some(pid) if pid == std::process::id() => ListenFds {
+            count: number("LISTEN_FDS").unwrap_or(0),
+            names: std::env::var("LISTEN_FDNAMES").ok(),
+        },
+        _ => ListenFds::default(),
+    }
+}

@@ -1,0 +1,220 @@
+//! The command line, in every form that callers use; options stand before what
+//! they belong to.
+
+mod complaint;
+mod forms;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use crate::error::Error;
+use crate::log::Log;
+use crate::verb;
+
+/// vial runs OCI containers: a bundle's config.json decides what happens.
+#[derive(FromArgs, Debug)]
+#[argh(help_triggers("-h", "--help"))]
+#[argh(example = "vial run --bundle /containers/sensor sensor\nvial help run")]
+pub struct Vial {
+    /// directory for the state of containers (default /run/vial, or
+    /// $XDG_RUNTIME_DIR/vial when rootless)
+    #[argh(option, arg_name = "dir")]
+    root: Option<PathBuf>,
+    /// file to which errors are written too
+    #[argh(option, arg_name = "file")]
+    log: Option<PathBuf>,
+    /// format of that file: text or json
+    #[argh(option, arg_name = "format", default = "String::from(\"text\")")]
+    log_format: String,
+    /// accepted; errors say all there is without it
+    #[argh(switch)]
+    #[allow(dead_code, reason = "callers send it; there is no second level of detail")]
+    debug: bool,
+    /// refused: vial writes cgroups itself
+    #[argh(switch)]
+    systemd_cgroup: bool,
+    /// print the version
+    #[argh(switch, short = 'v')]
+    #[allow(dead_code, reason = "printed before anything else is looked at")]
+    version: bool,
+    #[argh(subcommand)]
+    verb: Verb,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one value, made once")]
+enum Verb {
+    Create(verb::create::Create),
+    Delete(verb::delete::Delete),
+    Exec(verb::exec::Exec),
+    Features(verb::features::Features),
+    Kill(verb::kill::Kill),
+    List(verb::list::List),
+    Pause(verb::pause::Pause),
+    Plan(verb::plan::Plan),
+    Ps(verb::ps::Ps),
+    Resume(verb::pause::Resume),
+    Run(verb::run::Run),
+    Spec(verb::spec::Spec),
+    Start(verb::start::Start),
+    State(verb::state::State),
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A verb, to be run.
+    Run(Box<Vial>),
+    /// A text, to be printed: help, or the version.
+    Print(String),
+}
+
+/// What every verb gets.
+#[derive(Debug)]
+pub struct Global {
+    /// The directory for the state of containers.
+    pub root: PathBuf,
+    /// Whether that is the one of --root, and not the default.
+    pub root_is_given: bool,
+    /// Where warnings are said.
+    pub log: Log,
+}
+
+/// Reads the command line.
+pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
+    let words = text(arguments).map_err(|error| (Log::default(), error))?;
+    let words = forms::normalise(words);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (before, rest) = words.split_at(forms::verb_at(&words));
+    let is_there = |names: [&str; 2]| before.iter().any(|word| names.contains(word));
+    if is_there(["--version", "-v"]) {
+        return Ok(Parsed::Print(version()));
+    }
+    let helps = is_there(["--help", "-h"]) || rest.first() == Some(&"help");
+    let rest = rest.strip_prefix(&["help"]).unwrap_or(rest);
+    let verb = rest.first().copied();
+    match verb {
+        Some(verb) if !verb::NAMES.contains(&verb) => {
+            // An option that is none may be why this stands in the verb's place.
+            options(before, None)?;
+            Err((log_of(before), complaint::unknown_verb(verb)))
+        }
+        _ if helps || words.is_empty() => Ok(Parsed::Print(help(verb))),
+        _ => options(&words, verb),
+    }
+}
+
+/// Reads the options of a verb, and those before it.
+fn options(words: &[&str], verb: Option<&str>) -> Result<Parsed, (Log, Error)> {
+    match Vial::from_args(&["vial"], words) {
+        Ok(vial) => {
+            vial.check().map_err(|error| (vial.log(), error))?;
+            vial.log().make().map_err(|error| (Log::default(), error))?;
+            Ok(Parsed::Run(Box::new(vial)))
+        }
+        Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
+        Err(exit) if verb.is_none() && exit.output.starts_with(complaint::NO_VERB) => {
+            Ok(Parsed::Print(help(None)))
+        }
+        Err(exit) => Err((log_of(words), complaint::words(&exit.output, verb))),
+    }
+}
+
+/// The text of --help, of a verb or of all.
+fn help(verb: Option<&str>) -> String {
+    let words: Vec<&str> = verb.into_iter().chain(["--help"]).collect();
+    Vial::from_args(&["vial"], &words).err().map(|exit| exit.output).unwrap_or_default()
+}
+
+/// Where errors are said, of a command line that is wrong elsewhere.
+fn log_of(words: &[&str]) -> Log {
+    let value = |name: &str| {
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at + 1).copied()
+    };
+    Log::new(value("--log").map(PathBuf::from), value("--log-format") == Some("json"))
+}
+
+fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
+    let mut words = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let word = argument.into_string();
+        words.push(word.map_err(|raw| Error::new(format_args!("argument {raw:?} is not UTF-8")))?);
+    }
+    Ok(words)
+}
+
+impl Vial {
+    fn check(&self) -> Result<(), Error> {
+        if self.systemd_cgroup {
+            return Err(Error::new(
+                "--systemd-cgroup is not supported: vial writes cgroups itself",
+            )
+            .hint("have the engine use its cgroupfs driver"));
+        }
+        if !matches!(self.log_format.as_str(), "text" | "json") {
+            return Err(Error::new(format_args!("unknown log format \"{}\"", self.log_format))
+                .hint("use text or json"));
+        }
+        Ok(())
+    }
+
+    /// Where errors are said.
+    pub fn log(&self) -> Log {
+        Log::new(self.log.clone(), self.log_format == "json")
+    }
+
+    /// Runs the verb; its result is the exit status.
+    pub fn run(self) -> Result<u8, Error> {
+        let log = self.log();
+        let root_is_given = self.root.is_some();
+        let root = self.root.map_or_else(default_root, Ok)?;
+        // Others compare it, who may be elsewhere.
+        let root = std::path::absolute(&root).unwrap_or(root);
+        let global = Global { root, root_is_given, log };
+        let code = match self.verb {
+            Verb::Create(verb) => verb.run(&global),
+            Verb::Delete(verb) => verb.run(&global),
+            Verb::Exec(verb) => verb.run(&global),
+            Verb::Features(verb) => verb.run(),
+            Verb::Kill(verb) => verb.run(&global),
+            Verb::List(verb) => verb.run(&global),
+            Verb::Pause(verb) => verb.run(&global),
+            Verb::Plan(verb) => verb.run(&global),
+            Verb::Ps(verb) => verb.run(&global),
+            Verb::Resume(verb) => verb.run(&global),
+            Verb::Run(verb) => verb.run(&global),
+            Verb::Spec(verb) => verb.run(),
+            Verb::Start(verb) => verb.run(&global),
+            Verb::State(verb) => verb.run(&global),
+        }?;
+        global.log.succeed();
+        Ok(code)
+    }
+}
+
+/// The text of --version, which engines take apart.
+pub fn version() -> String {
+    let (version, build) = (env!("CARGO_PKG_VERSION"), vial_plan::FINGERPRINT);
+    format!("vial version {version}\ncommit: {build:016x}\nspec: {SPEC}\n")
+}
+
+/// The newest version of the runtime-spec that vial knows.
+pub const SPEC: &str = "1.3.0";
+
+fn default_root() -> Result<PathBuf, Error> {
+    let host_root = rustix::process::geteuid().is_root();
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) if !host_root || crate::host::in_user_namespace() => {
+            Ok(PathBuf::from(dir).join("vial"))
+        }
+        _ if host_root => Ok(PathBuf::from("/run/vial")),
+        _ => {
+            Err(Error::new("no directory for the state of containers: XDG_RUNTIME_DIR is not set")
+                .hint("set it, or say --root DIR"))
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The wait for a process in the foreground: signals are passed on, the
+//! terminal is joined, and the process's end becomes vial's own.
+
+pub mod terminal;
+
+use std::cell::RefCell;
+
+use linux_raw_sys::general::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::{Errno, read};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use vial_init::sys::signal::{block_only, signalfd};
+use vial_init::sys::stdio::streams;
+
+use self::terminal::Terminal;
+use crate::error::Error;
+use crate::signals;
+use crate::socket;
+
+/// Every signal but those that a fault of the program raises.
+const PASSED_ON: u64 = !(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV));
+
+const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// A caller that will wait.
+#[derive(Debug)]
+pub struct Foreground {
+    signals: OwnedFd,
+    /// Signals that came while the process was made, for it once it is there.
+    early: RefCell<Vec<Signal>>,
+    /// Where the terminal comes from.
+    offered: Option<OwnedFd>,
+    terminal: Option<Terminal>,
+}
+
+impl Foreground {
+    /// From now on every signal is kept, to be passed on to the process.
+    pub fn prepare() -> Result<Foreground, Error> {
+        let failed = |errno| Error::errno("take over signals: signalfd4(2)", errno);
+        block_only(PASSED_ON).map_err(failed)?;
+        let signals = signalfd(PASSED_ON).map_err(failed)?;
+        Ok(Foreground { signals, early: RefCell::default(), offered: None, terminal: None })
+    }
+
+    /// A console socket whose other end is read here.
+    pub fn offer_terminal(&mut self) -> Result<OwnedFd, Error> {
+        let (ours, theirs) = socket::pair()
+            .map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
+        self.offered = Some(ours);
+        Ok(theirs)
+    }
+
+    /// Takes the terminal that was offered, before anything is written to it.
+    pub fn take_terminal(&mut self) -> Result<(), Error> {
+        self.terminal = self.offered.take().as_ref().map(Terminal::receive).transpose()?;
+        Ok(())
+    }
+
+    /// An error if a signal came that asks for the end. Others are kept.
+    pub fn check(&self) -> Result<(), Error> {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while let Ok(1..) = poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&at_once)) {
+            match self.next_signal() {
+                Some(signal @ (Signal::HUP | Signal::INT | Signal::QUIT | Signal::TERM)) => {
+                    return Err(Error::ended_by(signals::name(signal), signal.as_raw()));
+                }
+                Some(signal) => self.early.borrow_mut().push(signal),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of a child. Its status, or 128 and the signal.
+    pub fn wait(mut self, pid: Option<Pid>) -> Result<u8, Error> {
+        let failed = |errno| Error::errno("wait for the process", errno);
+        let mut terminal = self.terminal.take();
+        // Until a SIGCHLD was taken, one that tells of the end is still to come.
+        let mut may_have_ended = terminal.is_some();
+        for signal in self.early.take() {
+            may_have_ended |= signal == Signal::CHILD;
+            pass_on(signal, pid, terminal.as_ref());
+        }
+        loop {
+            if may_have_ended
+                && let Some((_, status)) = waitpid(pid, WaitOptions::NOHANG).map_err(failed)?
+            {
+                let code = match status.terminating_signal() {
+                    Some(signal) => 128 + signal,
+                    None => status.exit_status().unwrap_or(1),
+                };
+                return Ok(code as u8);
+            }
+            // With nothing but signals to wait for, the next one is waited for.
+            let (signal, input, output, feed) = match &terminal {
+                Some(_) => self.poll(terminal.as_ref()).map_err(failed)?,
+                None => (true, false, false, false),
+            };
+            if signal && let Some(signal) = self.next_signal() {
+                may_have_ended |= signal == Signal::CHILD;
+                pass_on(signal, pid, terminal.as_ref());
+            }
+            if let Some(terminal) = &mut terminal {
+                if input {
+                    terminal.input();
+                }
+                if feed {
+                    terminal.feed();
+                }
+                if output {
+                    terminal.output();
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do: a signal, input, output, room for input.
+    fn poll(&self, terminal: Option<&Terminal>) -> rustix::io::Result<(bool, bool, bool, bool)> {
+        let [stdin, ..] = streams();
+        let (wants_input, master) = terminal.map_or((false, None), Terminal::wants);
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        if wants_input {
+            fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
+        }
+        if let Some((master, feed)) = master {
+            let flags = if feed { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            fds.push(PollFd::from_borrowed_fd(master, flags));
+        }
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let mut events = fds.iter().map(PollFd::revents);
+        let signal = events.next().is_some_and(|events| !events.is_empty());
+        let input = wants_input && events.next().is_some_and(|events| !events.is_empty());
+        let master = events.next().unwrap_or(PollFlags::empty());
+        let output = master.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+        Ok((signal, input, output, master.contains(PollFlags::OUT)))
+    }
+
+    fn next_signal(&self) -> Option<Signal> {
+        let mut info = [0; 128];
+        let Ok(128) = read(&self.signals, &mut info) else {
+            return None; // EINTR: it is still there for the next poll.
+        };
+        let [n0, n1, n2, n3, ..] = info;
+        signals::from_number(i32::from_ne_bytes([n0, n1, n2, n3]))
+    }
+}
+
+fn pass_on(signal: Signal, pid: Option<Pid>, terminal: Option<&Terminal>) {
+    match (signal, pid) {
+        (Signal::CHILD, _) | (_, None) => {}
+        (Signal::WINCH, _) => {
+            if let Some(terminal) = terminal {
+                terminal.resize();
+            }
+        }
+        (signal, Some(pid)) => {
+            let _ = kill_process(pid, signal); // ESRCH: it has ended, as the next wait sees.
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A failed call in words: what, on which path, asked for by which field, by
+//! which call, with which errno; and what to do.
+
+use rustix::io::Errno;
+use rustix::process::Signal;
+use vial_plan::{Failed, Item, ProcessItem, Stage2, Step};
+
+use super::hint::hint;
+use super::mount_log;
+use crate::container::status::Process;
+use crate::error::{Error, errno_words};
+use crate::plan::Plan;
+use crate::words::describe;
+
+/// The words for a failure of a Plan that was sent.
+pub fn words(plan: &Plan, failed: &Failed) -> Error {
+    let errno = Errno::from_raw_os_error(failed.errno.cast_signed());
+    match failed.step {
+        Step::OtherBuild => {
+            return Error::new("vial-init is of another build than vial")
+                .hint("install both binaries of one build, side by side");
+        }
+        Step::StartInit | Step::ReadPlan | Step::MapPlan | Step::DecodePlan => {
+            return Error::new(format_args!("vial-init could not {}", cause(failed)));
+        }
+        _ => {}
+    }
+    let Some((item, origin)) = plan.item(failed.item) else {
+        return without_plan(failed, &Error::new("the plan has no such item"));
+    };
+    if let Some(error) = program(plan, &item, origin, failed.step, errno) {
+        return error;
+    }
+    let field = match origin {
+        "" => String::new(),
+        origin => format!(" (config.json {origin})"),
+    };
+    let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed)));
+    let hint = hint(&item, failed.step, errno).map(str::to_owned);
+    match hint.or_else(|| mount_log::words(&item, errno)) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The words where the Plan that was sent cannot be read, which would say what
+/// it acted on.
+pub fn without_plan(failed: &Failed, why: &Error) -> Error {
+    Error::new(format_args!("item {} of the plan: {}; {why}", failed.item, cause(failed)))
+}
+
+/// What the call was for, the call, and why it failed.
+fn cause(failed: &Failed) -> String {
+    let why = match (failed.step, failed.errno) {
+        (Step::MapHelper, 0) => "it was ended by a signal".to_owned(),
+        (Step::MapHelper, status) => format!("it exited with status {status}"),
+        (_, errno) => errno_words(Errno::from_raw_os_error(errno.cast_signed())),
+    };
+    let what = failed.step.words();
+    match failed.call.name() {
+        "" => format!("{what}: {why}"),
+        call => format!("{what}: {call}: {why}"),
+    }
+}
+
+/// Why a process ended between its last word and execve, if it did. Its memory
+/// goes before its fds, so that a program that lives is seen by its file; one that
+/// has ended keeps its name until somebody has waited for it.
+pub fn silence(pid: u32) -> Option<Error> {
+    match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        _ => return None,
+    }
+    let process = Process::read(pid).ok().flatten()?;
+    let killed_by = |signal: Signal| process.end & 0x7f == signal.as_raw().unsigned_abs();
+    let how = match process.name.as_slice() {
+        b"vial-init" if killed_by(Signal::SYS) => "killed by the seccomp filter (SIGSYS)",
+        b"vial-init" if killed_by(Signal::KILL) => return None, // Somebody's wish.
+        b"vial-init" => "denied by the seccomp filter, as is write(2), which would say why",
+        _ => return None,
+    };
+    Some(
+        Error::new(format_args!(
+            "execute the program (config.json linux.seccomp): execve(2): {how}"
+        ))
+        .hint("the profile must allow execve, by which the program starts"),
+    )
+}
+
+/// Engines read these, to tell a missing program from one that may not run.
+fn program(plan: &Plan, item: &Item<'_>, origin: &str, step: Step, errno: Errno) -> Option<Error> {
+    let Item::Stage2(Stage2::Process(ProcessItem::Program { .. } | ProcessItem::Execute {})) = item
+    else {
+        return None;
+    };
+    let (Step::FindProgram | Step::Execute) = step else {
+        return None;
+    };
+    let name = plan.items().find_map(|(_, item, _)| match item {
+        Item::Stage2(Stage2::Process(ProcessItem::Program { args, .. })) => args.iter().next(),
+        _ => None,
+    });
+    let name = name.unwrap_or_default().to_string_lossy();
+    let (why, hint) = match errno {
+        Errno::NOENT if step == Step::FindProgram && !name.contains('/') => {
+            ("executable file not found in $PATH".to_owned(), None)
+        }
+        Errno::NOENT if step == Step::Execute => (
+            "no such file or directory".to_owned(),
+            Some("if it is there, its interpreter or dynamic loader is what is missing"),
+        ),
+        Errno::NOEXEC => (
+            "exec format error".to_owned(),
+            Some("it is built for another machine, or a script without `#!`"),
+        ),
+        errno => match crate::error::errno_name(errno) {
+            Some((_, text)) => (text.to_owned(), None),
+            None => (errno_words(errno), None),
+        },
+    };
+    let error = Error::new(format_args!("exec \"{name}\" (config.json {origin}): {why}"));
+    Some(match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
+}

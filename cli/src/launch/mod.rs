@@ -1,0 +1,349 @@
+//! From a Plan to a process: a sealed copy of vial-init is started, gets the
+//! Plan, and answers.
+
+pub mod failure;
+pub mod hint;
+pub mod mount_log;
+pub mod watch;
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use vial_init::sys::clone3::{Side, clone3};
+use vial_init::sys::execve::{Vector, execve};
+use vial_init::sys::exit::exit;
+use vial_plan::{
+    Call, CgroupItem, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step,
+};
+
+use crate::error::Error;
+
+use self::watch::{PERIOD, Watch};
+use crate::file::{self, read_whole, write_all};
+use crate::foreground::Foreground;
+use crate::plan::{Lent, Plan};
+use crate::socket;
+
+/// Where vial-init lies if not beside vial itself.
+const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
+
+/// An fd to lend, if there is one, and if the Plan has a slot for it.
+pub type Fd<'a> = (Lent, Option<BorrowedFd<'a>>);
+
+/// A process that is complete but for execve, and waits. It is a child of this
+/// one, and a guard: out of scope it ends, unless it was told to go on without.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its pid.
+    pub pid: u32,
+    channel: OwnedFd,
+    /// Whether it goes on.
+    is_kept: bool,
+}
+
+/// Starts vial-init on a Plan, for the container of this state dir, and waits for
+/// its answer. If it fails, nothing that it started is left.
+pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Result<Ready, Error> {
+    let program = find_init()?;
+    let (channel, theirs) =
+        socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
+    // Where vial-init writes the present item, see container/progress.rs.
+    let item = "0".repeat(plan.count().to_string().len());
+    let words =
+        [b"vial-init", &*lend(theirs.as_fd())?, item.as_bytes(), dir.as_os_str().as_bytes()]
+            .map(CString::new);
+    let mut arguments: Vec<CString> = words.into_iter().flatten().collect();
+    for lent in plan.slots() {
+        let fd = fds.iter().find(|(what, _)| Some(*what) == *lent).and_then(|(_, fd)| *fd);
+        let number = fd.map_or(Ok(b"-".to_vec()), lend)?;
+        arguments.extend(CString::new(number));
+    }
+    let child = execute(&program, arguments, &theirs)
+        .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
+    drop(theirs);
+    let mut started = Started(vec![child]);
+    let talked = talk(plan, &channel, &mut started, watch);
+    match talked {
+        Ok(pid) => {
+            started.end_but_for(pid);
+            Ok(Ready { pid, channel, is_kept: false })
+        }
+        Err(Ended::Answered(Some(error)) | Ended::Watched(error)) => {
+            started.kill(&channel);
+            started.end();
+            Err(error)
+        }
+        Err(Ended::Answered(None)) => Err(silence(plan, started.end())),
+    }
+}
+
+/// Lets a child inherit an fd, and answers its number. It keeps that number, which
+/// a sole thread can do without another process inheriting it.
+fn lend(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Error> {
+    fcntl_setfd(fd, FdFlags::empty()).map_err(|errno| Error::errno("fcntl(2)", errno))?;
+    Ok(fd.as_raw_fd().to_string().into())
+}
+
+/// Starts a program without an environment, in a child of which this is the
+/// pid. What a library does besides (a stack, a pipe, a handler for each signal)
+/// is a third of the system calls of the CLI. A failure of execve is answered
+/// on the channel, as every other of the child's.
+fn execute(
+    program: &OwnedFd,
+    arguments: Vec<CString>,
+    channel: &OwnedFd,
+) -> rustix::io::Result<u32> {
+    let path = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())).unwrap_or_default();
+    let room = vec![0; arguments.len() + 2].leak();
+    let (first, second) = room.split_at_mut(arguments.len() + 1);
+    let (mut list, environment) = (Vector::new(first), Vector::new(second));
+    for argument in arguments.leak() {
+        list.push(argument).ok_or(Errno::INVAL)?;
+    }
+    match clone3(0, None)? {
+        Side::Parent { child } => Ok(child),
+        Side::Child { .. } => {
+            let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
+            let (stage, call, step) = (Stage::Zero, Call::Execve, Step::StartInit);
+            let failed = Failed { stage, call, step, item: 0, errno };
+            let _ = write_all(channel, &Reply::Failed(failed).to_bytes()); // Nobody else to tell.
+            exit(1)
+        }
+    }
+}
+
+/// How a launch ends that makes no process.
+enum Ended {
+    /// By itself: with this failure, or none that it told.
+    Answered(Option<Error>),
+    /// By another's wish, while it is still at work.
+    Watched(Error),
+}
+
+/// Sends the Plan and reads replies until the process is ready: its pid.
+fn talk(
+    plan: &Plan,
+    channel: &OwnedFd,
+    started: &mut Started,
+    watch: &Watch<'_>,
+) -> Result<u32, Ended> {
+    let failed = |what, errno| Ended::Answered(Some(Error::errno(what, errno)));
+    set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
+        .map_err(|errno| failed("talk to vial-init: setsockopt(2)", errno))?;
+    match write_all(channel, &plan.to_bytes()) {
+        // EPIPE: the other side has ended, and may have said why before.
+        Ok(()) | Err(Errno::PIPE) => {}
+        Err(errno) => return Err(failed("send the plan to vial-init", errno)),
+    }
+    loop {
+        match await_reply(channel, watch).map_err(Ended::Watched)? {
+            Some(Reply::Started { pid }) => started.0.push(pid),
+            Some(Reply::At { gate: Gate::Start, pid }) => return Ok(pid),
+            Some(Reply::Failed(failed)) => {
+                return Err(Ended::Answered(Some(failure::words(plan, &failed))));
+            }
+            None => return Err(Ended::Answered(None)),
+        }
+    }
+}
+
+/// Reads one reply, if one comes before the end.
+pub fn read_reply(channel: &OwnedFd) -> Option<Reply> {
+    let mut bytes = [0; Reply::SIZE];
+    read_whole(channel, &mut bytes).ok()?.then(|| Reply::from_bytes(&bytes))?
+}
+
+/// The same on a channel that waits for a [`PERIOD`] at a time.
+fn await_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
+    let mut bytes = [0; Reply::SIZE];
+    loop {
+        // A reply is written whole, so that none is cut by the timeout.
+        match read_whole(channel, &mut bytes) {
+            Ok(true) => return Ok(Reply::from_bytes(&bytes)),
+            Err(Errno::AGAIN) => watch.check()?,
+            _ => return Ok(None),
+        }
+    }
+}
+
+impl Ready {
+    /// Lets the process go on to execve; returns once it is the program. If it
+    /// fails, the process has ended.
+    fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
+        write_all(&self.channel, b"g")
+            .map_err(|errno| Error::errno("tell the process to start", errno))?;
+        // Nothing else keeps the process from saying what failed.
+        let has_filter = plan.items().any(|(_, item, _)| {
+            matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
+        });
+        loop {
+            match await_reply(&self.channel, watch)? {
+                // The channel is closed by execve.
+                None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
+                    Some(error) => return Err(error),
+                    None => break,
+                },
+                // Stage 0 said so after the process was ready.
+                Some(Reply::Started { .. }) => {}
+                Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
+                Some(Reply::At { .. }) => return Err(Error::new("vial-init answered twice")),
+            }
+        }
+        self.is_kept = true;
+        Ok(())
+    }
+
+    /// Lets the process wait for start, for longer than this one lives.
+    pub fn keep(mut self) -> Result<(), Error> {
+        write_all(&self.channel, b"k")
+            .map_err(|errno| Error::errno("tell the process to wait", errno))?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            kill(self.pid);
+            wait_for(self.pid, WaitOptions::empty());
+        }
+    }
+}
+
+/// Lets a process go on to execve, with its terminal taken before it can write.
+pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Result<(), Error> {
+    let Some(foreground) = foreground else {
+        return ready.go(plan, &Watch::default());
+    };
+    foreground.take_terminal()?;
+    ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None })
+}
+
+/// The processes that this launch has started: children of vial's, which may
+/// have others, of whoever executed it in its own place.
+struct Started(Vec<u32>);
+
+impl Started {
+    /// Waits for the stages that have nothing left to do; the container stays.
+    fn end_but_for(self, ready: u32) {
+        for pid in self.0.into_iter().filter(|pid| *pid != ready) {
+            // Mostly it has ended. One that is stopped would never.
+            if wait_for(pid, WaitOptions::NOHANG).is_none() {
+                kill(pid);
+                wait_for(pid, WaitOptions::empty());
+            }
+        }
+    }
+
+    /// Kills them all. Each that starts another says so before it ends, and most
+    /// have nothing to do but end: so they are heard first.
+    fn kill(&mut self, channel: &OwnedFd) {
+        for _ in 0..2 {
+            while let Some(reply) = read_reply(channel) {
+                if let Reply::Started { pid } | Reply::At { pid, .. } = reply {
+                    self.0.push(pid);
+                }
+            }
+            self.0.iter().copied().for_each(kill);
+        }
+    }
+
+    /// Waits for them all, which are ending. Returns whether one was killed.
+    fn end(self) -> bool {
+        // Every one is waited for, also after one that was killed.
+        let killed = |pid: &u32| {
+            wait_for(*pid, WaitOptions::empty())
+                .is_some_and(|status| status.terminating_signal() == Some(9))
+        };
+        self.0.into_iter().filter(killed).count() > 0
+    }
+}
+
+fn kill(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
+    }
+}
+
+/// Waits for the end of a child. None: it goes on, or was waited for before, or
+/// was reaped by the kernel.
+fn wait_for(pid: u32, options: WaitOptions) -> Option<WaitStatus> {
+    Some(waitpid(Pid::from_raw(pid.cast_signed()), options).ok()??.1)
+}
+
+fn silence(plan: &Plan, killed: bool) -> Error {
+    let limited = plan.items().any(
+        |(_, item, _)| matches!(item, Item::Stage0(Stage0::Cgroup(CgroupItem::Write { file, .. })) if file == c"memory.max"),
+    );
+    match killed {
+        true if limited => Error::new("vial-init was killed before it could answer")
+            .hint("memory.max (config.json linux.resources.memory.limit) may be too low"),
+        true => Error::new("vial-init was killed before it could answer"),
+        false => Error::new("vial-init ended without an answer: is it the vial-init of this vial?"),
+    }
+}
+
+/// vial-init beside vial, or where packages put it, sealed.
+fn find_init() -> Result<OwnedFd, Error> {
+    let own = fs::read_link("/proc/self/exe").map_err(|e| Error::io("read /proc/self/exe", &e))?;
+    let beside = own.with_file_name("vial-init");
+    for place in [beside.as_path(), Path::new(PLACES[0]), Path::new(PLACES[1])] {
+        if let Some(program) = sealed(place)? {
+            return Ok(program);
+        }
+    }
+    Err(Error::new(format_args!(
+        "vial-init is missing: not at {} and not in /usr/libexec/vial",
+        beside.display()
+    ))
+    .hint("install both binaries of one build, side by side"))
+}
+
+/// A copy of vial-init in memory, sealed: each start has an inode of its own.
+/// A container finds the program that it starts from as /proc/PID/exe. If that
+/// were the host's file, or any file that two starts share, a container could
+/// write to it (CVE-2019-5736) or hold up all others by a lease (fcntl(2)).
+/// A read-only overlayfs over the file would have an inode of its own too, but
+/// the host's pages: a kernel that lets a reader write to the page cache
+/// (CVE-2022-0847, CVE-2026-31431) would let a container write to the host's
+/// program. None: there is no such file.
+fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
+    let failed =
+        |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);
+    let file = match file::open(path, OFlags::RDONLY) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        file => file.map_err(|e| Error::io(format_args!("open {}", path.display()), &e))?,
+    };
+    let size = fstat(&file).map_err(|errno| failed("fstat(2)", errno))?.st_size;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = match memfd_create("vial-init", flags | MemfdFlags::EXEC) {
+        // KERNEL(6.3): executable without being asked to be.
+        Err(Errno::INVAL) => memfd_create("vial-init", flags),
+        result => result,
+    }
+    .map_err(|errno| {
+        failed("memfd_create(2)", errno)
+            .hint("the kernel may lack CONFIG_MEMFD_CREATE, or vm.memfd_noexec forbid it")
+    })?;
+    let mut left = usize::try_from(size).unwrap_or_default();
+    while left > 0 {
+        match sendfile(&memory, &file, None, left).map_err(|errno| failed("sendfile(2)", errno))? {
+            0 => return Err(Error::new(format_args!("copy {}: it shrank", path.display()))),
+            count => left -= count.min(left),
+        }
+    }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&memory, seals).map_err(|errno| failed("fcntl(2)", errno))?;
+    Ok(Some(memory))
+}

@@ -1,0 +1,152 @@
+//! The Plan as the CLI holds it: the bytes that vial-init gets, and for each
+//! item the field of config.json that asked for it.
+
+pub mod kept;
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use vial_plan::{Encode, Header, Item, Items, Stage, write_item};
+
+use crate::cgroup::Cgroup;
+
+/// The path of a field of config.json, as `mounts[2].options`; empty where an
+/// item stands for no field.
+pub type Origin = Cow<'static, str>;
+
+/// A Plan while it is made, and as it is kept for the words of its failures.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub(crate) sections: [Section; 3],
+    pub(crate) pointers: u32,
+    /// What is in each slot as vial-init begins.
+    pub(crate) slots: Vec<Option<Lent>>,
+    /// What was left out or done otherwise, a sentence each.
+    pub warnings: Vec<String>,
+    /// The bundle; empty for an exec.
+    pub bundle: PathBuf,
+    /// Where the container's cgroup is, if it gets one.
+    pub cgroup: Option<CgroupPlace>,
+}
+
+/// An fd that vial lends to vial-init. Where vial has none, the slot is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lent {
+    /// The socket on which `start` will connect.
+    Start,
+    /// The connected console socket.
+    Console,
+    /// A pidfd of the container's init, to be joined.
+    Init,
+}
+
+/// Where a container's cgroup is, as its create sees it.
+#[derive(Clone, Debug, Default)]
+pub struct CgroupPlace {
+    /// Where the cgroup2 filesystem is mounted.
+    pub root: PathBuf,
+    /// The cgroup, from there.
+    pub path: PathBuf,
+    /// How many of it and those above it are made: those that were not there.
+    pub made: usize,
+}
+
+impl CgroupPlace {
+    /// The cgroup itself.
+    pub fn cgroup(&self) -> Cgroup {
+        Cgroup::new(self.root.join(&self.path))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Section {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) origins: Vec<Origin>,
+}
+
+impl Plan {
+    /// Adds an item to the end of its stage's section.
+    pub fn push(&mut self, item: &dyn Encode, origin: impl Into<Origin>) {
+        self.add(item, origin.into());
+    }
+
+    fn add(&mut self, item: &dyn Encode, origin: Origin) {
+        let section = &mut self.sections[item.stage() as usize];
+        let listed = write_item(item, &mut |part| section.bytes.extend_from_slice(part));
+        section.origins.push(origin);
+        if listed != 0 {
+            // Lists are for execve: each ends with a null, and two texts may join.
+            self.pointers = self.pointers.max(listed as u32 + 4);
+        }
+    }
+
+    /// A slot for an fd that one item hands to another.
+    pub fn slot(&mut self) -> u32 {
+        self.add_slot(None)
+    }
+
+    /// The slot of an fd that vial lends.
+    pub fn lent(&mut self, lent: Lent) -> u32 {
+        match self.slots.iter().position(|slot| *slot == Some(lent)) {
+            Some(slot) => slot as u32,
+            None => self.add_slot(Some(lent)),
+        }
+    }
+
+    fn add_slot(&mut self, lent: Option<Lent>) -> u32 {
+        self.slots.push(lent);
+        (self.slots.len() - 1) as u32
+    }
+
+    /// What is to be lent in each slot.
+    pub fn slots(&self) -> &[Option<Lent>] {
+        &self.slots
+    }
+
+    /// Adds a warning of a field.
+    pub fn warn(&mut self, field: impl Display, what: impl Display) {
+        self.add_warning(&field, &what);
+    }
+
+    fn add_warning(&mut self, field: &dyn Display, what: &dyn Display) {
+        self.warnings.push(format!("config.json {field}: {what}"));
+    }
+
+    /// The Plan as it is sent.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let sections = &self.sections;
+        let header = Header {
+            lengths: sections.each_ref().map(|section| section.bytes.len() as u32),
+            counts: sections.each_ref().map(|section| section.origins.len() as u32),
+            pointers: self.pointers,
+            slots: self.slots.len() as u32,
+        };
+        let mut bytes = header.to_bytes().to_vec();
+        for section in sections {
+            bytes.extend_from_slice(&section.bytes);
+        }
+        bytes
+    }
+
+    /// Every item in order, with its stage and origin.
+    pub fn items(&self) -> impl Iterator<Item = (Stage, Item<'_>, &str)> {
+        Stage::ALL.into_iter().zip(&self.sections).flat_map(|(stage, section)| {
+            let mut items = Items::new(stage, &section.bytes, 0);
+            section.origins.iter().map_while(move |origin| {
+                let (code, fields) = items.next_fields()?.ok()?;
+                Some((stage, Item::from_fields(stage, code, &fields)?, &**origin))
+            })
+        })
+    }
+
+    /// How many items there are.
+    pub fn count(&self) -> usize {
+        self.sections.iter().map(|section| section.origins.len()).sum()
+    }
+
+    /// The item with this index, counted over all sections, and its origin.
+    pub fn item(&self, index: u32) -> Option<(Item<'_>, &str)> {
+        self.items().nth(index as usize).map(|(_, item, origin)| (item, origin))
+    }
+}

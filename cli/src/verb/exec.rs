@@ -1,0 +1,293 @@
+//! exec: one more process in a running container.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use argh::FromArgs;
+use rustix::fd::AsFd;
+use rustix::process::Pid;
+
+use crate::config::process::User;
+use crate::config::{self, Config, Process};
+use crate::container::status::Status;
+use crate::container::{Container, Init};
+use crate::creation::{Console, check_preserved, console_socket, listen_fds, write_pid};
+use crate::error::Error;
+use crate::flags::Global;
+use crate::foreground::Foreground;
+use crate::host::{Host, Lineage, cgroup_of};
+use crate::launch::watch::Watch;
+use crate::launch::{go, launch};
+use crate::plan::{Lent, Plan};
+use crate::planner::{self, capability_number};
+
+/// execute a program in a running container
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "exec", help_triggers("-h", "--help"))]
+#[argh(example = "vial exec -t -e TERM=xterm web /bin/sh")]
+pub struct Exec {
+    /// socket to which the terminal's master is sent
+    #[argh(option, arg_name = "socket")]
+    console_socket: Option<PathBuf>,
+    /// the working directory
+    #[argh(option, arg_name = "dir")]
+    cwd: Option<String>,
+    /// set NAME=value in the environment
+    #[argh(option, short = 'e', arg_name = "name=value")]
+    env: Vec<String>,
+    /// allocate a terminal
+    #[argh(switch, short = 't')]
+    tty: bool,
+    /// the user: uid or uid:gid
+    #[argh(option, short = 'u', arg_name = "uid[:gid]")]
+    user: Option<String>,
+    /// add a supplementary group
+    #[argh(option, short = 'g', arg_name = "gid")]
+    additional_gids: Vec<u32>,
+    /// file with the process as JSON, as config.json's process
+    #[argh(option, short = 'p', arg_name = "file")]
+    process: Option<PathBuf>,
+    /// return once the process is started
+    #[argh(switch, short = 'd')]
+    detach: bool,
+    /// file to which the process's pid is written
+    #[argh(option, arg_name = "file")]
+    pid_file: Option<PathBuf>,
+    /// the SELinux label
+    #[argh(option, arg_name = "label")]
+    process_label: Option<String>,
+    /// the AppArmor profile
+    #[argh(option, arg_name = "profile")]
+    apparmor: Option<String>,
+    /// execve may grant no privileges
+    #[argh(switch)]
+    no_new_privs: bool,
+    /// add a capability to the bounding, effective and permitted set
+    #[argh(option, short = 'c', arg_name = "capability")]
+    cap: Vec<String>,
+    /// how many file descriptors from 3 on the process gets
+    #[argh(option, arg_name = "n", default = "0")]
+    preserve_fds: u32,
+    /// a cgroup below the container's
+    #[argh(option, arg_name = "path")]
+    cgroup: Option<String>,
+    /// do not refuse a paused container; the process waits for its resume
+    #[argh(switch)]
+    ignore_paused: bool,
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+    /// the program and its arguments
+    #[argh(positional, greedy)]
+    command: Vec<String>,
+}
+
+impl Exec {
+    /// Runs the verb; in the foreground its result is the process's own.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let listen_fds = listen_fds();
+        let preserve_fds = self.preserve_fds.saturating_add(listen_fds.count);
+        check_preserved(preserve_fds)?;
+        let container = Container::open(&global.root, &self.id)?;
+        match container.status()? {
+            Status::Running | Status::Created => {}
+            Status::Paused if self.ignore_paused => {}
+            Status::Paused => {
+                return Err(
+                    Error::new("cannot exec in a paused container").hint("use --ignore-paused")
+                );
+            }
+            status => return Err(Error::new(format_args!("cannot exec in a {status} container"))),
+        }
+        let config = container.dir().config()?;
+        let process = self.process(&config)?;
+        let init = container.init()?.ok_or_else(|| Error::new("container not running"))?;
+        if container.record.chroot && init.pidfd().is_none() {
+            return Err(Error::new(format_args!(
+                "without a pidfd it cannot be made sure which root container {} has",
+                self.id
+            ))
+            .hint("pidfd_open(2) takes Linux 5.3; a seccomp filter around vial may deny it"));
+        }
+        let mut host = Host::read();
+        if container.record.cgroup.is_some() {
+            // The one that its create has found: this caller may see another, or none.
+            let root = &mut host.cgroup.get_or_insert_default().root;
+            root.clone_from(&container.record.cgroup_root);
+        }
+        let pid = container.record.pid;
+        let cgroup = self.cgroup(&container)?;
+        let lineage = match (&host.cgroup, &cgroup) {
+            (Some(of_host), Some(path)) => of_host.look(path, host.uid),
+            _ => Lineage::default(),
+        };
+        let exec = planner::Exec {
+            id: &self.id,
+            pid,
+            config: &config,
+            process: &process,
+            cgroup,
+            lineage,
+            user_namespace: differs(pid, "user"),
+            mount_namespace: differs(pid, "mnt"),
+            is_chroot: container.record.chroot,
+            denies_setgroups: fs::read_to_string(format!("/proc/{pid}/setgroups"))
+                .is_ok_and(|text| text.trim() == "deny"),
+            preserve_fds,
+            listen_fds,
+            no_new_keyring: container.record.no_new_keyring,
+        };
+        let plan = planner::exec(&exec, &host)?;
+        global.log.warn(&plan.warnings);
+        // The lock is for the container, not for what runs in it.
+        drop(container);
+        self.launch(&process, &plan, &global.root, &init)
+    }
+
+    fn launch(
+        &self,
+        process: &Process,
+        plan: &Plan,
+        root: &Path,
+        init: &Init,
+    ) -> Result<u8, Error> {
+        let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
+        let console = match &mut foreground {
+            Some(foreground) if process.terminal && self.console_socket.is_none() => {
+                Console::Socket(foreground.offer_terminal()?)
+            }
+            _ => console_socket(process.terminal, self.console_socket.as_deref())?,
+        };
+        let console = console.connect()?;
+        let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
+        let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
+        let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
+        // What was reached by init's pid was init's, as that pid still is.
+        if init.has_ended()? {
+            return Err(Error::new("container not running"));
+        }
+        let pid = ready.pid;
+        write_pid(self.pid_file.as_deref(), pid)?;
+        if let Err(error) = go(ready, plan, foreground.as_mut()) {
+            if let Some(file) = &self.pid_file {
+                let _ = fs::remove_file(file); // It names a process that is gone.
+            }
+            return Err(error);
+        }
+        match foreground {
+            Some(foreground) => foreground.wait(Pid::from_raw(pid.cast_signed())),
+            None => Ok(0),
+        }
+    }
+
+    /// What is to be executed: --process as it is, or the container's own
+    /// process with what the options change.
+    fn process(&self, config: &Config) -> Result<Process, Error> {
+        let own = config.process.as_ref().cloned().unwrap_or_default();
+        let mut process = match &self.process {
+            Some(file) => {
+                let bytes = config::read(file)?;
+                let said: Process =
+                    config::parse(&bytes).map_err(|error| error.context(file.display()))?;
+                said.completed_by(own)
+            }
+            None => {
+                let terminal = self.tty;
+                Process { args: self.command.clone(), terminal, console_size: None, ..own }
+            }
+        };
+        if process.args.is_empty() {
+            return Err(
+                Error::new("no program to execute").hint("vial exec ID PROGRAM [ARGUMENT..]")
+            );
+        }
+        if let Some(cwd) = &self.cwd {
+            process.cwd.clone_from(cwd);
+        }
+        process.env.extend(self.env.iter().cloned());
+        process.terminal |= self.tty;
+        process.no_new_privileges |= self.no_new_privs;
+        if let Some(user) = &self.user {
+            process.user = parse_user(user, &process.user)?;
+        }
+        process.user.additional_gids.extend(&self.additional_gids);
+        // Not to the inheritable set: a program without file capabilities would
+        // gain what it should not have (CVE-2022-29162).
+        if let Some(name) = self.cap.iter().find(|name| capability_number(name).is_none()) {
+            return Err(Error::new(format_args!("--cap {name}: unknown capability")));
+        }
+        let sets = process.capabilities.get_or_insert_default();
+        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            set.extend(self.cap.iter().cloned());
+        }
+        if let Some(label) = &self.process_label {
+            process.selinux_label.clone_from(label);
+        }
+        if let Some(profile) = &self.apparmor {
+            process.apparmor_profile.clone_from(profile);
+        }
+        Ok(process)
+    }
+
+    /// The cgroup of the container's init, which an init system moves into one
+    /// below the container's; or the one below the container's that was asked for.
+    fn cgroup(&self, container: &Container) -> Result<Option<PathBuf>, Error> {
+        let Some(own) = &container.record.cgroup else {
+            return match &self.cgroup {
+                None => Ok(None),
+                Some(_) => Err(Error::new("--cgroup: this container has no cgroup")),
+            };
+        };
+        let Some(sub) = &self.cgroup else {
+            return Ok(cgroup_of(container.record.pid).or_else(|| Some(own.clone())));
+        };
+        if let Some((controllers, _)) = sub.split_once(':') {
+            return Err(Error::new(format_args!(
+                "--cgroup {sub}: unknown controller {controllers}: cgroup v2 has one hierarchy"
+            ))
+            .hint("say the path alone"));
+        }
+        let path = Path::new(sub.trim_start_matches('/'));
+        match path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        {
+            true => Ok(Some(own.join(path))),
+            false => Err(Error::new(format_args!("bad sub cgroup path: {sub}"))),
+        }
+    }
+}
+
+/// Digits only, to the end: half a number would be someone else (CVE-2026-30892).
+fn parse_user(text: &str, base: &User) -> Result<User, Error> {
+    let wrong = || Error::new(format_args!("--user {text}: not uid or uid:gid in numbers"));
+    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse::<u32>().map_err(|_| wrong()),
+        false => Err(wrong()),
+    };
+    let (uid, gid) = match text.split_once(':') {
+        Some((uid, gid)) => (number(uid)?, number(gid)?),
+        None => (number(text)?, base.gid),
+    };
+    Ok(User { uid, gid, ..base.clone() })
+}
+
+/// Whether a process is in another namespace of a kind than this one.
+fn differs(pid: u32, kind: &str) -> bool {
+    let of = |who: &str| fs::read_link(format!("/proc/{who}/ns/{kind}")).ok();
+    of("self") != of(&pid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_numbers_to_the_end() {
+        let base = User { uid: 1, gid: 2, ..User::default() };
+        let ids = |text| parse_user(text, &base).map(|user| (user.uid, user.gid)).ok();
+        assert_eq!(ids("0"), Some((0, 2)));
+        assert_eq!(ids("1000:1001"), Some((1000, 1001)));
+        for wrong in ["", "1x", "x", "1:", ":1", "1:2:3", "-1", "+1", "4294967296", " 1", "root"] {
+            assert_eq!(ids(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! features: what this vial can do, as the runtime-spec's features document.
+
+use argh::FromArgs;
+use serde_json::json;
+
+use super::state::print_json;
+use crate::error::Error;
+use crate::flags::SPEC;
+use crate::namespace::KINDS;
+use crate::planner::{CAPABILITIES, capability_name, supported_mount_options};
+use crate::seccomp;
+
+/// print what vial supports, as JSON
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "features", help_triggers("-h", "--help"))]
+#[argh(example = "vial features")]
+pub struct Features {}
+
+impl Features {
+    /// Runs the verb.
+    pub fn run(self) -> Result<u8, Error> {
+        let mut options: Vec<&str> = supported_mount_options().collect();
+        options.sort_unstable();
+        let namespaces: Vec<&str> = KINDS.iter().map(|(name, ..)| *name).collect();
+        let capabilities: Vec<String> =
+            (0..CAPABILITIES.len()).filter_map(capability_name).collect();
+        let [actions, operators, architectures, flags] = seccomp::known_names();
+        print_json(&json!({
+            "ociVersionMin": "1.0.0",
+            "ociVersionMax": SPEC,
+            "hooks": [],
+            "mountOptions": options,
+            "linux": {
+                "namespaces": namespaces,
+                "capabilities": capabilities,
+                "cgroup": {"v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+                "seccomp": {
+                    "enabled": true,
+                    "actions": actions,
+                    "operators": operators,
+                    "archs": architectures,
+                    "knownFlags": flags,
+                    "supportedFlags": flags,
+                },
+                "apparmor": {"enabled": true},
+                "selinux": {"enabled": true},
+                "intelRdt": {"enabled": false},
+                "memoryPolicy": {},
+                "mountExtensions": {"idmap": {"enabled": false}},
+                "netDevices": {"enabled": false},
+            },
+            "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
+            "annotations": {"org.vial.version": env!("CARGO_PKG_VERSION")},
+        }))?;
+        Ok(0)
+    }
+}

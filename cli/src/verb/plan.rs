@@ -1,0 +1,125 @@
+//! plan: each act in order, of a dry run or as a container was made.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+use serde::Serialize;
+use vial_plan::Stage;
+
+use super::state::{print, print_json};
+use crate::container::dir::{Dir, check_id};
+use crate::creation::{Options, prepare};
+use crate::error::Error;
+use crate::flags::Global;
+use crate::printable::printable;
+use crate::words::describe;
+
+/// print, in order and in words, every act that a bundle would cause, or those
+/// that have made a container: one with this id, unless --bundle or --no-pivot
+/// asks for a dry run
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
+#[argh(example = "vial plan --bundle /containers/web\nvial plan web")]
+pub struct Plan {
+    /// the bundle's directory (default .)
+    #[argh(option, short = 'b', arg_name = "dir")]
+    bundle: Option<PathBuf>,
+    /// text or json
+    #[argh(option, short = 'f', arg_name = "format", default = "String::from(\"text\")")]
+    format: String,
+    /// move the root instead of pivoting it, for a ramdisk
+    #[argh(switch)]
+    no_pivot: bool,
+    /// the container's id (default: the bundle's name)
+    #[argh(positional)]
+    id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Act<'a> {
+    stage: u8,
+    item: &'static str,
+    act: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    field: &'a str,
+}
+
+impl Plan {
+    /// Runs the verb.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let plan = match self.kept(global)? {
+            Some(plan) => plan,
+            None => self.dry_run()?,
+        };
+        let acts: Vec<Act<'_>> = plan
+            .items()
+            .map(|(stage, item, field)| Act {
+                stage: stage as u8,
+                item: item.name(),
+                act: describe(&item),
+                field,
+            })
+            .collect();
+        match self.format.as_str() {
+            "json" => {
+                global.log.warn(&plan.warnings);
+                print_json(&acts)?;
+            }
+            "text" => {
+                text(&acts)?;
+                warnings(&plan.warnings)?;
+            }
+            other => {
+                let error = Error::new(format_args!("unknown format \"{other}\""));
+                return Err(error.hint("use text or json"));
+            }
+        }
+        Ok(0)
+    }
+
+    /// The Plan that a container was made by, where there is one of that id. With
+    /// an option of a dry run, that is what is meant.
+    fn kept(&self, global: &Global) -> Result<Option<crate::plan::Plan>, Error> {
+        let Some(id) = self.id.as_ref().filter(|_| self.bundle.is_none() && !self.no_pivot) else {
+            return Ok(None);
+        };
+        check_id(id)?;
+        Dir::open(global.root.join(id))?.map(|dir| dir.plan()).transpose()
+    }
+
+    /// What a bundle would cause.
+    fn dry_run(&self) -> Result<crate::plan::Plan, Error> {
+        let options =
+            Options { bundle: self.bundle.clone(), no_pivot: self.no_pivot, ..Options::default() };
+        Ok(prepare(self.id.as_deref().unwrap_or("plan"), &options)?.plan)
+    }
+}
+
+fn text(acts: &[Act<'_>]) -> Result<(), Error> {
+    for (stage, title) in [
+        (Stage::Zero, "stage 0, outside"),
+        (Stage::One, "stage 1, between"),
+        (Stage::Two, "stage 2, inside"),
+    ] {
+        let mut of_stage = acts.iter().filter(|act| act.stage == stage as u8).peekable();
+        if of_stage.peek().is_none() {
+            continue;
+        }
+        print(title)?;
+        for act in of_stage {
+            let act = match act.field {
+                "" => format!("  {}", act.act),
+                field => format!("  {}  ({field})", act.act),
+            };
+            print(&printable(&act))?;
+        }
+    }
+    Ok(())
+}
+
+fn warnings(sentences: &[String]) -> Result<(), Error> {
+    if !sentences.is_empty() {
+        print("warnings")?;
+    }
+    sentences.iter().try_for_each(|sentence| print(&printable(&format!("  {sentence}"))))
+}

@@ -1,0 +1,62 @@
+//! start: the process of a created container goes on to its program.
+
+use argh::FromArgs;
+
+use crate::container::Container;
+use crate::container::status::Status;
+use crate::error::Error;
+use crate::file::write_all;
+use crate::flags::Global;
+use crate::launch::failure;
+use crate::launch::read_reply;
+use vial_plan::Reply;
+
+/// start the process of a created container
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "start", help_triggers("-h", "--help"))]
+#[argh(example = "vial start web")]
+pub struct Start {
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+}
+
+impl Start {
+    /// Runs the verb: returns once the process is its program.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let container = Container::open(&global.root, &self.id)?;
+        match container.status()? {
+            Status::Created if container.record.no_process => {
+                let error = Error::new("cannot start a container without a process");
+                return Err(error.hint("its config.json had no process as it was created"));
+            }
+            Status::Created => {}
+            Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
+            Status::Creating => {
+                return Err(Error::new("cannot start a container that is being created"));
+            }
+            Status::Running | Status::Paused => {
+                return Err(Error::new("cannot start an already running container"));
+            }
+        }
+        let channel = container
+            .connect()
+            .map_err(|errno| Error::errno("tell the process to start: connect(2)", errno))?;
+        // Whoever connects and says nothing only asks whether it waits.
+        write_all(&channel, b"g")
+            .map_err(|errno| Error::errno("tell the process to start: write(2)", errno))?;
+        let reply = read_reply(&channel);
+        container.dir().forget_socket();
+        match reply {
+            // The connection is closed by execve.
+            None => failure::silence(container.record.pid).map_or(Ok(0), Err),
+            Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
+                Ok(plan) => failure::words(&plan, &failed),
+                Err(error) => failure::without_plan(&failed, &error),
+            }),
+            Some(Reply::At { .. } | Reply::Started { .. }) => {
+                Err(Error::new("vial-init answered twice"))
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! state: what the runtime-spec says of a container.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use argh::FromArgs;
+use serde::Serialize;
+
+use crate::container::Container;
+use crate::container::record;
+use crate::container::status::Status;
+use crate::error::Error;
+use crate::flags::Global;
+
+/// print a container's state as JSON
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "state", help_triggers("-h", "--help"))]
+#[argh(example = "vial state web")]
+pub struct State {
+    /// the container's id
+    #[argh(positional)]
+    id: String,
+}
+
+/// The spec's state, with what runc adds and engines read.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    pid: u32,
+    status: String,
+    bundle: Cow<'a, str>,
+    rootfs: Cow<'a, str>,
+    created: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+    owner: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    progress: &'a str,
+}
+
+impl<'a> Report<'a> {
+    /// The report of a record.
+    pub fn new(record: &'a record::Record, status: Status) -> Report<'a> {
+        Report {
+            oci_version: &record.oci_version,
+            id: &record.id,
+            pid: if status == Status::Stopped { 0 } else { record.pid },
+            status: status.to_string(),
+            bundle: record.bundle.to_string_lossy(),
+            rootfs: record.rootfs.to_string_lossy(),
+            created: &record.created,
+            annotations: &record.annotations,
+            owner: String::new(),
+            progress: &record.progress,
+        }
+    }
+}
+
+impl State {
+    /// Runs the verb.
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let (record, status) = Container::peek(&global.root, &self.id)?;
+        print_json(&Report::new(&record, status))?;
+        Ok(0)
+    }
+}
+
+/// Prints a value as JSON, and says so if stdout is gone.
+pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::new)?;
+    print(&text)
+}
+
+/// Prints a text and the end of its line.
+pub fn print(text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("write to stdout", &e))
+}
