@@ -1,55 +1,51 @@
-//! What is said of a command line that is none: short, with what may have been
+//! What is said of a command line that is wrong: short, with what may have been
 //! meant.
 
-use super::help;
+use super::table::{Command, Table, flag};
 use crate::error::Error;
-use crate::verb::NAMES;
-
-/// How argh begins when there is no verb.
-pub(super) const NO_VERB: &str = "One of the following subcommands must be present";
 
 /// The error for a verb that is none.
-pub(super) fn unknown_verb(verb: &str) -> Error {
+pub(super) fn unknown_verb(table: &Table, verb: &str) -> Error {
     let error = Error::new(format_args!("unknown verb \"{verb}\""));
-    match nearest(verb, NAMES.into_iter()) {
+    match nearest(verb, table.verbs().map(|verb| verb.name)) {
         Some(name) => error.hint(format_args!("did you mean `{name}`?")),
-        None => error.hint("try `vial --help`"),
+        None => error.hint(see(table.vial())),
     }
 }
 
-/// The error for what argh says of the options, before the verb or of it.
-pub(super) fn words(said: &str, verb: Option<&str>) -> Error {
+/// The error for a flag that this command has not.
+pub(super) fn unknown_flag(table: &Table, command: &Command, name: &str) -> Error {
+    let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+    let word = format!("{dashes}{name}");
+    let error = Error::new(format_args!("unknown option {word}"));
+    if flag(table.vial(), name).is_some() {
+        error.hint(format_args!("it stands before the verb: `vial {word} .. {} ..`", command.name))
+    } else if let Some(flag) = nearest(&word, command.flags.iter().map(|flag| flag.long)) {
+        error.hint(format_args!("did you mean {flag}?"))
+    } else {
+        error.hint(see(command))
+    }
+}
+
+/// The error for what argh says of the arguments and of values.
+pub(super) fn words(command: &Command, said: &str) -> Error {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = lines.join(" ");
-    let spaced = verb.map(|verb| format!("{verb} ")).unwrap_or_default();
-    let see = format!("try `vial {spaced}--help`");
-    if let Some(word) = said.strip_prefix("Unrecognized argument: ") {
-        if !word.starts_with('-') {
-            return Error::new(format_args!("unexpected argument \"{word}\"")).hint(see);
-        }
-        let (global, of_verb) = (help(None), help(verb));
-        let error = Error::new(format_args!("unknown option {word}"));
-        return if flags(&global).any(|flag| flag == word) {
-            error.hint(format_args!("it stands before the verb: `vial {word} .. {spaced}..`"))
-        } else if let Some(flag) = nearest(word, flags(&of_verb)) {
-            error.hint(format_args!("did you mean {flag}?"))
-        } else {
-            error.hint(see)
-        };
-    }
-    if let Some(names) = said.strip_prefix("Required positional arguments not provided: ") {
-        return Error::new(format_args!("missing argument: {names}")).hint(see);
-    }
-    let mut letters = said.chars();
-    let first = letters.next().map(|first| first.to_ascii_lowercase());
-    let sentence: String = first.into_iter().chain(letters).collect();
-    Error::new(sentence.trim_end_matches('.')).hint(see)
+    let error = if let Some(word) = said.strip_prefix("Unrecognized argument: ") {
+        Error::new(format_args!("unexpected argument \"{word}\""))
+    } else if let Some(names) = said.strip_prefix("Required positional arguments not provided: ") {
+        Error::new(format_args!("missing argument: {names}"))
+    } else {
+        // Error parsing option '--flag' with value 'x': why
+        let said = said.trim_start_matches("Error parsing option '");
+        Error::new(said.replacen("' with value '", " \"", 1).replacen("': ", "\": ", 1))
+    };
+    error.hint(see(command))
 }
 
-/// The long options that a help text lists.
-fn flags(help: &str) -> impl Iterator<Item = &str> {
-    let lines = help.lines().filter(|line| line.trim_start().starts_with('-'));
-    lines.flat_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")))
+/// Where to read more.
+pub(super) fn see(command: &Command) -> String {
+    format!("try `{} --help`", super::help::call_of(command))
 }
 
 /// The name that two slips of a finger at most make of a word.
@@ -98,13 +94,11 @@ mod tests {
             ("frobnicate", None),
             ("checkpoint", None),
         ] {
-            assert_eq!(nearest(word, NAMES.into_iter()), meant, "{word:?}");
+            assert_eq!(
+                nearest(word, Table::new().verbs().map(|verb| verb.name)),
+                meant,
+                "{word:?}"
+            );
         }
-    }
-
-    #[test]
-    fn the_flags_are_those_of_the_help_text() {
-        let of_list = help(Some("list"));
-        assert_eq!(flags(&of_list).collect::<Vec<_>>(), ["--format", "--quiet", "--help"]);
     }
 }

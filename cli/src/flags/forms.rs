@@ -1,177 +1,244 @@
-//! The forms of a flag: `--flag value`, `--flag=value`, `-flag` and a switch's
-//! `=true` and `=false` are one.
+//! The forms of a flag. Callers write `--flag value` and `--flag=value`, Go's
+//! programs `-flag`, crun's users `-e NAME=value`, `-eNAME=value` and `-td`: all
+//! become the long form with a value in a word of its own, as argh takes it. Of a
+//! flag that is given twice the last one holds.
 
-/// Options that take a value, of any verb: in `exec ID ls -l`, the first word
-/// that is none of these nor theirs ends the options.
-const WITH_VALUE: [&str; 24] = [
-    "root",
-    "log",
-    "log-format",
-    "bundle",
-    "b",
-    "console-socket",
-    "pidfd-socket",
-    "pid-file",
-    "preserve-fds",
-    "format",
-    "cwd",
-    "env",
-    "e",
-    "user",
-    "u",
-    "additional-gids",
-    "g",
-    "process",
-    "p",
-    "process-label",
-    "apparmor",
-    "cap",
-    "c",
-    "cgroup",
-];
+use super::complaint;
+use super::table::{Command, Flag, HELP, Table, ends_at_id, flag, letter_of, repeats, value_of};
+use crate::error::Error;
 
-/// Verbs whose words after the id are not theirs.
-const STOP_AT_ID: [&str; 3] = ["exec", "kill", "ps"];
-
-/// `--x=y` becomes `--x y`, `-long` becomes `--long`, a switch's `=true` goes
-/// and its `=false` takes the switch along; after the id of an exec, a kill or
-/// a ps every word stays as it is.
-pub(super) fn normalise(words: Vec<String>) -> Vec<String> {
-    let mut result = Vec::with_capacity(words.len() + 2);
-    let mut words = words.into_iter();
-    let mut verb: Option<String> = None;
-    while let Some(word) = words.next() {
-        if word == "--" {
-            result.push(word);
-            break;
-        }
-        let Some(name) =
-            word.strip_prefix("--").or(word.strip_prefix('-')).filter(|n| !n.is_empty())
-        else {
-            match &verb {
-                Some(verb) if STOP_AT_ID.contains(&verb.as_str()) => {
-                    result.extend(["--".to_owned(), word]);
-                    break;
-                }
-                Some(_) => {}
-                None => verb = Some(word.clone()),
-            }
-            result.push(word);
-            continue;
-        };
-        let (name, value) = match name.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (name, None),
-        };
-        let takes_value = WITH_VALUE.contains(&name)
-            || (name == "f" && matches!(verb.as_deref(), Some("list" | "plan" | "ps")));
-        match value.as_deref() {
-            Some("false") if !takes_value => continue,
-            _ => result.push(format!("{}{name}", if name.len() == 1 { "-" } else { "--" })),
-        }
-        if takes_value {
-            result.extend(value.or_else(|| words.next()));
-        } else {
-            result.extend(value.filter(|value| value != "true"));
-        }
-    }
-    result.extend(words);
-    result
+/// A command line in one form.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    parts: Vec<Part>,
+    /// Whether --help is asked for.
+    pub(super) asks_help: bool,
+    /// What is wrong with the first flag with which something is.
+    pub(super) wrong: Option<Error>,
 }
 
-/// Where the verb stands, in words that are normalised.
-pub(super) fn verb_at(words: &[&str]) -> usize {
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
-        match word.strip_prefix("--") {
-            Some(name) if WITH_VALUE.contains(&name) => at += 2,
-            _ if word.starts_with('-') => at += 1,
-            _ => return at,
+#[derive(Debug)]
+enum Part {
+    Word(String),
+    Switch(&'static str),
+    Option(&'static str, String),
+}
+
+impl Line {
+    /// The words for argh.
+    pub(super) fn words(&self) -> Vec<&str> {
+        let mut words = Vec::with_capacity(2 * self.parts.len());
+        for part in &self.parts {
+            match part {
+                Part::Word(word) => words.push(word.as_str()),
+                Part::Switch(name) => words.push(name),
+                Part::Option(name, value) => words.extend([name, value.as_str()]),
+            }
+        }
+        words
+    }
+
+    /// The verb, and the word that follows it.
+    pub(super) fn verb(&self) -> (Option<&str>, Option<&str>) {
+        let mut words = self.parts.iter().filter_map(|part| match part {
+            Part::Word(word) => Some(word.as_str()),
+            _ => None,
+        });
+        (words.next(), words.next())
+    }
+
+    /// Whether there is this switch.
+    pub(super) fn has(&self, long: &str) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Switch(name) if *name == long))
+    }
+
+    /// The value of this flag.
+    pub(super) fn value(&self, long: &str) -> Option<&str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Option(name, value) if *name == long => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Adds a flag with its value, in place of the one before.
+    fn set(&mut self, flag: &Flag, value: String) {
+        if !repeats(flag) {
+            self.parts.retain(|part| !matches!(part, Part::Option(name, _) if *name == flag.long));
+        }
+        self.parts.push(Part::Option(flag.long, value));
+    }
+
+    /// Adds a switch, or takes it away.
+    fn switch(&mut self, flag: &Flag, on: bool) {
+        if flag.long == HELP {
+            self.asks_help |= on;
+            return;
+        }
+        self.parts.retain(|part| !matches!(part, Part::Switch(name) if *name == flag.long));
+        if on {
+            self.parts.push(Part::Switch(flag.long));
         }
     }
-    words.len()
+
+    fn push(&mut self, word: String) {
+        self.parts.push(Part::Word(word));
+    }
+}
+
+/// Brings a command line into the one form.
+pub(super) fn read(table: &Table, given: Vec<String>) -> Line {
+    let mut line = Line::default();
+    // None: behind a verb that is none, nobody knows the flags.
+    let mut command = Some(table.vial());
+    let mut has_verb = false;
+    let mut given = given.into_iter();
+    while let Some(word) = given.next() {
+        if word == "--" {
+            line.push(word);
+            break;
+        }
+        if word.starts_with('-') && word.len() > 1 {
+            let Some(command) = command else { continue };
+            if let Err(error) = read_flag(&mut line, table, command, &word, &mut given) {
+                line.wrong.get_or_insert(error);
+            }
+        } else if !has_verb {
+            has_verb = true;
+            command = table.verb(&word);
+            line.push(word);
+        } else if command.is_some_and(ends_at_id) {
+            line.push("--".to_owned());
+            line.push(word);
+            break;
+        } else {
+            line.push(word);
+        }
+    }
+    line.parts.extend(given.map(Part::Word));
+    line
+}
+
+fn read_flag(
+    line: &mut Line,
+    table: &Table,
+    command: &Command,
+    word: &str,
+    rest: &mut impl Iterator<Item = String>,
+) -> Result<(), Error> {
+    let short = word.strip_prefix('-').filter(|text| !text.starts_with('-'));
+    let text = short.or(word.strip_prefix("--")).unwrap_or(word);
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    let known = flag(command, name).map(|flag| vec![(flag, value)]);
+    let together = || letters(command, short?);
+    let unknown = || complaint::unknown_flag(table, command, name);
+    let flags = known.or_else(together).ok_or_else(unknown)?;
+    for (flag, value) in flags {
+        let missing = || {
+            let error = Error::new(format_args!("missing value of {}", flag.long));
+            error.hint(complaint::see(command))
+        };
+        match value {
+            _ if value_of(flag).is_some() => {
+                let value = value.map(str::to_owned).or_else(|| rest.next()).ok_or_else(missing)?;
+                line.set(flag, value);
+            }
+            // As Go's programs read them.
+            None | Some("true" | "True" | "TRUE" | "t" | "T" | "1") => line.switch(flag, true),
+            Some("false" | "False" | "FALSE" | "f" | "F" | "0") => line.switch(flag, false),
+            Some(value) => {
+                let what = format_args!("{} is true or false, not \"{value}\"", flag.long);
+                return Err(Error::new(what).hint(complaint::see(command)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `-td` and `-eNAME=value`: letters of switches, and at last one of a flag with a
+/// value, which is the rest, or if that is empty the next word.
+fn letters<'a>(command: &'a Command, text: &'a str) -> Option<Vec<(&'a Flag, Option<&'a str>)>> {
+    let mut flags = Vec::new();
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        let flag = command.flags.iter().find(|flag| letter_of(flag) == Some(letter))?;
+        if value_of(flag).is_some() {
+            flags.push((flag, Some(rest.as_str()).filter(|rest| !rest.is_empty())));
+            break;
+        }
+        flags.push((flag, None));
+    }
+    Some(flags)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn line(given: &str) -> Line {
+        read(&Table::new(), given.split(' ').map(str::to_owned).collect())
+    }
+
     fn check(given: &str, expected: &str) {
-        let words = given.split(' ').map(str::to_owned).collect();
-        assert_eq!(normalise(words).join(" "), expected);
+        let line = line(given);
+        assert!(line.wrong.is_none(), "{given}: {line:?}");
+        assert_eq!(line.words().join(" "), expected);
     }
 
     #[test]
     fn every_form_of_a_flag_is_one() {
         check("--root=/x create --bundle /b id", "--root /x create --bundle /b id");
-        check("-root /x restore -no-subreaper id", "--root /x restore --no-subreaper id");
-        check("create -b=/b --no-pivot=true id", "create -b /b --no-pivot id");
-        check("create --no-pivot=false id", "create id");
-        check("update --resources=- id", "update --resources - id");
-        check("list -f json", "list -f json");
-        check("delete -f id", "delete -f id");
-    }
-
-    /// The flags between brackets in a usage line, and whether each takes a value.
-    fn usage(text: &str) -> Vec<(String, bool)> {
-        let line = text.lines().next().unwrap();
-        let parts =
-            line.split('[').filter(|part| part.starts_with('-') && !part.starts_with("--]"));
-        let name = |part: &str| part.split([' ', ']']).next().unwrap().to_owned();
-        let mut flags: Vec<_> =
-            parts.map(|part| (name(part), part.split(']').next().unwrap().contains('<'))).collect();
-        for line in text.lines() {
-            // As "-b, --bundle": the usage has the short form alone.
-            if let Some((short, long)) = line.trim_start().split_once(", --") {
-                let takes = flags.iter().find(|(flag, _)| flag == short).map(|(_, takes)| *takes);
-                let long = long.split(' ').next().unwrap();
-                flags.extend(takes.map(|takes| (format!("--{long}"), takes)));
-            }
-        }
-        flags
+        check("-root /x run -no-subreaper id", "--root /x run --no-subreaper id");
+        check("create -b=/b --no-pivot=true id", "create --bundle /b --no-pivot id");
+        check("create -b /b --no-pivot=false id", "create --bundle /b id");
+        check("list -f json", "list --format json");
+        check("delete -f id", "delete --force id");
+        check("-v", "--version");
     }
 
     #[test]
-    fn options_with_a_value_are_those_of_the_verbs() {
-        let helps = crate::verb::NAMES.into_iter().map(Some).chain([None]);
-        let mut met = Vec::new();
-        for verb in helps {
-            for (flag, takes_value) in usage(&super::super::help(verb)) {
-                let name = flag.trim_start_matches('-').to_owned();
-                if name == "f" {
-                    let of_format = matches!(verb, Some("list" | "plan" | "ps"));
-                    assert_eq!(takes_value, of_format, "{verb:?} {flag}");
-                    continue;
-                }
-                assert_eq!(WITH_VALUE.contains(&&*name), takes_value, "{verb:?} {flag}");
-                met.push(name);
-            }
-        }
-        for name in WITH_VALUE {
-            // --pidfd-socket is taken by no verb yet, and skipped with its value.
-            assert!(name == "pidfd-socket" || met.iter().any(|met| met == name), "{name}");
-        }
+    fn letters_may_stand_together() {
+        check("exec -td id sh", "exec --tty --detach -- id sh");
+        check("exec -tdeA=b id sh", "exec --tty --detach --env A=b -- id sh");
+        check("exec -u1:2 id sh", "exec --user 1:2 -- id sh");
+        check("exec -te A=b id sh", "exec --tty --env A=b -- id sh");
     }
 
     #[test]
-    fn the_verb_is_the_first_word_that_is_no_option() {
-        for (given, at) in [
-            ("--root /x --debug list", 3),
-            ("--debug", 1),
-            ("--root", 1),
-            ("list --root x", 0),
-            ("-v list", 1),
-        ] {
-            let words: Vec<&str> = given.split(' ').collect();
-            assert_eq!(verb_at(&words), at, "{given}");
-        }
+    fn the_last_of_a_flag_holds() {
+        check("--root /a --root=/b list", "--root /b list");
+        check("run -b /a --bundle /b id", "run --bundle /b id");
+        check("run --keep --keep id", "run --keep id");
+        check("run --keep --keep=false id", "run id");
+        // A value that looks like a flag is none.
+        check("run -b --pid-file --pid-file x id", "run --bundle --pid-file --pid-file x id");
+        check("run --keep=0 --keep id", "run --keep id");
+        check("exec -e A=b --env C=d id sh", "exec --env A=b --env C=d -- id sh");
     }
 
     #[test]
     fn what_follows_an_id_is_not_ours() {
-        check("exec -d --env A=b id ls -l --x=y", "exec -d --env A=b -- id ls -l --x=y");
+        check("exec -d --env A=b id ls -l --x=y", "exec --detach --env A=b -- id ls -l --x=y");
         check("exec --user=1:2 id -- ls", "exec --user 1:2 -- id -- ls");
         check("kill id -9", "kill -- id -9");
         check("ps id -ef", "ps -- id -ef");
+        check("state -- --help", "state -- --help");
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_named() {
+        for (given, wrong) in [
+            ("create --bundle", "missing value of --bundle"),
+            ("--root", "missing value of --root"),
+            // One letter that is none makes all of them none.
+            ("exec -tx id sh", "unknown option --tx"),
+            ("exec -x id sh", "unknown option -x"),
+            ("--nonsense list --more", "unknown option --nonsense"),
+            ("run --keep=maybe id", "--keep is true or false, not \"maybe\""),
+        ] {
+            assert_eq!(line(given).wrong.unwrap().to_string(), wrong);
+        }
     }
 }

@@ -3,18 +3,21 @@
 
 mod complaint;
 mod forms;
+mod help;
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
+use self::table::Table;
 use crate::error::Error;
 use crate::log::Log;
 use crate::verb;
 
 /// vial runs OCI containers: a bundle's config.json decides what happens.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(help_triggers("-h", "--help"))]
 #[argh(example = "vial run --bundle /containers/sensor sensor\nvial help run")]
 pub struct Vial {
@@ -43,7 +46,7 @@ pub struct Vial {
     verb: Verb,
 }
 
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one value, made once")]
 enum Verb {
@@ -86,56 +89,36 @@ pub struct Global {
 /// Reads the command line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
     let words = text(arguments).map_err(|error| (Log::default(), error))?;
-    let words = forms::normalise(words);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (before, rest) = words.split_at(forms::verb_at(&words));
-    let is_there = |names: [&str; 2]| before.iter().any(|word| names.contains(word));
-    if is_there(["--version", "-v"]) {
+    let table = Table::new();
+    let mut line = forms::read(&table, words);
+    if line.has("--version") {
         return Ok(Parsed::Print(version()));
     }
-    let helps = is_there(["--help", "-h"]) || rest.first() == Some(&"help");
-    let rest = rest.strip_prefix(&["help"]).unwrap_or(rest);
-    let verb = rest.first().copied();
-    match verb {
-        Some(verb) if !verb::NAMES.contains(&verb) => {
-            // An option that is none may be why this stands in the verb's place.
-            options(before, None)?;
-            Err((log_of(before), complaint::unknown_verb(verb)))
-        }
-        _ if helps || words.is_empty() => Ok(Parsed::Print(help(verb))),
-        _ => options(&words, verb),
-    }
-}
-
-/// Reads the options of a verb, and those before it.
-fn options(words: &[&str], verb: Option<&str>) -> Result<Parsed, (Log, Error)> {
-    match Vial::from_args(&["vial"], words) {
-        Ok(vial) => {
-            vial.check().map_err(|error| (vial.log(), error))?;
-            vial.log().make().map_err(|error| (Log::default(), error))?;
-            Ok(Parsed::Run(Box::new(vial)))
-        }
-        Err(exit) if exit.status.is_ok() => Ok(Parsed::Print(exit.output)),
-        Err(exit) if verb.is_none() && exit.output.starts_with(complaint::NO_VERB) => {
-            Ok(Parsed::Print(help(None)))
-        }
-        Err(exit) => Err((log_of(words), complaint::words(&exit.output, verb))),
-    }
-}
-
-/// The text of --help, of a verb or of all.
-fn help(verb: Option<&str>) -> String {
-    let words: Vec<&str> = verb.into_iter().chain(["--help"]).collect();
-    Vial::from_args(&["vial"], &words).err().map(|exit| exit.output).unwrap_or_default()
-}
-
-/// Where errors are said, of a command line that is wrong elsewhere.
-fn log_of(words: &[&str]) -> Log {
-    let value = |name: &str| {
-        let at = words.iter().position(|word| *word == name)?;
-        words.get(at + 1).copied()
+    let wrong = line.wrong.take();
+    let log = || {
+        let file = line.value("--log").map(PathBuf::from);
+        Log::new(file, line.value("--log-format") == Some("json"))
     };
-    Log::new(value("--log").map(PathBuf::from), value("--log-format") == Some("json"))
+    let (asks_help, verb) = match line.verb() {
+        (Some("help"), verb) => (true, verb),
+        (verb, _) => (line.asks_help, verb),
+    };
+    let Some(command) = verb.map_or(Some(table.vial()), |verb| table.verb(verb)) else {
+        // A flag that is none may be why this stands in the verb's place.
+        let unknown = || complaint::unknown_verb(&table, verb.unwrap_or_default());
+        return Err((log(), wrong.unwrap_or_else(unknown)));
+    };
+    match wrong {
+        _ if asks_help => return Ok(Parsed::Print(help::text(command))),
+        Some(wrong) => return Err((log(), wrong)),
+        None if verb.is_none() => return Ok(Parsed::Print(help::text(command))),
+        None => {}
+    }
+    let vial = Vial::from_args(&["vial"], &line.words())
+        .map_err(|exit| (log(), complaint::words(command, &exit.output)))?;
+    vial.check().map_err(|error| (vial.log(), error))?;
+    vial.log().make().map_err(|error| (Log::default(), error))?;
+    Ok(Parsed::Run(Box::new(vial)))
 }
 
 fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {

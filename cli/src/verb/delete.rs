@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use rustix::process::{Pid, Signal};
 
 use crate::container::dir::does_not_exist;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// remove a container that has stopped
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "delete", help_triggers("-h", "--help"))]
 #[argh(example = "vial delete --force web")]
 pub struct Delete {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use rustix::fd::AsFd;
 use rustix::process::Pid;
 
@@ -22,7 +22,7 @@ use crate::plan::{Lent, Plan};
 use crate::planner::{self, capability_number};
 
 /// execute a program in a running container
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "exec", help_triggers("-h", "--help"))]
 #[argh(example = "vial exec -t -e TERM=xterm web /bin/sh")]
 pub struct Exec {
@@ -65,7 +65,7 @@ pub struct Exec {
     /// add a capability to the bounding, effective and permitted set
     #[argh(option, short = 'c', arg_name = "capability")]
     cap: Vec<String>,
-    /// how many file descriptors from 3 on the process gets
+    /// pass on this many file descriptors from 3 on
     #[argh(option, arg_name = "n", default = "0")]
     preserve_fds: u32,
     /// a cgroup below the container's

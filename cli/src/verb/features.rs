@@ -1,6 +1,6 @@
 //! features: what this vial can do, as the runtime-spec's features document.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::state::print_json;
@@ -11,7 +11,7 @@ use crate::planner::{CAPABILITIES, capability_name, supported_mount_options};
 use crate::seccomp;
 
 /// print what vial supports, as JSON
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "features", help_triggers("-h", "--help"))]
 #[argh(example = "vial features")]
 pub struct Features {}

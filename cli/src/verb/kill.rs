@@ -1,6 +1,6 @@
 //! kill: a signal for a container's process, or for all of them.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use rustix::process::Signal;
 
 use crate::config::linux::Namespace;
@@ -11,7 +11,7 @@ use crate::flags::Global;
 use crate::signals;
 
 /// send a signal to a container's process
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "kill", help_triggers("-h", "--help"))]
 #[argh(example = "vial kill web KILL")]
 pub struct Kill {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use super::state::{Report, print, print_json};
 use crate::container::Container;
@@ -14,7 +14,7 @@ use crate::flags::Global;
 use crate::printable::printable;
 
 /// list the containers
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "list", help_triggers("-h", "--help"))]
 #[argh(example = "vial list --format json")]
 pub struct List {

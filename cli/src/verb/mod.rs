@@ -1,6 +1,7 @@
 //! The verbs, one a file.
 
 pub mod create;
+mod creating;
 pub mod delete;
 pub mod exec;
 pub mod features;
@@ -13,9 +14,3 @@ pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
-
-/// Their names.
-pub const NAMES: [&str; 14] = [
-    "create", "delete", "exec", "features", "kill", "list", "pause", "plan", "ps", "resume", "run",
-    "spec", "start", "state",
-];

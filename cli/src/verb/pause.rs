@@ -1,6 +1,6 @@
 //! pause and resume: the cgroup freezer.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use crate::container::Container;
 use crate::container::status::Status;
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::flags::Global;
 
 /// suspend every process of a container
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "pause", help_triggers("-h", "--help"))]
 #[argh(example = "vial pause web")]
 pub struct Pause {
@@ -18,7 +18,7 @@ pub struct Pause {
 }
 
 /// let the processes of a paused container go on
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "resume", help_triggers("-h", "--help"))]
 #[argh(example = "vial resume web")]
 pub struct Resume {

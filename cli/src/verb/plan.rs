@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use serde::Serialize;
 use vial_plan::Stage;
 
@@ -17,7 +17,7 @@ use crate::words::describe;
 /// print, in order and in words, every act that a bundle would cause, or those
 /// that have made a container: one with this id, unless --bundle or --no-pivot
 /// asks for a dry run
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
 #[argh(example = "vial plan --bundle /containers/web\nvial plan web")]
 pub struct Plan {

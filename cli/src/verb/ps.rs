@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use super::state::print;
 use crate::container::Container;
@@ -12,7 +12,7 @@ use crate::printable::printable;
 use crate::spawn;
 
 /// list the processes of a container
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "ps", help_triggers("-h", "--help"))]
 #[argh(example = "vial ps web")]
 pub struct Ps {

@@ -4,14 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::host::Host;
 
 /// write a config.json to begin with
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "spec", help_triggers("-h", "--help"))]
 #[argh(example = "vial spec --rootless --bundle /containers/web")]
 pub struct Spec {

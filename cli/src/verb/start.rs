@@ -1,6 +1,6 @@
 //! start: the process of a created container goes on to its program.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use crate::container::Container;
 use crate::container::status::Status;
@@ -12,7 +12,7 @@ use crate::launch::read_reply;
 use vial_plan::Reply;
 
 /// start the process of a created container
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "start", help_triggers("-h", "--help"))]
 #[argh(example = "vial start web")]
 pub struct Start {

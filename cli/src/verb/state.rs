@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use serde::Serialize;
 
 use crate::container::Container;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::flags::Global;
 
 /// print a container's state as JSON
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "state", help_triggers("-h", "--help"))]
 #[argh(example = "vial state web")]
 pub struct State {

@@ -18,6 +18,8 @@ topic!(
     mistyped_option_is_named_with_what_was_meant,
     option_before_the_verb_is_said_to_stand_there,
     missing_and_unexpected_arguments_are_named,
+    last_value_of_an_option_holds,
+    value_that_is_none_is_refused,
 );
 
 /// vial with these words and no others.
@@ -134,4 +136,23 @@ fn missing_and_unexpected_arguments_are_named(context: &Context) -> Outcome {
     check(context, "exec", "missing argument: id", "try `vial exec --help`")?;
     check(context, "state a b", "unexpected argument \"b\"", "try `vial state --help`")?;
     Ok(check(context, "create --bundle", "--bundle", "try `vial create --help`")?)
+}
+
+fn last_value_of_an_option_holds(context: &Context) -> Outcome {
+    let bundle = context.bundle(|_| {})?;
+    let (bundle, id) = (bundle.path.display(), context.id());
+    let root = context.state.display();
+    let words = format!("--root /no/such --root={root} run -b /no/such --bundle {bundle} {id}");
+    vial(context, &words)?.success()?;
+    let words = format!("--root {root} run --detach --detach=false -b{bundle} {id}");
+    let done = vial(context, &words)?.success()?;
+    // It was not detached: its report is there.
+    Ok(same("its output", done.stdout.is_empty(), false)?)
+}
+
+fn value_that_is_none_is_refused(context: &Context) -> Outcome {
+    let hint = "try `vial run --help`";
+    check(context, "run --keep=maybe x", "--keep is true or false, not \"maybe\"", hint)?;
+    check(context, "run --bundle", "missing value of --bundle", hint)?;
+    Ok(check(context, "run --preserve-fds many x", "--preserve-fds", hint)?)
 }
