@@ -1,5 +1,5 @@
-//! Bundles for tests: a rootfs with the probe in it, and the smallest
-//! config.json that an engine would call a container.
+//! Bundles for tests: a rootfs that holds the probe, and the smallest
+//! config.json that still looks like an engine's.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,13 +9,13 @@ use serde_json::Value;
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 
-/// What `runc spec` writes, shortened; its process is `/probe report`.
+/// A shortened `runc spec`; its process is `/probe report`.
 const CONFIG: &str = include_str!("config.json");
 
-/// What a distribution's root has, as far as a container meets it.
+/// The folders of a distribution's root that matter to a container.
 const FOLDERS: [&str; 10] =
     ["proc", "sys", "dev", "tmp", "run", "etc", "usr/bin", "usr/lib", "usr/sbin", "var"];
-/// Its links, one of which leads nowhere before the system runs.
+/// Symbolic links of a distribution's root. etc/localtime dangles here.
 const LINKS: [(&str, &str); 7] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
@@ -36,7 +36,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Makes a bundle at `path` whose config.json is the base one after `edit`.
+    /// Creates a bundle at `path`, whose config.json is the base one after `edit`.
     ///
     /// # Errors
     /// It cannot be written.
@@ -61,7 +61,7 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Writes config.json anew.
+    /// Replaces config.json.
     ///
     /// # Errors
     /// It cannot be written.

@@ -1,5 +1,5 @@
-//! What a system test works with: the binaries, a place of its own, containers
-//! and what the probe says from within them.
+//! What a system test works with: the binaries, a folder of its own, containers,
+//! and the reports of the probe inside them.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -14,30 +14,30 @@ use vial_targets::command::OnPath;
 use crate::bundle::Bundle;
 use crate::leftovers::Leftovers;
 
-/// What a program did: how it ended and what it printed.
+/// How a program ended, and what it printed.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// The exit code; 128 and the signal's number if a signal ended it.
+    /// The exit code; for a signal, 128 plus its number.
     pub code: i32,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained.
+    /// Its standard error.
     pub stderr: String,
 }
 
 impl Done {
-    /// The same one, if it ended in success.
+    /// Returns itself if the program succeeded.
     ///
     /// # Errors
-    /// It did not: the code and both outputs, in words.
+    /// The program failed: its exit code and both outputs.
     pub fn success(self) -> Result<Self, String> {
         if self.code == 0 { Ok(self) } else { Err(format!("exit code {self}")) }
     }
 
-    /// The same one, if it ended in failure.
+    /// Returns itself if the program failed.
     ///
     /// # Errors
-    /// It did not: both outputs, in words.
+    /// The program succeeded: both outputs.
     pub fn failure(self) -> Result<Self, String> {
         if self.code == 0 { Err(format!("no failure, but {self}")) } else { Ok(self) }
     }
@@ -49,46 +49,46 @@ impl std::fmt::Display for Done {
     }
 }
 
-/// A test's surroundings; its folder goes when it goes.
+/// The environment of one test. Dropping it removes its folder.
 #[derive(Debug)]
 pub struct Context {
-    /// The vial under test, or the runtime that `VIAL_RUNTIME` names.
+    /// The vial to test, or the runtime that `VIAL_RUNTIME` names.
     pub vial: PathBuf,
-    /// The probe, outside any container.
+    /// The probe's file on the host.
     pub probe: PathBuf,
-    /// A folder of this test's own.
+    /// A folder that only this test uses.
     pub folder: PathBuf,
-    /// The state folder, which every `vial` here is told with `--root`.
+    /// The state folder: every `vial` of this test gets it as `--root`.
     pub state: PathBuf,
-    /// In every id and cgroup of this test, and in no other's.
+    /// A part of every container id and cgroup path of this test, and of no other's.
     pub tag: String,
-    /// An errno, and the numbers of the calls that answer it wherever vial runs.
+    /// System calls to hide from vial, and the errno with which they fail.
     pub hidden: Option<(i32, Vec<libc::c_long>)>,
     serial: Cell<u32>,
 }
 
 impl Context {
-    /// The binaries that lie beside this program, and a fresh folder.
+    /// Uses the binaries in this program's folder, and creates a fresh folder.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn new() -> Result<Self, Error> {
         let exe = std::env::current_exe()
             .map_err(|error| Error::new(format!("find this program: {error}")))?;
         let beside = exe.parent().unwrap_or(Path::new("/"));
         let folder = folder_of(std::process::id());
-        // An id as engines make them has 64 hexadecimal digits, and a socket's
-        // path at most 108 bytes: theirs are longer than that.
+        // As long as engines make them: their ids have 64 hexadecimal digits, and
+        // their state folders exceed the 108 bytes that a socket's path may have.
         let tag = format!("{:08x}{:048x}", std::process::id(), u128::MAX / 3);
         let state = folder.join("as/deep/as/engines/put/it/io.containerd.runtime.v2.task/k8s.io");
         fs::create_dir_all(&folder).on_path("create", &folder)?;
-        // The test is where orphans of its containers arrive, so that
-        // leftovers() sees them.
+        // Orphans of the containers become children of the test, so that
+        // leftovers() finds them.
         let me = rustix::process::getpid();
         rustix::process::set_child_subreaper(Some(me))
             .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
-        // Another runtime in vial's place shows whether a test asks for what
-        // the spec says or for what vial happens to do.
+        // With another runtime in vial's place, a test shows whether it asks for
+        // what the spec says or for what vial happens to do.
         let runtime = std::env::var_os("VIAL_RUNTIME").map(PathBuf::from);
         Ok(Self {
             vial: runtime.unwrap_or_else(|| beside.join("vial")),
@@ -101,11 +101,11 @@ impl Context {
         })
     }
 
-    /// The surroundings of a test within this one, where calls are hidden from
-    /// vial: they answer the errno.
+    /// A context within this one that hides system calls from vial: they fail
+    /// with `errno`.
     ///
     /// # Errors
-    /// Its folder cannot be made.
+    /// Its folder cannot be created.
     pub fn hiding(&self, errno: i32, calls: &[libc::c_long]) -> Result<Self, Error> {
         let first = self.serial.get() + 0x1000;
         self.serial.set(first);
@@ -122,7 +122,7 @@ impl Context {
         })
     }
 
-    /// A container id that nobody else uses: 64 hexadecimal digits.
+    /// A unique container id of 64 hexadecimal digits.
     pub fn id(&self) -> String {
         self.serial.set(self.serial.get() + 1);
         format!("{}{:08x}", self.tag, self.serial.get())
@@ -144,7 +144,7 @@ impl Context {
         self.bundle(|config| config["process"]["args"] = probe_arguments(arguments))
     }
 
-    /// vial with its state folder and these arguments, not yet started.
+    /// A `vial` command with the state folder and these arguments.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match &self.hidden {
@@ -160,7 +160,7 @@ impl Context {
         command
     }
 
-    /// The same by a caller of this role, see probe/callers.rs.
+    /// The same command, run by a caller in this role: see probe/callers.rs.
     #[must_use]
     pub fn command_as(&self, role: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.probe);
@@ -168,16 +168,16 @@ impl Context {
         command
     }
 
-    /// Runs vial to its end.
+    /// Runs vial until it exits.
     ///
     /// # Errors
-    /// It cannot be started; that it fails is no error here, see [`Done`].
+    /// It cannot be started. A failure of vial itself is in [`Done`].
     pub fn vial(&self, arguments: &[&str]) -> Result<Done, Error> {
         self.run(&mut self.command(arguments))
     }
 
-    /// Runs a program to its end. Its outputs are files, since a container
-    /// that lives on would keep a pipe open for ever.
+    /// Runs a program until it exits. Its outputs go to files: a container that
+    /// lives on would keep a pipe open.
     ///
     /// # Errors
     /// It cannot be started.
@@ -202,7 +202,7 @@ impl Context {
         })
     }
 
-    /// `vial run` of a bundle to its end.
+    /// Runs `vial run` with this bundle until it exits.
     ///
     /// # Errors
     /// vial cannot be started.
@@ -211,25 +211,26 @@ impl Context {
         self.run(command.arg(&bundle.path).arg(self.id()))
     }
 
-    /// What the probe sees in a container of the base config.json after `edit`.
+    /// The probe's report from a container whose config.json is the base one
+    /// after `edit`.
     ///
     /// # Errors
-    /// The container fails, or what it prints is no report.
+    /// The container fails, or does not print a report.
     pub fn report(&self, edit: impl FnOnce(&mut Value)) -> Result<Value, String> {
         let done = self.run_bundle(&self.bundle(edit)?)?.success()?;
         serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
     }
 
-    /// All that could be left behind, now.
+    /// Everything that a container could leave behind, at this moment.
     #[must_use]
     pub fn leftovers(&self) -> Leftovers {
         Leftovers::now(&self.tag, &self.state)
     }
 
-    /// Checks that nothing is here that was not there before.
+    /// Checks that nothing was left behind since `before`.
     ///
     /// # Errors
-    /// Lists what is.
+    /// Lists what was left behind.
     pub fn nothing_left_since(&self, before: &Leftovers) -> Result<(), String> {
         let left = self.leftovers().since(before);
         if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(", "))) }
@@ -242,14 +243,14 @@ impl Drop for Context {
     }
 }
 
-/// The folder of the test that runs, or ran, as that process.
+/// The folder of the test that runs, or ran, as this process.
 #[must_use]
 pub fn folder_of(pid: u32) -> PathBuf {
     std::env::temp_dir().join(format!("vial-test-{pid}"))
 }
 
-/// Removes a test's folder, unless a mount below it could lead out of it, into
-/// files of the host: then nothing is removed, and a person looks.
+/// Removes a test's folder. Keeps it if a mount lies below it, since a recursive
+/// removal could then delete files of the host.
 pub fn remove_folder(folder: &Path) {
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
     if !String::from_utf8_lossy(&mounts).contains(&*folder.to_string_lossy()) {
@@ -263,7 +264,7 @@ pub fn probe_arguments(arguments: &[&str]) -> Value {
     std::iter::once("/probe").chain(arguments.iter().copied()).collect()
 }
 
-/// Fails with both sides in words unless they are equal.
+/// Fails unless both values are equal.
 ///
 /// # Errors
 /// They differ.

@@ -12,30 +12,30 @@ const S_IFREG: u32 = 0o100_000;
 const S_IFLNK: u32 = 0o120_000;
 const S_IFCHR: u32 = 0o020_000;
 
-/// What lies under one name of an archive.
+/// One entry of an archive.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A folder.
     Folder,
-    /// A file with those bytes.
+    /// A file with these bytes.
     Bytes(Vec<u8>),
-    /// A file with the bytes of a file of the host.
+    /// A copy of a file of the host.
     File(PathBuf),
-    /// A symbolic link to that path.
+    /// A symbolic link with this target.
     Link(String),
     /// A character device: major, minor.
     Device(u32, u32),
 }
 
-/// An archive in the making.
+/// An archive to write.
 #[derive(Debug, Clone, Default)]
 pub struct Initramfs {
     entries: Vec<(String, u32, Content)>,
 }
 
 impl Initramfs {
-    /// Adds a path, relative to the root, with the mode's permission bits.
-    /// Its folders must have been added before, as the kernel makes none.
+    /// Adds an entry at a path relative to the root, with these permission bits.
+    /// Add the parent folders first: the kernel does not create them.
     #[must_use]
     pub fn with(mut self, path: &str, permissions: u32, content: Content) -> Self {
         self.entries.push((path.to_owned(), permissions, content));
@@ -45,7 +45,7 @@ impl Initramfs {
     /// Writes the archive.
     ///
     /// # Errors
-    /// A file cannot be read, or the archive not written.
+    /// A file cannot be read, or the archive cannot be written.
     pub fn write(&self, place: &Path) -> Result<(), Error> {
         let mut archive = Vec::new();
         for (index, (path, permissions, content)) in self.entries.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Initramfs {
     }
 }
 
-/// One header, its name and its data, each padded to four bytes.
+/// Appends one entry: header, name and data. Name and data are padded to four bytes.
 fn append(
     archive: &mut Vec<u8>,
     inode: usize,

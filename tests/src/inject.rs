@@ -1,5 +1,5 @@
-//! ptrace(2): one system call of vial-init fails, the nth of a start, whatever
-//! it is. So each step of a start is seen to fail once.
+//! Fault injection by ptrace(2): makes the nth system call of vial-init fail.
+//! With every n in turn, each step of a start fails once.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,32 +18,33 @@ const PTRACE_CONT: usize = 7;
 const PTRACE_SYSCALL: usize = 24;
 const PTRACE_SETOPTIONS: usize = 0x4200;
 const EVENT_EXEC: i32 = 4;
-/// `TRACESYSGOOD`, and fork, vfork, clone and exec.
+/// `TRACESYSGOOD`, and the fork, vfork, clone and exec events.
 const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4;
-/// How a stop at a system call differs from a trap.
+/// SIGTRAP with the bit of `TRACESYSGOOD`: a stop at a system call.
 const SYSCALL_STOP: i32 = 5 | 0x80;
 /// wait(2): threads too.
 const WALL: u32 = 0x4000_0000;
 
-/// A process that is followed.
+/// A traced process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Task {
-    /// It executes vial-init, or was cloned from one that does.
+    /// It executes vial-init, or is a child of such a process.
     is_init: bool,
     in_call: bool,
-    /// Its call was taken from it, and is to be answered by the errno.
+    /// Its current system call was cancelled, and must return the errno.
     failing: bool,
 }
 
-/// Runs a program, and lets the `nth` system call of the vial-init that it
-/// starts answer `errno`; counted from 1, over all its processes, until the
-/// container's program is executed. What is left when the program ends goes on.
+/// Runs a program and makes the `nth` system call of its vial-init fail with
+/// `errno`. It counts from 1 over all processes of vial-init, up to the execve(2)
+/// of the container's program. It returns when the program exits, and does not
+/// wait for the program's other processes.
 ///
-/// Answers the program's exit code, and the number of the call that failed:
-/// None if there were fewer.
+/// Returns the program's exit code and the number of the call that failed: None
+/// if vial-init made fewer calls.
 ///
 /// # Errors
-/// It cannot be started, or the kernel lets nobody trace.
+/// The program cannot be started, or the kernel forbids tracing.
 pub fn run(
     words: &[OsString],
     nth: u32,
@@ -58,7 +59,7 @@ pub fn run(
         let Some((pid, status)) = wait(WaitOptions::from_bits_retain(WALL))? else { continue };
         match status.stopping_signal() {
             Some(signal) => match tracer.stopped(pid, signal, status) {
-                // It was killed while it stood; wait tells of its end.
+                // It was killed while stopped; a later wait(2) reports its end.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 result => result?,
             },
@@ -71,10 +72,10 @@ pub fn run(
     }
 }
 
-/// What [`run`] starts: asks to be traced, stops, and becomes the program.
+/// What [`run`] starts: asks to be traced, stops, and executes the program.
 ///
 /// # Errors
-/// Always: it returns only what hindered it.
+/// It returns only if that failed.
 pub fn be_traced(words: &[&str]) -> io::Error {
     let Some((program, arguments)) = words.split_first() else {
         return io::ErrorKind::InvalidInput.into();
@@ -82,7 +83,7 @@ pub fn be_traced(words: &[&str]) -> io::Error {
     if let Err(error) = ptrace(PTRACE_TRACEME, None, 0, 0) {
         return error;
     }
-    // The parent sees the stop and says how to go on.
+    // The parent sees the stop, sets its options and resumes this process.
     let _ = kill_process(rustix::process::getpid(), Signal::STOP);
     Command::new(program).args(arguments).exec()
 }
@@ -90,11 +91,11 @@ pub fn be_traced(words: &[&str]) -> io::Error {
 struct Tracer {
     first: Pid,
     tasks: BTreeMap<i32, Task>,
-    /// How many calls there are to go.
+    /// How many system calls remain, including the one that fails.
     left: u32,
     errno: i32,
     failed: Option<libc::c_long>,
-    /// The process of vial-init that was last seen to call clone.
+    /// The process that last executed vial-init; None before that.
     forks: Option<i32>,
 }
 
@@ -103,7 +104,7 @@ impl Tracer {
         let number = pid.as_raw_nonzero().get();
         let is_new = !self.tasks.contains_key(&number);
         if is_new {
-            // vial-init has one process at a time that starts another.
+            // After vial-init was executed, all new processes are vial-init's.
             let is_init = self.forks.is_some();
             self.tasks.insert(number, Task { is_init, ..Task::default() });
         }
@@ -122,30 +123,30 @@ impl Tracer {
                 }
             }
             (_, EVENT_EXEC) => {
-                // It lies on a mount without a path, and is told by its argv.
+                // Its executable has no path, so recognise it by argv[0].
                 let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
                 task.is_init = words.starts_with(b"vial-init\0");
                 if task.is_init {
                     self.forks = Some(number);
                 }
-                // It is still in execve.
+                // Its next stop is the exit from execve(2).
                 task.in_call = true;
             }
-            (_, 0) if is_new => {} // The stop with which a traced process begins.
+            (_, 0) if is_new => {} // The initial stop of a traced process.
             (_, 0) => passed_on = signal,
             _ => {}
         }
         self.tasks.insert(number, task);
-        // Nothing that is to be seen happens before the first exec, and in what
-        // is neither vial-init nor on its way to it.
+        // Stop at the system calls of vial-init alone. PTRACE_O_TRACEEXEC still
+        // reports when another process executes vial-init.
         let how = if task.is_init { PTRACE_SYSCALL } else { PTRACE_CONT };
         ptrace(how, Some(pid), 0, passed_on.unsigned_abs() as usize)
     }
 
-    /// Counts a call, and takes it from the process if it is the one.
+    /// Counts a system call, and cancels it if it is the one to fail.
     fn fails(&mut self, pid: Pid, task: Task) -> io::Result<bool> {
         let call = registers::call(pid)?;
-        // Neither can fail; and what execve starts is the container's.
+        // exit and exit_group cannot fail.
         let ends = [libc::SYS_exit, libc::SYS_exit_group].contains(&call);
         if !task.is_init || ends || self.left == 0 {
             return Ok(false);
@@ -172,7 +173,7 @@ mod registers {
     const SETREGSET: usize = 0x4205;
     const NT_PRSTATUS: usize = 1;
 
-    /// `struct user_regs_struct` of either architecture, as words.
+    /// `struct user_regs_struct` of either architecture, as an array.
     type Words = [u64; 40];
 
     fn exchange(request: usize, pid: Pid, set: usize, words: &mut [u64]) -> io::Result<usize> {
@@ -199,14 +200,14 @@ mod registers {
         pub(super) const ANSWER: usize = 0; // x0
     }
 
-    /// The number of the call that is entered.
+    /// The number of the system call that the process enters.
     pub(super) fn call(pid: Pid) -> io::Result<libc::c_long> {
         let mut words: Words = [0; 40];
         exchange(GETREGSET, pid, NT_PRSTATUS, &mut words)?;
         Ok(words[places::CALL].cast_signed())
     }
 
-    /// The kernel does nothing in place of the call that is entered.
+    /// Cancels the system call that the process enters.
     pub(super) fn take_call(pid: Pid) -> io::Result<()> {
         #[cfg(target_arch = "x86_64")]
         return change(pid, places::CALL, -1);
@@ -220,7 +221,7 @@ mod registers {
         }
     }
 
-    /// What the call answers.
+    /// Sets the return value of the system call.
     pub(super) fn answer(pid: Pid, value: i64) -> io::Result<()> {
         change(pid, places::ANSWER, value)
     }

@@ -6,16 +6,16 @@ use std::path::Path;
 
 use crate::{processes, runner};
 
-/// All that could have been left behind, at one moment.
+/// Everything that could be left behind, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers(BTreeSet<String>);
 
 impl Leftovers {
-    /// What there is now: the descendants of this process, cgroups and mounts
-    /// with `tag` in their path, and the entries of the state folder.
+    /// The current descendants of this process, cgroups and mounts with `tag` in
+    /// their path, and the entries of the state folder.
     ///
-    /// On a host other people mount and unmount meanwhile, hence the tag; a
-    /// machine is ours alone, so there every mount counts.
+    /// In a machine every mount counts. On a host others mount and unmount
+    /// meanwhile, so only mounts with the tag count.
     #[must_use]
     pub fn now(tag: &str, state: &Path) -> Self {
         let mut found = BTreeSet::new();
@@ -38,7 +38,7 @@ impl Leftovers {
         Self(found)
     }
 
-    /// What is here and was not there before.
+    /// What exists now and did not exist before.
     #[must_use]
     pub fn since(&self, before: &Leftovers) -> Vec<String> {
         self.0.difference(&before.0).cloned().collect()

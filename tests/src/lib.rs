@@ -1,17 +1,17 @@
-//! The proof: what is claimed of vial, shown on real kernels.
+//! The proof: tests that show on real kernels what vial claims.
 //!
 //! | word | meaning |
 //! |---|---|
-//! | probe | the program inside containers: says what it sees, does what it is told |
+//! | probe | the program inside containers: reports what it sees, does what its arguments say |
 //! | guest | the program that runs the system tests; PID 1 of a virtual machine |
-//! | system test | a claim about vial on a running kernel: one function, one topic a file in [`system`] |
-//! | machine | a virtual machine with a target's kernel, made of an initramfs and nothing else |
+//! | system test | one claim about vial on a running kernel: a function in a topic's file in [`system`] |
+//! | machine | a virtual machine that boots a target's kernel with an initramfs of ours |
 //!
-//! `cargo proof` runs all of it; `cargo proof NAME` runs the system tests whose
-//! name has NAME in it, in a machine, in under a minute.
+//! `cargo proof` runs all of it. `cargo proof NAME` runs the system tests whose
+//! name contains NAME in a machine, in less than a minute.
 //!
-//! **Invariant:** a system test asks the probe or the kernel, never vial's own
-//! output alone, and leaves no process, cgroup, mount or state behind.
+//! **Invariant:** a system test asks the probe or the kernel, and never relies on
+//! vial's own output alone. It leaves no process, cgroup, mount or state behind.
 #![deny(unsafe_code)]
 
 pub mod bundle;

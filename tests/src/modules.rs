@@ -1,6 +1,6 @@
-//! Finds kernel modules, and what they depend on, in an unpacked kernel
-//! package. Debian's packages lack modules.dep, as depmod(8) makes it where a
-//! kernel is installed, so each module's own `depends=` is read.
+//! Finds kernel modules and their dependencies in an unpacked kernel package.
+//! Debian's packages have no modules.dep, which depmod(8) writes when a kernel
+//! is installed; each module's own `depends=` is read instead.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ impl Modules {
     /// The package has no lib/modules, or it cannot be read.
     pub fn of(package: &Path) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
-        // Where / and /usr are one, from trixie on, packages say usr/lib.
+        // Packages since trixie use usr/lib, as / and /usr are merged.
         let mut folders = vec![package.join("usr/lib/modules")];
         if !folders[0].is_dir() {
             folders = vec![package.join("lib/modules")];
@@ -41,9 +41,9 @@ impl Modules {
         Ok(Self { files })
     }
 
-    /// The named modules and all that they depend on, as (name, bytes), each
-    /// after what it needs. A name that is no module is built in or missing,
-    /// and left out: what needs it will say so.
+    /// The named modules and their dependencies, as (name, bytes), in the order
+    /// to load them. A name without a module is left out: it is built in, or
+    /// missing, and then the module that needs it fails to load.
     ///
     /// # Errors
     /// A module cannot be read or decompressed.
@@ -72,7 +72,7 @@ impl Modules {
     }
 }
 
-/// `nf_tables` of `.../nf_tables.ko` and `.../nf-tables.ko.xz`.
+/// `nf_tables` for `.../nf_tables.ko` and `.../nf-tables.ko.xz`.
 fn module_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".ko").or_else(|| name.strip_suffix(".ko.xz"))?;
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_module_depends_on_is_read_from_the_module() {
+    fn dependencies_are_read_from_the_module() {
         assert_eq!(depends(b"\x7fELF\0license=GPL\0depends=9pnet,fscache\0"), ["9pnet", "fscache"]);
         assert!(depends(b"\0depends=\0").is_empty());
     }

@@ -1,17 +1,17 @@
-//! Processes of this machine, as /proc shows them.
+//! The processes of this machine, read from /proc.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
-/// The processes that descend from `ancestor`, as (pid, name), zombies not
-/// counted.
+/// The processes that descend from `ancestor`, as (pid, name). Zombies do not
+/// count.
 #[must_use]
 pub fn descendants(ancestor: u32) -> Vec<(u32, String)> {
     let all = all();
     let descends = |mut pid: u32| {
-        // A parent is older than its child, but pids wrap: bounded by count.
+        // Pids wrap, and /proc is read over time, so limit the length of the walk.
         for _ in 0..all.len() {
             match all.get(&pid) {
                 Some((parent, ..)) if *parent == ancestor => return true,
@@ -27,13 +27,13 @@ pub fn descendants(ancestor: u32) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// Kills all descendants and reaps those that are children by now.
+/// Kills all descendants, and reaps those that are children of this process.
 pub fn end_descendants(ancestor: u32) {
-    // Twice, since a process may fork while the list is read.
+    // Twice, as a process may fork while the list is read.
     for _ in 0..2 {
         for (pid, _) in descendants(ancestor) {
             if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                // ESRCH is the wanted outcome, and nothing else can be done.
+                // ESRCH: it has exited, which is what was wanted.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
@@ -57,8 +57,8 @@ fn all() -> BTreeMap<u32, (u32, char, String)> {
         .collect()
 }
 
-/// proc_pid_stat(5): "pid (name) state parent ...", where the name may hold
-/// anything, so that its end is the last parenthesis.
+/// proc_pid_stat(5): "pid (name) state parent ...". The name may contain
+/// parentheses, so it ends at the last one.
 fn stat(pid: u32) -> Option<(u32, char, String)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (front, back) = text.rsplit_once(") ")?;

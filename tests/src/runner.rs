@@ -1,5 +1,5 @@
-//! Runs the system tests, each in a process of its own, so that one that hangs
-//! or dies takes nothing with it.
+//! Runs each system test in a process of its own, so that a test that hangs or
+//! crashes does not affect the others.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use vial_targets::command::OnPath;
 
 use crate::{Context, context, engine, processes, system};
 
-/// How long one test may take; a machine under TCG is some ten times slower
-/// than its host, and the slowest test takes 40 s in one.
+/// The time limit of one test. A machine under TCG is about ten times slower than
+/// its host; the slowest test takes 40 s there.
 const TIME_LIMIT: Duration = Duration::from_secs(270);
 
-/// Exit codes by which the process of one test answers its runner.
+/// Exit codes of a test's process.
 const PASSED: u8 = 0;
 const FAILED: u8 = 1;
 const SKIPPED: u8 = 77;
 
-/// How a test ends that does not pass.
+/// How a test ends if it does not pass.
 #[derive(Debug)]
 pub enum Failure {
-    /// The claim does not hold: what was seen instead.
+    /// The claim does not hold: what the test saw instead.
     Failed(String),
-    /// The kernel lacks what the test needs, named.
+    /// The kernel lacks this feature, which the test needs.
     Skipped(String),
 }
 
-/// What a test answers.
+/// The result of a test.
 pub type Outcome = Result<(), Failure>;
 
 impl<T: Into<String>> From<T> for Failure {
@@ -38,7 +38,7 @@ impl<T: Into<String>> From<T> for Failure {
     }
 }
 
-/// What a test needs that not every machine has.
+/// What a test needs and some machines lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Effective user 0.
@@ -53,33 +53,33 @@ pub enum Need {
     Keyrings,
     /// overlay is among the file systems.
     Overlayfs,
-    /// podman, in a machine: on a host it would meet the user's containers.
+    /// podman in a machine, as on a host it would touch the user's containers.
     Podman,
-    /// containerd in a machine with systemd, which starts it.
+    /// containerd in a machine whose systemd starts it.
     Containerd,
-    /// docker, likewise.
+    /// docker in such a machine.
     Docker,
-    /// buildah, likewise.
+    /// buildah in such a machine.
     Buildah,
     /// A machine with systemd, and an ordinary user.
     Systemd,
-    /// newuidmap, in a machine: its users would be the host's.
+    /// newuidmap in a machine, as it needs users of its own in /etc/subuid.
     Newuidmap,
-    /// A machine of ours: the test would harm the host if it failed.
+    /// A machine: on a host, a failure of the test would cause harm.
     Machine,
-    /// mount_setattr(2), without which no mount below another has its attributes
-    /// changed: Linux 5.12.
+    /// mount_setattr(2), Linux 5.12: the only way to change the attributes of a
+    /// mount and of all mounts below it.
     MountSetattr,
     /// /dev/fuse.
     Fuse,
-    /// AppArmor is on, and its parser is there to load a profile.
+    /// AppArmor is enabled, and apparmor_parser is installed.
     AppArmor,
 }
 
 const APPARMOR_PARSER: &str = "/usr/sbin/apparmor_parser";
 
 impl Need {
-    /// The feature of the kernel that is missing here, if it is.
+    /// The name of the missing feature; None if it is there.
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
         let exists = |path: &str| fs::exists(path).unwrap_or(false);
@@ -123,9 +123,9 @@ impl Need {
 pub struct Test {
     /// The claim, in words joined by underscores.
     pub name: &'static str,
-    /// What the kernel must have for it.
+    /// What it needs of the machine.
     pub needs: &'static [Need],
-    /// Shows it.
+    /// The test itself.
     pub run: fn(&Context) -> Outcome,
 }
 
@@ -138,7 +138,7 @@ pub struct Topic {
     pub tests: &'static [Test],
 }
 
-/// Lists the tests of a topic: `topic!("kill", a_claim, another [Cgroup2])`.
+/// Lists the tests of a topic: `topic!("kill", a_claim, another_claim [Cgroup2])`.
 macro_rules! topic {
     ($topic:literal, $( $test:ident $([$($need:ident),+])? ),+ $(,)?) => {
         /// The claims of this file.
@@ -154,19 +154,19 @@ macro_rules! topic {
 }
 pub(crate) use topic;
 
-/// How many tests ended how.
+/// How many tests passed, failed and were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// The claim holds.
+    /// Tests whose claim holds.
     pub passed: usize,
-    /// It does not.
+    /// Tests whose claim does not hold.
     pub failed: usize,
-    /// It could not be tried on this kernel.
+    /// Tests that could not run on this machine.
     pub skipped: usize,
 }
 
 impl Totals {
-    /// Adds those of another run.
+    /// Adds the totals of another run.
     pub fn add(&mut self, other: Totals) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -190,8 +190,8 @@ impl std::fmt::Display for Totals {
     }
 }
 
-/// The tests whose "topic::name" has the filter in it, in the order they run.
-/// A filter may be several, joined by commas, of which one suffices.
+/// The tests whose "topic::name" contains the filter, in the order they run. A
+/// filter may be several words, joined by commas; one of them must match.
 #[must_use]
 pub fn names(topics: &[&Topic], filter: &str) -> Vec<String> {
     let all = topics.iter().flat_map(|topic| topic.tests.iter().map(move |test| (topic, test)));
@@ -200,8 +200,8 @@ pub fn names(topics: &[&Topic], filter: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads the line that says how a test ended: its name, and its share of the
-/// totals.
+/// Parses the line that says how a test ended. Returns its name, and a total of
+/// one test.
 #[must_use]
 pub fn ended(line: &str) -> Option<(&str, Totals)> {
     let (name, how) = line.strip_prefix("test ")?.split_once(" ... ")?;
@@ -214,14 +214,14 @@ pub fn ended(line: &str) -> Option<(&str, Totals)> {
     Some((name, one))
 }
 
-/// Runs every test whose "topic::name" has the filter in it, but for as many as
-/// are to be passed over, and prints a line for each, then the totals.
+/// Runs every test whose "topic::name" contains the filter, except for the first
+/// `pass_over`. Prints a line for each, then the totals.
 ///
 /// # Errors
 /// A test cannot be started at all.
 pub fn run(topics: &[&Topic], filter: &str, pass_over: usize) -> Result<Totals, Error> {
-    // What a test leaves behind becomes a child of this process, not of init,
-    // and is found and ended here.
+    // Processes that a test leaves behind become children of this process, not
+    // of init, so that they can be found and killed here.
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
@@ -233,10 +233,10 @@ pub fn run(topics: &[&Topic], filter: &str, pass_over: usize) -> Result<Totals, 
     Ok(totals)
 }
 
-/// Runs one test in a process of its own, and words how it ended.
+/// Runs one test in a process of its own, and prints how it ended.
 fn run_apart(name: &str, totals: &mut Totals) -> Result<(), Error> {
-    // A file and not a pipe, as a process that is left behind would keep a
-    // pipe open, and reading it would never end.
+    // A file and not a pipe: a process that is left behind would keep the pipe
+    // open, and reading it would never end.
     let folder = std::env::temp_dir();
     let said_path = folder.join(format!("vial-tests-said-{}", std::process::id()));
     let said = File::create(&said_path).on_path("create", &said_path)?;
@@ -261,11 +261,11 @@ fn run_apart(name: &str, totals: &mut Totals) -> Result<(), Error> {
     };
     let left = processes::descendants(std::process::id());
     processes::end_descendants(std::process::id());
-    // A test that was killed, or died, had no time to.
+    // A test that was killed or crashed could not remove its folder.
     context::remove_folder(&context::folder_of(child.id()));
 
     let said = String::from_utf8_lossy(&fs::read(&said_path).unwrap_or_default()).into_owned();
-    let _ = fs::remove_file(&said_path); // It may have gone with its folder.
+    let _ = fs::remove_file(&said_path); // If it fails, it lies in /tmp.
     let outcome = match status {
         None => Err(Failure::Failed(format!("still running after {TIME_LIMIT:?}\n{said}"))),
         Some(status) => match status.code() {
@@ -299,12 +299,12 @@ fn count(name: &str, outcome: Outcome, took: Duration, totals: &mut Totals) {
     }
 }
 
-/// Every topic, of containers and of engines.
+/// All topics, of the system tests and of the engine tests.
 fn all() -> impl Iterator<Item = &'static Topic> {
     system::ALL.iter().chain(engine::ALL).copied()
 }
 
-/// Runs the one test of that name in this process: what the runner starts.
+/// Runs the test of this name in this process. The runner starts it for each test.
 #[must_use]
 pub fn run_here(name: &str) -> ExitCode {
     let found = all().find_map(|topic| {
@@ -331,12 +331,12 @@ pub fn run_here(name: &str) -> ExitCode {
 fn attempt(test: &Test) -> Outcome {
     let lacks = test.needs.iter().find_map(|need| Some((*need, need.missing()?)));
     if let Some((need, feature)) = lacks {
-        // The machines make up for what this host may not have, and the one
-        // with a whole system for what the others have no programs for.
+        // What this host may lack, the machines have; and what the other
+        // machines lack, the one with a whole system has.
         let excused = match need {
             Need::Cgroup2 | Need::Machine => !in_machine(),
             Need::AppArmor => !in_machine() || !fs::exists(APPARMOR_PARSER).unwrap_or(false),
-            // An older kernel is one of those that are tested.
+            // Some of the tested kernels are older.
             Need::MountSetattr => true,
             _ => false,
         };

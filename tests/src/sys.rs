@@ -1,46 +1,46 @@
-//! The only unsafe code of the tests: calls that neither std nor rustix has.
+//! The only unsafe code of the tests: system calls that std and rustix lack.
 #![allow(unsafe_code, reason = "the one place for it in the tests; see each SAFETY")]
 
 use std::io;
 use std::mem::MaybeUninit;
 
-/// syscall(2) with whatever numbers a test asks for: the value, or the errno.
+/// syscall(2) with the numbers that a test asks for.
 ///
 /// A pointer among the arguments must come from a buffer that outlives the
-/// call. A number that is not one is what a test wants: the kernel answers
+/// call. A test may also pass an invalid pointer; the kernel then returns
 /// EFAULT.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The errno that the kernel returned.
 pub fn call(number: libc::c_long, a: [usize; 6]) -> io::Result<libc::c_long> {
     let [a0, a1, a2, a3, a4, a5] = a;
-    // SAFETY: this process is the probe or a test; it calls with numbers and
-    // with buffers that it lends for the call, and owns nothing that a call
-    // could harm without its test failing.
+    // SAFETY: only the probe and the tests call this. Their pointers come from
+    // buffers that outlive the call, and a call that damages this process can
+    // only make its own test fail.
     let answer = unsafe { libc::syscall(number, a0, a1, a2, a3, a4, a5) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-/// Whether the kernel has mount_setattr(2): it then complains of what it is told.
+/// Whether the kernel has mount_setattr(2): with bad arguments it fails with
+/// another errno than ENOSYS.
 #[must_use]
 pub fn has_mount_setattr() -> bool {
     let answer = call(libc::SYS_mount_setattr, [usize::MAX, 0, 0, 0, 0, 0]);
     answer.is_err_and(|error| error.raw_os_error() != Some(libc::ENOSYS))
 }
 
-/// The owner of an fd that [`call`] answered.
+/// Takes ownership of an fd that [`call`] returned.
 #[must_use]
 pub fn owned(fd: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
-    // SAFETY: a call has just made the fd, so nobody else owns it.
+    // SAFETY: a system call has just created the fd, so nothing else owns it.
     unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }
 }
 
-/// seccomp(2) with a filter that answers `errno` to these system calls of this
-/// architecture, for this process and what it starts: an old kernel, or a
-/// container around us. Linux 3.17.
+/// seccomp(2): makes these system calls fail with `errno` in this process and
+/// its children, as on an old kernel or inside another container. Linux 3.17.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The errno that the kernel returned.
 pub fn refuse_calls(numbers: &[u32], errno: u32) -> io::Result<()> {
     const LOAD_WORD: u16 = 0x20;
     const JUMP_EQUAL: u16 = 0x15;
@@ -61,15 +61,15 @@ pub fn refuse_calls(numbers: &[u32], errno: u32) -> io::Result<()> {
     call(libc::SYS_seccomp, [mode, 0, place, 0, 0, 0]).map(|_| ())
 }
 
-/// A system call of 32-bit x86, by its number there, without arguments: the
-/// answer, negative for an errno. None where no such entry is.
+/// Makes a 32-bit x86 system call without arguments, by its i386 number. Returns
+/// the result, negative for an errno; None on other architectures.
 #[must_use]
 pub fn call_i386(number: u32) -> Option<i32> {
     #[cfg(target_arch = "x86_64")]
     {
         let answer: u64;
-        // SAFETY: int 0x80 preserves every register but rax, and r8 to r11;
-        // rbx is not ours to name, and without arguments it does not matter.
+        // SAFETY: int 0x80 changes only rax and r8 to r11. rbx cannot be named as
+        // an operand; a call without arguments ignores it.
         unsafe {
             std::arch::asm!("int 0x80", inlateout("rax") u64::from(number) => answer,
                 out("r8") _, out("r9") _, out("r10") _, out("r11") _);
@@ -83,14 +83,14 @@ pub fn call_i386(number: u32) -> Option<i32> {
     }
 }
 
-/// Blocks every signal, so that [`next_signal`] receives them in order.
+/// Blocks every signal, so that [`next_signal`] can receive them.
 pub fn hold_signals() {
     let all = every_signal();
-    // SAFETY: the set is initialised and the old mask is not asked for.
+    // SAFETY: the set is initialised, and a null old mask is allowed.
     unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
 }
 
-/// sigwait(3): the number of the next signal that [`hold_signals`] held.
+/// sigwait(3): the number of the next signal that [`hold_signals`] blocked.
 #[must_use]
 pub fn next_signal() -> i32 {
     let all = every_signal();
@@ -100,14 +100,14 @@ pub fn next_signal() -> i32 {
     number
 }
 
-/// Ignores a signal from here on, across execve(2) too.
+/// Ignores a signal from now on, also after execve(2).
 pub fn ignore_signal(number: i32) {
-    // SAFETY: SIG_IGN is no handler, so no code runs in signal context.
+    // SAFETY: SIG_IGN installs no handler, so no code runs in signal context.
     unsafe { libc::signal(number, libc::SIG_IGN) };
 }
 
-/// keyctl(2) `KEYCTL_GET_KEYRING_ID` of the session keyring, created if the
-/// process has none. Linux 2.6.10.
+/// keyctl(2) `KEYCTL_GET_KEYRING_ID`: the session keyring, which the kernel
+/// creates if the process has none. Linux 2.6.10.
 ///
 /// # Errors
 /// ENOSYS where the kernel has no keyrings.
@@ -136,7 +136,7 @@ pub fn describe_key(key: libc::c_long) -> io::Result<String> {
 /// ioctl(2) SIOCSIFFLAGS: brings the loopback interface up (netdevice(7)).
 ///
 /// # Errors
-/// What the kernel answered.
+/// The errno that the kernel returned.
 pub fn loopback_up() -> io::Result<()> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
     let mut name: [libc::c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
@@ -161,8 +161,7 @@ pub fn errno_name(error: &io::Error) -> String {
     }
 }
 
-/// Neither std nor rustix can name an errno,
-/// so those that tests meet are listed.
+/// The names of the errnos that tests meet. std and rustix have no such table.
 fn known_name(number: i32) -> Option<String> {
     macro_rules! names {
         ($($name:ident)*) => {

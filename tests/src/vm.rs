@@ -1,12 +1,12 @@
-//! Virtual machines: a target's own kernel, booted by QEMU, with the guest as
-//! PID 1 of an initramfs. Nothing is installed, and what is written is forgotten.
+//! Virtual machines: QEMU boots a target's own kernel, with the guest as PID 1 of
+//! an initramfs. Nothing is installed, and no change is kept.
 //!
 //! | root | / in the machine | for |
 //! |---|---|---|
 //! | tmpfs | a tmpfs over the initramfs, so that `pivot_root` works | the system tests |
-//! | initramfs | the initramfs itself, where `pivot_root` is EINVAL | what a board without a disk is |
-//! | host | the host's / by 9p, read-only, under an overlay in memory | engines, which are many programs |
-//! | systemd | a disk with Debian's systemd as PID 1 | engines, and what a user's host is |
+//! | initramfs | the initramfs itself, where `pivot_root` fails with EINVAL | boards without a disk |
+//! | host | the host's / over 9p, read-only, under an overlay in memory | engines, which are many programs |
+//! | systemd | a disk with Debian's systemd as PID 1 | engines, on a host like a user's |
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -22,22 +22,22 @@ use vial_targets::{Error, Kernel, Target, debian, disk};
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
 
-/// The folder of our binaries in the machine, whatever its root is.
+/// The folder of our binaries in the machine, whatever its root.
 pub const BINARIES: &str = "/run/vial-tests";
-/// The line after which the machine's console is ours.
+/// The line on the console after which the program's own output begins.
 pub const BEGIN: &str = "vial-guest: begin";
-/// The line that ends the run, before the exit code.
+/// The last line of a run begins with this; the exit code follows.
 pub const EXIT: &str = "vial-guest: exit ";
-/// The word of the kernel's command line that chooses the root.
+/// The parameter on the kernel's command line that selects the root.
 pub const ROOT: &str = "vial.root=";
-/// How long a machine may say nothing: longer than a test may take.
+/// How long a machine may be silent. A test that hangs ends earlier.
 const SILENCE: Duration = Duration::from_secs(420);
-/// How often its kernel may report a stall before a test says the next word. It
-/// does so after 21 s, and each minute from then on.
+/// How many stalls the kernel may report while the tests print nothing. It reports
+/// one after 21 s, and then once a minute.
 const STALLS: u32 = 2;
-/// The tag under which the host's / is offered.
+/// The 9p tag of the host's /.
 pub const HOST_TAG: &str = "host";
-/// The disk with systemd, in the machine.
+/// The disk with systemd, as the machine names it.
 pub const DISK: &str = "/dev/vda";
 
 /// Modules for the system tests.
@@ -47,8 +47,8 @@ const HOST_MODULES: &[&str] =
     &["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "overlay", "fuse"];
 /// Modules for a machine that boots from a disk; systemd loads the rest.
 const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_rng", "virtio_blk", "crc32c_generic", "ext4"];
-/// Modules of the engines' networks. nf_tables computes its checksums by what
-/// no module names among what it depends on.
+/// Modules for the engines' networks. nf_tables needs crc32c, which no module
+/// declares as a dependency.
 const NETWORK_MODULES: &[&str] = &[
     "crc32c_generic",
     "veth",
@@ -74,12 +74,12 @@ const NETWORK_MODULES: &[&str] = &[
     "dummy",
 ];
 
-/// Words of the kernel's command line for systemd: the console is the tests'.
+/// Kernel parameters for systemd. The console belongs to the tests.
 const SYSTEMD_WORDS: &str = " apparmor=1 security=apparmor systemd.show_status=0 \
      systemd.unit=multi-user.target systemd.mask=serial-getty@ttyS0.service \
      systemd.mask=getty@tty1.service systemd.firstboot=off";
 
-/// What is / in a machine.
+/// The / of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
     /// A tmpfs over the initramfs.
@@ -93,7 +93,7 @@ pub enum Root {
 }
 
 impl Root {
-    /// The word on the kernel's command line.
+    /// The value of [`ROOT`] on the kernel's command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -106,7 +106,7 @@ impl Root {
 }
 
 impl Root {
-    /// Whether it is a whole system, with engines.
+    /// Whether it is a whole system with engines.
     #[must_use]
     pub fn is_whole(self) -> bool {
         matches!(self, Root::Host | Root::Systemd)
@@ -116,25 +116,25 @@ impl Root {
 /// A machine to boot once.
 #[derive(Debug)]
 pub struct Machine {
-    /// Which processor.
+    /// Its processor.
     pub target: &'static Target,
-    /// Which kernel.
+    /// Its kernel.
     pub kernel: &'static Kernel,
-    /// What is / in it.
+    /// Its /.
     pub root: Root,
-    /// What runs in it: a program and its arguments. A program without a
-    /// slash is looked for among our binaries first.
+    /// The program to run, and its arguments. A program without a slash is
+    /// looked up among our binaries first.
     pub command: Vec<String>,
-    /// Variables of that program, as NAME=VALUE.
+    /// The environment variables of that program, as NAME=VALUE.
     pub environment: Vec<String>,
-    /// More files, below [`BINARIES`]: name, and the host's file.
+    /// More files to put into [`BINARIES`]: name, and the host's file.
     pub files: Vec<(String, PathBuf)>,
     /// When to give up.
     pub time_limit: Duration,
 }
 
 impl Machine {
-    /// A machine that runs tests: `words` are the guest's.
+    /// A machine that runs tests; `words` are the guest's arguments.
     #[must_use]
     pub fn of_tests(
         target: &'static Target,
@@ -148,12 +148,12 @@ impl Machine {
         Self { target, kernel, root, command, environment, files: Vec::new(), time_limit }
     }
 
-    /// Boots it, hands each line of the program to `line`, and answers the
-    /// program's exit code.
+    /// Boots the machine, passes each line that the program prints to `line`, and
+    /// returns the program's exit code.
     ///
     /// # Errors
-    /// It cannot be built or booted, or ends without an exit code in time; the
-    /// last lines of its console are shown.
+    /// The machine cannot be built or booted, or ends without an exit code in
+    /// time. The error has the last lines of its console.
     pub fn run(&self, line: &mut dyn FnMut(&str)) -> Result<i32, Error> {
         debian::install(&[self.target.qemu.package])?;
         let package = match self.root {
@@ -169,20 +169,20 @@ impl Machine {
 
         let mut qemu = self.qemu(&kernel(&package)?, &initramfs);
         if self.root == Root::Systemd {
-            // Whatever the kernel: there is one disk.
+            // There is one disk, whichever kernel boots.
             let disk = disk::of(vial_targets::kernel::OF_DISK, self.target)?;
             let disk = format!("file={},format=raw,if=virtio,snapshot=on", disk.display());
             qemu.args(["-drive", &disk]);
         }
         let answer = Console::start(qemu).and_then(|console| console.follow(self.time_limit, line));
-        let _ = fs::remove_file(&initramfs); // Of use only to this machine.
+        let _ = fs::remove_file(&initramfs); // No other machine uses it.
         answer.map_err(|error| {
             let (kernel, root) = (self.kernel.name, self.root.word());
             error.during(format!("machine {} ({kernel}, {root})", self.target.name))
         })
     }
 
-    /// Our binaries, the modules in the order to load, and what to run.
+    /// Packs our binaries, the modules in the order to load, and the command.
     fn initramfs(&self, package: &Path) -> Result<Initramfs, Error> {
         let built = ship::output_folder().join("ship").join(self.target.name);
         let folder = BINARIES.trim_start_matches('/');
@@ -221,8 +221,8 @@ impl Machine {
 
     fn qemu(&self, kernel: &Path, initramfs: &Path) -> Command {
         let qemu = &self.target.qemu;
-        // A kernel that makes no headway says where, and ends: the tests can then
-        // go on in another machine. 60 s are beyond what a busy host causes.
+        // A kernel that stalls says where and panics, so that the tests can go on
+        // in another machine. A busy host never stalls it for 60 s.
         let words = format!(
             "console={} panic=-1 quiet loglevel=4 softlockup_panic=1 watchdog_thresh=30 \
              cgroup_no_v1=all {ROOT}{}{}",
@@ -234,8 +234,8 @@ impl Machine {
         command.args(["-machine", qemu.machine, "-smp", "2", "-nodefaults", "-no-reboot"]);
         command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
         command.args(["-device", "virtio-rng-pci"]);
-        // Where KVM exists it need not work with these kernels, and then fails
-        // only halfway through the boot: so it is asked for, never assumed.
+        // KVM may exist and still fail halfway through the boot of these kernels,
+        // so it is used only on request.
         if std::env::var_os("VIAL_KVM").is_some_and(|value| value == "1") {
             command.args(["-accel", "kvm", "-cpu", "host"]);
         } else {
@@ -255,7 +255,7 @@ impl Machine {
     }
 }
 
-/// The kernel of an unpacked package: boot/vmlinuz-RELEASE; since Linux 7.2
+/// The kernel of an unpacked package: boot/vmlinuz-RELEASE, or since Linux 7.2
 /// usr/lib/modules/RELEASE/vmlinuz.
 fn kernel(package: &Path) -> Result<PathBuf, Error> {
     let entries = |folder: &Path| {
@@ -275,7 +275,7 @@ fn kernel(package: &Path) -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::new(format!("{} has no kernel", package.display())))
 }
 
-/// A running machine and the lines of its serial port.
+/// A running machine, and the lines of its serial port.
 struct Console {
     qemu: Child,
     lines: Receiver<String>,
@@ -303,14 +303,14 @@ impl Console {
             for line in BufReader::new(serial).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
                 if sender.send(line).is_err() {
-                    return; // Nobody listens any more: the time is over.
+                    return; // The receiver is gone: the time limit has passed.
                 }
             }
         });
         Ok(Self { qemu, lines })
     }
 
-    /// Hands on the lines between the first and the last of ours.
+    /// Passes on the lines between [`BEGIN`] and [`EXIT`].
     fn follow(mut self, limit: Duration, line: &mut dyn FnMut(&str)) -> Result<i32, Error> {
         let show_all = std::env::var_os("VIAL_CONSOLE").is_some();
         let deadline = Instant::now() + limit;
@@ -319,12 +319,12 @@ impl Console {
         let why = loop {
             let until = deadline.min(heard + SILENCE);
             match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                // systemd resets the terminal on the same line.
+                // systemd may reset the terminal on the same line.
                 Ok(text) if text.trim().ends_with(BEGIN) => ours = true,
                 Ok(text) => {
                     match text.starts_with('[') {
-                        // The kernel says that a processor is stuck every minute,
-                        // which is no headway: that processor does not come back.
+                        // The kernel reports a stuck processor once a minute. That
+                        // is no progress: such a processor never recovers.
                         true => stalls += u32::from(text.contains("rcu: INFO:")),
                         false => (heard, stalls) = (Instant::now(), 0),
                     }
@@ -347,7 +347,7 @@ impl Console {
                 Err(RecvTimeoutError::Disconnected) => break "ended without an exit code".into(),
             }
         };
-        // Killing what has ended already is harmless.
+        // Killing a process that has exited already is harmless.
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
         let shown = last.len().saturating_sub(40);

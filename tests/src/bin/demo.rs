@@ -1,5 +1,5 @@
-//! `cargo demo`: builds both binaries and runs a container from a bundle that
-//! is made on the spot, as root or not, and shows what the container sees.
+//! `cargo demo`: builds both binaries, makes a bundle, runs a container from it as
+//! root or as an ordinary user, and shows what the container sees.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -34,11 +34,11 @@ fn demo() -> Result<(), Error> {
 
     let folder = std::env::temp_dir().join(format!("vial-demo-{}", std::process::id()));
     let result = run(&release, &folder);
-    let _ = fs::remove_dir_all(&folder); // In /tmp, should it fail.
+    let _ = fs::remove_dir_all(&folder); // If it fails, it lies in /tmp.
     result
 }
 
-/// Statically linked with what the machine has, as a container holds no libc.
+/// Links the host's libc statically, as the container has none.
 fn build(what: &[&str]) -> Result<(), Error> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["rustc", "--quiet", "--release"]).args(what);
@@ -79,7 +79,8 @@ fn run(release: &Path, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The bundle of `vial spec`, its process the probe, its rootfs nothing else.
+/// Makes a bundle: `vial spec`'s config.json with the probe as its process, and a
+/// rootfs that holds only the probe.
 fn bundle(
     vial: &Path,
     release: &Path,
@@ -120,7 +121,7 @@ fn bundle(
     fs::write(&path, config.to_string()).on_path("write", &path)
 }
 
-/// The controllers that the root of cgroup v2 offers here.
+/// The controllers in the root of the host's cgroup v2 hierarchy.
 fn controllers() -> Vec<String> {
     let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
     let read = |place| fs::read_to_string(PathBuf::from(place).join("cgroup.controllers")).ok();
@@ -128,7 +129,7 @@ fn controllers() -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// What the container sees, a line each.
+/// Prints what the container sees.
 fn show(report: &Value, known: &Value, root: bool, elapsed: Duration) {
     let line = |name: &str, value: &str| println!("  {name:<14}{value}");
     let text = |field: &str| match &report[field] {
@@ -166,8 +167,8 @@ fn show(report: &Value, known: &Value, root: bool, elapsed: Duration) {
     line("its memory", report["memory"]["rss"].as_str().unwrap_or("?"));
 }
 
-/// The capabilities of a set as /proc/PID/status writes it, in hexadecimal, by
-/// the names that `vial features` lists in the order of their numbers.
+/// The names of the capabilities in a hexadecimal set of /proc/PID/status. `vial
+/// features` lists the names in the order of their bits.
 fn names(set: &str, known: &Value) -> String {
     let bits = u64::from_str_radix(set, 16).unwrap_or_default();
     let listed = known.as_array().into_iter().flatten().filter_map(Value::as_str).enumerate();
@@ -176,7 +177,7 @@ fn names(set: &str, known: &Value) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }
 
-/// Its namespaces, and which of them are not the host's.
+/// Prints the container's namespaces, and which of them are the host's.
 fn namespaces(report: &Value) {
     for (name, inode) in report["namespaces"].as_object().into_iter().flatten() {
         let host = fs::read_link(format!("/proc/self/ns/{name}")).unwrap_or_default();

@@ -1,11 +1,11 @@
-//! floor: the least that the start of a container needs, to measure runtimes
-//! against. It reads no config.json, keeps no state and protects nothing.
+//! floor: does the least that the start of a container needs, as a baseline for
+//! measuring runtimes. It reads no config.json, keeps no state, protects nothing.
 //!
 //!     floor ROOTFS CGROUP PROGRAM [ARGUMENT..]
 //!
-//! Makes the cgroup, starts a process in it with its own pid, network, ipc, uts,
-//! mount and cgroup namespaces, whose root is ROOTFS with a proc, executes
-//! PROGRAM there, waits, and removes the cgroup. The exit code is PROGRAM's.
+//! Creates CGROUP and starts a process in it, with new pid, network, ipc, uts,
+//! mount and cgroup namespaces, and with ROOTFS and a proc as its root. Executes
+//! PROGRAM there, waits, and removes CGROUP. The exit code is PROGRAM's.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use vial_tests::sys;
 
-/// The exit code of a start that failed.
+/// The exit code if the start fails.
 const FAILED: u8 = 125;
 
 fn main() -> ExitCode {
@@ -55,7 +55,7 @@ fn run(rootfs: &CString, cgroup: &CString, program: &[CString]) -> std::io::Resu
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
 }
 
-/// clone3(2): None is the child, in new namespaces and in the cgroup.
+/// clone3(2) into new namespaces and into the cgroup. Returns None in the child.
 fn clone3(cgroup: &OwnedFd) -> std::io::Result<Option<Pid>> {
     const NAMESPACES: libc::c_int = libc::CLONE_NEWPID
         | libc::CLONE_NEWNET
@@ -64,8 +64,8 @@ fn clone3(cgroup: &OwnedFd) -> std::io::Result<Option<Pid>> {
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWCGROUP;
     const INTO_CGROUP: u64 = 0x2_0000_0000;
-    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
-    // set_tid, set_tid_size, cgroup
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack,
+    // stack_size, tls, set_tid, set_tid_size, cgroup.
     let mut arguments = [0_u64; 11];
     arguments[0] = INTO_CGROUP | u64::from(NAMESPACES.cast_unsigned());
     arguments[4] = libc::SIGCHLD as u64;
@@ -75,7 +75,7 @@ fn clone3(cgroup: &OwnedFd) -> std::io::Result<Option<Pid>> {
     Ok(Pid::from_raw(child as i32))
 }
 
-/// Returns only what hindered it.
+/// Returns only if it fails.
 fn become_container(rootfs: &CString, program: &[CString]) -> std::io::Result<Infallible> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private)?;

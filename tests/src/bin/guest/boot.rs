@@ -1,6 +1,6 @@
-//! PID 1 of a machine: mounts what a system has, makes / what was asked for,
-//! runs one program, says how it ended, and powers off. Or starts systemd, whose
-//! last unit does the same.
+//! PID 1 of a machine: mounts the usual file systems, sets up / as asked, runs one
+//! program, prints its exit code and powers off. With systemd it starts systemd
+//! instead, whose last unit runs the program.
 
 use std::ffi::CStr;
 use std::fs::{self, File};
@@ -19,8 +19,8 @@ use vial_tests::{processes, sys, vm};
 
 use crate::systemd;
 
-/// A file system of every Linux system: where, type, data. The cgroups are as
-/// systemd mounts them: what is more lenient would hide faults.
+/// The usual file systems: path, type, data. The cgroup2 options are systemd's:
+/// weaker ones would hide faults.
 const USUAL: &[(&str, &str, &CStr)] = &[
     ("/proc", "proc", c""),
     ("/sys", "sysfs", c""),
@@ -32,17 +32,17 @@ const USUAL: &[(&str, &str, &CStr)] = &[
     ("/tmp", "tmpfs", c"mode=1777"),
 ];
 
-/// Does all of it; never returns.
+/// Runs as PID 1.
 pub(crate) fn be_init() -> ! {
     end(prepare().and_then(|()| run()))
 }
 
-/// The job of a machine with systemd, which is PID 1 there; never returns.
+/// Runs as the last unit of a machine whose PID 1 is systemd.
 pub(crate) fn be_job() -> ! {
     end(run())
 }
 
-/// Says how the program ended, and powers off.
+/// Prints the exit code and powers off.
 fn end(ran: Result<i32, Error>) -> ! {
     let code = match ran {
         Ok(code) => code,
@@ -55,7 +55,7 @@ fn end(ran: Result<i32, Error>) -> ! {
     rustix::fs::sync();
     let off = rustix::system::reboot(RebootCommand::PowerOff);
     println!("guest: reboot(2): {off:?}");
-    // The kernel panics when its init ends, and panic=-1 ends QEMU.
+    // The kernel panics when its init exits, and with panic=-1 QEMU then ends.
     std::process::exit(1)
 }
 
@@ -89,22 +89,22 @@ fn prepare() -> Result<(), Error> {
     }
     for (path, kind, data) in USUAL {
         make(path)?;
-        // In the initramfs, /proc is there already.
+        // In the initramfs, /proc is mounted already.
         if *path != "/proc" || root != Some("initramfs") {
             attach(kind, path, kind, data)?;
         }
     }
-    // As systemd does, so that a mount in a machine travels as on users' hosts.
+    // As systemd does, so that mounts propagate as on users' hosts.
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
         .map_err(|errno| Error::new(format!("make / shared: {errno}")))?;
     sys::loopback_up().map_err(|error| Error::new(format!("bring lo up: {error}")))
 }
 
-/// A device filter for as long as the machine lives, as systemd's services have: with
-/// the first one and after the last one the kernel patches its own code, at which
-/// an emulated processor was seen to get stuck in an exception (Linux 5.10).
+/// Keeps a device filter attached until the machine powers off, as systemd's services
+/// do. The kernel patches its own code when the first filter comes and when the last
+/// one goes; an emulated processor hung in an exception then (Linux 5.10).
 fn filter_devices() {
-    // r0 = 1; exit: everything is allowed.
+    // r0 = 1; exit: allows everything.
     const ALLOW: [u8; 16] = [0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
     let attach = || {
         let path = "/sys/fs/cgroup/filtered";
@@ -118,8 +118,8 @@ fn filter_devices() {
     }
 }
 
-/// Takes our binaries along and makes `new` the root. It becomes a mount on
-/// the initramfs, which is what `pivot_root(2)` asks of a root.
+/// Copies our binaries to `new` and makes it the root. The root is then a mount of
+/// its own and not the initramfs, as pivot_root(2) requires.
 pub(super) fn enter(new: &str) -> Result<(), Error> {
     let run = format!("{new}/run");
     make(&run)?;
@@ -130,7 +130,7 @@ pub(super) fn enter(new: &str) -> Result<(), Error> {
     for entry in entries.flatten() {
         let place = Path::new(&there).join(entry.file_name());
         fs::copy(entry.path(), &place).on_path("write", &place)?;
-        // What lies in the initramfs is memory, and is needed no more.
+        // A file of the initramfs occupies memory.
         let _ = fs::remove_file(entry.path());
     }
     std::env::set_current_dir(new).on_path("enter", Path::new(new))?;
@@ -139,7 +139,7 @@ pub(super) fn enter(new: &str) -> Result<(), Error> {
     std::env::set_current_dir("/").on_path("enter", Path::new("/"))
 }
 
-/// finit_module(2) of each file, in the order of their names.
+/// finit_module(2) for each file, sorted by name.
 fn load_modules() -> Result<(), Error> {
     let folder = Path::new("/modules");
     let mut files: Vec<_> =
@@ -148,15 +148,15 @@ fn load_modules() -> Result<(), Error> {
     for path in files {
         let file = File::open(&path).on_path("open", &path)?;
         if let Err(errno) = rustix::system::finit_module(&file, c"", 0) {
-            // Not every machine has every device; what is missed says so.
+            // Not every machine has every device; a test that needs it will fail.
             println!("guest: load {}: {errno}", path.display());
         }
-        let _ = fs::remove_file(&path); // It is memory, as above.
+        let _ = fs::remove_file(&path); // It occupies memory.
     }
     Ok(())
 }
 
-/// Runs the program, reaping what falls to PID 1 meanwhile.
+/// Runs the program, and reaps orphans meanwhile.
 fn run() -> Result<i32, Error> {
     let read = |name: &str| {
         let path = Path::new(vm::BINARIES).join(name);
@@ -166,7 +166,7 @@ fn run() -> Result<i32, Error> {
     let mut words = words.lines();
     let program = words.next().unwrap_or("guest");
     if program == "guest" {
-        filter_devices(); // Not where speed is measured, to which it would be a help.
+        filter_devices(); // Not for measurements, which it would speed up.
     }
     let ours = Path::new(vm::BINARIES).join(program);
     let program = if ours.exists() { ours.as_path() } else { Path::new(program) };
@@ -191,7 +191,7 @@ fn wait_for(child: &Child) -> Result<ExitStatus, Error> {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get().cast_unsigned() == child.id() => {
                 return Ok(ExitStatus::from_raw(status.as_raw()));
             }
-            Ok(_) => {} // An orphan, whose parent PID 1 became.
+            Ok(_) => {} // An orphan.
             Err(errno) => return Err(Error::new(format!("wait: {errno}"))),
         }
     }

@@ -1,11 +1,11 @@
-//! guest: runs the system tests; as PID 1, sets a machine up for them first.
+//! guest: runs the system tests. As PID 1 it sets up a machine for them first.
 //!
-//!     guest run [FILTER [N]]       each test whose topic::name has FILTER in
-//!                                  it, but for the first N
-//!     guest engines [FILTER [N]]   the same of the tests of engines on vial
-//!     guest test NAME              that one test, in this process
-//!     guest list                   their names
-//!     guest job                    what a machine with systemd was booted for
+//!     guest run [FILTER [N]]       every system test whose topic::name contains
+//!                                  FILTER, except for the first N
+//!     guest engines [FILTER [N]]   the same for the engine tests
+//!     guest test NAME              this one test, in this process
+//!     guest list                   prints the names of all tests
+//!     guest job                    runs the program that a systemd machine was booted for
 #![forbid(unsafe_code)]
 
 mod boot;

@@ -1,4 +1,4 @@
-//! Hands a machine over to the systemd of its disk.
+//! Boots the systemd of a machine's disk.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -13,10 +13,10 @@ use vial_tests::vm;
 
 use crate::boot;
 
-/// How long the kernel may take to find the disk.
+/// How long to wait for the kernel to find the disk.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// The unit that runs what was asked for, when the system is up. `Delegate` as
-/// engines' own units have it. No system starts it by itself but this one.
+/// The unit that runs the machine's program once the system is up. It has
+/// `Delegate`, as the engines' own units do. Only this machine has the unit.
 const UNIT: &str = "[Unit]
 Description=vial's tests
 After=multi-user.target
@@ -33,7 +33,7 @@ LimitNPROC=infinity
 TasksMax=infinity
 ";
 
-/// Mounts the disk, puts the unit in its place, and becomes systemd.
+/// Mounts the disk, installs the unit, and executes systemd.
 pub(super) fn start() -> Result<(), Error> {
     boot::make("/dev")?;
     boot::attach("devtmpfs", "/dev", "devtmpfs", c"mode=755")?;

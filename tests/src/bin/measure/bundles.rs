@@ -1,5 +1,5 @@
-//! The bundles that every runtime is given: one rootfs, and what `vial spec`
-//! writes with /bin/true for its process.
+//! The bundles for every runtime: one rootfs, and `vial spec`'s config.json with
+//! /bin/true as its process.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,9 +12,9 @@ use vial_targets::command::{self, OnPath};
 use crate::profile;
 use crate::runtime::Runtime;
 
-/// Statically linked: a rootfs of one file.
+/// Statically linked, so the rootfs needs no other file.
 const BUSYBOX: &str = "/bin/busybox";
-/// The exit code of the process that shows that it ran.
+/// The exit code by which a container's process shows that it ran.
 pub(crate) const SHOWN: i32 = 42;
 
 /// Whether a bundle has the engines' default seccomp profile.
@@ -30,7 +30,7 @@ impl Seccomp {
     /// Both, in the order of the table.
     pub(crate) const BOTH: [Seccomp; 2] = [Seccomp::None, Seccomp::Profile];
 
-    /// What a row's name ends in.
+    /// The end of a row's name.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Seccomp::None => "",
@@ -39,18 +39,18 @@ impl Seccomp {
     }
 }
 
-/// The folder of all of them.
+/// All bundles, below one folder.
 #[derive(Debug)]
 pub(crate) struct Bundles {
     folder: PathBuf,
-    /// The one rootfs.
+    /// The rootfs that all bundles share.
     pub(crate) rootfs: PathBuf,
     base: Value,
     profile: Value,
 }
 
 impl Bundles {
-    /// Makes the rootfs and the bundles below `folder`.
+    /// Creates the rootfs and the bundles below `folder`.
     ///
     /// # Errors
     /// They cannot be written, or vial writes no config.json.
@@ -73,7 +73,7 @@ impl Bundles {
         let text = fs::read_to_string(&path).on_path("read", &path)?;
         let mut base: Value = serde_json::from_str(&text)
             .map_err(|error| Error::new(format!("vial spec wrote no JSON: {error}")))?;
-        // Older peers know no later version.
+        // Older runtimes accept no later version.
         base["ociVersion"] = json!("1.0.2");
         base["process"]["terminal"] = json!(false);
         base["root"]["path"] = json!(rootfs);
@@ -86,17 +86,17 @@ impl Bundles {
         Ok(bundles)
     }
 
-    /// Its process is /bin/true.
+    /// The bundle whose process is /bin/true.
     pub(crate) fn of_true(&self, seccomp: Seccomp) -> PathBuf {
         self.folder.join(format!("true-{seccomp:?}"))
     }
 
-    /// Its process ends with [`SHOWN`] if its filter is as it should be.
+    /// The bundle whose process exits with [`SHOWN`] if its seccomp mode is right.
     pub(crate) fn that_shows(&self, seccomp: Seccomp) -> PathBuf {
         self.folder.join(format!("shows-{seccomp:?}"))
     }
 
-    /// Its process is /bin/true, with that many bytes of memory.
+    /// A bundle whose process is /bin/true, with this memory limit in bytes.
     ///
     /// # Errors
     /// It cannot be written.
@@ -127,8 +127,8 @@ impl Bundles {
     }
 }
 
-/// A process that is 1 of its own pid namespace, and whose seccomp mode is as it
-/// should be.
+/// A process that exits with [`SHOWN`] if it is PID 1 of its pid namespace and has
+/// the right seccomp mode.
 pub(crate) fn shows(seccomp: Seccomp) -> [&'static str; 3] {
     let script = match seccomp {
         Seccomp::None => "test $$ = 1 && grep -q '^Seccomp:.*0' /proc/self/status && exit 42",

@@ -1,5 +1,5 @@
-//! The measurements on the machine that this runs on. What is found is printed
-//! a line each, as it is found, for the program that makes the table of it:
+//! Measures on this machine. Prints each result at once, on a line, for the program
+//! that makes the table:
 //!
 //!     sample ROW RUNTIME WALL-µs CPU-µs
 //!     fact ROW RUNTIME VALUE
@@ -22,24 +22,25 @@ use crate::runtime::{self, Runtime};
 use crate::timing::{self, Taken, measure, reap_all};
 use crate::{memory, rows, trace};
 
-/// The kernel frees a network namespace after the last process is gone; what
-/// is measured next is not to pay for what was measured before.
+/// The kernel frees a network namespace only after its last process is gone. The
+/// pause keeps that work out of the next measurement.
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// What all measurements share.
 pub(crate) struct Here {
     pub(crate) folder: PathBuf,
     pub(crate) bundles: Bundles,
-    /// The directory of a cgroup2 filesystem.
+    /// The mount point of a cgroup2 file system.
     cgroups: PathBuf,
     pub(crate) runtimes: Vec<Runtime>,
     serial: std::cell::Cell<u32>,
 }
 
-/// Measures everything that can be measured here.
+/// Runs all measurements.
 ///
 /// # Errors
-/// Ours cannot be measured; a peer that cannot be is left out and named.
+/// vial or the floor cannot be measured. Another runtime is then left out, and
+/// reported as missing.
 pub(crate) fn measure_here(binaries: &Path, rounds: u32, mounts: u32) -> Result<(), Error> {
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
@@ -49,14 +50,14 @@ pub(crate) fn measure_here(binaries: &Path, rounds: u32, mounts: u32) -> Result<
     mount_memory(&folder)?;
     mount_more(&folder, mounts)?;
     let result = Here::new(binaries, &folder).and_then(|mut here| here.everything(rounds));
-    // The mount goes with this process, whose alone it is.
+    // If it fails, the mount still goes with this process's mount namespace.
     let _ = rustix::mount::unmount(&folder, UnmountFlags::DETACH);
     context::remove_folder(&folder);
     result
 }
 
-/// Runtimes keep their state on tmpfs, in /run; it is measured so wherever the
-/// temporary files of this machine lie. No other process sees the mount.
+/// Runtimes keep their state in /run, which is a tmpfs, so this mounts one on the
+/// folder, wherever it lies. No other process sees the mount.
 fn mount_memory(folder: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(format!("mount a tmpfs: {error}"));
     let own = libc::CLONE_NEWNS.unsigned_abs() as usize;
@@ -66,7 +67,7 @@ fn mount_memory(folder: &Path) -> Result<(), Error> {
     mount("tmpfs", folder, "tmpfs", MountFlags::empty(), None).map_err(|errno| failed(errno.into()))
 }
 
-/// A host has more mounts than a test machine: each new mount namespace copies them.
+/// Mounts `count` file systems: each new mount namespace copies a host's mounts.
 fn mount_more(folder: &Path, count: u32) -> Result<(), Error> {
     for number in 0..count {
         let place = folder.join("mounts").join(number.to_string());
@@ -95,7 +96,7 @@ impl Here {
             let words = if runtime.is_floor() { String::new() } else { runtime.version() };
             println!("version {} {words}", runtime.name);
         }
-        // Nobody measures the first round, which fills the caches.
+        // Round 0 only fills the caches; its times are not printed.
         for round in 0..=rounds {
             self.round(round)?;
             if round % 5 == 0 {
@@ -118,7 +119,7 @@ impl Here {
         }
     }
 
-    /// Each runtime shows once that a container of it really runs.
+    /// Leaves out each runtime that cannot run a container here.
     fn leave_out_who_cannot(&mut self) -> Result<(), Error> {
         let mut able = Vec::new();
         for runtime in &self.runtimes {
@@ -148,7 +149,7 @@ impl Here {
         Ok(())
     }
 
-    /// Every runtime once in every row. Who goes first changes by the round.
+    /// Runs every runtime once for every row. The first runtime changes each round.
     fn round(&self, round: u32) -> Result<(), Error> {
         for seccomp in Seccomp::BOTH {
             let print = |row: &str, runtime: &Runtime, taken: Taken| {
@@ -172,7 +173,7 @@ impl Here {
         Ok(())
     }
 
-    /// `run /bin/true`. The floor knows no filter: it is the same to both.
+    /// Measures `run /bin/true`. The floor ignores the seccomp profile.
     fn run(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<Taken, Error> {
         let mut command = match runtime.is_floor() {
             true => self.floor(&["/bin/true"]),
@@ -181,7 +182,7 @@ impl Here {
         measure(|| timing::run(&mut command, 0))
     }
 
-    /// `create`, `start`, the end of the process, `delete`.
+    /// Measures `create`, `start`, the end of the process, and `delete`.
     fn lifecycle(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<Taken, Error> {
         let (id, pid_file) = (self.id(), self.folder.join("pid"));
         let mut create = runtime.create(&self.bundles.of_true(seccomp), &pid_file, &id);
@@ -213,7 +214,7 @@ impl Here {
         Ok(())
     }
 
-    /// What the process that waits for start holds.
+    /// Measures the memory of the process that waits for start.
     fn wait(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<(), Error> {
         if runtime.is_floor() {
             return Ok(());
@@ -246,7 +247,7 @@ impl Here {
     }
 }
 
-/// Where cgroup2 is mounted.
+/// The mount point of cgroup2.
 fn cgroup2() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;

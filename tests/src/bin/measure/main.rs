@@ -1,18 +1,18 @@
-//! `cargo measure`: measures vial against the least that a container's start can
-//! be, and against its peers.
+//! `cargo measure`: measures vial, other runtimes, and the least that the start of a
+//! container needs.
 //!
 //!     cargo measure              in a virtual machine, and on this host
 //!     cargo measure --vm         in the machine alone
 //!     cargo measure --native     on this host alone, which needs root
-//!     cargo measure --rounds N   N rounds, and on the host five times as many
+//!     cargo measure --rounds N   N rounds, and five times as many on the host
 //!     cargo measure --kernel K   in a machine with that kernel: 5.10, 6.1, 6.12, newest
-//!     cargo measure --systemd    in the machine with Debian 13's systemd and peers,
+//!     cargo measure --systemd    in the machine with Debian 13's systemd and runtimes;
 //!                                after --kernel K on that kernel
-//!     cargo measure --mounts N   with N more mounts on the host that is measured
-//!     cargo measure --beside D   and another build of vial, which lies in folder D
+//!     cargo measure --mounts N   with N more mounts
+//!     cargo measure --beside D   also another build of vial, which lies in folder D
 //!
-//! All runtimes are given the same bundle, by turns, in one run; a run that
-//! fails is never a time. The peers are those that this host has installed.
+//! All runtimes get the same bundle and take turns in one run. The time of a run that
+//! fails never counts. The other runtimes are those that this host has installed.
 #![forbid(unsafe_code)]
 
 mod bundles;
@@ -42,11 +42,11 @@ use vial_tests::vm::{BINARIES, Machine, Root};
 use crate::results::Results;
 use crate::runtime::{BEFORE, FLOOR, Runtime, VIAL};
 
-/// How many rounds the machine measures unless told otherwise.
+/// The default number of rounds in a machine.
 const ROUNDS: u32 = 15;
-/// The host is so much quicker than the machine.
+/// The host is faster than the machine, so it does this many times as many rounds.
 const ROUNDS_OF_HOST: u32 = 5;
-/// What is measured beside vial, and what the bundle is made of.
+/// The other runtimes, and what the bundles are made of.
 const PACKAGES: &[&str] =
     &["busybox-static", "crun", "runc", "golang-github-containers-common", "xz-utils"];
 
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE, // A target was missed, as the output says.
+        Ok(false) => ExitCode::FAILURE, // A target was missed; the output says which.
         Err(error) => {
             eprintln!("measure: {error}");
             ExitCode::FAILURE
@@ -86,7 +86,7 @@ struct Wanted {
     /// The machine's kernel and root.
     kernel: &'static Kernel,
     root: Root,
-    /// How many more mounts there are.
+    /// How many mounts to add.
     mounts: u32,
     /// Another build of vial.
     beside: Option<PathBuf>,
@@ -127,7 +127,7 @@ fn wanted(words: &[&str]) -> Option<Wanted> {
     (wanted.vm || wanted.native).then_some(wanted)
 }
 
-/// Builds, measures, prints; answers whether every target is met.
+/// Builds, measures and prints. Returns whether every target is met.
 fn all(wanted: Wanted) -> Result<bool, Error> {
     let target = vial_targets::by_name("x86_64").ok_or_else(|| Error::new("no such target"))?;
     debian::install(PACKAGES)?;
@@ -151,10 +151,10 @@ fn all(wanted: Wanted) -> Result<bool, Error> {
     Ok(found.iter().fold(true, |met, (title, results)| table::targets(title, results) && met))
 }
 
-/// Puts another build of vial beside this one, or takes it away.
+/// Copies another build of vial beside this one, or removes an earlier copy.
 fn put_beside(folder: &Path, other: Option<&Path>) -> Result<(), Error> {
     for (name, there) in runtime::before() {
-        let _ = fs::remove_file(folder.join(&there)); // Mostly there is none.
+        let _ = fs::remove_file(folder.join(&there)); // ENOENT: there was none.
         if let Some(from) = other.map(|other| other.join(name)) {
             fs::copy(&from, folder.join(there)).on_path("copy", &from)?;
         }
@@ -162,7 +162,7 @@ fn put_beside(folder: &Path, other: Option<&Path>) -> Result<(), Error> {
     Ok(())
 }
 
-/// In the machine that borrows the host's /, and with it the peers.
+/// Measures in a machine, whose / has the other runtimes.
 fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result<Results, Error> {
     let rounds = wanted.rounds;
     let own = std::env::current_exe()
@@ -189,7 +189,7 @@ fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result
     }
 }
 
-/// On this host, in a process of its own as in the machine.
+/// Measures on this host, in a process of its own.
 fn on_host(folder: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
     let own = PathBuf::from("/proc/self/exe");
     let mut command = Command::new(&own);
@@ -204,7 +204,7 @@ fn on_host(folder: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
     if status.success() { results.whole() } else { Err(Error::new(format!("measure: {status}"))) }
 }
 
-/// Measures here, which is in the machine or on the host.
+/// Measures in this process, in the machine or on the host.
 fn here(binaries: &Path, rounds: &str, mounts: &str) -> Result<bool, Error> {
     let rounds = rounds.parse().map_err(|_| Error::new("how many rounds?"))?;
     let mounts = mounts.parse().map_err(|_| Error::new("how many mounts?"))?;
@@ -213,7 +213,7 @@ fn here(binaries: &Path, rounds: &str, mounts: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The kernel, the processors, and how cgroups are.
+/// The kernel, the processors, and the cgroup version.
 fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let release = read("/proc/sys/kernel/osrelease");
@@ -229,7 +229,7 @@ fn machine() -> String {
     format!("Linux {}, {count} × {model}, {how}", release.trim())
 }
 
-/// What the files of each runtime weigh, and the libraries that they load.
+/// The sizes of each runtime's files, and of the libraries that they load.
 fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
     let bytes = |path: &Path| Ok::<u64, Error>(fs::metadata(path).on_path("read", path)?.len());
     let scratch = std::env::temp_dir().join(format!("vial-weigh-{}", std::process::id()));
@@ -245,6 +245,6 @@ fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
         let libraries = files.try_fold(0, |sum, file| Ok::<u64, Error>(sum + bytes(&file)?))?;
         results.fact(rows::LIBRARIES, runtime.name, libraries);
     }
-    let _ = fs::remove_dir_all(&scratch); // Made only where there is another build.
+    let _ = fs::remove_dir_all(&scratch); // ENOENT: there is no other build.
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The least `memory.max` at which a runtime runs /bin/true.
+//! The least `memory.max` with which a runtime runs /bin/true.
 
 use std::fs;
 use std::path::Path;
@@ -14,16 +14,16 @@ use crate::rows;
 use crate::runtime::Runtime;
 use crate::timing::reap_all;
 
-/// The kernel counts whole pages; a step of four is as fine as this repeats.
+/// The kernel counts whole pages. A finer step than four pages does not repeat.
 const STEP_KIB: u64 = 16;
-/// Beyond this a runtime is said not to run at all.
+/// A runtime that needs more than this is left out.
 const MOST_KIB: u64 = 32 * 1024;
-/// A limit counts when as many runs in a row succeed.
+/// A limit is enough if this many runs in a row succeed.
 const RUNS: u32 = 3;
-/// A run that hangs at its limit has failed.
+/// A run that takes longer has hung at its limit, and failed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// For each runtime that knows limits, where the kernel has them.
+/// Finds the least limit of each runtime, if the kernel has a memory controller.
 ///
 /// # Errors
 /// A bundle cannot be written.
@@ -76,7 +76,7 @@ fn runs_once(here: &Here, runtime: &Runtime, bundle: &Path) -> Result<bool, Erro
     let success = status.is_some_and(|status| status.success());
     if !success {
         processes::end_descendants(std::process::id());
-        // A failed run may leave a container, which is not to be in the way.
+        // A failed run may leave a container behind.
         let mut delete = runtime.verb(&["delete", "--force"], &id);
         delete.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let _ = delete.status();

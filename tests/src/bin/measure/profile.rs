@@ -1,5 +1,5 @@
-//! The engines' default seccomp profile, as they hand it to a runtime for a
-//! container that asks for nothing special on `x86_64`: three architectures.
+//! The engines' default seccomp profile, as they pass it to a runtime for an
+//! ordinary container on `x86_64`, which has three architectures.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use vial_targets::command::OnPath;
 const TEMPLATE: &str = "/usr/share/containers/seccomp.json";
 /// The engines' word for the architecture.
 const ARCHITECTURE: &str = "amd64";
-/// What such a container may do; a rule can ask for more, or for less.
+/// The capabilities of such a container, by which the engines select rules.
 const CAPABILITIES: &[&str] = &[
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -30,7 +30,7 @@ const CAPABILITIES: &[&str] = &[
 /// `linux.seccomp` of such a container.
 ///
 /// # Errors
-/// The template is not there, or is no JSON.
+/// The template is missing, or is not JSON.
 pub(crate) fn default_profile() -> Result<Value, Error> {
     let path = Path::new(TEMPLATE);
     let text = fs::read_to_string(path).on_path("read", path)?;
@@ -46,7 +46,7 @@ pub(crate) fn default_profile() -> Result<Value, Error> {
     }))
 }
 
-/// A rule's `includes` must hold and its `excludes` must not.
+/// Whether all of a rule's `includes` hold, and none of its `excludes`.
 fn applies(rule: &Value) -> bool {
     let texts = |chapter: &str, field: &str| -> Vec<String> {
         let list = rule[chapter][field].as_array().map_or(&[][..], Vec::as_slice);
@@ -61,7 +61,7 @@ fn applies(rule: &Value) -> bool {
         && !texts("excludes", "caps").iter().any(has)
 }
 
-/// What of a rule is the specification's and not the engine's.
+/// The fields of a rule that the OCI spec knows. The others are the engines' own.
 fn rule(rule: &Value) -> Value {
     let fields = ["names", "action", "errnoRet", "args"];
     let set = |field: &&str| !rule[*field].is_null();

@@ -1,4 +1,4 @@
-//! What the lines of the measurements say, gathered.
+//! Collects the lines that the measurements print.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use vial_targets::Error;
 
 use crate::statistics::Summary;
 
-/// All that was found on one machine.
+/// All results of one machine.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
-    /// Milliseconds by the clock and of the processors, by row and runtime.
+    /// Wall and CPU times in milliseconds, by row and runtime.
     samples: BTreeMap<(String, String), (Vec<f64>, Vec<f64>)>,
     facts: BTreeMap<(String, String), u64>,
     versions: BTreeMap<String, String>,
-    /// Who was left out, and why.
+    /// The runtimes that were left out, and why.
     pub(crate) missing: Vec<String>,
     /// The machine, its kernel and its processor.
     pub(crate) machine: String,
@@ -22,14 +22,14 @@ pub(crate) struct Results {
 /// Which time of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Time {
-    /// By the clock.
+    /// Wall-clock time.
     Wall,
-    /// User and system.
+    /// User and system time.
     Cpu,
 }
 
 impl Results {
-    /// Takes a line in, and shows what is not a sample.
+    /// Parses one line. Prints a line of another kind to stderr.
     pub(crate) fn line(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
@@ -53,7 +53,7 @@ impl Results {
             "missing" => self.missing.push(rest.to_owned()),
             "machine" => self.machine = rest.to_owned(),
             "progress" => eprintln!("{rest}"),
-            // The kernel tells of whom it killed at too low a limit.
+            // Kernel messages: the OOM killer reports each kill at too low a limit.
             _ if line.starts_with('[') => {}
             _ => eprintln!("{line}"),
         }
@@ -70,15 +70,15 @@ impl Results {
         Some(())
     }
 
-    /// Adds what was found in another way.
+    /// Adds a single number.
     pub(crate) fn fact(&mut self, row: &str, runtime: &str, value: u64) {
         self.facts.insert((row.to_owned(), runtime.to_owned()), value);
     }
 
-    /// Checks that ours was measured at all.
+    /// Checks that something was measured.
     ///
     /// # Errors
-    /// It was not.
+    /// There is no sample.
     pub(crate) fn whole(self) -> Result<Self, Error> {
         match self.samples.is_empty() {
             true => Err(Error::new("the measurements ended without a sample")),
@@ -92,12 +92,12 @@ impl Results {
         Summary::of(if time == Time::Wall { walls } else { cpus })
     }
 
-    /// A single number.
+    /// A number that [`Results::fact`] added.
     pub(crate) fn number(&self, row: &str, runtime: &str) -> Option<u64> {
         self.facts.get(&(row.to_owned(), runtime.to_owned())).copied()
     }
 
-    /// The version of a runtime that was measured.
+    /// The version of a runtime; None if it was not measured.
     pub(crate) fn version(&self, runtime: &str) -> Option<&str> {
         self.versions.get(runtime).map(String::as_str)
     }

@@ -1,5 +1,5 @@
-//! The names of the table's rows, in one place: they go over a machine's
-//! console as single words.
+//! The names of the table's rows. Each is a single word, as the lines on a machine's
+//! console are split at spaces.
 
 use crate::bundles::Seccomp;
 
@@ -12,19 +12,19 @@ macro_rules! rows {
 }
 
 rows! {
-    /// `run /bin/true`: wall and CPU.
+    /// `run /bin/true`: wall and CPU time.
     run: "run", "run+profile";
-    /// create, start, delete: wall and CPU.
+    /// create, start, delete: wall and CPU time.
     lifecycle: "lifecycle", "lifecycle+profile";
-    /// System calls of a run up to the user's program.
+    /// System calls of a run before the user's program.
     calls: "calls", "calls+profile";
-    /// Those of the CLI among them.
+    /// How many of them are the CLI's.
     calls_of_cli: "cli-calls", "cli-calls+profile";
     /// The CLI's peak RSS in KiB.
     peak: "peak", "peak+profile";
     /// RSS in KiB of the process that waits for start.
     rss: "rss", "rss+profile";
-    /// PSS of the same.
+    /// PSS in KiB of the same process.
     pss: "pss", "pss+profile";
 }
 

@@ -1,4 +1,4 @@
-//! What is measured: the floor, vial, and the peers that this machine has.
+//! The programs to measure: the floor, vial, and the other runtimes of this machine.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,29 +12,29 @@ use vial_targets::ship::Bin;
 /// A program that starts containers.
 #[derive(Debug, Clone)]
 pub(crate) struct Runtime {
-    /// How the table names it.
+    /// Its name in the table.
     pub(crate) name: &'static str,
-    /// The program.
+    /// Its executable.
     pub(crate) program: PathBuf,
-    /// Where it keeps its state.
+    /// Its state folder.
     pub(crate) state: PathBuf,
 }
 
-/// The program that is the least there can be.
+/// The program that does the least: see floor.rs.
 pub(crate) const FLOOR: &str = "floor";
-/// Ours.
+/// The vial of this build.
 pub(crate) const VIAL: &str = "vial";
-/// Another build of ours.
+/// The vial of another build.
 pub(crate) const BEFORE: &str = "before";
-/// The peer that the targets name.
+/// The runtime with which the targets compare vial.
 pub(crate) const CRUN: &str = "crun";
-/// Another peer.
+/// Another runtime.
 pub(crate) const RUNC: &str = "runc";
 /// All of them, in the order of the table.
 pub(crate) const ALL: [&str; 5] = [FLOOR, VIAL, BEFORE, CRUN, RUNC];
 
 impl Runtime {
-    /// Those that are here; ours lie in `binaries`.
+    /// Those that exist on this machine. The floor and vial lie in `binaries`.
     pub(crate) fn all(binaries: &Path, folder: &Path) -> Vec<Runtime> {
         let place = |name| match name {
             FLOOR | VIAL => Some(binaries.join(name)).filter(|path| path.is_file()),
@@ -48,12 +48,12 @@ impl Runtime {
         ALL.into_iter().filter_map(runtime).collect()
     }
 
-    /// Whether it reads bundles and keeps containers.
+    /// Whether it is the floor, which reads no bundle and has no verbs.
     pub(crate) fn is_floor(&self) -> bool {
         self.name == FLOOR
     }
 
-    /// The program with its state folder, told by the option that all share.
+    /// The program with `--root` and its state folder, which all runtimes accept.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if !self.is_floor() {
@@ -77,7 +77,7 @@ impl Runtime {
         command
     }
 
-    /// A verb of a container.
+    /// A verb on a container.
     pub(crate) fn verb(&self, words: &[&str], id: &str) -> Command {
         let mut command = self.command();
         command.args(words).arg(id);
@@ -92,7 +92,7 @@ impl Runtime {
         line.rsplit(' ').next().unwrap_or_default().to_owned()
     }
 
-    /// The files that the kernel and the dynamic loader open to start it.
+    /// The files that the kernel and the dynamic loader open: program and libraries.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let said = command::output(Command::new("ldd").arg(&self.program)).unwrap_or_default();
         let libraries = said
@@ -102,25 +102,26 @@ impl Runtime {
         std::iter::once(self.program.clone()).chain(libraries).collect()
     }
 
-    /// Where / is a slow filesystem under an overlay in memory, copies the
-    /// program and its libraries up into memory, where ours lie too.
+    /// Copies the program and its libraries up into memory, as / is a slow file
+    /// system under an overlay in memory. Our own binaries lie in memory too.
     pub(crate) fn copy_up(&self) {
         let also = ["/etc/ld.so.cache".into()];
         for path in self.files().into_iter().chain(also) {
-            // Opening for writing copies the whole file; nothing is written.
-            // On a filesystem of its own it does nothing, and may be refused.
+            // Opening for writing makes overlayfs copy the whole file up. Without an
+            // overlay it does nothing, and may fail.
             let _ = File::options().append(true).open(path);
         }
     }
 }
 
-/// The files of another build of ours: their names, and what they are called where
-/// they lie beside this one's.
+/// The files of the other build of vial: their names in its own folder, and their
+/// names beside this build.
 pub(crate) fn before() -> [(&'static str, String); 2] {
     [Bin::Cli, Bin::Init].map(|bin| (bin.name(), format!("{BEFORE}-{}", bin.name())))
 }
 
-/// vial finds vial-init under its own name beside itself: in a folder of their own.
+/// Copies the other build into a folder of its own, as vial looks for vial-init under
+/// that name in its own folder.
 fn put_together(binaries: &Path, folder: &Path) -> Option<PathBuf> {
     let own = folder.join(BEFORE);
     std::fs::create_dir_all(&own).ok()?;
@@ -138,7 +139,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// What a start of a container failed with, of a program's own words.
+/// The error of a failed container start; `said` is the program's own output.
 pub(crate) fn failed(name: &str, what: &str, said: &str) -> Error {
     let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no words");
     Error::new(format!("{name}: {what}: {line}"))

@@ -1,19 +1,19 @@
-//! What a row of samples comes to.
+//! Summarises the samples of a row.
 
-/// The middle of some samples, and how far they lie apart.
+/// Median, spread and minimum of some samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Summary {
     /// The median.
     pub(crate) median: f64,
-    /// Half of what lies between the quartiles: half of all samples are about
-    /// this close to the median.
+    /// Half the interquartile range: about half of all samples are this close to
+    /// the median.
     pub(crate) spread: f64,
-    /// The least: what it takes where nothing else disturbs.
+    /// The minimum: what it takes when nothing else disturbs.
     pub(crate) least: f64,
 }
 
 impl Summary {
-    /// None of no samples.
+    /// Returns None without samples.
     pub(crate) fn of(samples: &[f64]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -22,7 +22,7 @@ impl Summary {
     }
 }
 
-/// Between two samples, as far from each as it is from theirs.
+/// A quantile, linearly interpolated between the two nearest samples.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let place = share * sorted.len().checked_sub(1)? as f64;
     let (below, above) = (place.floor() as usize, place.ceil() as usize);

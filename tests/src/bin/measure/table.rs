@@ -5,10 +5,10 @@ use crate::results::{Results, Time};
 use crate::rows;
 use crate::runtime::{BEFORE, CRUN, FLOOR, VIAL};
 
-/// How a number is written.
+/// Formats a number.
 type Show = fn(u64) -> String;
 
-/// Prints all of a machine's results.
+/// Prints the results of a machine.
 pub(crate) fn print(title: &str, results: &Results) {
     let there = |name: &&str| results.version(name).is_some();
     let runtimes: Vec<&str> = crate::runtime::ALL.into_iter().filter(there).collect();
@@ -91,7 +91,7 @@ fn numbers(what: &str, row: &str, show: Show, results: &Results, runtimes: &[&st
     println!("| {what} | {} | - | {} |{before}", cells.join(" | "), ratio(CRUN));
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 fn plain(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -104,14 +104,14 @@ fn plain(number: u64) -> String {
     grouped
 }
 
-/// Ours by theirs: of the medians, and of the least of each.
+/// vial's time divided by the other's: of the medians, and of the minimums.
 fn ratio(results: &Results, row: &str, time: Time, to: &str) -> Option<(f64, f64)> {
     let (ours, theirs) = (results.time(row, time, VIAL)?, results.time(row, time, to)?);
     Some((ours.median / theirs.median, ours.least / theirs.least))
 }
 
-/// Prints each target and whether it is met. A target whose peer was not
-/// measured here is left out.
+/// Prints each target and whether it is met. Leaves out targets for a runtime that
+/// was not measured.
 pub(crate) fn targets(title: &str, results: &Results) -> bool {
     println!("\nTargets, {title}:");
     let mut all = true;

@@ -1,5 +1,5 @@
-//! How long something takes: by the clock, and of the processors, in this
-//! process's children and all that descends from them.
+//! Measures wall time, and the CPU time of this process's children and all their
+//! descendants.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,17 +13,17 @@ use vial_tests::sys;
 /// What one start of a container took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Taken {
-    /// By the clock, from before the first program starts until the last ends.
+    /// Wall time, from the start of the first program to the end of the last.
     pub(crate) wall: Duration,
-    /// User and system time of every process of it.
+    /// User and system time of all its processes.
     pub(crate) cpu: Duration,
 }
 
-/// Measures `work`, which must reap the children that it times by the clock.
+/// Measures `work`, which must reap the children whose wall time counts.
 ///
-/// Orphans become children of this process, a subreaper, and are waited for
-/// outside the clock's time: what the runtime leaves to run on is its cost,
-/// but nobody waits for it.
+/// This process is a subreaper, so orphans become its children. It reaps them
+/// after the wall time has ended: their CPU time is a cost of the runtime, but no
+/// caller waits for them.
 ///
 /// # Errors
 /// The work failed.
@@ -36,10 +36,10 @@ pub(crate) fn measure(work: impl FnOnce() -> Result<(), Error>) -> Result<Taken,
     Ok(Taken { wall, cpu: cpu_of_children()?.saturating_sub(before) })
 }
 
-/// Runs a program in silence, and fails if it does.
+/// Runs a program without input or output.
 ///
 /// # Errors
-/// It cannot be started, or its exit code is another than `code`.
+/// It cannot be started, or its exit code is not `code`.
 pub(crate) fn run(command: &mut Command, code: i32) -> Result<(), Error> {
     let program = Path::new(command.get_program()).to_owned();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -51,16 +51,17 @@ pub(crate) fn run(command: &mut Command, code: i32) -> Result<(), Error> {
     Err(Error::new(format!("{} {}: {status}", program.display(), words.join(" "))))
 }
 
-/// Waits for every child, orphans that came here too.
+/// Reaps every child and orphan, and waits for those that still run.
 pub(crate) fn reap_all() {
     while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
 }
 
-/// getrusage(2) `RUSAGE_CHILDREN`: user and system time of all that was waited
-/// for, by whomever. Its sum is exact to the microsecond, whatever the tick.
+/// getrusage(2) `RUSAGE_CHILDREN`: user and system time of all descendants that
+/// were waited for. The sum of both is exact; only its split depends on the tick.
 fn cpu_of_children() -> Result<Duration, Error> {
     const RUSAGE_CHILDREN: usize = 1_usize.wrapping_neg();
-    // ru_utime and ru_stime, as seconds and microseconds, lead 14 counters.
+    // struct rusage: ru_utime and ru_stime, each as seconds and microseconds, then
+    // 14 other fields.
     let mut usage = [0_u64; 18];
     let place = usage.as_mut_ptr().expose_provenance();
     sys::call(libc::SYS_getrusage, [RUSAGE_CHILDREN, place, 0, 0, 0, 0])

@@ -1,8 +1,8 @@
-//! ptrace(2): how many system calls a run makes before the user's program is
-//! executed, and how much memory the runtime's first process had at most.
+//! ptrace(2): counts the system calls of a run before the user's program is
+//! executed, and reads the peak memory of the runtime's first process.
 //!
-//! `ru_maxrss` would tell of this program too, since it is kept across fork and
-//! execve; what /proc says of a process that is about to exit is its own alone.
+//! `ru_maxrss` survives fork(2) and execve(2), so it would include this program's
+//! memory. /proc shows the memory of the exiting process alone.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,27 +23,27 @@ const PTRACE_SYSCALL: usize = 24;
 const PTRACE_SETOPTIONS: usize = 0x4200;
 const EVENT_EXEC: i32 = 4;
 const EVENT_EXIT: i32 = 6;
-/// `TRACESYSGOOD`, and fork, vfork, clone, exec and exit.
+/// `TRACESYSGOOD`, and the fork, vfork, clone, exec and exit events.
 const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
-/// How a stop at a system call differs from a trap.
+/// SIGTRAP with the bit of `TRACESYSGOOD`: a stop at a system call.
 const SYSCALL_STOP: i32 = 5 | 0x80;
 /// wait(2): threads too.
 const WALL: u32 = 0x4000_0000;
 
-/// What a run was seen to do.
+/// What a traced run did.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// System calls of the runtime's first process, until it ends.
+    /// System calls of the runtime's first process.
     pub(crate) calls_of_first: u64,
-    /// Those of all its other processes, until the user's program is executed.
+    /// System calls of its other processes, before the user's program is executed.
     pub(crate) calls_of_others: u64,
-    /// The most memory that the first process had resident, in KiB.
+    /// The peak RSS of the first process, in KiB.
     pub(crate) peak_kib: u64,
     /// The exit code of the first process.
     pub(crate) code: Option<i32>,
 }
 
-/// A process or thread that is followed.
+/// A traced process or thread.
 #[derive(Debug, Clone, Copy, Default)]
 struct Task {
     of_first: bool,
@@ -51,10 +51,10 @@ struct Task {
     is_user_program: bool,
 }
 
-/// Runs a command to its end; `program` is where the user's lies.
+/// Runs a command to its end. `program` is the user's program on the host.
 ///
 /// # Errors
-/// It cannot be started, or the kernel lets nobody trace.
+/// The command cannot be started.
 pub(crate) fn follow(command: &Command, program: &Path) -> Result<Seen, Error> {
     let own = Path::new("/proc/self/exe");
     let mut launcher = Command::new(own);
@@ -70,7 +70,7 @@ pub(crate) fn follow(command: &Command, program: &Path) -> Result<Seen, Error> {
     Ok(tracer.seen)
 }
 
-/// What [`follow`] starts: asks to be traced, stops, and becomes the command.
+/// What [`follow`] starts: asks to be traced, stops, and executes the command.
 pub(crate) fn be_traced(words: &[OsString]) -> Error {
     let Some((program, arguments)) = words.split_first() else {
         return Error::new("nothing to trace");
@@ -78,7 +78,7 @@ pub(crate) fn be_traced(words: &[OsString]) -> Error {
     if let Err(error) = ptrace(PTRACE_TRACEME, None, 0) {
         return Error::new(format!("ptrace(2): {error}"));
     }
-    // The parent sees the stop and says how to go on.
+    // The parent sees the stop, sets its options and resumes this process.
     let _ = kill_process(rustix::process::getpid(), Signal::STOP);
     let error = Command::new(program).args(arguments).exec();
     Error::new(format!("execve(2): {error}"))
@@ -88,7 +88,7 @@ struct Tracer<'a> {
     first: Pid,
     program: &'a Path,
     tasks: BTreeMap<i32, Task>,
-    /// Whether the launcher has become the command.
+    /// Whether the launcher has executed the command.
     has_begun: bool,
     seen: Seen,
 }
@@ -110,7 +110,7 @@ impl Tracer<'_> {
             .entry(number)
             .or_insert_with(|| Task { of_first: is_of(pid, first), ..Task::default() });
         if is_new && pid == first {
-            // ESRCH: it was killed, and the next event says so.
+            // ESRCH: it was killed; the next event says so.
             let _ = ptrace(PTRACE_SETOPTIONS, Some(pid), OPTIONS);
         }
         let mut passed_on = 0;
@@ -125,13 +125,13 @@ impl Tracer<'_> {
             }
             (_, EVENT_EXEC) => {
                 if pid == first && !self.has_begun {
-                    // What the launcher did before is no part of it.
+                    // Forget the launcher's calls; count execve(2) itself.
                     (self.has_begun, self.seen.calls_of_first) = (true, 1);
                 }
                 task.is_user_program = is_program(pid, self.program);
             }
             (_, EVENT_EXIT) if pid == first => self.seen.peak_kib = peak_kib(pid),
-            (_, 0) if is_new => {} // The stop with which a traced task begins.
+            (_, 0) if is_new => {} // The initial stop of a traced task.
             (_, 0) => passed_on = signal,
             _ => {}
         }
@@ -140,13 +140,13 @@ impl Tracer<'_> {
     }
 }
 
-/// Whether a task is a thread of that process.
+/// Whether a task is a thread of this process.
 fn is_of(task: Pid, process: Pid) -> bool {
     let path = format!("/proc/{}/task/{}", process.as_raw_nonzero(), task.as_raw_nonzero());
     fs::exists(path).unwrap_or(false)
 }
 
-/// Whether a process executes that file, whatever its root is.
+/// Whether a process executes this file; compares inodes, as its root may differ.
 fn is_program(pid: Pid, program: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let Ok(executed) = fs::metadata(format!("/proc/{}/exe", pid.as_raw_nonzero())) else {
@@ -156,8 +156,8 @@ fn is_program(pid: Pid, program: &Path) -> bool {
         .is_ok_and(|file| file.dev() == executed.dev() && file.ino() == executed.ino())
 }
 
-/// The high-water mark, which the kernel keeps in batches of pages, or what is
-/// resident at the end, which it counts page by page: whichever is more.
+/// The larger of the high-water mark, which the kernel updates in batches of pages,
+/// and the RSS at the exit, which it counts exactly.
 fn peak_kib(pid: Pid) -> u64 {
     let number = pid.as_raw_nonzero();
     let high = field(&format!("/proc/{number}/status"), "VmHWM:");
@@ -165,7 +165,7 @@ fn peak_kib(pid: Pid) -> u64 {
     high.max(exact).unwrap_or_default()
 }
 
-/// A line "Name:   123 kB" of a file of /proc.
+/// The number in the line "Name:   123 kB" of a file in /proc.
 pub(crate) fn field(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

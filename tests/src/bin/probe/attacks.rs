@@ -1,4 +1,4 @@
-//! What a hostile container does to whoever enters it.
+//! Attacks by a hostile container on processes that enter it.
 
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use vial_tests::sys;
 
-/// Tries for ever to open for writing what other processes of the container
-/// execute or hold open, also after making its mount writable, and notes what
-/// could be opened of files that are no container's; its own program is busy.
+/// Loops forever: tries to open for writing each vial-init that another process of
+/// the container executes or holds open, also after making its mount writable. Writes
+/// the name of a file that could be opened to `seen`.
 pub(crate) fn overwrite_exes(seen: &str) {
     loop {
         for pid in 2..200 {
@@ -28,14 +28,14 @@ fn attack(place: &Path, seen: &str) {
     if !target.to_string_lossy().contains("vial-init") {
         return;
     }
-    let _ = make_writable(place); // EINVAL: no mount of this namespace, as it should be.
+    let _ = make_writable(place); // EINVAL is expected: the mount is in no mount namespace.
     if OpenOptions::new().write(true).open(place).is_ok() {
-        // Nothing can be done about a note that fails.
+        // If this fails there is no other way to report it.
         let _ = fs::write(seen, target.to_string_lossy().as_bytes());
     }
 }
 
-/// mount_setattr(2): clears the read-only flag of the mount at a path.
+/// mount_setattr(2): clears the read-only flag of the mount that `place` is on.
 fn make_writable(place: &Path) -> std::io::Result<()> {
     const RDONLY: u64 = 1;
     let path = CString::new(place.as_os_str().as_encoded_bytes())?;
@@ -47,14 +47,14 @@ fn make_writable(place: &Path) -> std::io::Result<()> {
     sys::call(libc::SYS_mount_setattr, [directory, name, 0, place, size, 0]).map(|_| ())
 }
 
-/// Looks for ever for vial-init among the processes of the container: who may see
-/// what another executes may trace it. Notes where it was seen.
+/// Loops forever: looks for vial-init among the processes of the container, and
+/// writes its path to `seen`. A process that may read another's exe link may trace it.
 pub(crate) fn find_inits(seen: &str) {
     loop {
         for pid in 2..200 {
             let target = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
             if target.to_string_lossy().contains("vial-init") {
-                // Nothing can be done about a note that fails.
+                // If this fails there is no other way to report it.
                 let _ = fs::write(seen, target.to_string_lossy().as_bytes());
             }
         }

@@ -1,5 +1,5 @@
-//! Callers of vial that are not as simple as a test: what the probe is when it
-//! executes vial in its own place.
+//! Callers of vial in unusual situations: the probe brings itself into one, and
+//! then executes vial.
 
 use std::fs;
 use std::io;
@@ -13,18 +13,18 @@ use rustix::thread::{
 };
 use vial_tests::sys;
 
-/// Executes a program as one of them:
+/// Executes a program in one of these roles:
 ///
 /// | role | what the caller has |
 /// |---|---|
-/// | `parent:FILE` | a child that sleeps, whose pid is in FILE |
-/// | `activated` | fds of systemd's socket activation that are for it |
-/// | `without:N` | no capability of number N, though it is root |
-/// | `ambient:N` | capability number N in its inheritable and ambient sets |
+/// | `parent:FILE` | a child that sleeps; FILE gets its pid |
+/// | `activated` | fds from systemd's socket activation |
+/// | `without:N` | root without capability N |
+/// | `ambient:N` | capability N in the inheritable and ambient sets |
 /// | `groups:N` | the supplementary group N |
-/// | `covered:FILE:PLACE` | a mount namespace of its own, where FILE is bound on PLACE |
-/// | `namespaced` | a user namespace of its own, which nobody has mapped |
-/// | `namespaced-root` | one in which it is root |
+/// | `covered:FILE:PLACE` | a new mount namespace, where FILE is bound on PLACE |
+/// | `namespaced` | a new user namespace without id maps |
+/// | `namespaced-root` | a new user namespace, in which the caller is root |
 pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
     match role.split_once(':').unwrap_or((role, "")) {
         ("parent", file) => {
@@ -38,7 +38,7 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
         }
         ("without", number) => {
             let bit = 1 << parse(number)?;
-            // execve(2) gives root what the bounding set holds, and no more.
+            // For root, execve(2) limits the permitted set to the bounding set.
             remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit))?;
         }
         ("ambient", number) => {
@@ -77,7 +77,7 @@ fn parse(number: &str) -> io::Result<u32> {
     number.parse().map_err(io::Error::other)
 }
 
-/// unshare(2), which rustix counts among what may break a process of threads.
+/// unshare(2). rustix's own wrapper is unsafe, as it may break a threaded process.
 fn new_user_namespace() -> io::Result<()> {
     let flags = libc::CLONE_NEWUSER as usize;
     sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0]).map(|_| ())

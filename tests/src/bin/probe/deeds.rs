@@ -1,4 +1,4 @@
-//! What the probe can be told to do. A deed that fails prints the errno's name.
+//! The probe's deeds. A deed that fails prints the name of the errno.
 
 use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
@@ -13,14 +13,14 @@ use vial_tests::{inject, sys};
 
 use crate::{attacks, callers, report};
 
-/// Why the deeds end here.
+/// Why the probe stops before its last deed.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// With that code, as told.
+    /// The deed `exit` asked for this exit code.
     Exit(u8),
     /// A deed failed.
     Failed(io::Error),
-    /// There is no such deed, or not with such words.
+    /// There is no such deed, or its arguments are wrong.
     Misused(&'static str),
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             exec(program, arguments)?;
         }
         ["without-capability", number, program, ref arguments @ ..] => {
-            // What is not in the bounding set, root has no more after execve.
+            // For root, execve(2) limits the permitted set to the bounding set.
             let drop = libc::PR_CAPBSET_DROP.cast_unsigned() as usize;
             sys::call(libc::SYS_prctl, [drop, number.parse()?, 0, 0, 0, 0])?;
             exec(program, arguments)?;
@@ -114,8 +114,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
     Ok(())
 }
 
-/// Opens an existing file; creating one is another deed, since on a read-only
-/// file system the two fail differently.
+/// Opens an existing file. Creating one is another deed: on a read-only file
+/// system the two fail differently.
 fn open(path: &str, mode: &str) -> io::Result<fs::File> {
     let (read, write) = match mode {
         "read" => (true, false),
@@ -126,7 +126,7 @@ fn open(path: &str, mode: &str) -> io::Result<fs::File> {
     OpenOptions::new().read(read).write(write).open(path)
 }
 
-/// Changes what an inode says of itself, and prints how each call went.
+/// Changes the owner, mode and times of an inode, and prints the result of each.
 fn spoil(path: &str) {
     use std::os::unix::fs::{PermissionsExt, chown};
     let how =
@@ -138,7 +138,7 @@ fn spoil(path: &str) {
     println!("{path} {owner} {mode} {}", how(set_times()));
 }
 
-/// Opens a device without waiting for its other end.
+/// Opens a device without blocking.
 fn open_device(path: &str, mode: &str) -> io::Result<()> {
     let (read, write) = (mode.contains('r'), mode.contains('w'));
     OpenOptions::new().read(read).write(write).custom_flags(libc::O_NONBLOCK).open(path)?;
@@ -180,8 +180,8 @@ fn list(path: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A system call by its number on this architecture. An argument is a number
-/// (decimal, 0x or negative) or, after a colon, a string.
+/// Makes the system call of this number. An argument is a number (decimal, 0x or
+/// negative), or a string after a colon.
 fn call(number: &str, arguments: &[&str]) -> Result<(), End> {
     let mut strings = Vec::new();
     let mut values = [0_usize; 6];
@@ -190,7 +190,7 @@ fn call(number: &str, arguments: &[&str]) -> Result<(), End> {
             Some(text) => {
                 let text = CString::new(text).map_err(io::Error::from)?;
                 let place = text.as_ptr().expose_provenance();
-                strings.push(text); // Its heap block stays where it is.
+                strings.push(text); // Moving it does not move its heap block.
                 place
             }
             None => parse_number(word)?,
@@ -209,7 +209,7 @@ fn parse_number(word: &str) -> Result<usize, End> {
     }
 }
 
-/// Starts children that sleep, says how many could be started, and sleeps.
+/// Starts `count` children that sleep, and prints how many could be started.
 fn fork(count: usize) -> io::Result<()> {
     let mut children = Vec::new();
     for _ in 0..count {
@@ -238,7 +238,7 @@ fn signals() {
     }
 }
 
-/// Touches every page of that much memory, saying how far it came.
+/// Touches every page of that many MiB, and prints each MiB that it has.
 fn allocate(mib: usize) {
     let mut held = Vec::new();
     for count in 1..=mib {
@@ -247,7 +247,7 @@ fn allocate(mib: usize) {
     }
 }
 
-/// Makes a file longer by a byte, again and again.
+/// Appends a byte to a file every 5 ms.
 fn tick(path: &str) -> io::Result<()> {
     loop {
         OpenOptions::new().create(true).append(true).open(path)?.write_all(b".")?;
@@ -255,7 +255,7 @@ fn tick(path: &str) -> io::Result<()> {
     }
 }
 
-/// Answers each line that comes in, with the size of the terminal before it.
+/// Echoes each line of stdin, after the size of the terminal.
 fn tty_echo() -> io::Result<()> {
     for line in io::stdin().lines() {
         println!("{} {}", report::tty_size(), line?);
@@ -269,13 +269,13 @@ fn wait_file(path: &str) {
     }
 }
 
-/// Becomes another program; reads nothing before, so its stdin is untouched.
+/// Executes another program. It has read nothing from stdin before.
 fn exec(program: &str, arguments: &[&str]) -> io::Result<()> {
     use std::os::unix::process::CommandExt;
     Err(Command::new(program).args(arguments).exec())
 }
 
-/// The text of a small file, or nothing where it cannot be read.
+/// The text of a small file, or None if it cannot be read.
 pub(crate) fn text(path: &str) -> Option<String> {
     let mut text = String::new();
     fs::File::open(path).ok()?.read_to_string(&mut text).ok()?;

@@ -1,8 +1,8 @@
-//! probe: runs inside containers, says what it sees and does what it is told.
+//! probe: runs inside containers, reports what it sees and does what it is told.
 //!
-//!     probe report            what it sees, as one JSON object
-//!     probe DEED [ARG...]     one deed, see deeds.rs
-//!     probe DEED ... + DEED ...   one after another, until one fails
+//!     probe report                prints what it sees, as a JSON object
+//!     probe DEED [ARG...]         does one deed: see deeds.rs
+//!     probe DEED ... + DEED ...   does several in turn, until one fails
 #![forbid(unsafe_code)]
 
 mod attacks;

@@ -1,5 +1,5 @@
-//! What the probe sees, as JSON. Every value is the kernel's own word where it
-//! has one, so that a test compares with what the man pages say.
+//! The probe's report in JSON. Values are the kernel's own words where it has
+//! some, so that tests can compare them with the man pages.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ use vial_tests::sys;
 
 use crate::deeds::{kind, text};
 
-/// Everything at once.
+/// The whole report.
 pub(crate) fn everything() -> Value {
     json!({
         "pid": std::process::id(),
@@ -67,7 +67,7 @@ fn trimmed(path: &str) -> Option<String> {
 }
 
 fn kernel(name: &str) -> Option<String> {
-    // uname(2), as /proc may not be mounted.
+    // By uname(2), as /proc may not be mounted.
     let names = rustix::system::uname();
     let name = if name == "hostname" { names.nodename() } else { names.domainname() };
     Some(name.to_string_lossy().into_owned())
@@ -77,7 +77,7 @@ fn strings(list: impl Iterator<Item = std::ffi::OsString>) -> Vec<String> {
     list.map(|text| text.to_string_lossy().into_owned()).collect()
 }
 
-/// The entries as execve got them, in order.
+/// The environment as execve(2) got it, in order.
 fn environ() -> Vec<String> {
     let whole = text("/proc/self/environ").unwrap_or_default();
     whole.split_terminator('\0').map(str::to_owned).collect()
@@ -112,7 +112,7 @@ fn namespaces() -> Map<String, Value> {
         .collect()
 }
 
-/// proc_pid_mountinfo(5), in its order.
+/// The lines of proc_pid_mountinfo(5), in order.
 fn mounts() -> Vec<Value> {
     let all = text("/proc/self/mountinfo").unwrap_or_default();
     all.lines().filter_map(mount).collect()
@@ -153,7 +153,7 @@ fn rlimits() -> Map<String, Value> {
         ("SIGPENDING", Resource::Sigpending),
         ("STACK", Resource::Stack),
     ];
-    // None is RLIM_INFINITY, and JSON's null.
+    // RLIM_INFINITY becomes None, and null in JSON.
     ALL.iter()
         .map(|(name, resource)| {
             let limit = getrlimit(*resource);
@@ -162,7 +162,7 @@ fn rlimits() -> Map<String, Value> {
         .collect()
 }
 
-/// policy, nice and real-time priority: fields of proc_pid_stat(5).
+/// Nice value, real-time priority and policy, by proc_pid_stat(5).
 fn scheduler() -> Option<Value> {
     let stat = text("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
@@ -170,7 +170,7 @@ fn scheduler() -> Option<Value> {
     Some(json!({ "nice": number(16), "priority": number(37), "policy": number(38) }))
 }
 
-/// The limits in the root of the cgroup tree that the container sees.
+/// Limits in the root of the cgroup tree that the container sees.
 fn cgroup_files() -> Map<String, Value> {
     const FILES: [&str; 13] = [
         "cgroup.controllers",
@@ -195,7 +195,7 @@ fn cgroup_files() -> Map<String, Value> {
         .collect()
 }
 
-/// Each open fd and what it leads to, without the one that reads the list.
+/// The open fds and what they refer to, without the one of this listing.
 pub(crate) fn fds() -> Value {
     let Ok(entries) = fs::read_dir("/proc/self/fd") else {
         return Value::Null;
@@ -215,7 +215,7 @@ fn is_tty() -> bool {
     rustix::termios::isatty(std::io::stdin().as_fd())
 }
 
-/// "columns x rows" of the terminal at stdin; empty where it is none.
+/// "COLUMNSxROWS" of the terminal at stdin; empty if it is no terminal.
 pub(crate) fn tty_size() -> String {
     rustix::termios::tcgetwinsize(std::io::stdin().as_fd())
         .map(|size| format!("{}x{}", size.ws_col, size.ws_row))
@@ -227,7 +227,7 @@ pub(crate) fn device(number: u64) -> String {
     format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number))
 }
 
-/// What lies in /dev: type, numbers, mode, owner, and where a link leads.
+/// The entries of /dev: type, device numbers, mode, owner and link target.
 fn devices() -> Map<String, Value> {
     let Ok(entries) = fs::read_dir("/dev") else {
         return Map::new();

@@ -1,4 +1,4 @@
-//! What is checked without running a container.
+//! Checks that run no container.
 
 use std::process::Command;
 
@@ -7,14 +7,14 @@ use vial_targets::ship::{self, Bin};
 use vial_targets::{ALL, Error, Target, debian, disk, kernel};
 use vial_tests::runner::Totals;
 
-/// What the proof calls besides cargo, and what unit tests compare with: the
+/// Packages that the proof calls, and those that unit tests compare with: the
 /// system libseccomp, and the engines' seccomp profile.
 const PACKAGES: &[&str] =
     &["xz-utils", "busybox-static", "python3-seccomp", "golang-github-containers-common"];
-/// What the engine tests run in their machine, borrowed from this host. podman
-/// only recommends, or names nowhere, what it calls: netavark even for a
-/// container without a network, iptables for a bridge, catatonit for `--init`
-/// and as what a pod's own container runs. uidmap is for users that are not root.
+/// What the engine tests run in the machine that borrows this host's /. podman's
+/// package does not require everything that podman calls: netavark even for a
+/// container without a network, iptables for a bridge, catatonit for `--init` and
+/// for a pod's own container. uidmap is for users that are not root.
 const ENGINES: &[&str] = &[
     "podman",
     "conmon",
@@ -27,7 +27,7 @@ const ENGINES: &[&str] = &[
     "uidmap",
 ];
 
-/// Installs what is missing, and fetches the usual kernels.
+/// Installs missing packages, and fetches the usual kernel for each target.
 pub(crate) fn packages(all: bool) -> Result<Totals, Error> {
     let qemu = ALL.iter().map(|target| target.qemu.package);
     let engines = ENGINES.iter().filter(|_| all);
@@ -40,8 +40,8 @@ pub(crate) fn packages(all: bool) -> Result<Totals, Error> {
     Ok(passed())
 }
 
-/// rustfmt, clippy and rustdoc, each without a word to say. vial-init's program
-/// is looked at alone, see init/Cargo.toml.
+/// rustfmt, clippy and rustdoc, without any warning. vial-init's program is
+/// checked separately: see init/Cargo.toml.
 pub(crate) fn lints() -> Result<Totals, Error> {
     const FORMAT: &[&str] = &["fmt", "--all", "--check"];
     const DOCUMENTATION: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps"];
@@ -60,7 +60,7 @@ pub(crate) fn lints() -> Result<Totals, Error> {
     Ok(totals)
 }
 
-/// `cargo test` of the whole workspace, counted by libtest's own totals.
+/// `cargo test` of the whole workspace; adds up libtest's totals.
 pub(crate) fn unit_tests() -> Result<Totals, Error> {
     let mut cargo = cargo();
     cargo.args(["test", "--quiet", "--workspace", "--no-fail-fast"]);
@@ -80,8 +80,8 @@ pub(crate) fn unit_tests() -> Result<Totals, Error> {
     Ok(totals)
 }
 
-/// Where vial-init's code can panic, as a build that keeps those places says:
-/// nowhere but in rustix, which asserts what the kernel answers.
+/// Checks that vial-init has no panic except in rustix, which asserts what the
+/// kernel returns. Reads the locations of panics from a build that keeps them.
 pub(crate) fn no_panic() -> Result<Totals, Error> {
     let folder = ship::output_folder().join("panic-places");
     let mut cargo = cargo();
@@ -97,13 +97,14 @@ pub(crate) fn no_panic() -> Result<Totals, Error> {
     let theirs = places.iter().all(|place| place.contains("/rustix-"));
     let found = if theirs { Ok(()) } else { Err(Error::new(places.join(", "))) };
     let mut totals = Totals::default();
-    // None at all would mean that the build keeps no places, and proves nothing.
+    // A build without any location has kept none, and proves nothing.
     let kept = if places.is_empty() { Err(Error::new("no place was kept")) } else { found };
     check("vial-init has no panic of its own", kept, &mut totals);
     Ok(totals)
 }
 
-/// Builds what ships, and the tests' own binaries, for one target.
+/// Builds the shipped binaries and the tests' own for one target, and checks the
+/// size budgets.
 pub(crate) fn ship(target: &Target) -> Result<Totals, Error> {
     let folder = ship::build(target, Bin::ALL)?;
     let mut totals = Totals::default();

@@ -1,4 +1,4 @@
-//! vial as distributions build it: what they would install, and that it runs.
+//! vial as distributions build it: checks what they would install, and runs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use vial_tests::runner::Totals;
 use crate::checks::check;
 use crate::systems;
 
-/// What vial-init may weigh where LTO is turned off, in bytes: without a libc, which
-/// is larger by itself.
+/// The size limit for vial-init, in bytes. LTO may be off; a binary with a libc is
+/// larger still.
 const MOST: u64 = 96 * KIB;
-/// The tests that show that the two run containers.
+/// The tests that show that the two binaries run containers.
 const TESTS: &str = "run::container_sees_its_config,run::nothing_is_left";
 
-/// Builds, looks at what would be installed, and runs containers with it.
+/// Builds, checks what would be installed, and runs containers with it.
 pub(crate) fn chapter(distribution: &Distribution) -> Result<Totals, Error> {
     if !distribution.is_here() {
         println!("skipped: rustup has no std for this target");
@@ -51,7 +51,7 @@ fn look(init: &Path) -> Result<(), Error> {
     if bytes > MOST { Err(Error::new(format!("{bytes} bytes, of {MOST}"))) } else { Ok(()) }
 }
 
-/// The tests take the binaries that lie beside them.
+/// Copies the binaries beside the tests, which use those in their own folder.
 fn put_beside_tests(built: &[PathBuf], folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).on_path("make", folder)?;
     let shipped = ship::output_folder().join("ship").join(std::env::consts::ARCH);

@@ -1,7 +1,7 @@
-//! `cargo proof`: shows that what is claimed holds.
+//! `cargo proof`: shows that vial's claims hold.
 //!
-//!     cargo proof                  everything on this host and in the usual machines,
-//!                                  and on other kernels what depends on the kernel
+//!     cargo proof                  everything on this host and in the usual machines;
+//!                                  on other kernels what depends on the kernel
 //!     cargo proof --all            everything, in every machine
 //!     cargo proof --quick          what needs no machine
 //!     cargo proof --distributions  vial as distributions build it
@@ -11,11 +11,13 @@
 //!     cargo proof FILTER --systemd        in the machine with Debian's systemd
 //!     cargo proof FILTER --host           in the machine with this host's programs
 //!
-//! A filter may be several, joined by commas. VIAL_MUST_WORK=1 makes a skipped
-//! test a failed one; VIAL_CONSOLE=1 shows a machine's whole console;
-//! VIAL_KVM=1 uses KVM; VIAL_RUNTIME=/usr/bin/crun puts another runtime in
-//! vial's place in a machine that has it; VIAL_AS_BUILT=1 takes the binaries
-//! that lie in target/ship as they are.
+//! A filter may be several words, joined by commas. These variables change a run:
+//!
+//! - VIAL_MUST_WORK=1 makes a skipped test fail.
+//! - VIAL_CONSOLE=1 shows the whole console of a machine.
+//! - VIAL_KVM=1 uses KVM.
+//! - VIAL_RUNTIME=/usr/bin/crun tests another runtime, which the machine must have.
+//! - VIAL_AS_BUILT=1 uses the binaries in target/ship without building them.
 #![forbid(unsafe_code)]
 
 mod checks;
@@ -35,20 +37,20 @@ use vial_tests::{engine, system};
 
 use crate::systems::Place;
 
-/// The topics that depend on the kernel, for the kernels that `cargo proof`
-/// does not give everything.
+/// The topics that depend on the kernel. On kernels other than the usual one,
+/// `cargo proof` runs only these.
 const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_cgroup,cgroup::,\
      userns::,seccomp::,keyring,masks";
-/// The topics that depend on the processor: what both binaries do by its rules.
+/// The topics that depend on the processor's architecture.
 const OF_THE_PROCESSOR: &str =
     "harness,run::,lifecycle,exec::,terminal,rootfs::,namespaces::,seccomp::";
-/// The topics that depend on what / is.
+/// The topics that depend on the kind of /.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
-/// The topics that depend on what systemd does to a host.
+/// The topics that depend on how systemd sets up a host.
 const OF_SYSTEMD: &str = "labels,exec_cgroup";
-/// What is run of each engine, of the many tests of podman the first ones.
+/// The engine tests that `cargo proof` runs: of podman only a selection.
 const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
-/// The engine tests that need no systemd.
+/// The engine tests that work without systemd.
 const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 
 fn main() -> ExitCode {
@@ -76,7 +78,7 @@ fn main() -> ExitCode {
     proof.end()
 }
 
-/// The machine that the words after a filter ask for.
+/// The machine that the arguments after a filter select.
 fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
     match words {
         [] => Some((kernel::USUAL, Root::Tmpfs)),
@@ -97,10 +99,10 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The word by which this program runs half of the machines.
+/// The argument with which this program starts itself for half of the machines.
 const BESIDE: &str = "--beside";
 
-/// A proof of half of the machines, at work.
+/// A second process of this program, which runs half of the machines.
 struct Beside {
     child: Child,
     said: PathBuf,
@@ -116,7 +118,7 @@ impl Beside {
         Ok(Self { child: command.spawn().on_path("start", exe)?, said })
     }
 
-    /// Waits for its end, and shows what it said.
+    /// Waits for it, and prints what it printed.
     fn end(mut self) -> Result<Totals, Error> {
         self.child.wait().on_path("wait for", &self.said)?;
         let said = fs::read_to_string(&self.said).on_path("read", &self.said)?;
@@ -126,7 +128,7 @@ impl Beside {
     }
 }
 
-/// The chapters so far.
+/// The totals of all chapters so far.
 struct Proof {
     began: Instant,
     totals: Totals,
@@ -141,8 +143,8 @@ impl Default for Proof {
 impl Proof {
     fn everything_on_the_host(&mut self, all: bool) {
         self.chapter("packages", || checks::packages(all));
-        // It takes minutes, most of them spent waiting for the network. What
-        // goes wrong is said by the chapter that needs the disk, and tries again.
+        // This takes minutes, mostly of waiting for the network, so it begins early.
+        // If it fails, the chapter that needs the disk tries again and reports it.
         std::thread::spawn(|| {
             vial_targets::by_name("x86_64").map(|target| disk::of(kernel::OF_DISK, target))
         });
@@ -157,14 +159,14 @@ impl Proof {
         self.distributions(all);
     }
 
-    /// Unless the binaries are to be taken as they are.
+    /// Builds the target's binaries, unless VIAL_AS_BUILT is set.
     fn ship(&mut self, target: &Target) {
         if std::env::var_os("VIAL_AS_BUILT").is_none() {
             self.chapter(&format!("ship {}", target.name), || checks::ship(target));
         }
     }
 
-    /// With what the tests need besides.
+    /// Builds as distributions do, after building what the tests need.
     fn distributions_alone(&mut self) {
         if let Some(target) = vial_targets::native() {
             self.ship(target);
@@ -180,8 +182,8 @@ impl Proof {
         }
     }
 
-    /// A machine mostly keeps one processor busy: half of them run beside the
-    /// others, in a process of their own, whose lines are shown at the end.
+    /// A machine mostly keeps one processor busy, so half of them run in a second
+    /// process at the same time. Its output is printed at the end.
     fn machines(&mut self, all: bool) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let tmpfs = |target, kernel| Place { target, kernel, root: Root::Tmpfs };
@@ -214,7 +216,7 @@ impl Proof {
         self.chapter("machines that ran beside", || beside.and_then(Beside::end));
     }
 
-    /// Those that run beside the others.
+    /// The machines that run in the second process.
     fn machines_beside(&mut self) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let systemd = Place { target: x86_64, kernel: kernel::OF_DISK, root: Root::Systemd };
@@ -226,8 +228,8 @@ impl Proof {
         }
     }
 
-    /// In a machine, so that it is the same everywhere. A name that matches
-    /// nothing would be a proof of nothing, and fails.
+    /// Runs tests by name in a machine, where they behave the same on every host.
+    /// Fails if no test has such a name.
     fn by_name(&mut self, filter: &str, kernel: &'static Kernel, root: Root) {
         let Some(target) = vial_targets::by_name("x86_64") else {
             return;
@@ -243,8 +245,8 @@ impl Proof {
         if of_vial {
             self.machine(Place { target, kernel, root }, filter);
         }
-        // Engines need a whole system; where a test of vial alone has the name,
-        // that one is meant.
+        // Engines need a whole system. Where a filter without a place matches tests of
+        // both, it means the system tests.
         let whole = Place { target, kernel: kernel::OF_DISK, root: Root::Systemd };
         match (of_engines, of_vial, root.is_whole()) {
             (true, _, true) => self.engines(Place { target, kernel, root }, filter),
@@ -261,7 +263,7 @@ impl Proof {
         self.chapter(&format!("system tests in {place}"), || systems::machine(place, filter));
     }
 
-    /// One chapter: its heading, its work, its share of the totals.
+    /// Prints a heading, does the work, and adds its totals.
     fn chapter(&mut self, name: &str, work: impl FnOnce() -> Result<Totals, Error>) {
         let elapsed = self.began.elapsed().as_secs();
         println!("\n== {name} (at {elapsed} s)");

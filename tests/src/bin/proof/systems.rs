@@ -1,4 +1,4 @@
-//! Where the system tests run: this host, and machines.
+//! Runs the system tests on this host and in machines.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
 
-/// The system tests on this host, of the binaries in a folder.
+/// Runs the system tests on this host, with the binaries in `folder`.
 pub(crate) fn native(folder: &Path, filter: &str) -> Result<Totals, Error> {
     if vial_targets::native().is_none() {
         println!("skipped: this host's architecture is no target");
@@ -47,11 +47,11 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The system tests in a machine.
+/// Runs the system tests in a machine.
 pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
     let Place { target, kernel, root } = place;
     match kernel.unpacked(target, target.kernel) {
-        // What a moving suite holds today is not ours to answer for.
+        // sid changes daily, so a kernel that it lacks today is no failure.
         Err(error) if kernel.moves => {
             println!("skipped: the kernel of {} cannot be had today: {error}", kernel.suite);
             return Ok(Totals { skipped: 1, ..Totals::default() });
@@ -63,8 +63,8 @@ pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
     })
 }
 
-/// The engine tests in a whole system: all of them where systemd is, podman's
-/// where only the host's programs are.
+/// Runs the engine tests in a whole system. Without systemd, the tests that need
+/// it are skipped.
 pub(crate) fn engines(place: Place, filter: &str) -> Result<Totals, Error> {
     let Place { target, kernel, root } = place;
     in_machines(engine::ALL, filter, |pass_over| {
@@ -72,12 +72,12 @@ pub(crate) fn engines(place: Place, filter: &str) -> Result<Totals, Error> {
     })
 }
 
-/// How many machines may stop before the rest of the tests is given up.
+/// How many machines may hang before the remaining tests are given up.
 const MAX_STOPS: usize = 3;
 
-/// Runs tests in a machine; in another one from where it stopped, if it stops
-/// in the middle, as emulated processors can. A test in which two machines stop
-/// has failed, and is passed over.
+/// Runs tests in a machine. An emulated machine may hang; another one then goes on
+/// from the test in which it hung. If a second machine hangs in the same test, the
+/// test has failed, and is left out.
 fn in_machines(
     topics: &[&Topic],
     filter: &str,
@@ -107,7 +107,7 @@ fn in_machines(
     }
 }
 
-/// Variables of this process that the tests in a machine heed too.
+/// Environment variables that the tests in a machine get from this process.
 fn passed_on() -> Vec<String> {
     std::env::vars()
         .filter(|(name, _)| ["VIAL_MUST_WORK", "VIAL_RUNTIME"].contains(&name.as_str()))
@@ -121,9 +121,9 @@ struct Tally {
     totals: Totals,
     /// How many tests ended.
     ended: usize,
-    /// Whether the run came to its end, and counted as many.
+    /// Whether the run printed its totals.
     whole: bool,
-    /// What had ended before this run.
+    /// The totals before this run.
     before: Totals,
 }
 
@@ -134,7 +134,7 @@ impl Tally {
             self.totals.add(one);
             self.ended += 1;
         } else if let Some(mut all) = Totals::read(line) {
-            // A line that the kernel wrote into is missed here, not there.
+            // The kernel may garble a test's line on the console. The totals are exact.
             all.add(self.before);
             (self.totals, self.whole) = (all, true);
         }
