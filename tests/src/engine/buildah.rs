@@ -1,4 +1,4 @@
-//! buildah on vial: what a build runs.
+//! buildah on vial: builds images, and runs commands in containers.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::{Context, Outcome};
 
 topic!(
     "buildah",
-    build_runs_its_steps_and_keeps_what_they_made[Buildah],
+    build_runs_its_steps_and_keeps_their_files[Buildah],
     buildah_run_passes_output_and_exit_code[Buildah],
 );
 
@@ -27,7 +27,7 @@ fn success(context: &Context, words: &[&str]) -> Result<String, String> {
     Ok(done.stdout.trim().to_owned())
 }
 
-fn build_runs_its_steps_and_keeps_what_they_made(context: &Context) -> Outcome {
+fn build_runs_its_steps_and_keeps_their_files(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let place = context.folder.join("Dockerfile");
     let steps =

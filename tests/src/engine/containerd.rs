@@ -1,5 +1,5 @@
-//! containerd on vial, by its own client ctr(8), as Kubernetes' kubelet and
-//! nerdctl use it: io.containerd.runc.v2 with another binary.
+//! containerd on vial by its client ctr(8), with io.containerd.runc.v2 and another
+//! binary, as Kubernetes' kubelet and nerdctl use it.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,9 +16,9 @@ topic!(
     task_is_paused_and_resumed[Containerd],
 );
 
-/// What ctr calls the image of our archive.
+/// ctr's name for the image in our archive.
 const IMAGE: &str = "localhost/box:latest";
-/// Where io.containerd.runc.v2 tells a runtime to keep its state.
+/// The state folder that io.containerd.runc.v2 passes to the runtime.
 const STATE: &str = "/run/containerd/runc/default";
 
 struct Ctr<'a> {
@@ -26,7 +26,7 @@ struct Ctr<'a> {
 }
 
 impl<'a> Ctr<'a> {
-    /// containerd up, with the image.
+    /// Starts containerd, and imports the image.
     fn ready(context: &'a Context) -> Result<Self, String> {
         let ctr = Self { context };
         context.run(Command::new("systemctl").args(["start", "containerd"]))?.success()?;
@@ -54,18 +54,18 @@ impl<'a> Ctr<'a> {
         self.call(&[&front[..], &["sh", "-c", script]].concat())
     }
 
-    /// What `ctr task ls` says of one.
+    /// The status that `ctr task ls` shows for a task.
     fn status(&self, id: &str) -> Result<Option<String>, String> {
         let tasks = self.success(&["task", "ls"])?;
         let line = tasks.lines().find(|line| line.starts_with(id));
         Ok(line.and_then(|line| line.split_whitespace().nth(2)).map(str::to_owned))
     }
 
-    /// Ends a container that runs.
+    /// Kills a running container, and deletes it.
     fn end(&self, id: &str) -> Result<(), String> {
         self.success(&["task", "kill", "--signal", "KILL", id])?;
         wait_until("its end", || Ok(self.status(id)?.as_deref() == Some("STOPPED")))?;
-        // ctr succeeds, and warns of the task's own code.
+        // ctr exits with 0, and warns of the task's exit code.
         let done = self.call(&["task", "delete", id])?.success()?;
         same(&format!("137 is said: {done}"), done.stderr.contains("137"), true)?;
         self.success(&["container", "delete", id])?;

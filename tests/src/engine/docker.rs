@@ -1,5 +1,5 @@
-//! docker on vial, with the cgroupfs driver, and on the network of the host: its
-//! own networks take a hook.
+//! docker on vial, with the cgroupfs driver and the host's network: docker's own
+//! networks need a hook.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::{Context, Outcome};
 topic!(
     "docker",
     docker_run_passes_output_and_exit_code[Docker],
-    docker_exec_enters_and_stop_asks[Docker],
+    docker_exec_enters_and_stop_sends_sigterm[Docker],
     docker_limits_are_in_the_containers_cgroup[Docker],
 );
 
@@ -25,7 +25,7 @@ struct Docker<'a> {
 }
 
 impl<'a> Docker<'a> {
-    /// dockerd up with vial among its runtimes, and the image.
+    /// Starts dockerd with vial as its default runtime, and imports the image.
     fn ready(context: &'a Context) -> Result<Self, String> {
         let docker = Self { context };
         let file = Path::new("/etc/docker/daemon.json");
@@ -38,7 +38,7 @@ impl<'a> Docker<'a> {
             fs::create_dir_all("/etc/docker").on_path("create", file)?;
             fs::write(file, settings.to_string()).on_path("write", file)?;
         }
-        // Masked on the disk, so that it starts only where it is asked for.
+        // The disk's units are masked, so that docker does not start at boot.
         for words in [&["unmask", "docker.socket", "docker.service"][..], &["start", "docker"]] {
             context.run(Command::new("systemctl").args(words))?.success()?;
         }
@@ -75,7 +75,7 @@ fn docker_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     Ok(same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?)
 }
 
-fn docker_exec_enters_and_stop_asks(context: &Context) -> Outcome {
+fn docker_exec_enters_and_stop_sends_sigterm(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
     let name = context.id();
     let script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done";

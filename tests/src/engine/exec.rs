@@ -1,4 +1,4 @@
-//! `podman exec`: a second process in a container that runs.
+//! `podman exec`: a second process in a running container.
 
 use std::fs;
 
@@ -9,15 +9,15 @@ use crate::{Context, Outcome};
 
 topic!(
     "podman-exec",
-    output_and_exit_codes_of_exec_pass[Podman],
-    user_environment_and_workdir_are_its_own[Podman],
-    terminal_of_exec_is_another_one[Podman],
-    detached_exec_goes_on_alone[Podman],
-    namespaces_of_exec_are_the_containers[Podman],
-    missing_workdir_of_exec_is_named[Podman],
+    podman_exec_passes_output_and_exit_codes[Podman],
+    podman_exec_has_its_own_user_environment_and_workdir[Podman],
+    podman_exec_has_a_terminal_of_its_own[Podman],
+    detached_exec_keeps_running[Podman],
+    podman_exec_joins_the_containers_namespaces[Podman],
+    podman_exec_names_a_missing_workdir[Podman],
 );
 
-/// Shows one claim of a container that sleeps.
+/// Checks a claim in a container that sleeps.
 fn in_a_sleeper(
     context: &Context,
     options: &[&str],
@@ -30,7 +30,7 @@ fn in_a_sleeper(
     Ok(shown?)
 }
 
-fn output_and_exit_codes_of_exec_pass(context: &Context) -> Outcome {
+fn podman_exec_passes_output_and_exit_codes(context: &Context) -> Outcome {
     in_a_sleeper(context, &[], |podman, name| {
         let done = podman.call(&["exec", name, "sh", "-c", "echo out; echo err >&2; exit 7"])?;
         let seen = (done.code, done.stdout.as_str(), done.stderr.contains("err\n"));
@@ -44,7 +44,7 @@ fn output_and_exit_codes_of_exec_pass(context: &Context) -> Outcome {
     })
 }
 
-fn user_environment_and_workdir_are_its_own(context: &Context) -> Outcome {
+fn podman_exec_has_its_own_user_environment_and_workdir(context: &Context) -> Outcome {
     in_a_sleeper(context, &["--env", "A=container", "--env", "B=container"], |podman, name| {
         let options = ["exec", "--user", "user:extra", "--env", "A=exec", "--workdir", "/data"];
         let script = "id -u; id -g; id -G; echo $A $B $HOME; pwd";
@@ -53,17 +53,17 @@ fn user_environment_and_workdir_are_its_own(context: &Context) -> Outcome {
     })
 }
 
-fn terminal_of_exec_is_another_one(context: &Context) -> Outcome {
+fn podman_exec_has_a_terminal_of_its_own(context: &Context) -> Outcome {
     in_a_sleeper(context, &["--tty"], |podman, name| {
         let script = format!("$PODMAN exec -it {name} sh -c 'stty size; tty; exit 6'");
         let done = podman.terminal(&script)?;
-        // pts/0 is that of the container's own process.
+        // pts/0 belongs to the container's own process.
         let seen = (done.code, done.stdout.as_str());
         same("what it printed", seen, (6, "33 77\n/dev/pts/1\n"))
     })
 }
 
-fn detached_exec_goes_on_alone(context: &Context) -> Outcome {
+fn detached_exec_keeps_running(context: &Context) -> Outcome {
     in_a_sleeper(context, &[], |podman, name| {
         let script = "sleep 1; echo done > /tmp/note; exec sleep 1000";
         podman.success(&["exec", "--detach", name, "sh", "-c", script])?;
@@ -75,7 +75,7 @@ fn detached_exec_goes_on_alone(context: &Context) -> Outcome {
     })
 }
 
-fn namespaces_of_exec_are_the_containers(context: &Context) -> Outcome {
+fn podman_exec_joins_the_containers_namespaces(context: &Context) -> Outcome {
     let options = ["--cgroupns=private", "--uidmap=0:100000:5000", "--gidmap=0:100000:5000"];
     in_a_sleeper(context, &options, |podman, name| {
         let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "uts", "user"];
@@ -88,14 +88,14 @@ fn namespaces_of_exec_are_the_containers(context: &Context) -> Outcome {
         };
         let its: Vec<_> = kinds.iter().map(|kind| inode(&pid, kind)).collect();
         same("those of exec", said.lines().collect::<Vec<_>>(), its)?;
-        // Of the host's, none.
+        // None is the host's.
         let hosts: Vec<_> = kinds.iter().map(|kind| inode("self", kind)).collect();
         let own = said.lines().all(|inode| !hosts.iter().any(|hosts| hosts == inode));
         same("all are its own", own, true)
     })
 }
 
-fn missing_workdir_of_exec_is_named(context: &Context) -> Outcome {
+fn podman_exec_names_a_missing_workdir(context: &Context) -> Outcome {
     in_a_sleeper(context, &[], |podman, name| {
         let done = podman.call(&["exec", "--workdir", "/no/such", name, "true"])?;
         same("the exit code", done.code, 127).map_err(|why| format!("{why}: {done}"))?;

@@ -1,4 +1,4 @@
-//! What lies where in the container: volumes, tmpfs, devices, podman's files.
+//! Files in the container: volumes, tmpfs, devices, and podman's own files.
 
 use std::fs;
 
@@ -11,15 +11,15 @@ topic!(
     "podman-files",
     read_only_root_has_writable_tmpfs[Podman],
     volumes_are_the_hosts_folders[Podman],
-    propagation_is_the_one_asked_for[Podman],
+    volume_has_the_given_propagation[Podman],
     named_volume_keeps_what_is_written[Podman],
     kernel_files_are_hidden_or_read_only[Podman],
-    tmpfs_has_the_mode_asked_for_or_that_of_what_it_covers[Podman],
-    device_is_there_and_may_be_used_as_told[Podman],
+    tmpfs_has_the_given_mode_or_that_of_the_covered_folder[Podman],
+    device_has_the_given_access[Podman],
     added_hosts_are_in_etc_hosts[Podman],
 );
 
-/// Prints the field of mountinfo at `$2` for the mount point `$1`.
+/// A shell function: prints field `$2` of mountinfo for the mount point `$1`.
 const FIELD: &str = "field() { awk -v p=$1 -v f=$2 '$5 == p { print $f }' /proc/self/mountinfo; }";
 
 fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
@@ -29,7 +29,7 @@ fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
     let said = podman.says(&["--read-only"], script)?;
     same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n/dev\n1").or_else(
         |_| {
-            // podman asks for a writable /dev unless told otherwise.
+            // Some versions of podman make /dev read-only.
             same("what is writable", said.as_str(), "/tmp\n/run\n/var/tmp\n/dev/shm\n1")
         },
     )?;
@@ -55,9 +55,9 @@ fn volumes_are_the_hosts_folders(context: &Context) -> Outcome {
     Ok(same("what it wrote", out.as_str(), "from within\n")?)
 }
 
-fn propagation_is_the_one_asked_for(context: &Context) -> Outcome {
+fn volume_has_the_given_propagation(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    // A shared mount of our own, since / of the machine is private.
+    // A shared mount of our own, as the machine's / may be private.
     let folder = context.folder.join("shared");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let path = folder.display();
@@ -106,7 +106,7 @@ fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {
     Ok(same("what is unmasked", seen.starts_with("0\n") || !seen.ends_with("\n0"), false)?)
 }
 
-fn tmpfs_has_the_mode_asked_for_or_that_of_what_it_covers(context: &Context) -> Outcome {
+fn tmpfs_has_the_given_mode_or_that_of_the_covered_folder(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "stat -c %a /data; cat /data/file 2>/dev/null; stat -f -c %T /data";
     for (option, wanted) in [
@@ -120,7 +120,7 @@ fn tmpfs_has_the_mode_asked_for_or_that_of_what_it_covers(context: &Context) -> 
     Ok(())
 }
 
-fn device_is_there_and_may_be_used_as_told(context: &Context) -> Outcome {
+fn device_has_the_given_access(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "d=/dev/other; test -e $d || mknod $d c 10 229; stat -c %F:%t:%T $d; \
                   (: < $d) 2>/dev/null && echo reads; (: >> $d) 2>/dev/null && echo writes; echo end";
@@ -128,7 +128,7 @@ fn device_is_there_and_may_be_used_as_told(context: &Context) -> Outcome {
     for (options, wanted) in [
         (&["--device=/dev/fuse:/dev/other"][..], "reads\nwrites\nend"),
         (&["--device=/dev/fuse:/dev/other:r"][..], "reads\nend"),
-        // One that it makes itself, which nobody allowed.
+        // A node that the container makes itself, and that no rule allows.
         (&[][..], "end"),
     ] {
         same(&options.join(" "), podman.says(options, script)?, format!("{device}{wanted}"))?;

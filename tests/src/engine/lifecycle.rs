@@ -1,4 +1,4 @@
-//! A container's life as podman leads it.
+//! The life cycle of a container under podman.
 
 use std::fs;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::{Context, Outcome};
 topic!(
     "podman-life",
     pause_freezes_and_unpause_thaws[Podman],
-    stop_asks_before_it_kills[Podman],
-    kill_sends_the_signal_it_is_told[Podman],
-    inspect_tells_running_from_exited_and_start_starts_again[Podman],
-    restart_is_another_process[Podman],
+    stop_sends_sigterm_before_sigkill[Podman],
+    podman_kill_sends_the_given_signal[Podman],
+    inspect_tells_running_from_exited_and_start_restarts[Podman],
+    restart_makes_a_new_process[Podman],
     top_lists_the_processes[Podman],
     created_container_waits_for_its_start[Podman],
     twenty_containers_live_at_once[Podman],
     removed_container_leaves_nothing[Podman],
 );
 
-/// Whether the kernel says that the container's cgroup is frozen.
+/// Whether the kernel reports the container's cgroup as frozen.
 fn frozen(podman: &Podman, name: &str) -> Result<bool, String> {
     let words = |error: std::io::Error| error.to_string();
     let pid = podman.pid(name)?;
@@ -41,12 +41,12 @@ fn pause_freezes_and_unpause_thaws(context: &Context) -> Outcome {
     podman.success(&["unpause", &name])?;
     same("the status", podman.inspect(&name, "State.Status")?.as_str(), "running")?;
     same("frozen", frozen(&podman, &name)?, false)?;
-    // And one that is frozen can be removed.
+    // A frozen container can be removed.
     podman.success(&["pause", &name])?;
     Ok(podman.remove(&name)?)
 }
 
-fn stop_asks_before_it_kills(context: &Context) -> Outcome {
+fn stop_sends_sigterm_before_sigkill(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let polite = podman.start(&[], "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done")?;
     let deaf = podman.start(&[], "trap '' TERM; echo up; while :; do sleep 0.1; done")?;
@@ -59,7 +59,7 @@ fn stop_asks_before_it_kills(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn kill_sends_the_signal_it_is_told(context: &Context) -> Outcome {
+fn podman_kill_sends_the_given_signal(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "trap 'echo usr1' USR1; echo up; while :; do sleep 0.1; done";
     let name = podman.start(&[], script)?;
@@ -77,7 +77,7 @@ fn kill_sends_the_signal_it_is_told(context: &Context) -> Outcome {
     Ok(podman.remove(&name)?)
 }
 
-fn inspect_tells_running_from_exited_and_start_starts_again(context: &Context) -> Outcome {
+fn inspect_tells_running_from_exited_and_start_restarts(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&[], "test -e /tmp/again && exit 4; touch /tmp/again; sleep 1000")?;
     let state = "State.Status}} {{.State.Running}} {{.State.ExitCode";
@@ -93,7 +93,7 @@ fn inspect_tells_running_from_exited_and_start_starts_again(context: &Context) -
     Ok(podman.remove(&name)?)
 }
 
-fn restart_is_another_process(context: &Context) -> Outcome {
+fn restart_makes_a_new_process(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&[], "exec sleep 1000")?;
     let first = podman.pid(&name)?;
@@ -171,7 +171,7 @@ fn removed_container_leaves_nothing(context: &Context) -> Outcome {
         };
         same("state, cgroup and mounts while it runs", there(), [true; 3])?;
         podman.success(&[end, &[&name]].concat())?;
-        // One that was stopped is taken from the runtime by podman's clean-up.
+        // After `stop`, podman's clean-up process deletes the container later.
         wait_until("nothing to be left", || Ok(there() == [false; 3]))
             .map_err(|why| format!("{why}: {:?}", there()))?;
         podman.call(&["rm", &name])?;

@@ -1,10 +1,10 @@
-//! The engine tests: podman, containerd, docker and buildah on top of vial, in
-//! a machine with systemd; podman's also in one that borrows the host's
-//! programs. One topic a file, each test named as its claim.
+//! The engine tests: podman, containerd, docker and buildah on vial, in a machine
+//! with systemd. podman's tests also run in a machine that borrows the host's
+//! programs. One topic a file, and each test is named after its claim.
 //!
-//! A claim here is one about both: that what a user asks of podman is what the
-//! container is. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows whether a
-//! test asks for that or for what vial happens to do.
+//! A claim here is about the engine and vial together: the container is what the
+//! user asks the engine for. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows
+//! whether a test asks for that or for what vial happens to do.
 
 use crate::runner::Topic;
 
@@ -22,7 +22,7 @@ mod run;
 mod security;
 mod user;
 
-/// Every topic, from what must work first to what builds on it.
+/// Every topic; later ones build on what earlier ones check.
 pub const ALL: &[&Topic] = &[
     &run::TOPIC,
     &exec::TOPIC,

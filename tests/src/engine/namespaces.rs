@@ -1,4 +1,4 @@
-//! Namespaces: its own, the host's, another container's, a pod's.
+//! Namespaces: new ones, the host's, another container's, a pod's.
 
 use std::fs;
 
@@ -9,20 +9,20 @@ use crate::{Context, Outcome};
 
 topic!(
     "podman-namespaces",
-    namespaces_are_its_own_unless_asked[Podman],
-    namespaces_are_the_hosts_when_asked_for[Podman],
+    namespaces_are_new_by_default[Podman],
+    namespaces_are_the_hosts_on_request[Podman],
     network_none_has_only_a_loopback_that_is_up[Podman],
     namespaces_of_another_container_are_joined[Podman],
     user_namespace_maps_the_ids_given[Podman],
-    automatic_user_namespace_works_whole[Podman],
-    keep_away_users_cannot_touch_the_host[Podman],
-    hostname_is_the_containers_alone[Podman],
-    containers_of_a_pod_share_what_is_the_pods[Podman],
+    automatic_user_namespace_works[Podman],
+    mapped_root_has_no_power_over_the_host[Podman],
+    hostname_changes_only_in_the_container[Podman],
+    containers_of_a_pod_share_its_namespaces[Podman],
     bridge_connects_containers_and_host[Podman],
 );
 
 const KINDS: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
-/// Prints the inodes of those namespaces, in that order.
+/// A shell command: prints the inodes of [`KINDS`], in order.
 const INODES: &str = "for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done";
 
 fn hosts() -> Vec<String> {
@@ -30,20 +30,20 @@ fn hosts() -> Vec<String> {
     KINDS.iter().map(|kind| link(kind).to_string_lossy().into_owned()).collect()
 }
 
-/// Which of the namespaces are the same in both.
+/// The namespaces that have the same inode on both sides.
 fn shared(left: &[String], right: &str) -> Vec<&'static str> {
     let pairs = KINDS.iter().zip(left.iter().zip(right.lines()));
     pairs.filter(|(_, (left, right))| left == right).map(|(kind, _)| *kind).collect()
 }
 
-fn namespaces_are_its_own_unless_asked(context: &Context) -> Outcome {
+fn namespaces_are_new_by_default(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let seen = podman.says(&[], INODES)?;
     same("how many it has", seen.lines().count(), KINDS.len())?;
     Ok(same("the host's among them", shared(&hosts(), &seen), Vec::<&str>::new())?)
 }
 
-fn namespaces_are_the_hosts_when_asked_for(context: &Context) -> Outcome {
+fn namespaces_are_the_hosts_on_request(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--pid=host", "--ipc=host", "--uts=host", "--network=host"];
     let seen = podman.says(&options, INODES)?;
@@ -66,14 +66,14 @@ fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
     let seen = podman.says(&options, &format!("{INODES}; cat /proc/1/comm"))?;
     podman.remove(&first)?;
     let its: Vec<_> = its.lines().map(String::from).collect();
-    // podman joins its uts along with its network, for the host name.
+    // For the host name, podman may join the uts namespace along with the network.
     let joined = shared(&its, &seen);
     let well = joined == ["ipc", "net", "pid"] || joined == ["ipc", "net", "pid", "uts"];
     same("those alone are joined", well, true).map_err(|why| format!("{why}: {joined:?}"))?;
     Ok(same("its PID 1", seen.lines().last(), Some("sleep"))?)
 }
 
-/// What a container of a user namespace must be able to do.
+/// What must work in a container with a user namespace.
 const IN_USER_NAMESPACE: &str = "cat /proc/self/uid_map /proc/self/gid_map | xargs; id -u; stat -c \
     %u:%g /bin/busybox /proc/self /dev/null; echo x > /dev/null && touch /root/x && chown 5:6 /root/x \
     && stat -c %u:%g /root/x; hostname";
@@ -82,12 +82,12 @@ fn user_namespace_maps_the_ids_given(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--uidmap=0:100000:5000", "--gidmap=0:200000:6000", "--hostname=mapped"];
     let said = podman.says(&options, IN_USER_NAMESPACE)?;
-    let said = said.replace("65534:65534", "0:0"); // /dev/null may be the host's own.
+    let said = said.replace("65534:65534", "0:0"); // /dev/null may be bound from the host.
     let wanted = "0 100000 5000 0 200000 6000\n0\n0:0\n0:0\n0:0\n5:6\nmapped";
     Ok(same("what it sees", said.as_str(), wanted)?)
 }
 
-fn automatic_user_namespace_works_whole(context: &Context) -> Outcome {
+fn automatic_user_namespace_works(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&["--userns=auto:size=2048"], "exec sleep 1000")?;
     let seen =
@@ -105,7 +105,7 @@ fn automatic_user_namespace_works_whole(context: &Context) -> Outcome {
     Ok(same("who it is outside", who.split('\t').next(), Some(first))?)
 }
 
-fn keep_away_users_cannot_touch_the_host(context: &Context) -> Outcome {
+fn mapped_root_has_no_power_over_the_host(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let file = context.folder.join("private");
     fs::write(&file, "secret").map_err(|error| error.to_string())?;
@@ -120,7 +120,7 @@ fn keep_away_users_cannot_touch_the_host(context: &Context) -> Outcome {
     Ok(same("what is refused", said.as_str(), "1\n1")?)
 }
 
-fn hostname_is_the_containers_alone(context: &Context) -> Outcome {
+fn hostname_changes_only_in_the_container(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let hosts = || fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let before = hosts();
@@ -129,11 +129,11 @@ fn hostname_is_the_containers_alone(context: &Context) -> Outcome {
     Ok(same("the host's name", hosts(), before)?)
 }
 
-fn containers_of_a_pod_share_what_is_the_pods(context: &Context) -> Outcome {
+fn containers_of_a_pod_share_its_namespaces(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let (pod, one, two) = (context.id(), context.id(), context.id());
-    // In a cgroup of the pod's, podman 4.3 lets no device be made, by whichever
-    // runtime: each container has its own.
+    // podman 4.3 allows no devices below a pod's cgroup, with any runtime, so each
+    // container gets a cgroup of its own.
     let create = ["pod", "create", "--share-parent=false", "--hostname=pod", "--name", &pod];
     podman.success(&create)?;
     let run = |name: &str, script: &str| {
@@ -166,7 +166,7 @@ fn bridge_connects_containers_and_host(context: &Context) -> Outcome {
     let server = podman.start(&options, "while :; do nc -l -p 80 -e echo hello; done")?;
     let shown = (|| {
         let address = podman.inspect(&server, "NetworkSettings.IPAddress")?;
-        // To the container's address, and to the port that is published.
+        // By the container's address, and by the published port.
         for place in [format!("{address} 80"), "127.0.0.1 8088".to_owned()] {
             wait_until(&place, || {
                 Ok(podman.shell(&format!("busybox nc {place}"))?.stdout == "hello\n")

@@ -1,5 +1,5 @@
-//! podman as the engine tests call it: its own storage, its own
-//! containers.conf, and an image made of busybox and the probe.
+//! podman for the engine tests: its own storage, its own containers.conf, and an
+//! image of busybox and the probe.
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -14,21 +14,21 @@ use vial_targets::command::OnPath;
 use crate::context::Done;
 use crate::{Context, processes};
 
-/// All that podman keeps: a tmpfs in our machine, made once a boot.
+/// All of podman's files, in the machine's memory: created once per boot.
 const HOME: &str = "/run/vial-engine";
-/// The image.
+/// The image's name.
 pub(super) const IMAGE: &str = "box";
-/// How long something may take that happens by itself; under TCG a call of
-/// podman takes seconds.
+/// How long to wait for something to happen. Under TCG a call of podman takes
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// podman, with the image in its storage.
+/// podman, with the image imported.
 pub(super) struct Podman<'a> {
     pub(super) context: &'a Context,
 }
 
 impl<'a> Podman<'a> {
-    /// Makes storage and image if this is the first test since boot.
+    /// The first test after boot creates the storage and the image.
     pub(super) fn ready(context: &'a Context) -> Result<Self, String> {
         let podman = Self { context };
         let ready = Path::new(HOME).join("ready");
@@ -41,36 +41,36 @@ impl<'a> Podman<'a> {
         Ok(podman)
     }
 
-    /// podman with these words, not yet started.
+    /// A podman command with these arguments.
     pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = in_storage(Command::new("podman"));
         command.args(words);
         command
     }
 
-    /// podman to its end, whatever that is.
+    /// Runs podman, and returns how it ended.
     pub(super) fn call(&self, words: &[&str]) -> Result<Done, String> {
         Ok(self.context.run(&mut self.command(words))?)
     }
 
-    /// podman to its successful end: what it printed, trimmed.
+    /// Runs podman, which must succeed. Returns what it printed, trimmed.
     pub(super) fn success(&self, words: &[&str]) -> Result<String, String> {
         let done = self.call(words)?.success();
         let done = done.map_err(|why| format!("podman {}: {why}", words.join(" ")))?;
         Ok(done.stdout.trim().to_owned())
     }
 
-    /// `podman run --rm OPTIONS box WORDS`, whatever its end.
+    /// Runs `podman run --rm OPTIONS box WORDS`, and returns how it ended.
     pub(super) fn run(&self, options: &[&str], words: &[&str]) -> Result<Done, String> {
         self.call(&[&["run", "--rm"], options, &[IMAGE], words].concat())
     }
 
-    /// What a shell in a container of these options prints, trimmed.
+    /// What a shell in a new container prints, trimmed.
     pub(super) fn says(&self, options: &[&str], script: &str) -> Result<String, String> {
         self.success(&[&["run", "--rm"], options, &[IMAGE, "sh", "-c", script]].concat())
     }
 
-    /// `podman run --detach` of a shell: the container's name.
+    /// Runs a shell by `podman run --detach`. Returns the container's name.
     pub(super) fn start(&self, options: &[&str], script: &str) -> Result<String, String> {
         let name = self.context.id();
         let front = ["run", "--detach", "--name", &name];
@@ -78,8 +78,8 @@ impl<'a> Podman<'a> {
         Ok(name)
     }
 
-    /// podman through a shell: `$PODMAN` stands for it. For what only a shell
-    /// can set up: pipes, fds, a terminal.
+    /// Runs a shell on the host, where `$PODMAN` is podman's command. It sets up
+    /// pipes, fds or a terminal.
     pub(super) fn shell(&self, script: &str) -> Result<Done, String> {
         let podman = self.command(&[]);
         let words = std::iter::once(podman.get_program()).chain(podman.get_args());
@@ -90,17 +90,17 @@ impl<'a> Podman<'a> {
         Ok(self.context.run(&mut shell)?)
     }
 
-    /// The same in a terminal of 33 rows and 77 columns, by script(1).
+    /// The same in a terminal of 33 rows and 77 columns, made by script(1).
     pub(super) fn terminal(&self, script: &str) -> Result<Done, String> {
         let inner = format!("stty rows 33 cols 77; exec {script}");
         let done = self.shell(&format!("exec script -qec \"{inner}\" /dev/null"))?;
-        // script(1) ends its input with a NUL, which the terminal echoes; and
-        // a terminal ends lines with a carriage return.
+        // script(1) ends its input with a NUL, which the terminal echoes. A
+        // terminal ends lines with a carriage return.
         let stdout = done.stdout.replace(['\0', '\r'], "").replace("^@", "");
         Ok(Done { stdout, ..done })
     }
 
-    /// A field of what `podman inspect` shows.
+    /// A field of `podman inspect`.
     pub(super) fn inspect(&self, name: &str, field: &str) -> Result<String, String> {
         self.success(&["inspect", "--format", &format!("{{{{.{field}}}}}"), name])
     }
@@ -117,15 +117,15 @@ impl<'a> Podman<'a> {
 }
 
 impl Drop for Podman<'_> {
-    /// conmon, and the podman that it starts to clean up, end after the podman
-    /// that the test waited for. What does not end is found by the runner.
+    /// Waits for conmon, and for the podman that conmon starts to clean up. The
+    /// runner finds processes that do not exit.
     fn drop(&mut self) {
         let me = std::process::id();
         let _ = wait_until("the end of conmon", || Ok(processes::descendants(me).is_empty()));
     }
 }
 
-/// podman, or buildah, told where images and settings of these tests are.
+/// Adds the storage and the settings of these tests to a podman or buildah command.
 pub(super) fn in_storage(mut command: Command) -> Command {
     command.env("CONTAINERS_CONF", configuration());
     command.args(["--root", &format!("{HOME}/storage"), "--runroot", &format!("{HOME}/run")]);
@@ -133,17 +133,17 @@ pub(super) fn in_storage(mut command: Command) -> Command {
     command
 }
 
-/// containers.conf.
+/// The path of containers.conf.
 pub(super) fn configuration() -> PathBuf {
     Path::new(HOME).join("containers.conf")
 }
 
-/// The image's root as a tar file.
+/// The path of the image's root as a tar file.
 pub(super) fn tar() -> PathBuf {
     Path::new(HOME).join("image.tar")
 }
 
-/// The image as an archive that other engines import.
+/// Saves the image in a format that other engines import. Returns its path.
 pub(super) fn archive(podman: &Podman) -> Result<PathBuf, String> {
     let file = Path::new(HOME).join("archive.tar");
     if !file.exists() {
@@ -152,7 +152,7 @@ pub(super) fn archive(podman: &Podman) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// Waits for something that happens by itself.
+/// Waits until `holds` returns true.
 pub(super) fn wait_until(
     what: &str,
     mut holds: impl FnMut() -> Result<bool, String>,
@@ -167,12 +167,12 @@ pub(super) fn wait_until(
     Ok(())
 }
 
-/// A tar file of a root: busybox, the probe, two users, and a folder whose
-/// content a tmpfs or a volume may copy up.
+/// Writes a tar file of the image's root: busybox, the probe, two users, and a folder
+/// whose content a tmpfs or a volume may copy up.
 fn make_image(context: &Context) -> Result<PathBuf, String> {
     let root = Path::new(HOME).join("image");
     match fs::remove_dir_all(&root) {
-        // An attempt that failed half-way left one: this starts from nothing.
+        // An earlier attempt failed half-way.
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         other => other.on_path("remove", &root)?,
@@ -207,10 +207,10 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// containers.conf, and the ids that `--userns=auto` takes from.
+/// Writes containers.conf, and the ids from which `--userns=auto` takes some.
 fn configure(context: &Context) -> Result<(), String> {
     let runtime = context.vial.display();
-    // podman knows what a runtime can do by its name.
+    // podman recognises by its name what a runtime can do.
     let name = context.vial.file_name().unwrap_or_default().to_string_lossy();
     let configuration = format!(
         r#"

@@ -1,4 +1,4 @@
-//! Limits: what is asked of podman is what the kernel enforces.
+//! Limits: the kernel enforces what podman is asked for.
 
 use crate::context::same;
 use crate::engine::podman::{IMAGE, Podman};
@@ -11,8 +11,8 @@ topic!(
     pids_beyond_the_limit_are_refused[Podman],
     stats_count_the_processes[Podman],
     cgroup_namespace_is_private_or_the_hosts[Podman],
-    ulimits_and_oom_score_are_heeded[Podman],
-    end_for_want_of_memory_is_told[Podman],
+    ulimits_and_oom_score_are_set[Podman],
+    oom_kill_is_reported[Podman],
 );
 
 fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
@@ -26,7 +26,7 @@ fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let said: Vec<_> = said.lines().collect();
     let wanted = ["67108864", "33554432", "33554432", "50000 100000", "77", "1"];
     same("the limits", said.get(..6), Some(&wanted[..]))?;
-    // 1024 shares are 39 by the formula of old and 100 by the one of 2025.
+    // 1024 shares give 39 by runc's old formula and 100 by the one of 2025.
     let weight = said.get(6).copied().unwrap_or_default();
     same("a weight of 1024 shares", ["39", "100"].contains(&weight), true)?;
     Ok(same("processors, and the view", said.get(7..), Some(&["1", "read-only"][..]))?)
@@ -62,21 +62,21 @@ fn cgroup_namespace_is_private_or_the_hosts(context: &Context) -> Outcome {
     Ok(if hosts { Ok(()) } else { Err(format!("the host's: {seen}")) }?)
 }
 
-fn ulimits_and_oom_score_are_heeded(context: &Context) -> Outcome {
+fn ulimits_and_oom_score_are_set(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--ulimit=nofile=55:66", "--ulimit=core=0:0", "--oom-score-adj=99"];
     let script = "ulimit -Sn; ulimit -Hn; ulimit -Hc; cat /proc/self/oom_score_adj";
     Ok(same("what it sees", podman.says(&options, script)?.as_str(), "55\n66\n0\n99")?)
 }
 
-fn end_for_want_of_memory_is_told(context: &Context) -> Outcome {
+fn oom_kill_is_reported(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let create = ["create", "--memory=24m", "--memory-swap=24m", "--name"];
     for (mib, wanted) in [("4", "false 0"), ("64", "true 137")] {
         let name = context.id();
         podman.success(&[&create, &[&name, IMAGE, "probe", "allocate", mib][..]].concat())?;
-        // conmon says so by a file where it was started, and podman 4.3 looks
-        // for that file in the bundle, which others start conmon in.
+        // conmon reports an OOM kill by a file in its working directory, and podman 4.3
+        // looks for the file in the bundle. So start podman there.
         let bundle = podman.inspect(&name, "StaticDir")?;
         context.run(podman.command(&["start", &name]).current_dir(bundle))?.success()?;
         podman.success(&["wait", &name])?;

@@ -1,5 +1,5 @@
-//! An ordinary user with subordinate ids, as /etc/subuid and /etc/subgid grant
-//! them: newuidmap and newgidmap are the host's real ones.
+//! An ordinary user whose subordinate ids come from /etc/subuid and /etc/subgid. The
+//! host's own newuidmap and newgidmap map them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -20,7 +20,7 @@ topic!(
 const FIRST: u32 = 300_000;
 const COUNT: u32 = 1000;
 
-/// The user, known to this machine until it is turned off.
+/// Adds the user and its subordinate ids; the machine forgets them when it ends.
 fn grant() -> Result<(), String> {
     for (file, line) in [
         ("/etc/passwd", format!("vialtest:x:{NOBODY}:{NOBODY}::/:/bin/sh\n")),

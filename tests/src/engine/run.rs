@@ -1,4 +1,4 @@
-//! `podman run`: what goes in, what comes out, and how it ends.
+//! `podman run`: input, output and exit codes.
 
 use std::fs;
 
@@ -10,16 +10,16 @@ use crate::{Context, Outcome};
 topic!(
     "podman-run",
     output_and_exit_code_pass[Podman],
-    end_by_a_signal_is_128_and_its_number[Podman],
-    missing_program_is_127_in_one_sentence[Podman],
-    program_that_cannot_run_is_126[Podman],
+    exit_code_after_a_signal_is_128_plus_its_number[Podman],
+    missing_program_exits_127_with_one_sentence[Podman],
+    program_that_cannot_be_executed_exits_126[Podman],
     stdin_and_preserved_fds_reach_the_container[Podman],
     detached_container_is_logged_and_waited_for[Podman],
     terminal_has_the_callers_size_and_a_name[Podman],
     pidfile_names_the_containers_process[Podman],
-    healthcheck_tells_health_from_sickness[Podman],
+    healthcheck_tells_healthy_from_unhealthy[Podman],
     missing_workdir_is_named[Podman],
-    init_is_pid_1_and_passes_on_how_it_ends[Podman],
+    init_is_pid_1_and_passes_on_the_exit_code[Podman],
 );
 
 fn output_and_exit_code_pass(context: &Context) -> Outcome {
@@ -32,15 +32,14 @@ fn output_and_exit_code_pass(context: &Context) -> Outcome {
     Ok(same("the end of false", podman.run(&[], &["false"])?.code, 1)?)
 }
 
-fn end_by_a_signal_is_128_and_its_number(context: &Context) -> Outcome {
+fn exit_code_after_a_signal_is_128_plus_its_number(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    // With the host's pids it is no PID 1, which a signal of its own spares.
+    // With the host's pid namespace, as a PID 1 is immune to its own signals.
     let done = podman.run(&["--pid=host"], &["sh", "-c", "kill -9 $$"])?;
     Ok(same("the exit code", done.code, 137).map_err(|why| format!("{why}: {done}"))?)
 }
 
-/// One line for people, made of the JSON that the runtime logged, and none of
-/// that JSON.
+/// podman prints one line, made from the runtime's JSON log, and no raw JSON.
 fn one_sentence(done: &Done, words: &[&str]) -> Result<(), String> {
     let lines = done.stderr.lines().count();
     let missing = words.iter().find(|word| !done.stderr.contains(**word));
@@ -51,7 +50,7 @@ fn one_sentence(done: &Done, words: &[&str]) -> Result<(), String> {
     }
 }
 
-fn missing_program_is_127_in_one_sentence(context: &Context) -> Outcome {
+fn missing_program_exits_127_with_one_sentence(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let kind = "OCI runtime attempted to invoke a command that was not found";
     for program in ["nosuch", "/no/such"] {
@@ -62,11 +61,11 @@ fn missing_program_is_127_in_one_sentence(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn program_that_cannot_run_is_126(context: &Context) -> Outcome {
+fn program_that_cannot_be_executed_exits_126(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     for program in ["/etc", "/bin/not-executable", "/etc/passwd/below-a-file"] {
         let done = podman.run(&[], &[program])?;
-        // Below a file there is nothing to find, as well.
+        // For a path below a file, 127 (not found) is right too.
         let codes: &[i32] = if program.contains("below") { &[126, 127] } else { &[126] };
         if !codes.contains(&done.code) {
             return Err(format!("{program}: {done}").into());
@@ -119,7 +118,7 @@ fn pidfile_names_the_containers_process(context: &Context) -> Outcome {
     Ok(podman.remove(&name)?)
 }
 
-fn healthcheck_tells_health_from_sickness(context: &Context) -> Outcome {
+fn healthcheck_tells_healthy_from_unhealthy(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--health-cmd", "test -e /tmp/healthy", "--health-interval", "disable"];
     let name = podman.start(&options, "exec sleep 1000")?;
@@ -137,7 +136,7 @@ fn missing_workdir_is_named(context: &Context) -> Outcome {
     Ok(one_sentence(&done, &["workdir", "/no/such", "does not exist"])?)
 }
 
-fn init_is_pid_1_and_passes_on_how_it_ends(context: &Context) -> Outcome {
+fn init_is_pid_1_and_passes_on_the_exit_code(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = context.id();
     let script = "tr '\\0' ' ' < /proc/1/cmdline; echo; echo $$; trap 'exit 9' TERM; echo up; \
@@ -151,7 +150,7 @@ fn init_is_pid_1_and_passes_on_how_it_ends(context: &Context) -> Outcome {
     same("PID 1 is init", init.contains("init -- sh -c"), true)
         .map_err(|why| format!("{why}: {init}"))?;
     same("its child is the program", said.get(1).copied(), Some("2"))?;
-    // Adopted by PID 1, which must reap it.
+    // PID 1 adopts the orphan and must reap it.
     podman.success(&["exec", &name, "sh", "-c", "(true &); sleep 0.5"])?;
     let script = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z'; true";
     let zombies = podman.success(&["exec", &name, "sh", "-c", script])?;

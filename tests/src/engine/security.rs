@@ -1,4 +1,4 @@
-//! Who the container is, and what it may do.
+//! The container's user, and its privileges.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{Context, Outcome};
 
 topic!(
     "podman-security",
-    user_and_groups_are_the_ones_asked_for[Podman],
+    user_and_groups_are_the_given_ones[Podman],
     capabilities_are_podmans_default[Podman],
     capabilities_are_dropped_and_added[Podman],
     user_has_no_capabilities_of_its_own[Podman],
@@ -20,9 +20,9 @@ topic!(
     sysctls_are_set_in_its_namespaces[Podman],
 );
 
-/// The capability lines of /proc/self/status, without the names.
+/// A shell command: prints the capability sets of /proc/self/status.
 const CAPABILITIES: &str = "grep Cap /proc/self/status | cut -f2 | xargs";
-/// Those that a podman of some age has in its default, by capabilities(7).
+/// Capabilities that some version of podman grants by default, by capabilities(7).
 const NUMBERS: &[(&str, u32)] = &[
     ("CAP_CHOWN", 0),
     ("CAP_DAC_OVERRIDE", 1),
@@ -42,7 +42,7 @@ const NUMBERS: &[(&str, u32)] = &[
 const NET_ADMIN: u64 = 1 << 12;
 const NONE: &str = "0000000000000000";
 
-/// podman's default as podman tells it: versions and settings differ.
+/// podman's default capabilities. It must be asked: they differ by version and settings.
 fn default_capabilities(podman: &Podman) -> Result<u64, String> {
     let names = podman.success(&["info", "--format", "{{.Host.Security.DefaultCapabilities}}"])?;
     names.split(',').try_fold(0, |set, name| {
@@ -51,12 +51,12 @@ fn default_capabilities(podman: &Podman) -> Result<u64, String> {
     })
 }
 
-/// A set as /proc/self/status shows it.
+/// Formats a set as /proc/self/status does.
 fn shown(set: u64) -> String {
     format!("{set:016x}")
 }
 
-fn user_and_groups_are_the_ones_asked_for(context: &Context) -> Outcome {
+fn user_and_groups_are_the_given_ones(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--user=user", "--group-add=3000", "--group-add=extra", "--umask=0027"];
     let script = "id -u; id -g; id -G | tr ' ' '\\n' | sort -n | xargs; umask; echo $HOME";
@@ -87,7 +87,7 @@ fn user_has_no_capabilities_of_its_own(context: &Context) -> Outcome {
     let default = default_capabilities(&podman)?;
     let said = podman.says(&["--user=1000"], CAPABILITIES)?;
     same("the capabilities", said, [NONE, NONE, NONE, &shown(default), NONE].join(" "))?;
-    // What is asked for by name is ambient, so that exec keeps it.
+    // A capability that is added by name becomes ambient, so that execve(2) keeps it.
     let said = podman.says(&["--user=1000", "--cap-add=net_admin"], CAPABILITIES)?;
     let (one, bounding) = (&shown(NET_ADMIN)[..], &shown(default | NET_ADMIN)[..]);
     Ok(same("one by name", said, [one, one, one, bounding, one].join(" "))?)
@@ -130,7 +130,7 @@ fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
 
 fn seccomp_profile_is_podmans_unless_unconfined(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    // Of no page, move_pages(2) needs no capability; the profile denies it.
+    // move_pages(2) of no page needs no capability. Only the profile denies it.
     let call = format!("probe call {} 0 0 0 0 0 0", libc::SYS_move_pages);
     let script = format!("grep Seccomp: /proc/self/status | cut -f2; {call}");
     let done = podman.run(&[], &["sh", "-c", &script])?;

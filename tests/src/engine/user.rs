@@ -1,4 +1,4 @@
-//! podman of an ordinary user, in a session of logind, on a host with systemd.
+//! podman of an ordinary user with a logind session, on a host with systemd.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ struct User<'a> {
 }
 
 impl<'a> User<'a> {
-    /// The user's systemd up, and the image in the user's storage.
+    /// Starts the user's systemd, and imports the image into the user's storage.
     fn ready(context: &'a Context) -> Result<Self, String> {
         let user = Self { context };
         Podman::ready(context)?; // For the image and containers.conf.
@@ -31,13 +31,13 @@ impl<'a> User<'a> {
         Ok(user)
     }
 
-    /// podman as a service of the user's own systemd.
+    /// Runs podman as a service of the user's own systemd.
     fn call(&self, words: &[&str]) -> Result<Done, String> {
         let mut command = Command::new("systemd-run");
         command.args(["--quiet", "--pipe", "--wait", "--collect", "--user"]);
         command.arg(format!("--machine={USER}@.host"));
         command.arg(format!("--setenv=CONTAINERS_CONF={}", configuration().display()));
-        // What is detached lives on when podman's own unit ends.
+        // A detached container lives on when podman's unit ends.
         command.args(["--property=Delegate=yes", "--property=KillMode=process", "podman"]);
         command.args(words);
         Ok(self.context.run(&mut command)?)
