@@ -1,23 +1,23 @@
-//! The rules of this tree that a compiler does not know.
+//! Rules of this repository that the compiler cannot check.
 #![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The top of the tree.
+/// The root of the repository.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Where unsafe code may stand: system calls, the entry code, the panic
-/// handler's undefined symbol, and the tests' own calls.
+/// The only places that may hold unsafe code: system calls, the entry code,
+/// the panic handler's undefined symbol, and the system calls of the tests.
 const UNSAFE: &[&str] =
     &["init/src/sys/", "init/src/entry/", "init/src/main.rs", "tests/src/sys.rs"];
-/// Files that may be long, since they are tables or tests.
+/// Files that may be longer than LONGEST, because they are tables or tests.
 const LONG: &[&str] = &["cli/src/seccomp/table.rs", "tests/src/system/", "cli/tests/"];
 const LONGEST: usize = 400;
-/// All that may lie at the top.
+/// The only entries that the root of the repository may have.
 const TOP: &[&str] = &[
     ".cargo",
     ".ci",
@@ -35,7 +35,7 @@ const TOP: &[&str] = &[
     "targets",
     "tests",
 ];
-/// Hosts that a link may name: documentation, never where this was built.
+/// Hosts that a link may name: documentation, never the build machine's own.
 const HOSTS: &[&str] = &[
     "github.com",
     "git.kernel.org",
@@ -57,7 +57,7 @@ const HOSTS: &[&str] = &[
     "www.debian.org",
 ];
 
-/// Every text file of the tree, as its path from the top and its text.
+/// Every text file of the repository: its path from the root, and its text.
 fn files() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders = vec![workspace().to_owned()];
@@ -87,20 +87,20 @@ fn starts_with_one_of(path: &str, list: &[&str]) -> bool {
     list.iter().any(|start| path.starts_with(start))
 }
 
-/// Fails with every breach in words, not with the first one.
+/// Fails with a list of all breaches, not only the first one.
 #[track_caller]
 fn none(rule: &str, breaches: &[String]) {
     assert!(breaches.is_empty(), "{rule}:\n  {}", breaches.join("\n  "));
 }
 
-/// A line without its comment; a `//` within a string cuts it too, which can
-/// only hide a breach behind an address in the same line.
+/// A line without its comment. A `//` in a string cuts the line too. That can
+/// only hide a breach that follows a URL on the same line.
 fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or_default()
 }
 
 #[test]
-fn unsafe_code_stands_where_it_is_looked_for() {
+fn unsafe_code_is_only_in_the_listed_places() {
     let is_unsafe = |line: &str| {
         let mut words = code(line).split(|c: char| !c.is_alphanumeric() && c != '_');
         words.any(|word| word == "unsafe") && !line.contains('"')
@@ -114,7 +114,7 @@ fn unsafe_code_stands_where_it_is_looked_for() {
     none("unsafe code is in none but the listed places", &breaches);
 }
 
-/// Functions longer than a screen: lists, of which a line says one thing.
+/// Functions longer than a screen that are allowed: plain lists, such as one match.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("cli/src/planner/process.rs", "plan"),
     ("cli/src/planner/timeline.rs", "filesystem"),
@@ -123,7 +123,7 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
 ];
 const SCREEN: usize = 60;
 
-/// The functions of a file, as rustfmt lays them out: name and length in lines.
+/// The functions of a file, formatted by rustfmt: name and length in lines.
 fn functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let name = |line: &str| {
@@ -170,7 +170,7 @@ fn a_file_has_one_subject() {
 }
 
 #[test]
-fn every_rust_file_opens_with_what_it_is() {
+fn every_rust_file_opens_with_a_doc_comment() {
     let breaches: Vec<String> = rust_files()
         .iter()
         .filter(|(_, text)| !text.starts_with("//!"))
@@ -193,7 +193,7 @@ fn the_top_level_is_short() {
 }
 
 #[test]
-fn no_file_names_the_machine_it_was_written_on() {
+fn no_file_names_the_machine_that_built_it() {
     let top = workspace().to_string_lossy().into_owned();
     // Root's home is /root on every machine, and in containers.
     let named = |home: &String| home.len() > 1 && home != "/root";
@@ -246,8 +246,7 @@ fn has_heap_or_std(line: &str) -> bool {
 
 #[test]
 fn vial_init_has_neither_std_nor_a_heap() {
-    // What each of these would be in any other file is a breach, or the rule
-    // could find none.
+    // Check the check: each of these lines must be found.
     for line in [
         "extern crate alloc;",
         "use std::vec::Vec;",
@@ -271,19 +270,19 @@ fn vial_init_has_neither_std_nor_a_heap() {
     }
     let of_init = |path: &str| starts_with_one_of(path, &["init/src/", "init/plan/src/"]);
     for (path, text) in rust_files().iter().filter(|(path, _)| of_init(path)) {
-        // The CLI's heap, which is here for its system calls; the line that names
-        // the file is the only other place of the word. Tests have std.
+        // The CLI's heap is here because it makes system calls. Only the `mod` line
+        // may name the file. Tests may use std.
         if path == "init/src/sys/heap.rs" || path.ends_with("/tests.rs") {
             continue;
         }
-        // A module of tests at the end of a file has std.
+        // A test module at the end of a file may use std.
         let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
         let is_its_module = |line: &str| path == "init/src/sys/mod.rs" && line == "pub mod heap;";
         let lines = shipped.lines().filter(|line| has_heap_or_std(line) && !is_its_module(line));
         breaches.extend(lines.map(|line| format!("{path}: {}", line.trim())));
     }
-    // Without a heap of its own, none of what it depends on may need one. What vial
-    // turns on is on in vial-init, which a plain `cargo build` makes beside it.
+    // vial-init has no allocator, so no dependency may need one. A plain `cargo build`
+    // unifies features: what vial enables is enabled in vial-init too.
     for manifest in ["Cargo.toml", "init/Cargo.toml", "init/plan/Cargo.toml", "cli/Cargo.toml"] {
         let text = fs::read_to_string(workspace().join(manifest)).unwrap();
         for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {

@@ -1,12 +1,12 @@
-//! targets/kernels.md has a row for each note `KERNEL(x.y)` of the code, and
-//! nothing else: neither drifts from the other.
+//! targets/kernels.md must list every `KERNEL(x.y)` note of the code, and
+//! nothing else.
 #![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The top of the tree.
+/// The root of the repository.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -23,7 +23,7 @@ struct Row {
 
 fn rows(document: &str) -> Vec<Row> {
     let lines = document.lines().filter(|line| line.starts_with('|'));
-    // The first two are the heading.
+    // Skip the two lines of the heading.
     lines.skip(2).map(row).collect()
 }
 
@@ -39,7 +39,7 @@ fn row(line: &str) -> Row {
     }
 }
 
-/// The notes of one file.
+/// The `KERNEL(x.y)` notes of one file.
 fn notes(file: &str, text: &str) -> Places {
     let releases = text.split("KERNEL(").skip(1);
     releases.map(|rest| format!("{} {file}", rest.split(')').next().unwrap_or_default())).collect()
@@ -89,7 +89,7 @@ fn each_row_names_tests_that_exist() {
     assert!(missing.is_empty(), "there are no such tests: {missing:?}");
 }
 
-/// Whether a topic's file lists the test and has it.
+/// Whether the topic's file lists this test and defines it.
 fn is_a_system_test(name: &str) -> bool {
     let (topic, test) = name.split_once("::").unwrap_or_default();
     let path = workspace().join("tests/src/system").join(topic).with_extension("rs");
@@ -103,7 +103,7 @@ fn is_a_system_test(name: &str) -> bool {
 }
 
 #[test]
-fn rows_and_notes_are_read_as_they_are_written() {
+fn rows_and_notes_are_parsed() {
     let document =
         "text\n| feature | since |\n|---|---|\n| a b | 5.6 | other | x.rs, y.rs | t::u |\n";
     let [row] = &rows(document)[..] else { panic!("not one row") };

@@ -1,23 +1,23 @@
-//! Who may know whom: the modules of vial and of vial-init stand in layers, and
-//! know those below them. A circle is listed here with its reason, or there is none.
+//! The modules of vial and of vial-init form layers: a module may use only the
+//! layers below it. Every exception is listed here with its reason.
 #![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Two that know each other, and why.
+/// Pairs of modules that use each other, and why.
 const CIRCLES: &[(&str, &str, &str)] = &[
-    ("flags", "verb", "the verbs are what the command line is parsed into"),
+    ("flags", "verb", "the command line is parsed into a verb"),
     ("leave", "stage0", "the items of a stage work on its state"),
     ("opener", "stage0", "as leave"),
     ("process", "stage2", "as leave"),
     ("rootfs", "stage2", "as leave"),
-    ("opener", "rootfs", "the opener opens for the rootfs, and attaches like it"),
+    ("opener", "rootfs", "the opener opens files for the rootfs, and attaches mounts as it does"),
 ];
 
-/// What decides without looking at the machine, and what it may know: a folder or
-/// a file.
+/// Files and folders that decide without reading the machine, and the modules that
+/// they may use.
 const PURE: &[(&str, &[&str])] = &[
     ("planner", &["config", "error", "host", "namespace", "plan", "seccomp"]),
     ("seccomp", &["config"]),
@@ -25,11 +25,11 @@ const PURE: &[(&str, &[&str])] = &[
     ("launch/hint.rs", &[]),
 ];
 
-/// By which a module would look at the machine.
+/// Names whose use means that a module reads the machine.
 const LOOKS: &[&str] =
     &["std::fs", "std::env", "std::net", "std::process", "rustix::fs", "exists()"];
 
-/// The files of a crate, each by its path below the sources, without its tests.
+/// The files of a crate: each file's path below the sources, and its code without tests.
 fn files(sources: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(sources);
     let mut files = Vec::new();
@@ -60,7 +60,7 @@ fn modules(sources: &str) -> BTreeMap<String, Vec<String>> {
     modules
 }
 
-/// Without comments, which may speak of anything.
+/// Removes comments, which may name any module.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     lines.collect::<Vec<_>>().join("\n")
@@ -80,14 +80,14 @@ fn named(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// Which modules each one knows.
+/// The modules that each module uses.
 fn known(modules: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, BTreeSet<String>> {
     let of = |files: &Vec<String>| files.iter().flat_map(|text| named(text)).collect();
     modules.iter().map(|(name, files)| (name.as_str(), of(files))).collect()
 }
 
 #[test]
-fn modules_know_each_other_only_where_it_is_said_why() {
+fn mutual_use_of_modules_is_listed() {
     let mut found = BTreeSet::new();
     for sources in ["cli/src", "init/src"] {
         let modules = modules(sources);
@@ -106,7 +106,7 @@ fn modules_know_each_other_only_where_it_is_said_why() {
 }
 
 #[test]
-fn what_decides_does_not_look_at_the_machine() {
+fn pure_modules_do_not_read_the_machine() {
     let files = files("cli/src");
     let mut breaches = Vec::new();
     for (place, may_know) in PURE {
@@ -127,9 +127,9 @@ fn what_decides_does_not_look_at_the_machine() {
     assert_eq!(breaches, Vec::<String>::new());
 }
 
-/// Nothing but main.rs and the parser knows the verbs.
+/// Only main.rs and the parser use the verbs.
 #[test]
-fn nothing_below_knows_the_verbs() {
+fn only_the_parser_uses_the_verbs() {
     let modules = modules("cli/src");
     let known = known(&modules);
     let knows = known.iter().filter(|(_, others)| others.contains("verb"));

@@ -1,5 +1,5 @@
-//! Plans and replies that were changed on the way: each input carries the magic,
-//! so that it is the reader behind it that is tried.
+//! Corrupted plans and replies. Each input keeps the magic, so that the reader
+//! gets past it to the code under test.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -9,8 +9,8 @@ use vial_plan::{
     write_item,
 };
 
-/// What stands in the place of a length or a number: the ends of their ranges,
-/// and what overflows a sum.
+/// Values to write over a length or a number: the ends of the ranges, and values
+/// that overflow a sum.
 const WRONG: [u32; 8] = [0, 1, 2, 0x7fff_ffff, 0x8000_0000, u32::MAX - 8, u32::MAX - 1, u32::MAX];
 
 fn setup(item: SetupItem<'static>) -> Item<'static> {
@@ -37,7 +37,7 @@ fn process(item: ProcessItem<'static>) -> Item<'static> {
     Item::Stage2(Stage2::Process(item))
 }
 
-/// The items of three sections, with every kind of field.
+/// Items for the three sections, with every kind of field.
 fn sections() -> [Vec<Item<'static>>; 3] {
     let list = Strings::new(b"sh\0-c\0\0echo x\0").unwrap();
     let none = Strings::new(b"").unwrap();
@@ -81,7 +81,7 @@ fn write(item: &Item<'_>, to: &mut Vec<u8>) {
     write_item(item.encode(), &mut |part| to.extend_from_slice(part));
 }
 
-/// A whole Plan, as the CLI sends it.
+/// A complete Plan, as the CLI sends it.
 fn whole() -> Vec<u8> {
     let mut body = Vec::new();
     let sections = sections();
@@ -95,10 +95,10 @@ fn whole() -> Vec<u8> {
     [&header.to_bytes()[..], &body].concat()
 }
 
-/// Reads a Plan as vial-init does, and checks what must hold of any: no item
-/// begins after a malformed one, and what is understood is written again byte
-/// for byte. Answers the items that are understood; None if the Plan is refused
-/// before its first.
+/// Reads a Plan as vial-init does. Checks two properties of any input: no item
+/// follows a malformed one, and the items that were read encode to the same
+/// bytes again. Returns the items that were read, or None if the reader refuses
+/// the Plan before the first item.
 fn read(plan: &[u8]) -> Option<Vec<Item<'_>>> {
     let (head, body) = plan.split_at_checked(Header::SIZE)?;
     let header = Header::from_bytes(head).ok()?;
@@ -131,7 +131,7 @@ fn a_plan_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_plan_that_is_cut_anywhere_is_refused() {
+fn truncated_plan_is_refused() {
     let whole = whole();
     for length in 0..whole.len() {
         assert_eq!(read(&whole[..length]), None, "cut at {length}");
@@ -139,12 +139,12 @@ fn a_plan_that_is_cut_anywhere_is_refused() {
 }
 
 #[test]
-fn a_plan_that_goes_on_is_read_to_its_end() {
+fn bytes_after_a_plan_are_ignored() {
     let longer = [&whole()[..], &[0xff; 100]].concat();
     assert_eq!(read(&longer).unwrap(), sections().concat());
 }
 
-/// Each item's own length: what is too short or too long is malformed there.
+/// Each item's length field: a wrong value makes that item malformed.
 #[test]
 fn a_wrong_length_of_an_item_is_found_in_that_item() {
     let plan = whole();
@@ -169,7 +169,7 @@ fn a_wrong_length_of_an_item_is_found_in_that_item() {
     assert_eq!(at, body.len());
 }
 
-/// Each number of the header: lengths, counts and room for pointers.
+/// Each number of the header: lengths, counts, and room for pointers.
 #[test]
 fn a_wrong_number_in_the_header_reaches_nothing_outside_the_body() {
     let plan = whole();
@@ -184,14 +184,14 @@ fn a_wrong_number_in_the_header_reaches_nothing_outside_the_body() {
             }
         }
     }
-    // Each of the three lengths is too long in five of the eight ways.
+    // Five of the eight values are too large for each of the three lengths.
     assert!(refused >= 15, "{refused}");
 }
 
-/// Every four bytes of the body, whatever they are: lengths of texts, counts of
-/// lists, item codes and numbers.
+/// Overwrites every four bytes of the body: text lengths, list counts, item
+/// codes and numbers.
 #[test]
-fn any_number_in_the_body_may_be_wrong() {
+fn wrong_number_in_the_body_is_survived() {
     let plan = whole();
     let mut malformed = 0;
     for place in Header::SIZE..plan.len() - 3 {
@@ -205,14 +205,14 @@ fn any_number_in_the_body_may_be_wrong() {
     assert!(malformed > 1000, "{malformed}");
 }
 
-/// A list whose count is not that of its texts, or whose last text has no end.
+/// A list is malformed if its count is wrong, or if its last text has no NUL.
 #[test]
-fn a_list_is_what_it_says() {
+fn list_with_a_wrong_count_or_end_is_malformed() {
     let list = Strings::new(b"a\0b\0").unwrap();
     let item = leave(LeaveItem::MapHelper { program: c"x", map: list });
     let mut bytes = Vec::new();
     write_item(item.encode(), &mut |part| bytes.extend_from_slice(part));
-    // Head, then the length of "x\0" and its bytes, then the count.
+    // The item's head, then the length of "x\0" and its bytes, then the count.
     let count = 8 + 4 + 2;
     assert_eq!(bytes[count], 2);
     for wrong in WRONG.into_iter().filter(|wrong| *wrong != 2) {
@@ -224,9 +224,9 @@ fn a_list_is_what_it_says() {
     assert!(Items::new(Stage::Zero, &bytes, 0).next().unwrap().1.is_err());
 }
 
-/// Random changes behind magic, version and fingerprint.
+/// Random changes after the magic, the version and the fingerprint.
 #[test]
-fn changed_plans_are_read_to_an_end() {
+fn randomly_changed_plans_are_survived() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -239,7 +239,7 @@ fn changed_plans_are_read_to_an_end() {
     for _ in 0..50_000 {
         let mut plan = whole.clone();
         for _ in 0..=random() % 6 {
-            // Mostly in the body; the numbers of the header are tried above.
+            // Mostly in the body: another test covers the header's numbers.
             let first = if random() % 8 == 0 { 20 } else { Header::SIZE };
             let at = first + random() % (plan.len() - first);
             plan[at] = match random() % 3 {
@@ -258,7 +258,7 @@ fn changed_plans_are_read_to_an_end() {
 }
 
 #[test]
-fn a_reply_that_is_cut_or_changed_is_none_or_itself() {
+fn corrupted_reply_is_refused_or_consistent() {
     let failed =
         Failed { stage: Stage::Two, call: Call::Mount, step: Step::Mount, item: 7, errno: 22 };
     for reply in [Reply::At { gate: Gate::Start, pid: 12 }, Reply::Failed(failed)] {

@@ -1,5 +1,5 @@
-//! The Plan's bytes: what is written is read again, and what is not a Plan is
-//! refused, never believed.
+//! The Plan's bytes: the reader returns what the writer wrote, and refuses
+//! everything else.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -20,7 +20,7 @@ fn process(item: ProcessItem<'static>) -> Item<'static> {
     Item::Stage2(Stage2::Process(item))
 }
 
-/// A few items of stage 2 with every kind of field.
+/// Some items of stage 2, with every kind of field.
 fn samples() -> Vec<Item<'static>> {
     let args = Strings::new(b"sh\0-c\0\0x\0").unwrap();
     let env = Strings::new(b"").unwrap();
@@ -66,7 +66,7 @@ fn items_are_read_as_they_were_written() {
 }
 
 #[test]
-fn there_is_no_limit_on_how_many_items_there_are() {
+fn number_of_items_has_no_limit() {
     let many: Vec<_> = (0..200_000).map(|uid| process(ProcessItem::OwnStdio { uid })).collect();
     let bytes = bytes(&many);
     assert_eq!(
@@ -76,7 +76,7 @@ fn there_is_no_limit_on_how_many_items_there_are() {
 }
 
 #[test]
-fn a_section_that_is_cut_ends_in_an_error() {
+fn truncated_section_ends_in_an_error() {
     let whole = bytes(&samples());
     let ends: Vec<usize> = samples()
         .iter()
@@ -117,7 +117,7 @@ fn an_item_is_read_in_its_own_stage_only() {
 }
 
 #[test]
-fn what_follows_a_malformed_item_is_not_read() {
+fn no_item_is_read_after_a_malformed_one() {
     let mut bytes = bytes(&samples());
     bytes[0] = 0xff;
     let read: Vec<_> = Items::new(Stage::Two, &bytes, 0).collect();
@@ -125,11 +125,11 @@ fn what_follows_a_malformed_item_is_not_read() {
     assert!(read[0].1.is_err());
 }
 
-/// Bytes of every kind: random ones, and items with random changes. That it
-/// returns at all, within the bytes, is the claim; hostile.rs, Miri and the fuzz
-/// target look closer.
+/// Random bytes, and items with random changes. This shows only that the reader
+/// ends and stays within the bytes; hostile.rs, Miri and the fuzz target check
+/// more.
 #[test]
-fn any_bytes_are_read_to_an_end() {
+fn random_bytes_are_survived() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -150,13 +150,13 @@ fn any_bytes_are_read_to_an_end() {
         }
         let items = Items::new(Stage::Two, &hostile, 0).count();
         assert!(items <= hostile.len() / 8 + 1);
-        // None carries the magic.
+        // No input has the magic.
         assert_eq!(Header::from_bytes(&hostile), Err(Refused::NotAPlan));
     }
 }
 
 #[test]
-fn a_header_is_of_this_build_or_refused() {
+fn header_of_another_build_is_refused() {
     let header = Header { lengths: [8, 0, 16], counts: [1, 0, 2], pointers: 9, slots: 3 };
     let bytes = header.to_bytes();
     assert_eq!(Header::from_bytes(&bytes), Ok(header));
