@@ -1,5 +1,5 @@
-//! A config.json that cannot be carried out: one sentence that names the
-//! field, exit code 1, and nothing left behind.
+//! A config.json that cannot be carried out is refused with exit code 1 and one
+//! sentence that names the field. Nothing is left behind.
 
 use std::fs;
 
@@ -12,26 +12,26 @@ use crate::{Context, Outcome};
 
 topic!(
     "bad_config",
-    config_that_is_not_there_is_refused[Root],
-    text_that_is_no_json_is_refused_with_its_place[Root],
-    deep_brackets_are_refused[Root],
+    missing_config_is_refused[Root],
+    invalid_json_is_refused_with_its_place[Root],
+    deep_nesting_is_refused[Root],
     huge_config_is_refused[Root],
     wrong_type_is_refused_with_its_field[Root],
     version_of_another_major_is_refused[Root],
     version_of_a_later_minor_is_accepted[Root],
-    required_field_that_is_missing_is_refused[Root],
+    missing_required_field_is_refused[Root],
     unknown_names_are_refused[Root],
-    namespaces_that_contradict_are_refused[Root],
+    contradictory_namespaces_are_refused[Root],
     numbers_out_of_range_are_refused[Root],
-    what_is_not_supported_is_refused_with_its_field[Root],
+    unsupported_config_is_refused_with_its_field[Root],
     sysctl_of_the_host_is_refused[Root],
-    cgroups_path_that_leads_upwards_is_refused[Root],
-    seccomp_that_is_unknown_is_refused[Root],
-    devices_that_are_none_are_refused[Root],
+    unusable_cgroups_path_is_refused[Root],
+    unknown_seccomp_names_are_refused[Root],
+    invalid_devices_are_refused[Root],
     unknown_field_is_ignored[Root],
 );
 
-/// Both verbs refuse it in these words, and nothing is left.
+/// Checks that `create` and `run` refuse the config with `text`, and leave nothing.
 fn check(context: &Context, text: &str, edit: impl FnOnce(&mut Value)) -> Result<(), String> {
     let bundle = context.bundle(edit)?;
     check_bundle(context, &bundle.path, text)
@@ -52,7 +52,7 @@ fn check_bundle(context: &Context, path: &std::path::Path, text: &str) -> Result
     Ok(())
 }
 
-/// Sets the field at `pointer`, in the manner of RFC 6901, and checks.
+/// Sets the field at `pointer`, a JSON pointer (RFC 6901), and checks.
 fn check_field(context: &Context, pointer: &str, value: Value, text: &str) -> Result<(), String> {
     check(context, text, |config| set(config, pointer, value))
 }
@@ -68,14 +68,14 @@ fn set(config: &mut Value, pointer: &str, value: Value) {
     *at = value;
 }
 
-/// config.json with this text.
+/// Checks a config.json with this content.
 fn check_text(context: &Context, config: &[u8], text: &str) -> Result<(), String> {
     let bundle = context.bundle(|_| {})?;
     fs::write(bundle.path.join("config.json"), config).map_err(words)?;
     check_bundle(context, &bundle.path, text)
 }
 
-fn config_that_is_not_there_is_refused(context: &Context) -> Outcome {
+fn missing_config_is_refused(context: &Context) -> Outcome {
     let bundle = context.bundle(|_| {})?;
     fs::remove_file(bundle.path.join("config.json")).map_err(words)?;
     check_bundle(context, &bundle.path, "config.json: ENOENT (no such file or directory)")?;
@@ -84,7 +84,7 @@ fn config_that_is_not_there_is_refused(context: &Context) -> Outcome {
     Ok(check_bundle(context, &bundle.path.join("nowhere"), "nowhere: ENOENT")?)
 }
 
-fn text_that_is_no_json_is_refused_with_its_place(context: &Context) -> Outcome {
+fn invalid_json_is_refused_with_its_place(context: &Context) -> Outcome {
     check_text(context, b"", "line 1 column 0")?;
     check_text(context, b"\x7fELF\x02\x01\x01\0\0", "line 1 column 1")?;
     check_text(context, b"{\n  \"ociVersion\": \"1.0.2\",\n  nonsense\n}", "line 3 column 3")?;
@@ -99,7 +99,7 @@ fn text_that_is_no_json_is_refused_with_its_place(context: &Context) -> Outcome 
     Ok(check_text(context, &twice, "trailing characters")?)
 }
 
-fn deep_brackets_are_refused(context: &Context) -> Outcome {
+fn deep_nesting_is_refused(context: &Context) -> Outcome {
     check_text(context, "[".repeat(50_000).as_bytes(), "line 1")?;
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
     check_text(context, deep.as_bytes(), "ociVersion")?;
@@ -156,7 +156,7 @@ fn version_of_a_later_minor_is_accepted(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn required_field_that_is_missing_is_refused(context: &Context) -> Outcome {
+fn missing_required_field_is_refused(context: &Context) -> Outcome {
     let remove = |outer: &'static str, field: &'static str| {
         move |config: &mut Value| {
             let object = config.pointer_mut(outer).and_then(Value::as_object_mut);
@@ -185,7 +185,7 @@ fn unknown_names_are_refused(context: &Context) -> Outcome {
     Ok(check_field(context, "/linux/timeOffsets", offsets, "linux.timeOffsets.realtime")?)
 }
 
-fn namespaces_that_contradict_are_refused(context: &Context) -> Outcome {
+fn contradictory_namespaces_are_refused(context: &Context) -> Outcome {
     check_field(context, "/linux/namespaces/1/type", json!("pid"), "linux.namespaces[1]")?;
     let without = |kind: &'static str| {
         move |config: &mut Value| {
@@ -221,12 +221,12 @@ fn numbers_out_of_range_are_refused(context: &Context) -> Outcome {
     Ok(check_field(context, "/process/rlimits", twice, "process.rlimits[1]")?)
 }
 
-fn what_is_not_supported_is_refused_with_its_field(context: &Context) -> Outcome {
+fn unsupported_config_is_refused_with_its_field(context: &Context) -> Outcome {
     for (pointer, value) in [
         ("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0")),
         ("/linux/intelRdt", json!({ "closID": "x" })),
     ] {
-        // Whether it is support that is missing, or the security module.
+        // The error may name missing support or a missing security module.
         let field = pointer.trim_start_matches('/').replace('/', ".");
         check_field(context, pointer, value, &format!("config.json {field}: "))?;
     }
@@ -257,14 +257,23 @@ fn sysctl_of_the_host_is_refused(context: &Context) -> Outcome {
     Ok(check(context, "linux.sysctl.net.ipv4.ip_forward", share)?)
 }
 
-fn cgroups_path_that_leads_upwards_is_refused(context: &Context) -> Outcome {
-    for path in ["../x", "/../x", "/a/../../x", "a/..", "..", "\u{0}"] {
-        check_field(context, "/linux/cgroupsPath", json!(path), "linux.cgroupsPath")?;
+fn unusable_cgroups_path_is_refused(context: &Context) -> Outcome {
+    for path in ["../x", "../../x", "/../x", "/a/../../x", "a/..", ".."] {
+        let text = format!("linux.cgroupsPath: \"{path}\" leads out of its parent");
+        check_field(context, "/linux/cgroupsPath", json!(path), &text)?;
     }
-    Ok(check_field(context, "/linux/cgroupsPath", json!("a:b:c"), "linux.cgroupsPath")?)
+    for (path, text) in [
+        ("/", "linux.cgroupsPath: the root of the hierarchy"),
+        ("/.", "linux.cgroupsPath: the root of the hierarchy"),
+        ("a:b:c", "linux.cgroupsPath: \"a:b:c\" is for systemd"),
+        ("\u{0}", "linux.cgroupsPath"),
+    ] {
+        check_field(context, "/linux/cgroupsPath", json!(path), text)?;
+    }
+    Ok(())
 }
 
-fn seccomp_that_is_unknown_is_refused(context: &Context) -> Outcome {
+fn unknown_seccomp_names_are_refused(context: &Context) -> Outcome {
     let profile = |action: &str, architecture: &str, rule: &str| {
         json!({ "defaultAction": action, "architectures": [architecture],
             "syscalls": [{ "names": ["mkdir"], "action": rule }] })
@@ -284,7 +293,7 @@ fn seccomp_that_is_unknown_is_refused(context: &Context) -> Outcome {
     Ok(check_field(context, "/linux/seccomp", syscall, "linux.seccomp.syscalls[0].names[0]")?)
 }
 
-fn devices_that_are_none_are_refused(context: &Context) -> Outcome {
+fn invalid_devices_are_refused(context: &Context) -> Outcome {
     for (device, text) in [
         (json!({ "path": "/dev/x", "type": "z", "major": 1, "minor": 3 }), "type"),
         (json!({ "path": "dev/x", "type": "c", "major": 1, "minor": 3 }), "path"),

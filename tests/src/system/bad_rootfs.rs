@@ -1,4 +1,4 @@
-//! A rootfs that does not fit its config.json, or was made to lead out of it.
+//! A rootfs that does not match its config.json, or that leads out of itself.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,17 +14,17 @@ use crate::{Context, Outcome};
 
 topic!(
     "bad_rootfs",
-    rootfs_that_is_missing_is_refused[Root],
+    bad_rootfs_path_is_refused[Root],
     program_that_cannot_be_executed_is_refused[Root],
-    text_that_the_kernel_cannot_take_is_refused[Root],
-    working_directory_that_is_none_is_refused[Root],
+    nul_and_overlong_text_is_refused[Root],
+    invalid_working_directory_is_refused[Root],
     mount_without_a_target_is_refused[Root],
     mount_target_through_a_link_stays_in_the_rootfs[Root],
     proc_sys_or_dev_as_a_link_is_refused[Root],
-    mount_source_that_is_missing_is_refused[Root],
-    mount_over_the_wrong_kind_is_refused[Root],
+    missing_mount_source_is_refused[Root],
+    mount_over_the_wrong_file_type_is_refused[Root],
     tree_too_deep_to_be_copied_is_refused[Root],
-    option_that_the_filesystem_refuses_is_in_the_kernels_words[Root],
+    rejected_mount_option_is_reported_in_the_kernels_words[Root],
 );
 
 fn check(context: &Context, bundle: &Bundle, text: &str) -> Result<(), String> {
@@ -38,7 +38,7 @@ fn edited(context: &Context, text: &str, edit: impl FnOnce(&mut Value)) -> Resul
     check(context, &context.bundle(edit)?, text)
 }
 
-fn rootfs_that_is_missing_is_refused(context: &Context) -> Outcome {
+fn bad_rootfs_path_is_refused(context: &Context) -> Outcome {
     edited(context, "nowhere", |config| config["root"]["path"] = json!("nowhere"))?;
     edited(context, "root.path", |config| config["root"]["path"] = json!(""))?;
     edited(context, "config.json root", |config| config["root"]["path"] = json!("config.json"))?;
@@ -73,7 +73,7 @@ fn program_that_cannot_be_executed_is_refused(context: &Context) -> Outcome {
     Ok(edited(context, "process.args", |config| config["process"]["args"] = json!([]))?)
 }
 
-fn text_that_the_kernel_cannot_take_is_refused(context: &Context) -> Outcome {
+fn nul_and_overlong_text_is_refused(context: &Context) -> Outcome {
     edited(context, "process.args[1]: holds a NUL", |config| {
         config["process"]["args"] = json!(["/probe", "a\0b"]);
     })?;
@@ -92,7 +92,7 @@ fn text_that_the_kernel_cannot_take_is_refused(context: &Context) -> Outcome {
     })?)
 }
 
-fn working_directory_that_is_none_is_refused(context: &Context) -> Outcome {
+fn invalid_working_directory_is_refused(context: &Context) -> Outcome {
     for (cwd, text) in [
         ("", "process.cwd: missing"),
         ("tmp", "process.cwd"),
@@ -106,7 +106,7 @@ fn working_directory_that_is_none_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// `mounts[6]` of a tmpfs at that place.
+/// Adds `mounts[6]`, a tmpfs at `destination`.
 fn mount_at(config: &mut Value, destination: &str) {
     let mount = json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs" });
     let _ = config["mounts"].as_array_mut().map(|mounts| mounts.push(mount));
@@ -147,7 +147,7 @@ fn proc_sys_or_dev_as_a_link_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn mount_source_that_is_missing_is_refused(context: &Context) -> Outcome {
+fn missing_mount_source_is_refused(context: &Context) -> Outcome {
     let bind =
         json!({ "destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"] });
     edited(context, "/no/such", |config| config["mounts"][4] = bind.clone())?;
@@ -163,7 +163,7 @@ fn mount_source_that_is_missing_is_refused(context: &Context) -> Outcome {
     })?)
 }
 
-fn mount_over_the_wrong_kind_is_refused(context: &Context) -> Outcome {
+fn mount_over_the_wrong_file_type_is_refused(context: &Context) -> Outcome {
     // A folder over the file /probe, and a file over the folder /tmp.
     let over = |source: &str, target: &str| json!({ "destination": target, "type": "bind", "source": source, "options": ["bind"] });
     edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc", "/probe"))?;
@@ -171,7 +171,7 @@ fn mount_over_the_wrong_kind_is_refused(context: &Context) -> Outcome {
     Ok(edited(context, "mounts[6]", |config| mount_at(config, "/probe"))?)
 }
 
-/// Each level takes a piece of vial-init's stack.
+/// vial-init copies the tree by recursion, so its stack limits the depth.
 fn tree_too_deep_to_be_copied_is_refused(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         mount(config, "tmpfs", "tmpfs", "/srv", &["tmpcopyup"]);
@@ -181,8 +181,8 @@ fn tree_too_deep_to_be_copied_is_refused(context: &Context) -> Outcome {
     Ok(check(context, &bundle, "ENAMETOOLONG")?)
 }
 
-/// mount(2) says EINVAL of all of them; the kernel's log says which it is.
-fn option_that_the_filesystem_refuses_is_in_the_kernels_words(context: &Context) -> Outcome {
+/// mount(2) fails with EINVAL for each of them; the kernel's log has the reason.
+fn rejected_mount_option_is_reported_in_the_kernels_words(context: &Context) -> Outcome {
     for (options, said) in [
         (&["size=lots"][..], "the kernel says: tmpfs: Bad value for 'size'"),
         (&["size=1m", "colour=blue"], "the kernel says: tmpfs: Unknown parameter 'colour'"),

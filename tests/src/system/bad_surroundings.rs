@@ -1,5 +1,5 @@
-//! Ids, state folders and installations that are wrong: said in one sentence,
-//! with nothing left behind.
+//! Invalid ids, broken state folders and broken installations are reported in one
+//! sentence, and nothing is left behind.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -16,39 +16,43 @@ use crate::{Context, Outcome};
 
 topic!(
     "bad_surroundings",
-    id_that_is_no_name_is_refused[Root],
-    state_folder_that_is_read_only_is_refused[Root],
-    state_folder_that_is_full_is_refused[Root],
-    state_folder_that_is_a_file_is_refused,
-    state_of_a_container_behind_a_link_is_refused[Root],
-    state_of_a_container_is_closed_to_others[Root],
-    missing_vial_init_is_said[Root],
+    invalid_id_is_refused[Root],
+    read_only_state_folder_is_refused[Root],
+    full_state_folder_is_refused[Root],
+    file_as_the_state_folder_is_refused,
+    state_behind_a_link_is_refused[Root],
+    state_is_accessible_to_its_owner_alone[Root],
+    missing_vial_init_is_reported[Root],
     vial_init_of_another_build_is_refused[Root],
-    program_that_is_no_vial_init_is_refused[Root],
+    other_program_in_vial_inits_place_is_refused[Root],
     limit_without_its_controller_is_refused[Root],
-    user_namespaces_that_are_forbidden_are_named[Root, UserNamespaces],
-    closed_stdout_is_no_success,
+    disabled_user_namespaces_are_reported_with_the_sysctl[Root, UserNamespaces],
+    failed_write_to_stdout_is_a_failure,
 );
 
-fn id_that_is_no_name_is_refused(context: &Context) -> Outcome {
+fn invalid_id_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let bundle = context.bundle(|_| {})?;
     let path = bundle.path.to_string_lossy();
     let long = "a".repeat(5000);
-    for id in ["", ".", "..", "a/b", "/etc", "../x", "a b", "a\n", ".hidden", "\u{e9}", &long] {
+    for id in
+        ["", ".", "..", "a/b", "/etc", "../x", "a b", "a\n", "a\nb", ".hidden", "\u{e9}", &long]
+    {
         for verb in ["create", "run"] {
             let done = context.vial(&[verb, "--bundle", &path, "--", id])?;
-            refused(&done, "id").map_err(|why| format!("{verb} {id:?}: {why}"))?;
+            refused(&done, "invalid container id")
+                .map_err(|why| format!("{verb} {id:?}: {why}"))?;
         }
         for verb in ["state", "start", "kill", "delete"] {
             let done = context.vial(&[verb, "--", id])?;
-            refused(&done, "id").map_err(|why| format!("{verb} {id:?}: {why}"))?;
+            refused(&done, "invalid container id")
+                .map_err(|why| format!("{verb} {id:?}: {why}"))?;
         }
     }
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// `run` of a good bundle with that folder as the state folder.
+/// Runs a valid bundle with `root` as the state folder.
 fn run_at(context: &Context, root: &std::path::Path) -> Result<Done, String> {
     let bundle = context.probe_bundle(&["exit", "0"])?;
     let mut command = Command::new(&context.vial);
@@ -56,7 +60,7 @@ fn run_at(context: &Context, root: &std::path::Path) -> Result<Done, String> {
     Ok(context.run(&mut command)?)
 }
 
-fn state_folder_that_is_read_only_is_refused(context: &Context) -> Outcome {
+fn read_only_state_folder_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let root = context.folder.join("read-only");
     fs::create_dir(&root).map_err(words)?;
@@ -69,7 +73,7 @@ fn state_folder_that_is_read_only_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn state_folder_that_is_full_is_refused(context: &Context) -> Outcome {
+fn full_state_folder_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let root = context.folder.join("full");
     fs::create_dir(&root).map_err(words)?;
@@ -84,7 +88,7 @@ fn state_folder_that_is_full_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn state_folder_that_is_a_file_is_refused(context: &Context) -> Outcome {
+fn file_as_the_state_folder_is_refused(context: &Context) -> Outcome {
     let root = context.folder.join("file");
     fs::write(&root, "").map_err(words)?;
     let done = run_at(context, &root)?;
@@ -93,8 +97,8 @@ fn state_folder_that_is_a_file_is_refused(context: &Context) -> Outcome {
     Ok(refused(&list, "ENOTDIR")?)
 }
 
-/// What lies where it leads is not removed.
-fn state_of_a_container_behind_a_link_is_refused(context: &Context) -> Outcome {
+/// The files behind the link are not removed.
+fn state_behind_a_link_is_refused(context: &Context) -> Outcome {
     let (id, other) = (context.id(), context.folder.join("other"));
     fs::create_dir_all(&context.state).and_then(|()| fs::create_dir(&other)).map_err(words)?;
     fs::write(other.join("file"), "").map_err(words)?;
@@ -107,8 +111,8 @@ fn state_of_a_container_behind_a_link_is_refused(context: &Context) -> Outcome {
     Ok(same("the file is there", other.join("file").exists(), true)?)
 }
 
-/// config.json in it may hold secrets, and who connects to its socket starts it.
-fn state_of_a_container_is_closed_to_others(context: &Context) -> Outcome {
+/// config.json in it may hold secrets, and whoever connects to its socket starts it.
+fn state_is_accessible_to_its_owner_alone(context: &Context) -> Outcome {
     let container = Container::created(context, &["exit", "0"])?;
     for folder in [context.state.join(&container.id), context.state.clone()] {
         let mode = fs::metadata(&folder).map_err(words)?.mode();
@@ -117,7 +121,7 @@ fn state_of_a_container_is_closed_to_others(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// vial in a folder of its own, where its vial-init is what the test makes it.
+/// Copies vial into a folder of its own. The test puts a vial-init beside it.
 fn vial_alone(context: &Context) -> Result<PathBuf, String> {
     let folder = context.folder.join(format!("bin-{}", context.id()));
     fs::create_dir(&folder).map_err(words)?;
@@ -135,9 +139,9 @@ fn run_by(context: &Context, folder: &std::path::Path, text: &str) -> Result<(),
     context.nothing_left_since(&before)
 }
 
-fn missing_vial_init_is_said(context: &Context) -> Outcome {
+fn missing_vial_init_is_reported(context: &Context) -> Outcome {
     if fs::exists("/usr/libexec/vial/vial-init").unwrap_or(false) {
-        return Ok(()); // Installed on this machine, and rightly found there.
+        return Ok(()); // An installed vial-init is found there, as it should be.
     }
     Ok(run_by(context, &vial_alone(context)?, "vial-init is missing")?)
 }
@@ -150,7 +154,7 @@ fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
     let init = context.vial.with_file_name("vial-init");
     let mut bytes = fs::read(&init).map_err(words)?;
     let mut patched = 0;
-    // Whole in the code or the data, or as two halves on 32-bit machines.
+    // The number is in one piece, or in two halves on 32-bit machines.
     let halves =
         [(build as u32).to_ne_bytes().to_vec(), ((build >> 32) as u32).to_ne_bytes().to_vec()];
     for wanted in [build.to_ne_bytes().to_vec()].iter().chain(&halves) {
@@ -161,7 +165,7 @@ fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
         patched += places.len();
     }
     if patched == 0 {
-        return Ok(()); // This machine's code builds the number from smaller parts.
+        return Ok(()); // This architecture's code builds the number from smaller parts.
     }
     let other = folder.join("vial-init");
     fs::copy(&init, &other).map_err(words)?;
@@ -169,7 +173,7 @@ fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
     Ok(run_by(context, &folder, "vial-init is of another build than vial")?)
 }
 
-fn program_that_is_no_vial_init_is_refused(context: &Context) -> Outcome {
+fn other_program_in_vial_inits_place_is_refused(context: &Context) -> Outcome {
     let folder = vial_alone(context)?;
     fs::copy(&context.probe, folder.join("vial-init")).map_err(words)?;
     let before = context.leftovers();
@@ -177,7 +181,7 @@ fn program_that_is_no_vial_init_is_refused(context: &Context) -> Outcome {
     let mut command = Command::new(folder.join("vial"));
     command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
     let done = context.run(command.arg(&bundle.path).arg(context.id()))?.failure()?;
-    // The other program may have said something before.
+    // The other program may have printed something before.
     same("it is said", done.stderr.contains("vial: vial-init ended without an answer"), true)?;
     context.nothing_left_since(&before)?;
     fs::write(folder.join("vial-init"), "").map_err(words)?;
@@ -195,9 +199,9 @@ fn limit_without_its_controller_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn user_namespaces_that_are_forbidden_are_named(context: &Context) -> Outcome {
+fn disabled_user_namespaces_are_reported_with_the_sysctl(context: &Context) -> Outcome {
     if !in_machine() {
-        return Ok(()); // The setting is the whole host's, where others work.
+        return Ok(()); // The sysctl affects the whole host.
     }
     let setting = "/proc/sys/user/max_user_namespaces";
     let before = context.leftovers();
@@ -218,7 +222,7 @@ fn user_namespaces_that_are_forbidden_are_named(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn closed_stdout_is_no_success(context: &Context) -> Outcome {
+fn failed_write_to_stdout_is_a_failure(context: &Context) -> Outcome {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").map_err(words)?;
     let err = context.folder.join("err");
     let status = Command::new(&context.vial)

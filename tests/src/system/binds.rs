@@ -1,4 +1,4 @@
-//! Binds: of directories, files and trees, their flags and propagation.
+//! Binds of directories, files and trees: their flags and their propagation.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,23 +14,22 @@ use crate::{Context, Outcome};
 topic!(
     "binds",
     directory_and_file_are_bound[Root],
-    flags_of_a_bind_are_those_asked_for[Root],
-    plain_bind_leaves_the_mounts_below_out[Root],
-    recursive_bind_keeps_the_mounts_below[Root],
+    bind_has_the_given_flags[Root],
+    plain_bind_leaves_out_submounts[Root],
+    recursive_bind_keeps_submounts[Root],
     readonly_bind_refuses_writes[Root],
-    recursive_readonly_reaches_the_mounts_below[Root, MountSetattr],
-    recursive_options_reach_the_mounts_below[Root, MountSetattr],
-    propagation_of_a_bind_is_the_one_asked_for[Root],
+    recursive_readonly_reaches_submounts[Root, MountSetattr],
+    recursive_options_reach_submounts[Root, MountSetattr],
+    bind_has_the_given_propagation[Root],
     mount_of_the_host_appears_in_a_slave_and_a_shared_bind[Root],
-    propagation_of_the_root_is_the_one_asked_for[Root],
-    host_keeps_its_mounts_where_the_root_is_shared[Root, Machine],
+    root_has_the_given_propagation[Root],
+    host_keeps_its_mounts_if_its_root_is_shared[Root, Machine],
     source_that_is_not_there_is_refused_by_its_field[Root],
-    relative_source_counts_from_the_bundle[Root],
+    relative_source_starts_at_the_bundle[Root],
     unknown_option_of_a_bind_is_refused[Root],
 );
 
-/// A folder of the host that is a mount, with another mount below it; both go
-/// with this.
+/// A mount on the host with another mount below it. Dropping it unmounts both.
 struct Tree(PathBuf);
 
 impl Tree {
@@ -53,7 +52,7 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // What was mounted meanwhile lies above: until nothing is left.
+        // A test may have mounted more on top, so unmount until nothing is left.
         while unmount(self.0.join("below"), UnmountFlags::DETACH).is_ok() {}
         while unmount(&self.0, UnmountFlags::DETACH).is_ok() {}
     }
@@ -74,7 +73,7 @@ fn directory_and_file_are_bound(context: &Context) -> Outcome {
     Ok(same("what was made inside", made.as_str(), "made")?)
 }
 
-fn flags_of_a_bind_are_those_asked_for(context: &Context) -> Outcome {
+fn bind_has_the_given_flags(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     let report = context.report(|config| {
         bind(config, &tree.path(), "/a", &["bind", "nosuid", "nodev", "noexec", "noatime", "ro"]);
@@ -89,7 +88,7 @@ fn flags_of_a_bind_are_those_asked_for(context: &Context) -> Outcome {
     Ok(same("/c", &mount_at(&report, "/c")?["options"], &json!(["rw"]))?)
 }
 
-fn plain_bind_leaves_the_mounts_below_out(context: &Context) -> Outcome {
+fn plain_bind_leaves_out_submounts(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     let text = edit::said(context, &["ls", "/tree", "+", "ls", "/tree/below"], |config| {
         bind(config, &tree.path(), "/tree", &["bind"]);
@@ -97,7 +96,7 @@ fn plain_bind_leaves_the_mounts_below_out(context: &Context) -> Outcome {
     Ok(same("the names", text.as_str(), "below\nupper")?)
 }
 
-fn recursive_bind_keeps_the_mounts_below(context: &Context) -> Outcome {
+fn recursive_bind_keeps_submounts(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     let text =
         edit::said(context, &["cat", "/tree/upper", "+", "cat", "/tree/below/lower"], |c| {
@@ -108,7 +107,7 @@ fn recursive_bind_keeps_the_mounts_below(context: &Context) -> Outcome {
 
 fn readonly_bind_refuses_writes(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
-    // Not recursive: a mount below stays writable, as mount(8) says.
+    // Not recursive: mount(8) says that submounts stay writable.
     let words = ["create", "/tree/below/x", "", "+", "create", "/tree/x", ""];
     let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "ro"]);
     let done = edit::run(context, &words, edit)?.failure()?;
@@ -118,7 +117,7 @@ fn readonly_bind_refuses_writes(context: &Context) -> Outcome {
     Ok(same("the host may write", host.is_ok(), true)?)
 }
 
-fn recursive_readonly_reaches_the_mounts_below(context: &Context) -> Outcome {
+fn recursive_readonly_reaches_submounts(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     for path in ["/tree/x", "/tree/below/x"] {
         let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "rro"]);
@@ -129,7 +128,7 @@ fn recursive_readonly_reaches_the_mounts_below(context: &Context) -> Outcome {
     Ok(same("the host may write", host.is_ok(), true)?)
 }
 
-fn recursive_options_reach_the_mounts_below(context: &Context) -> Outcome {
+fn recursive_options_reach_submounts(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     let report = context.report(|config| {
         let options = ["rbind", "rnosuid", "rnodev", "rnoexec", "rnoatime"];
@@ -144,14 +143,14 @@ fn recursive_options_reach_the_mounts_below(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// "shared:N" and "master:N" without their numbers.
+/// The mount's propagation without peer group numbers, such as "shared" or "master".
 fn propagation(mount: &Value) -> Vec<String> {
     let words = mount["propagation"].as_array().cloned().unwrap_or_default();
     let kind = |word: &Value| Some(word.as_str()?.split(':').next()?.to_owned());
     words.iter().filter_map(kind).collect()
 }
 
-fn propagation_of_a_bind_is_the_one_asked_for(context: &Context) -> Outcome {
+fn bind_has_the_given_propagation(context: &Context) -> Outcome {
     let tree = Tree::new(context)?;
     mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
     let below = tree.0.join("below");
@@ -174,7 +173,7 @@ fn propagation_of_a_bind_is_the_one_asked_for(context: &Context) -> Outcome {
     ] {
         let seen = propagation(mount_at(&report, point)?);
         let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
-        // A shared mount may be the slave of the host's too.
+        // A shared mount may also be a slave of the host's.
         let seen: Vec<&str> = match wanted {
             ["shared"] => seen.into_iter().filter(|word| *word == "shared").collect(),
             _ => seen,
@@ -194,7 +193,7 @@ fn mount_of_the_host_appears_in_a_slave_and_a_shared_bind(context: &Context) -> 
         })?;
         mount_bind(tree.0.join("below"), tree.0.join("new")).map_err(|e| e.to_string())?;
         let seen = container.root().join("tree/new/lower").exists();
-        // The propagated copy goes with the original.
+        // This also unmounts the propagated copy.
         let gone = unmount(tree.0.join("new"), UnmountFlags::DETACH);
         same(&format!("{option}: it appears inside"), seen, appears)?;
         gone.map_err(|e| e.to_string())?;
@@ -202,7 +201,7 @@ fn mount_of_the_host_appears_in_a_slave_and_a_shared_bind(context: &Context) -> 
     Ok(())
 }
 
-fn propagation_of_the_root_is_the_one_asked_for(context: &Context) -> Outcome {
+fn root_has_the_given_propagation(context: &Context) -> Outcome {
     for (value, wanted) in [
         ("private", &[] as &[&str]),
         ("rprivate", &[]),
@@ -221,8 +220,8 @@ fn propagation_of_the_root_is_the_one_asked_for(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// What is unmounted with the old root would be unmounted on the host.
-fn host_keeps_its_mounts_where_the_root_is_shared(context: &Context) -> Outcome {
+/// Unmounting the old root must not propagate to the host.
+fn host_keeps_its_mounts_if_its_root_is_shared(context: &Context) -> Outcome {
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
         .map_err(|e| e.to_string())?;
     let mounts = || fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string());
@@ -243,7 +242,7 @@ fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcom
     Ok(edit::refused(context, &words, |c| bind(c, "/no/such/source", "/mnt", &["bind"]))?)
 }
 
-fn relative_source_counts_from_the_bundle(context: &Context) -> Outcome {
+fn relative_source_starts_at_the_bundle(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         bind(config, "beside", "/file", &["bind"]);
         edit::deeds(config, &["cat", "/file"]);

@@ -1,4 +1,4 @@
-//! Limits and the cgroup, as the container feels them.
+//! Limits, and the container's cgroup.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ topic!(
     "cgroup",
     limits_are_in_the_files_of_the_cgroup [Root, Cgroup2],
     unified_values_are_written_as_they_are [Root, Cgroup2],
-    file_that_the_kernel_has_not_is_refused_by_its_field [Root, Cgroup2],
+    missing_cgroup_file_is_refused_with_its_field [Root, Cgroup2],
     fork_bomb_stops_at_the_limit [Root, Cgroup2],
-    memory_beyond_the_limit_is_the_end [Root, Cgroup2],
-    limit_too_low_for_vial_init_is_said [Root, Cgroup2],
-    absolute_path_counts_from_the_root [Root, Cgroup2],
-    controllers_are_enabled_on_the_way_down [Root, Cgroup2],
-    cgroup_goes_with_its_container [Root, Cgroup2],
-    empty_cgroup_is_taken_and_a_populated_one_refused [Root, Cgroup2],
-    device_that_is_not_in_the_list_is_refused [Root, Cgroup2],
-    device_that_is_in_the_list_is_opened [Root, Cgroup2],
-    default_devices_are_opened_whatever_the_list [Root],
-    processes_without_pid_namespace_go_with_the_container [Root, Cgroup2],
+    memory_beyond_the_limit_kills [Root, Cgroup2],
+    limit_too_low_for_vial_init_is_reported [Root, Cgroup2],
+    absolute_path_starts_at_the_root_cgroup [Root, Cgroup2],
+    controllers_are_enabled_in_every_parent [Root, Cgroup2],
+    cgroup_is_removed_with_its_container [Root, Cgroup2],
+    empty_cgroup_is_used_and_a_populated_one_refused [Root, Cgroup2],
+    unlisted_device_is_refused [Root, Cgroup2],
+    listed_device_is_opened [Root, Cgroup2],
+    default_devices_are_opened [Root],
+    all_processes_end_with_a_container_without_a_pid_namespace [Root, Cgroup2],
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -82,7 +82,7 @@ fn unified_values_are_written_as_they_are(context: &Context) -> Outcome {
     Ok(same("pids.max", report["cgroup_files"]["pids.max"].as_str(), Some("12"))?)
 }
 
-fn file_that_the_kernel_has_not_is_refused_by_its_field(context: &Context) -> Outcome {
+fn missing_cgroup_file_is_refused_with_its_field(context: &Context) -> Outcome {
     for file in ["memory.no_such", "nosuch.max", "../memory.max", "cgroup.procs/../x"] {
         let field = format!("linux.resources.unified.{file}");
         edit::refused(context, &[&field], |config| {
@@ -96,11 +96,11 @@ fn fork_bomb_stops_at_the_limit(context: &Context) -> Outcome {
     let said = edit::said(context, &["fork", "100"], |config| {
         config["linux"]["resources"]["pids"] = json!({ "limit": 10 });
     })?;
-    // Nine beside the first; std may want a thread or a pipe of its own.
+    // The limit of ten includes the first process.
     Ok(same("the children", said.as_str(), "9 EAGAIN")?)
 }
 
-fn memory_beyond_the_limit_is_the_end(context: &Context) -> Outcome {
+fn memory_beyond_the_limit_kills(context: &Context) -> Outcome {
     let done = edit::run(context, &["allocate", "200"], |config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 32 << 20, "swap": 32 << 20 });
     })?;
@@ -109,13 +109,13 @@ fn memory_beyond_the_limit_is_the_end(context: &Context) -> Outcome {
     Ok(same(&format!("{last} MiB are some and below the limit"), (8..=32).contains(&last), true)?)
 }
 
-fn limit_too_low_for_vial_init_is_said(context: &Context) -> Outcome {
+fn limit_too_low_for_vial_init_is_reported(context: &Context) -> Outcome {
     Ok(edit::refused(context, &["memory.limit"], |config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 4096, "swap": 4096 });
     })?)
 }
 
-fn absolute_path_counts_from_the_root(context: &Context) -> Outcome {
+fn absolute_path_starts_at_the_root_cgroup(context: &Context) -> Outcome {
     let path = format!("/{}/below/it", context.tag);
     let container = Container::start(context, &["sleep", "60"], |config| {
         config["linux"]["cgroupsPath"] = json!(path);
@@ -127,14 +127,14 @@ fn absolute_path_counts_from_the_root(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Parents that cgroupsPath asked for stay, as with every runtime.
+/// Removes the parents of a cgroupsPath, which vial leaves, as other runtimes do.
 fn remove_parents(context: &Context) {
     let top = Path::new(ROOT).join(&context.tag);
     let _ = fs::remove_dir(top.join("below")); // Gone if the runtime removed it.
     let _ = fs::remove_dir(top);
 }
 
-fn controllers_are_enabled_on_the_way_down(context: &Context) -> Outcome {
+fn controllers_are_enabled_in_every_parent(context: &Context) -> Outcome {
     let path = format!("/{}/below/it", context.tag);
     let container = Container::start(context, &["sleep", "60"], |config| {
         config["linux"]["cgroupsPath"] = json!(path);
@@ -153,19 +153,19 @@ fn controllers_are_enabled_on_the_way_down(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn cgroup_goes_with_its_container(context: &Context) -> Outcome {
+fn cgroup_is_removed_with_its_container(context: &Context) -> Outcome {
     let container = Container::start(context, &["fork", "3", "+", "sleep", "60"], |config| {
         edit::namespace(config, "cgroup");
     })?;
     let cgroup = cgroup_of(container.pid)?;
     same("it is there", cgroup.is_dir(), true)?;
-    // A cgroup below, as systemd in a container makes one.
+    // A cgroup below it, as systemd in a container creates one.
     fs::create_dir(cgroup.join("below")).map_err(|e| e.to_string())?;
     drop(container);
     Ok(same("it is there", cgroup.exists(), false)?)
 }
 
-fn empty_cgroup_is_taken_and_a_populated_one_refused(context: &Context) -> Outcome {
+fn empty_cgroup_is_used_and_a_populated_one_refused(context: &Context) -> Outcome {
     let path = format!("/{}-shared", context.tag);
     let folder = PathBuf::from(format!("{ROOT}{path}"));
     fs::create_dir(&folder).map_err(|e| e.to_string())?;
@@ -182,7 +182,8 @@ fn empty_cgroup_is_taken_and_a_populated_one_refused(context: &Context) -> Outco
     Ok(())
 }
 
-/// /dev/kmsg is 1:11 on every kernel, and no default device; reading it may take CAP_SYSLOG.
+/// Adds /dev/kmsg, which is 1:11 on every kernel and not a default device. It is opened
+/// for writing, as reading may need CAP_SYSLOG.
 fn kmsg(config: &mut Value, rules: &Value) {
     let device = json!({ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 });
     edit::add(&mut config["linux"]["devices"], device);
@@ -190,8 +191,8 @@ fn kmsg(config: &mut Value, rules: &Value) {
     edit::deeds(config, &["open-device", "/dev/kmsg", "w"]);
 }
 
-/// GHSA-g54h-m393-cpwq: an empty list, or none, denied nothing.
-fn device_that_is_not_in_the_list_is_refused(context: &Context) -> Outcome {
+/// GHSA-g54h-m393-cpwq: an empty or missing list denied nothing.
+fn unlisted_device_is_refused(context: &Context) -> Outcome {
     let deny = json!({ "allow": false, "access": "rwm" });
     let read = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" });
     let again = json!({ "allow": false, "type": "c", "major": 1, "minor": 11, "access": "rwm" });
@@ -209,7 +210,7 @@ fn device_that_is_not_in_the_list_is_refused(context: &Context) -> Outcome {
     Ok(same("no resources", done.stdout.trim(), "EPERM")?)
 }
 
-fn device_that_is_in_the_list_is_opened(context: &Context) -> Outcome {
+fn listed_device_is_opened(context: &Context) -> Outcome {
     let deny = json!({ "allow": false, "access": "rwm" });
     for rule in [
         json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "w" }),
@@ -224,7 +225,7 @@ fn device_that_is_in_the_list_is_opened(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn default_devices_are_opened_whatever_the_list(context: &Context) -> Outcome {
+fn default_devices_are_opened(context: &Context) -> Outcome {
     for name in ["null", "zero", "full", "random", "urandom"] {
         let path = format!("/dev/{name}");
         let said = edit::said(context, &["open-device", &path, "rw"], |_| {})?;
@@ -233,7 +234,7 @@ fn default_devices_are_opened_whatever_the_list(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn processes_without_pid_namespace_go_with_the_container(context: &Context) -> Outcome {
+fn all_processes_end_with_a_container_without_a_pid_namespace(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = Container::start(context, &["fork", "4", "+", "sleep", "60"], |config| {
         edit::without_namespace(config, "pid");

@@ -1,4 +1,4 @@
-//! Where a controller or a file is missing: no matter until a limit needs it.
+//! A missing controller or file matters only to a limit that needs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ use crate::{Context, Outcome};
 
 topic!(
     "cgroup_places",
-    controllers_that_cannot_be_enabled_are_missed_by_a_limit_alone[Root, Cgroup2],
-    cgroup_above_may_have_no_controller_at_all[Root, Cgroup2],
-    swap_without_a_limit_needs_no_file[Root, Cgroup2],
-    weight_is_for_bfq_where_it_is[Root, Cgroup2],
-    file_that_the_kernel_lacks_is_done_without[Root, Cgroup2],
-    weight_that_is_none_is_refused[Root, Cgroup2],
-    process_is_in_its_cgroup_where_clone3_is_missing[Root],
+    controller_that_cannot_be_enabled_matters_only_to_its_limit[Root, Cgroup2],
+    parent_cgroup_may_have_no_controller[Root, Cgroup2],
+    unlimited_swap_needs_no_file[Root, Cgroup2],
+    weight_goes_to_bfq_if_the_kernel_has_it[Root, Cgroup2],
+    optional_cgroup_file_may_be_missing[Root, Cgroup2],
+    invalid_weight_is_refused[Root, Cgroup2],
+    process_is_in_its_cgroup_without_clone3[Root],
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// A cgroup of this test's own, perhaps with a process in it, so that it can
-/// give no controllers to others, as the root of a container's cgroup namespace.
+/// A cgroup of this test. With a process in it, it cannot enable controllers for its
+/// children, like the root of a container's cgroup namespace.
 struct Parent {
     path: PathBuf,
     process: Option<Child>,
@@ -50,7 +50,7 @@ impl Parent {
         Ok(parent)
     }
 
-    /// linux.cgroupsPath of a container below.
+    /// A linux.cgroupsPath below it.
     fn below(&self) -> Value {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         json!(format!("/{name}/below"))
@@ -60,14 +60,14 @@ impl Parent {
 impl Drop for Parent {
     fn drop(&mut self) {
         if let Some(mut child) = self.process.take() {
-            let _ = child.kill(); // It has ended by itself.
+            let _ = child.kill(); // ESRCH: it has exited already.
             let _ = child.wait();
         }
-        let _ = fs::remove_dir(&self.path); // Left for leftovers to tell.
+        let _ = fs::remove_dir(&self.path); // If it fails, the check for leftovers reports it.
     }
 }
 
-fn controllers_that_cannot_be_enabled_are_missed_by_a_limit_alone(context: &Context) -> Outcome {
+fn controller_that_cannot_be_enabled_matters_only_to_its_limit(context: &Context) -> Outcome {
     let parent = Parent::new(context, true)?;
     let said = edit::said(context, &["cat", "/proc/self/cgroup"], |config| {
         config["linux"]["cgroupsPath"] = parent.below();
@@ -82,33 +82,33 @@ fn controllers_that_cannot_be_enabled_are_missed_by_a_limit_alone(context: &Cont
     })?)
 }
 
-fn cgroup_above_may_have_no_controller_at_all(context: &Context) -> Outcome {
+fn parent_cgroup_may_have_no_controller(context: &Context) -> Outcome {
     let parent = Parent::new(context, true)?;
     let path = format!("{}/it", parent.below().as_str().unwrap_or_default());
     let said = edit::said(context, &["cat", "/proc/self/cgroup"], |config| {
         config["linux"]["cgroupsPath"] = json!(path);
     });
-    let _ = fs::remove_dir(parent.path.join("below")); // Left for leftovers to tell.
+    let _ = fs::remove_dir(parent.path.join("below")); // As above.
     let said = said?;
     Ok(same("it is in its cgroup", said.ends_with(&path), true)
         .map_err(|why| format!("{why}: {said}"))?)
 }
 
-fn swap_without_a_limit_needs_no_file(context: &Context) -> Outcome {
+fn unlimited_swap_needs_no_file(context: &Context) -> Outcome {
     for (swap, wanted) in [(json!(-1), "max"), (json!(64 << 20), "0")] {
         let report = context.report(|config| {
             edit::show_cgroup(config, &["ro"]);
             config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20, "swap": swap });
         })?;
         let seen = report["cgroup_files"]["memory.swap.max"].as_str();
-        // A kernel that accounts for no swap has no such file.
+        // A kernel without swap accounting has no such file.
         same("memory.swap.max", seen.unwrap_or(wanted), wanted)?;
         same("memory.max", report["cgroup_files"]["memory.max"].as_str(), Some("67108864"))?;
     }
     Ok(())
 }
 
-fn weight_is_for_bfq_where_it_is(context: &Context) -> Outcome {
+fn weight_goes_to_bfq_if_the_kernel_has_it(context: &Context) -> Outcome {
     let report = context.report(|config| {
         edit::show_cgroup(config, &["ro"]);
         config["linux"]["resources"]["blockIO"] = json!({ "weight": 500 });
@@ -120,9 +120,9 @@ fn weight_is_for_bfq_where_it_is(context: &Context) -> Outcome {
     }
 }
 
-/// One call of vial-init after the other, of those for the cgroup, finds no such
-/// file: where it opens one that others can stand for, the container runs.
-fn file_that_the_kernel_lacks_is_done_without(context: &Context) -> Outcome {
+/// One system call of vial-init after another fails with ENOENT. If it is the one that
+/// opens an optional file, the container still runs.
+fn optional_cgroup_file_may_be_missing(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         edit::show_cgroup(config, &["ro"]);
         let resources = &mut config["linux"]["resources"];
@@ -151,7 +151,7 @@ fn file_that_the_kernel_lacks_is_done_without(context: &Context) -> Outcome {
     Ok(same("io.weight took the place of io.bfq.weight", without_bfq, true)?)
 }
 
-fn weight_that_is_none_is_refused(context: &Context) -> Outcome {
+fn invalid_weight_is_refused(context: &Context) -> Outcome {
     for (weight, device) in [(9, json!([])), (1001, json!([])), (10, json!(5))] {
         let field = if device == json!([]) { "blockIO.weight" } else { "blockIO.weightDevice[0]" };
         let sentence = format!("linux.resources.{field}: a weight of");
@@ -167,8 +167,8 @@ fn weight_that_is_none_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// It enters it before its cgroup namespace is made, of which that is the root.
-fn process_is_in_its_cgroup_where_clone3_is_missing(context: &Context) -> Outcome {
+/// It enters the cgroup before its cgroup namespace is made, so it sees itself at the root.
+fn process_is_in_its_cgroup_without_clone3(context: &Context) -> Outcome {
     let context = &context.hiding(libc::ENOSYS, &[libc::SYS_clone3])?;
     let words = ["cat", "/proc/self/cgroup", "+", "sleep", "3600"];
     let container = Container::created_from(context, |config| {

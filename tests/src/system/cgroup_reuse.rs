@@ -1,5 +1,5 @@
-//! A cgroup that was there before its container, with a device filter that
-//! somebody left in it.
+//! A cgroup that existed before its container, with a device filter that is still
+//! attached.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,9 +16,9 @@ use crate::{Context, Outcome, sys};
 topic!(
     "cgroup_reuse",
     earlier_filter_is_replaced_however_it_was_attached[Root],
-    earlier_filter_goes_where_all_devices_are_allowed[Root],
+    earlier_filter_is_removed_if_all_devices_are_allowed[Root],
     new_filter_denies_what_the_earlier_allowed[Root],
-    filter_of_the_cgroup_above_stays_in_force[Root],
+    filter_of_the_parent_cgroup_stays_in_force[Root],
 );
 
 // linux/bpf.h
@@ -29,14 +29,14 @@ const CGROUP_DEVICE: u32 = 6;
 const ALLOW_OVERRIDE: u32 = 1;
 const ALLOW_MULTI: u32 = 2;
 
-/// Where cgroup2 is mounted.
+/// The mount point of cgroup2.
 fn root() -> &'static Path {
     let whole = Path::new("/sys/fs/cgroup");
     let is_v2 = whole.join("cgroup.procs").exists();
     if is_v2 { whole } else { Path::new("/sys/fs/cgroup/unified") }
 }
 
-/// A cgroup of this test's own; it goes with this.
+/// A cgroup of this test. Dropping it removes it.
 struct Made(PathBuf);
 
 impl Made {
@@ -46,22 +46,22 @@ impl Made {
         Ok(Self(path))
     }
 
-    /// As linux.cgroupsPath.
+    /// Its linux.cgroupsPath.
     fn path(&self) -> String {
         let below = self.0.strip_prefix(root()).unwrap_or(&self.0);
         format!("/{}", below.display())
     }
 
-    /// Attaches a program that answers this to the opening of /dev/kmsg.
+    /// Attaches a filter that returns `allow` when /dev/kmsg is opened.
     fn attach(&self, allow: bool, flags: u32) -> Result<(), String> {
         let answer = u8::from(allow);
         let instructions: [[u8; 8]; 8] = [
             [0x61, 0x12, 8, 0, 0, 0, 0, 0],   // r2 = minor
-            [0x61, 0x13, 0, 0, 0, 0, 0, 0],   // r3 = access, type
+            [0x61, 0x13, 0, 0, 0, 0, 0, 0],   // r3 = access << 16 | type
             [0x77, 3, 0, 0, 16, 0, 0, 0],     // r3 >>= 16
             [0xb7, 0, 0, 0, answer, 0, 0, 0], // r0 = answer
-            [0x15, 3, 1, 0, 1, 0, 0, 0],      // to r0 = 1, if it is mknod
-            [0x15, 2, 1, 0, 11, 0, 0, 0],     // to exit, if minor is 11
+            [0x15, 3, 1, 0, 1, 0, 0, 0],      // if r3 == mknod, jump to r0 = 1
+            [0x15, 2, 1, 0, 11, 0, 0, 0],     // if r2 == 11, jump to exit
             [0xb7, 0, 0, 0, 1, 0, 0, 0],      // r0 = 1
             [0x95, 0, 0, 0, 0, 0, 0, 0],      // exit
         ];
@@ -84,11 +84,11 @@ impl Made {
         bpf(PROG_ATTACH, &mut attach).map(drop)
     }
 
-    /// How many filters are attached to it.
+    /// The number of filters that are attached to it.
     fn filters(&self) -> Result<u64, String> {
         let cgroup = File::open(&self.0).map_err(words)?;
         let mut query = [pair(cgroup.as_raw_fd().unsigned_abs(), CGROUP_DEVICE), 0, 0, 0];
-        // Room for none: the kernel counts all the same.
+        // There is no room for ids; the kernel still returns the count.
         bpf(PROG_QUERY, &mut query)?;
         Ok(query[3] & 0xffff_ffff)
     }
@@ -109,7 +109,7 @@ fn bpf(command: usize, attributes: &mut [u64]) -> Result<libc::c_long, String> {
     sys::call(libc::SYS_bpf, [command, place, size_of_val(attributes), 0, 0, 0]).map_err(words)
 }
 
-/// Whether a container in that cgroup opens a device that is no default one.
+/// What a container in this cgroup prints when it opens /dev/kmsg for writing.
 fn opens(context: &Context, path: &str, rules: &Value) -> Result<String, String> {
     let done = edit::run(context, &["open-device", "/dev/kmsg", "w"], |config| {
         let device = json!({ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 });
@@ -140,7 +140,7 @@ fn earlier_filter_is_replaced_however_it_was_attached(context: &Context) -> Outc
     Ok(())
 }
 
-fn earlier_filter_goes_where_all_devices_are_allowed(context: &Context) -> Outcome {
+fn earlier_filter_is_removed_if_all_devices_are_allowed(context: &Context) -> Outcome {
     let all = json!([{ "allow": true, "access": "rwm" }]);
     for flags in [ALLOW_MULTI, ALLOW_OVERRIDE, 0] {
         let cgroup = Made::new(context, &format!("all-{flags}"))?;
@@ -169,7 +169,7 @@ fn new_filter_denies_what_the_earlier_allowed(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn filter_of_the_cgroup_above_stays_in_force(context: &Context) -> Outcome {
+fn filter_of_the_parent_cgroup_stays_in_force(context: &Context) -> Outcome {
     let above = Made::new(context, "above")?;
     above.attach(false, ALLOW_MULTI)?;
     let below = Made(above.0.join("below"));

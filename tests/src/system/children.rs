@@ -1,5 +1,5 @@
-//! The children of vial that vial did not start: a shell's, which executed it
-//! in its own place.
+//! Children that vial did not start: a shell may start some, and then execute vial in
+//! its own place.
 
 use std::fs;
 
@@ -19,8 +19,8 @@ topic!(
     failed_exec_waits_for_its_own_children_only[Root],
 );
 
-/// Runs vial in the place of a process that has started another one. Returns
-/// what vial did, and fails unless the other one outlived it.
+/// Executes vial in a process that has a child already. Returns how vial ended, and
+/// fails unless the child is still there.
 fn beside_another(context: &Context, words: &[&str]) -> Result<Done, String> {
     let file = context.folder.join("other");
     let role = format!("parent:{}", file.display());
@@ -29,7 +29,7 @@ fn beside_another(context: &Context, words: &[&str]) -> Result<Done, String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
         kill_process(pid, Signal::KILL).map_err(|e| e.to_string())?;
-        let _ = waitpid(Some(pid), WaitOptions::empty()); // ECHILD: it is not ours yet.
+        let _ = waitpid(Some(pid), WaitOptions::empty()); // ECHILD: not yet our child.
     }
     same("the other child", name.trim(), "exe")?;
     Ok(done)

@@ -1,5 +1,5 @@
-//! Containers without a mount namespace: their root is changed by chroot(2), and
-//! the mounts of the host are as they were.
+//! Containers without a mount namespace: chroot(2) changes their root, and the
+//! host's mounts do not change.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,9 +17,9 @@ use crate::{Context, Outcome, sys};
 topic!(
     "chroot",
     rootfs_is_the_root[Root],
-    mounts_of_the_host_stay_as_they_are[Root],
-    nothing_is_mounted_for_a_device_that_cannot_be_made[Root],
-    what_takes_a_mount_is_refused_by_its_field[Root],
+    hosts_mounts_do_not_change[Root],
+    device_that_cannot_be_made_causes_no_mount[Root],
+    fields_that_need_a_mount_are_refused[Root],
     user_namespace_is_refused [Root, UserNamespaces],
     devices_are_made_in_the_rootfs[Root],
     dev_that_is_a_link_is_refused[Root],
@@ -28,7 +28,7 @@ topic!(
     no_file_of_the_host_is_held[Root],
 );
 
-/// No mount namespace, and nothing that takes one.
+/// Removes the mount namespace, and every field that needs one.
 pub(super) fn bare(config: &mut Value) {
     edit::without_namespace(config, "mount");
     config.as_object_mut().map(|fields| fields.remove("mounts"));
@@ -43,8 +43,8 @@ pub(super) fn sleeping(context: &Context) -> Result<Container<'_>, String> {
     Ok(container)
 }
 
-/// From here on this process has mounts that nobody else changes, and all of
-/// them are shared, as an init system makes those of a host.
+/// Gives this process a mount namespace of its own, whose mounts are all shared, as
+/// an init system makes a host's.
 pub(super) fn mounts_of_its_own() -> Result<(), String> {
     let flags = libc::CLONE_NEWNS as usize;
     sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0]).map_err(words)?;
@@ -79,7 +79,7 @@ fn rootfs_is_the_root(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn mounts_of_the_host_stay_as_they_are(context: &Context) -> Outcome {
+fn hosts_mounts_do_not_change(context: &Context) -> Outcome {
     mounts_of_its_own()?;
     let before = mounts()?;
     let bundle = context.bundle(|config| {
@@ -108,7 +108,7 @@ fn without_mknod(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Don
     Ok(context.run(&mut command)?)
 }
 
-fn nothing_is_mounted_for_a_device_that_cannot_be_made(context: &Context) -> Outcome {
+fn device_that_cannot_be_made_causes_no_mount(context: &Context) -> Outcome {
     mounts_of_its_own()?;
     let (before, left) = (mounts()?, context.leftovers());
     let done = without_mknod(context, |_| {})?;
@@ -120,7 +120,7 @@ fn nothing_is_mounted_for_a_device_that_cannot_be_made(context: &Context) -> Out
     Ok(context.nothing_left_since(&left)?)
 }
 
-fn what_takes_a_mount_is_refused_by_its_field(context: &Context) -> Outcome {
+fn fields_that_need_a_mount_are_refused(context: &Context) -> Outcome {
     mounts_of_its_own()?;
     let before = mounts()?;
     let refused = |field: &str, edit: &dyn Fn(&mut Value)| {
@@ -153,7 +153,7 @@ fn user_namespace_is_refused(context: &Context) -> Outcome {
         bare(config);
         edit::join(config, "user", &other.namespace("user"));
     })?;
-    // One in which the caller is.
+    // The user namespace of the caller.
     let bundle = context.bundle(bare)?;
     let mut command = context.command_as("namespaced-root", &["run", "--bundle"]);
     let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
@@ -161,7 +161,7 @@ fn user_namespace_is_refused(context: &Context) -> Outcome {
 }
 
 fn devices_are_made_in_the_rootfs(context: &Context) -> Outcome {
-    // What vial makes has the modes it says, whatever its caller's umask.
+    // The devices get the given modes under any umask of the caller.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let deeds = [
         &["stat", "/dev/null", "+", "stat", "/dev/own/odd", "+", "stat", "/dev/stdin", "+"][..],
@@ -217,7 +217,7 @@ fn no_path_leads_out(context: &Context) -> Outcome {
             same(path, done.stdout.trim(), "ENOENT")?;
         }
     }
-    // So it is for the container's own process.
+    // The same for the container's first process.
     for directory in ["/..", "/../../..", "/usr/../.."] {
         let text = edit::said(context, &["stat", "probe"], |config| {
             bare(config);
@@ -242,7 +242,7 @@ fn no_path_leads_out_without_newer_calls(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A container in whose rootfs the host has mounted a procfs.
+/// A container whose rootfs has a procfs, which the host mounted.
 fn with_proc(context: &Context) -> Result<Container<'_>, String> {
     mounts_of_its_own()?;
     let bundle = context.bundle(|config| {
@@ -254,7 +254,7 @@ fn with_proc(context: &Context) -> Result<Container<'_>, String> {
     Container::create(context, bundle)
 }
 
-/// What the links of a process's fds lead to, and its working directory.
+/// The targets of a process's fds, and its working directory.
 fn open_files(pid: u32) -> Result<Vec<String>, String> {
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).map_err(words)?.flatten();
     let links = fds.map(|entry| entry.path()).chain([format!("/proc/{pid}/cwd").into()]);
@@ -266,13 +266,13 @@ fn no_file_of_the_host_is_held(context: &Context) -> Outcome {
     let container = with_proc(context)?;
     let root = container.bundle.rootfs.to_string_lossy().into_owned();
     for file in open_files(container.pid)? {
-        // Sockets, /dev/null, and the streams that the test gave.
+        // Sockets, /dev/null, and the output files of the test.
         let known = file == root || file == "/dev/null" || !file.starts_with('/');
         let stream = file.contains("/stdout-") || file.contains("/stderr-");
         same(&file, known || stream, true)?;
     }
     context.vial(&["start", &container.id])?.success()?;
-    // The working directory cannot be one that a leaked fd names.
+    // No leaked fd can be the working directory.
     for fd in 3..16 {
         let directory = format!("/proc/self/fd/{fd}");
         let done = container.exec(&["--cwd", &directory], &["exit", "0"])?;

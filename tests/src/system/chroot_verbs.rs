@@ -1,4 +1,4 @@
-//! The verbs on containers without a mount namespace: exec must find their root.
+//! The verbs on containers without a mount namespace, whose root exec must find.
 
 use std::fs;
 
@@ -13,16 +13,16 @@ use crate::{Context, Outcome};
 
 topic!(
     "chroot_verbs",
-    exec_lands_in_the_same_root[Root],
+    exec_has_the_same_root[Root],
     exec_without_a_pidfd_is_refused[Root],
     exec_with_a_terminal_is_refused[Root],
-    own_mount_namespace_by_path_is_none[Root],
-    capability_that_leads_out_is_warned_of[Root],
+    callers_mount_namespace_by_path_counts_as_none[Root],
+    cap_sys_chroot_causes_a_warning[Root],
     verbs_work_and_nothing_is_left[Root],
     processes_are_listed_and_paused [Root, Cgroup2],
 );
 
-fn exec_lands_in_the_same_root(context: &Context) -> Outcome {
+fn exec_has_the_same_root(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     let root = &container.bundle.rootfs;
     fs::write(root.join("etc/passwd"), "x:x:0:0:x:/home/inside:/x\n").map_err(words)?;
@@ -55,7 +55,7 @@ fn exec_with_a_terminal_is_refused(context: &Context) -> Outcome {
     Ok(edit::words_of_refusal(&done, &["process.terminal: ", "mount namespace"])?)
 }
 
-fn own_mount_namespace_by_path_is_none(context: &Context) -> Outcome {
+fn callers_mount_namespace_by_path_counts_as_none(context: &Context) -> Outcome {
     mounts_of_its_own()?;
     let before = mounts()?;
     let container = Container::start(context, &["sleep", "60"], |config| {
@@ -65,7 +65,7 @@ fn own_mount_namespace_by_path_is_none(context: &Context) -> Outcome {
     fs::write(container.bundle.rootfs.join("marker"), "inside").map_err(words)?;
     let said = container.exec(&[], &["cat", "/marker"])?.success()?.stdout;
     same("the marker", said.as_str(), "inside")?;
-    // One whose exec comes from elsewhere is where it is.
+    // exec works from another mount namespace too.
     mounts_of_its_own()?;
     let said = container.exec(&[], &["cat", "/marker"])?.success()?.stdout;
     same("the marker from elsewhere", said.as_str(), "inside")?;
@@ -74,11 +74,11 @@ fn own_mount_namespace_by_path_is_none(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn capability_that_leads_out_is_warned_of(context: &Context) -> Outcome {
+fn cap_sys_chroot_causes_a_warning(context: &Context) -> Outcome {
     let log = context.folder.join("log");
     let path = log.to_string_lossy().into_owned();
     let said = |verb: &[&str]| -> Result<usize, String> {
-        let _ = fs::remove_file(&log); // There is none at first.
+        let _ = fs::remove_file(&log); // ENOENT: there is none at first.
         context.vial(&[&["--log", &path][..], verb].concat())?.success()?;
         Ok(fs::read_to_string(&log).unwrap_or_default().matches("CAP_SYS_CHROOT").count())
     };
@@ -110,7 +110,7 @@ fn verbs_work_and_nothing_is_left(context: &Context) -> Outcome {
     vial(&["delete", id])?;
     drop(container);
     context.nothing_left_since(&before)?;
-    // And of one that waits, and of one whose program is not there.
+    // The same for a created container, and for one whose program is missing.
     drop(Container::create(context, context.bundle(bare)?)?);
     edit::refused(context, &["no such file"], |config| {
         bare(config);

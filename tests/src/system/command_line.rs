@@ -1,4 +1,4 @@
-//! Help and version wherever they are asked for, and slips of the finger.
+//! Help and version in every form, and mistakes on the command line.
 
 use std::process::Command;
 
@@ -9,20 +9,20 @@ use crate::{Context, Outcome};
 
 topic!(
     "command_line",
-    no_words_at_all_are_answered_with_help,
+    no_arguments_print_the_help,
     version_may_follow_other_options,
-    help_may_be_asked_for_in_every_way,
-    help_has_an_example_that_is_no_mistake,
+    every_form_of_help_works,
+    every_help_has_a_valid_example,
     container_named_help_is_a_container,
-    mistyped_verb_is_named_with_what_was_meant,
-    mistyped_option_is_named_with_what_was_meant,
-    option_before_the_verb_is_said_to_stand_there,
+    mistyped_verb_gets_a_suggestion,
+    mistyped_option_gets_a_suggestion,
+    global_option_after_the_verb_gets_a_hint,
     missing_and_unexpected_arguments_are_named,
     last_value_of_an_option_holds,
     value_that_is_none_is_refused,
 );
 
-/// vial with these words and no others.
+/// Runs vial with these arguments alone.
 fn vial(context: &Context, words: &str) -> Result<Done, String> {
     let words = words.split(' ').filter(|word| !word.is_empty());
     Ok(context.run(Command::new(&context.vial).args(words))?)
@@ -33,8 +33,8 @@ fn begins_with(done: &Done, text: &str) -> Result<(), String> {
     same("how it begins", begins, true).map_err(|why| format!("{text}: {why}: {done}"))
 }
 
-fn no_words_at_all_are_answered_with_help(context: &Context) -> Outcome {
-    // As runc does: the exit code is 0.
+fn no_arguments_print_the_help(context: &Context) -> Outcome {
+    // The exit code is 0, as with runc.
     for words in ["", "--root /tmp/none", "--debug"] {
         begins_with(&vial(context, words)?.success()?, "Usage: vial [")?;
     }
@@ -56,18 +56,18 @@ fn version_may_follow_other_options(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn help_may_be_asked_for_in_every_way(context: &Context) -> Outcome {
+fn every_form_of_help_works(context: &Context) -> Outcome {
     for words in ["--help", "-h", "help", "--root /tmp/none -h", "--debug help"] {
         begins_with(&vial(context, words)?.success()?, "Usage: vial [")?;
     }
     for words in ["exec --help", "exec -h", "help exec", "--help exec", "-h exec", "exec -d -h"] {
         begins_with(&vial(context, words)?.success()?, "Usage: vial exec [")?;
     }
-    // Behind the id it is the program's.
+    // After the id it belongs to the program.
     Ok(refused(&vial(context, "--root /tmp/none exec nobody --help")?, "nobody")?)
 }
 
-fn help_has_an_example_that_is_no_mistake(context: &Context) -> Outcome {
+fn every_help_has_a_valid_example(context: &Context) -> Outcome {
     let all = vial(context, "--help")?.success()?.stdout;
     let listed = all.lines().skip_while(|line| *line != "Commands:").skip(1);
     let verbs: Vec<&str> = listed
@@ -82,7 +82,7 @@ fn help_has_an_example_that_is_no_mistake(context: &Context) -> Outcome {
         let example = after.next().unwrap_or_default().trim();
         let words = example.strip_prefix("vial ").ok_or(format!("{verb}: no example"))?;
         same("the example's verb", words.split(' ').next(), Some(verb))?;
-        // It is understood: an option that is none is an error of other words.
+        // vial must understand the example; it may fail for another reason.
         let words = format!("--root {} {words}", context.folder.join("none").display());
         let words = words.replace("/containers", &context.folder.join("none").to_string_lossy());
         let said = vial(context, &words)?.stderr;
@@ -110,23 +110,23 @@ fn check(context: &Context, words: &str, sentence: &str, hint: &str) -> Result<(
     same("it is short", longest < 80, true).map_err(|why| format!("{words}: {why}: {done}"))
 }
 
-fn mistyped_verb_is_named_with_what_was_meant(context: &Context) -> Outcome {
+fn mistyped_verb_gets_a_suggestion(context: &Context) -> Outcome {
     check(context, "creat x", "unknown verb \"creat\"", "did you mean `create`?")?;
     check(context, "--debug sate x", "unknown verb \"sate\"", "did you mean `state`?")?;
     check(context, "help rnu", "unknown verb \"rnu\"", "did you mean `run`?")?;
     Ok(check(context, "update x", "unknown verb \"update\"", "try `vial --help`")?)
 }
 
-fn mistyped_option_is_named_with_what_was_meant(context: &Context) -> Outcome {
+fn mistyped_option_gets_a_suggestion(context: &Context) -> Outcome {
     check(context, "create --bundel /x y", "unknown option --bundel", "did you mean --bundle?")?;
     check(context, "list --formt=json", "unknown option --formt", "did you mean --format?")?;
     check(context, "-log-fromat json list", "unknown option --log-fromat", "--log-format?")?;
-    // The word behind an option that is none is not the verb.
+    // The word after an unknown option is not the verb.
     check(context, "--roo /x list", "unknown option --roo", "did you mean --root?")?;
     Ok(check(context, "list --nonsense", "unknown option --nonsense", "`vial list --help`")?)
 }
 
-fn option_before_the_verb_is_said_to_stand_there(context: &Context) -> Outcome {
+fn global_option_after_the_verb_gets_a_hint(context: &Context) -> Outcome {
     let hint = "it stands before the verb: `vial --root .. list ..`";
     Ok(check(context, "list --root /x", "unknown option --root", hint)?)
 }

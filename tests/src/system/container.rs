@@ -1,4 +1,4 @@
-//! A container as the tests of the verbs hold it, and what they ask of it.
+//! A container for the tests of the verbs, and checks that many topics share.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::Context;
 use crate::bundle::Bundle;
 use crate::context::{Done, probe_arguments, same};
 
-/// How long something may take that happens by itself.
+/// How long to wait for something to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One container, and the bundle it is of.
+/// A container with its bundle.
 pub(super) struct Container<'a> {
     pub(super) context: &'a Context,
     pub(super) id: String,
@@ -25,12 +25,12 @@ pub(super) struct Container<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Created: the probe will do these deeds.
+    /// A created container whose process is the probe with these deeds.
     pub(super) fn created(context: &'a Context, deeds: &[&str]) -> Result<Self, String> {
         Self::created_from(context, |config| config["process"]["args"] = probe_arguments(deeds))
     }
 
-    /// Created from the base config.json after `edit`.
+    /// A created container with the base config.json after `edit`.
     pub(super) fn created_from(
         context: &'a Context,
         edit: impl FnOnce(&mut Value),
@@ -40,7 +40,7 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
-    /// A bundle and an id, and nothing done with them.
+    /// A bundle and an id, without a container yet.
     pub(super) fn planned(
         context: &'a Context,
         edit: impl FnOnce(&mut Value),
@@ -51,26 +51,26 @@ impl<'a> Container<'a> {
         Ok(Self { context, id, bundle, out })
     }
 
-    /// `create` with these options; what the container prints is its output().
+    /// Runs `create` with these options. output() returns what the container prints.
     pub(super) fn create(&self, options: &[&str]) -> Result<Done, String> {
         let mut command = self.context.command(&["create", "--bundle"]);
         command.arg(&self.bundle.path).args(options).arg(&self.id);
         run_into(self.context, &mut command, &self.out)
     }
 
-    /// Started: the probe does these deeds.
+    /// A started container whose process is the probe with these deeds.
     pub(super) fn started(context: &'a Context, deeds: &[&str]) -> Result<Self, String> {
         let container = Self::created(context, deeds)?;
         container.vial("start", &[])?.success()?;
         Ok(container)
     }
 
-    /// `vial VERB ID WORDS..`
+    /// Runs `vial VERB ID WORDS..`.
     pub(super) fn vial(&self, verb: &str, words: &[&str]) -> Result<Done, String> {
         Ok(self.context.run(self.context.command(&[verb, &self.id]).args(words))?)
     }
 
-    /// What `state` prints.
+    /// The JSON that `state` prints.
     pub(super) fn state(&self) -> Result<Value, String> {
         let done = self.vial("state", &[])?.success()?;
         serde_json::from_str(&done.stdout).map_err(words)
@@ -81,7 +81,7 @@ impl<'a> Container<'a> {
         Ok(self.state()?["status"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Fails unless that is its status.
+    /// Fails unless the container has this status.
     pub(super) fn is(&self, status: &str) -> Result<(), String> {
         same("the status", self.status()?.as_str(), status)
     }
@@ -91,12 +91,12 @@ impl<'a> Container<'a> {
         self.state()?["pid"].as_u64().ok_or_else(|| "state has no pid".into())
     }
 
-    /// What it printed so far.
+    /// What the container has printed so far.
     pub(super) fn output(&self) -> String {
         fs::read_to_string(&self.out).unwrap_or_default()
     }
 
-    /// Waits until it has printed that many lines.
+    /// Waits until the container has printed `count` lines. Returns its output.
     pub(super) fn printed(&self, count: usize) -> Result<String, String> {
         wait_until(&format!("{count} lines from the container"), || {
             self.output().lines().count() >= count
@@ -104,19 +104,19 @@ impl<'a> Container<'a> {
         Ok(self.output())
     }
 
-    /// Waits until its process has ended.
+    /// Waits until the container is stopped.
     pub(super) fn ends(&self) -> Result<(), String> {
         wait_until("the container's end", || self.status().is_ok_and(|s| s == "stopped"))
     }
 
-    /// `delete --force`, which is to say nothing.
+    /// Runs `delete --force`, which must succeed and print nothing.
     pub(super) fn remove(self) -> Result<(), String> {
         let done = self.context.vial(&["delete", "--force", &self.id])?;
         same("what delete --force did", (done.code, &*done.stdout, &*done.stderr), (0, "", ""))
     }
 }
 
-/// Runs a program to its end, with its stdout in that file.
+/// Runs a program until it exits, with its stdout in a file.
 pub(super) fn run_into(
     context: &Context,
     command: &mut Command,
@@ -136,7 +136,7 @@ pub(super) fn run_into(
     })
 }
 
-/// Starts them all before the first is waited for.
+/// Starts all programs, and then waits for them.
 pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<Done>, String> {
     let mut children = Vec::new();
     for mut command in commands {
@@ -155,7 +155,7 @@ pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<D
 }
 
 /// Fails unless vial refused: exit code 1, nothing on stdout, one sentence with
-/// `text` in it on stderr, and at most a hint after it.
+/// `text` on stderr, and at most a hint after it.
 pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
     same("the exit code", done.code, 1).map_err(|why| format!("{why}: {done}"))?;
     if !done.stderr.contains(text) {
@@ -174,8 +174,8 @@ pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
     if one_sentence { Ok(()) } else { Err(format!("not one sentence and a hint: {done}")) }
 }
 
-/// Waits for the process that a pid file names, an exec's, whose parent this
-/// became: the kernel holds the container's PID 1 until somebody does.
+/// Waits for the exec that a pid file names. It is a child of this subreaper, and the
+/// kernel keeps the container's PID 1 until it is reaped.
 pub(super) fn reap(pid_file: &Path) -> Result<WaitStatus, String> {
     let text = fs::read_to_string(pid_file).map_err(words)?;
     let pid = Pid::from_raw(text.parse().map_err(words)?);
@@ -183,7 +183,7 @@ pub(super) fn reap(pid_file: &Path) -> Result<WaitStatus, String> {
     ended.map(|(_, status)| status).ok_or_else(|| "it has not ended".into())
 }
 
-/// Waits for something that happens by itself.
+/// Waits until `holds` returns true.
 pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
     let began = Instant::now();
     while !holds() {
@@ -195,7 +195,7 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<
     Ok(())
 }
 
-/// An error as it words itself.
+/// The text of an error.
 pub(super) fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

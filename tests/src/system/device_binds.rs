@@ -1,4 +1,4 @@
-//! Devices where no node may be made: in user namespaces, and without
+//! Devices where mknod(2) is not permitted: in user namespaces, and without
 //! CAP_MKNOD.
 
 use std::fs;
@@ -19,16 +19,16 @@ topic!(
     "device_binds",
     device_that_the_host_lacks_is_made [Root, UserNamespaces],
     default_devices_are_the_containers_own [Root, UserNamespaces],
-    device_bound_in_the_place_of_a_link_is_refused [Root, UserNamespaces],
-    device_of_the_host_does_not_change_with_all_ids [Root, UserNamespaces, Machine],
-    device_without_the_right_to_make_it_is_the_hosts [Root],
-    device_of_the_host_does_not_change_without_mknod [Root, Machine],
-    device_that_cannot_be_made_nor_found_is_named [Root],
-    device_of_one_who_is_not_root_is_the_hosts_or_named [Root, UserNamespaces],
+    link_at_a_bound_devices_path_is_refused [Root, UserNamespaces],
+    hosts_devices_do_not_change_with_all_ids_mapped [Root, UserNamespaces, Machine],
+    hosts_devices_are_bound_without_mknod [Root],
+    hosts_devices_do_not_change_without_mknod [Root, Machine],
+    device_that_can_be_neither_made_nor_bound_is_reported [Root],
+    ordinary_user_gets_the_hosts_device_or_an_error [Root, UserNamespaces],
 );
 
-/// A character device that no machine has a file for: a zero under a name of
-/// its own.
+/// Adds a character device that exists on no machine: /dev/zero's numbers under
+/// another name.
 fn device(config: &mut Value) {
     config["linux"]["devices"] = json!([{
         "path": "/dev/deep/odd", "type": "c", "major": 1, "minor": 5,
@@ -93,7 +93,7 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
     }
     let bundle = bundle(context, |config| edit::deeds(config, &words))?;
     let done = context.run_bundle(&bundle)?.success()?;
-    // Its own inodes are the container's to change; the host's are as before.
+    // The container may change its own inodes. The host's stay as they were.
     same("how many", done.stdout.matches("\"mode\":\"0600\"").count(), DEFAULT.len())?;
     for name in DEFAULT {
         let mode = fs::metadata(format!("/dev/{name}")).map_err(|e| e.to_string())?.mode();
@@ -102,9 +102,9 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn device_bound_in_the_place_of_a_link_is_refused(context: &Context) -> Outcome {
+fn link_at_a_bound_devices_path_is_refused(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| {
-        // The image's /dev, with the image's null.
+        // Removes the mount on /dev, so that the image's /dev/null is used.
         config["mounts"].as_array_mut().into_iter().for_each(|list| {
             list.retain(|m| !m["destination"].to_string().contains("/dev"));
         });
@@ -115,7 +115,7 @@ fn device_bound_in_the_place_of_a_link_is_refused(context: &Context) -> Outcome 
     edit::refused_bundle(context, &bundle, &["bind device /dev/null", "ELOOP"]).map_err(Into::into)
 }
 
-/// Fails if a container of these words, or what they do, changes the host's.
+/// Runs `edit`, and fails if one of the host's devices has changed.
 fn unchanged(edit: impl FnOnce() -> Result<(), String>) -> Outcome {
     let look = || -> Result<Vec<_>, String> {
         let stat = |name: &&str| fs::metadata(format!("/dev/{name}")).map_err(|e| e.to_string());
@@ -127,7 +127,7 @@ fn unchanged(edit: impl FnOnce() -> Result<(), String>) -> Outcome {
     Ok(same("the devices of the host", look()?, before)?)
 }
 
-fn device_of_the_host_does_not_change_with_all_ids(context: &Context) -> Outcome {
+fn hosts_devices_do_not_change_with_all_ids_mapped(context: &Context) -> Outcome {
     unchanged(|| {
         for name in DEFAULT {
             let path = format!("/dev/{name}");
@@ -150,7 +150,7 @@ fn without_mknod(context: &Context, bundle: &Bundle) -> Result<crate::context::D
     Ok(context.run(&mut command)?)
 }
 
-fn device_without_the_right_to_make_it_is_the_hosts(context: &Context) -> Outcome {
+fn hosts_devices_are_bound_without_mknod(context: &Context) -> Outcome {
     let report = without_mknod(context, &context.bundle(|_| {})?)?.success()?;
     let report: Value = serde_json::from_str(&report.stdout).map_err(|e| e.to_string())?;
     for (name, number) in [("null", "1:3"), ("zero", "1:5"), ("tty", "5:0"), ("full", "1:7")] {
@@ -165,13 +165,13 @@ fn device_without_the_right_to_make_it_is_the_hosts(context: &Context) -> Outcom
     let plain = context.bundle(|config| edit::deeds(config, &words))?;
     let done = without_mknod(context, &plain)?.success()?;
     same("what was opened", done.stdout.as_str(), "opened\n")?;
-    // In a user namespace too.
+    // The same in a user namespace.
     let mapped = bundle(context, |config| edit::deeds(config, &words))?;
     let done = without_mknod(context, &mapped)?.success()?;
     Ok(same("what was opened", done.stdout.as_str(), "opened\n")?)
 }
 
-fn device_of_the_host_does_not_change_without_mknod(context: &Context) -> Outcome {
+fn hosts_devices_do_not_change_without_mknod(context: &Context) -> Outcome {
     unchanged(|| {
         for name in DEFAULT {
             let path = format!("/dev/{name}");
@@ -188,13 +188,13 @@ fn device_of_the_host_does_not_change_without_mknod(context: &Context) -> Outcom
     })
 }
 
-fn device_that_cannot_be_made_nor_found_is_named(context: &Context) -> Outcome {
+fn device_that_can_be_neither_made_nor_bound_is_reported(context: &Context) -> Outcome {
     let done = without_mknod(context, &context.bundle(device)?)?;
     edit::one_sentence(&done)?;
     for word in ["linux.devices[0]", "/dev/deep/odd", "ENOENT"] {
         same(word, done.stderr.contains(word), true).map_err(|why| format!("{why}: {done}"))?;
     }
-    // One that is there, but another device.
+    // A file that exists, but is another device.
     let other = context.bundle(|config| {
         device(config);
         config["linux"]["devices"][0]["path"] = json!("/dev/null");
@@ -204,7 +204,7 @@ fn device_that_cannot_be_made_nor_found_is_named(context: &Context) -> Outcome {
     Ok(same("the field", done.stderr.contains("linux.devices[0]"), true)?)
 }
 
-fn device_of_one_who_is_not_root_is_the_hosts_or_named(context: &Context) -> Outcome {
+fn ordinary_user_gets_the_hosts_device_or_an_error(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         rootless(config);
         edit::deeds(config, &["write", "/dev/null", "x", "+", "stat", "/dev/null"]);

@@ -1,5 +1,5 @@
-//! Edits of a config.json that several topics need, and a container that runs
-//! while a test looks at it.
+//! Changes to config.json that several topics share, and a container that runs while
+//! a test looks at it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::Context;
 use crate::bundle::Bundle;
 use crate::context::{Done, probe_arguments};
 
-/// Adds to a list of config.json, which is made where there is none.
+/// Appends to a list of config.json, and creates the list if it is missing.
 pub(super) fn add(list: &mut Value, item: Value) {
     match list {
         Value::Array(items) => items.push(item),
@@ -32,7 +32,7 @@ pub(super) fn mount(
     add(&mut config["mounts"], item);
 }
 
-/// Adds a bind of a path of the host.
+/// Adds a bind of a host path.
 pub(super) fn bind(config: &mut Value, source: &str, destination: &str, options: &[&str]) {
     mount(config, "bind", source, destination, options);
 }
@@ -42,20 +42,20 @@ pub(super) fn namespace(config: &mut Value, kind: &str) {
     add(&mut config["linux"]["namespaces"], json!({ "type": kind }));
 }
 
-/// Joins a namespace instead of a new one.
+/// Joins a namespace instead of creating one.
 pub(super) fn join(config: &mut Value, kind: &str, path: &str) {
     without_namespace(config, kind);
     add(&mut config["linux"]["namespaces"], json!({ "type": kind, "path": path }));
 }
 
-/// Takes a namespace away.
+/// Removes a namespace.
 pub(super) fn without_namespace(config: &mut Value, kind: &str) {
     if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
         list.retain(|namespace| namespace["type"] != kind);
     }
 }
 
-/// A new user namespace that maps every id of the container to `first` on.
+/// Adds a user namespace that maps ids 0 to 65535 to the host's from `first` on.
 pub(super) fn user_namespace(config: &mut Value, first: u32) {
     namespace(config, "user");
     let map = json!([{ "containerID": 0, "hostID": first, "size": 65536 }]);
@@ -63,26 +63,26 @@ pub(super) fn user_namespace(config: &mut Value, first: u32) {
     config["linux"]["gidMappings"] = map;
 }
 
-/// A cgroup namespace, and its cgroup at /sys/fs/cgroup.
+/// Adds a cgroup namespace, and mounts its cgroup at /sys/fs/cgroup.
 pub(super) fn show_cgroup(config: &mut Value, options: &[&str]) {
     namespace(config, "cgroup");
     mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", options);
 }
 
-/// The process is the probe with these arguments.
+/// Makes the probe with these deeds the process.
 pub(super) fn deeds(config: &mut Value, arguments: &[&str]) {
     config["process"]["args"] = probe_arguments(arguments);
 }
 
-/// Gives these capabilities in the three sets that root uses.
+/// Sets the bounding, effective and permitted capabilities.
 pub(super) fn capabilities(config: &mut Value, names: &[&str]) {
     for set in ["bounding", "effective", "permitted"] {
         config["process"]["capabilities"][set] = json!(names);
     }
 }
 
-/// Runs the probe with these deeds in a container of the base config.json
-/// after `edit`.
+/// Runs a container whose process is the probe with these deeds, and whose config.json
+/// is the base one after `edit`.
 pub(super) fn run(
     context: &Context,
     arguments: &[&str],
@@ -95,7 +95,7 @@ pub(super) fn run(
     Ok(context.run_bundle(&bundle)?)
 }
 
-/// What such a container printed, without the last newline.
+/// What such a container prints, without the last newline. It must succeed.
 pub(super) fn said(
     context: &Context,
     arguments: &[&str],
@@ -104,14 +104,14 @@ pub(super) fn said(
     Ok(run(context, arguments, edit)?.success()?.stdout.trim_end().to_owned())
 }
 
-/// The report of the probe in the container of a bundle.
+/// Runs a bundle whose process is the probe, and returns its report.
 pub(super) fn report_of(context: &Context, bundle: &Bundle) -> Result<Value, String> {
     let done = context.run_bundle(bundle)?.success()?;
     serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
 }
 
-/// Checks that vial refuses a config.json in one sentence that holds `words`,
-/// and leaves nothing.
+/// Checks that vial refuses the base config.json after `edit` in one sentence that
+/// contains all of `words`, and leaves nothing behind.
 pub(super) fn refused(
     context: &Context,
     words: &[&str],
@@ -121,7 +121,7 @@ pub(super) fn refused(
     refused_bundle(context, &bundle, words)
 }
 
-/// The same of a bundle.
+/// The same for a bundle.
 pub(super) fn refused_bundle(
     context: &Context,
     bundle: &Bundle,
@@ -132,7 +132,7 @@ pub(super) fn refused_bundle(
     context.nothing_left_since(&before)
 }
 
-/// Checks that vial refused in one sentence that holds `words`.
+/// Checks that vial refused in one sentence that contains all of `words`.
 pub(super) fn words_of_refusal(done: &Done, words: &[&str]) -> Result<(), String> {
     one_sentence(done)?;
     match words.iter().find(|word| !done.stderr.contains(**word)) {
@@ -141,7 +141,7 @@ pub(super) fn words_of_refusal(done: &Done, words: &[&str]) -> Result<(), String
     }
 }
 
-/// Checks that vial failed with code 1 and exactly one sentence of its own.
+/// Checks that vial failed with exit code 1 and exactly one sentence.
 pub(super) fn one_sentence(done: &Done) -> Result<(), String> {
     let own = done.stderr.lines().filter(|line| line.starts_with("vial: ")).count();
     let others = done.stderr.lines().any(|l| !l.starts_with("vial: ") && !l.starts_with("hint: "));
@@ -151,7 +151,7 @@ pub(super) fn one_sentence(done: &Done) -> Result<(), String> {
     Ok(())
 }
 
-/// The mount of a report at that path, the uppermost one.
+/// The topmost mount at `point` in a report.
 pub(super) fn mount_at<'a>(report: &'a Value, point: &str) -> Result<&'a Value, String> {
     let mounts = report["mounts"].as_array().ok_or("no mounts in the report")?;
     mounts.iter().rfind(|mount| mount["point"] == point).ok_or_else(|| {
@@ -160,29 +160,29 @@ pub(super) fn mount_at<'a>(report: &'a Value, point: &str) -> Result<&'a Value, 
     })
 }
 
-/// Whether a list of a report, as a mount's options, holds a word.
+/// Whether a list of a report, such as a mount's options, contains `word`.
 pub(super) fn has(list: &Value, word: &str) -> bool {
     list.as_array().is_some_and(|words| words.iter().any(|w| w == word))
 }
 
-/// A container that was created, and perhaps started; it goes with this.
+/// A container that is created, or also started. Dropping it deletes it.
 pub(super) struct Container<'a> {
     context: &'a Context,
     /// Its id.
     pub(super) id: String,
-    /// Its first process, as the host numbers it.
+    /// The host's pid of its first process.
     pub(super) pid: u32,
     /// Its bundle.
     pub(super) bundle: Bundle,
 }
 
 impl<'a> Container<'a> {
-    /// One that waits to be started.
+    /// A created container.
     pub(super) fn create(context: &'a Context, bundle: Bundle) -> Result<Self, String> {
         Self::create_with(context, bundle, &[])
     }
 
-    /// The same with these options of `create`.
+    /// A created container; `create` gets these options.
     pub(super) fn create_with(
         context: &'a Context,
         bundle: Bundle,
@@ -198,7 +198,7 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
-    /// One that runs the probe with these deeds.
+    /// A started container whose process is the probe with these deeds.
     pub(super) fn start(
         context: &'a Context,
         arguments: &[&str],
@@ -213,17 +213,17 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
-    /// The path of one of its namespaces, by the name in /proc.
+    /// The path of one of its namespaces, by its name in /proc/PID/ns.
     pub(super) fn namespace(&self, name: &str) -> String {
         format!("/proc/{}/ns/{name}", self.pid)
     }
 
-    /// What the link of that namespace says.
+    /// The target of that namespace's link.
     pub(super) fn namespace_inode(&self, name: &str) -> Result<String, String> {
         inode(&self.namespace(name))
     }
 
-    /// `vial exec` of the probe with these deeds, options before the id.
+    /// Runs `vial exec` with these options, and the probe with these deeds.
     pub(super) fn exec(&self, options: &[&str], arguments: &[&str]) -> Result<Done, String> {
         let mut words = vec!["exec"];
         words.extend(options);
@@ -232,7 +232,7 @@ impl<'a> Container<'a> {
         Ok(self.context.vial(&words)?)
     }
 
-    /// Its root, as the host reaches it.
+    /// The path of its root on the host.
     pub(super) fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.pid))
     }
@@ -240,12 +240,12 @@ impl<'a> Container<'a> {
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        // A test that fails here leaves a process, which its runner finds.
+        // If this fails, the runner finds the process that is left.
         let _ = self.context.vial(&["delete", "--force", &self.id]);
     }
 }
 
-/// What a link of /proc/PID/ns says: "kind:[inode]".
+/// The target of a link in /proc/PID/ns: "kind:[inode]".
 pub(super) fn inode(path: &str) -> Result<String, String> {
     let link = fs::read_link(path).map_err(|error| format!("{path}: {error}"))?;
     Ok(link.to_string_lossy().into_owned())

@@ -1,4 +1,4 @@
-//! How containers end: by which signals, with whom, and without a word.
+//! How containers end: by which signals, and together with which processes.
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +15,16 @@ use crate::{Context, Outcome};
 
 topic!(
     "endings",
-    signal_0_asks_whether_it_runs[Root],
+    signal_0_checks_that_it_runs[Root],
     kill_without_a_pid_namespace_ends_every_process[Root],
     delete_without_a_pid_namespace_ends_every_process[Root],
     verbs_follow_a_process_whose_cgroup_is_gone[Root],
-    filter_that_denies_execve_is_one_sentence[Root],
+    filter_that_denies_execve_is_reported[Root],
     verbs_work_without_pidfds_and_close_range[Root],
-    list_of_no_container_is_null_and_of_no_root_refused[Root],
+    list_is_null_without_containers_and_fails_without_a_root[Root],
 );
 
-fn signal_0_asks_whether_it_runs(context: &Context) -> Outcome {
+fn signal_0_checks_that_it_runs(context: &Context) -> Outcome {
     let container = Container::created(context, &["sleep", "3600"])?;
     container.vial("kill", &["0"])?.success()?;
     container.vial("start", &[])?.success()?;
@@ -37,8 +37,8 @@ fn signal_0_asks_whether_it_runs(context: &Context) -> Outcome {
     Ok(refused(&context.vial(&["kill", "nobody", "0"])?, "does not exist")?)
 }
 
-/// Four processes that see the host's pids: the first, and three that it has left
-/// if it ended.
+/// A container with the host's pid namespace. The probe forks children, which outlive
+/// it if it exits.
 fn shared<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
     let container = Container::created_from(context, |config| {
         config["process"]["args"] = probe_arguments(deeds);
@@ -96,7 +96,7 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
             fs::write(other.join("cgroup.procs"), pid).map_err(words)?;
         }
         wait_until("its cgroup's end", || fs::remove_dir(&own).is_ok())?;
-        // Somebody else's, who is not to be named or killed.
+        // Another process in the same cgroup: vial must neither list nor kill it.
         let mut stranger = std::process::Command::new(&context.probe);
         let mut stranger = stranger.args(["sleep", "3600"]).spawn().map_err(words)?;
         fs::write(other.join("cgroup.procs"), stranger.id().to_string()).map_err(words)?;
@@ -111,7 +111,7 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
         container.vial("delete", &[])?.success()?;
         stranger.kill().and_then(|()| stranger.wait()).map_err(words)?;
         if shares_pids {
-            // cgroup.kill takes Linux 5.14.
+            // cgroup.kill needs Linux 5.14.
             let left = fs::read_to_string(other.join("cgroup.procs")).map_err(words)?;
             for pid in left.lines() {
                 send(pid.parse().map_err(words)?, Signal::KILL)?;
@@ -132,7 +132,7 @@ fn deny(config: &mut Value, action: &str, names: &[&str]) {
     });
 }
 
-fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
+fn filter_that_denies_execve_is_reported(context: &Context) -> Outcome {
     let before = context.leftovers();
     let (errno, kill) = ("SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS");
     let silent = ["execve", "execveat", "write", "exit", "exit_group"];
@@ -154,7 +154,7 @@ fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
         container.remove()?;
     }
     context.nothing_left_since(&before)?;
-    // A filter that is to be taken on later than execve keeps an exec out, too.
+    // The filter also keeps an exec from executing its program.
     let container = Container::started(context, &["sleep", "3600"])?;
     let config = context.state.join(&container.id).join("config.json");
     let mut edited: Value =
@@ -162,7 +162,7 @@ fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
     deny(&mut edited, errno, &silent[..3]);
     fs::write(&config, edited.to_string()).map_err(words)?;
     refused(&container.vial("exec", &["/probe", "exit", "0"])?, "denied by the seccomp filter")?;
-    // A program that ends at once is none that was kept from starting.
+    // A program that fails at once was still executed.
     deny(&mut edited, errno, &["swapon"]);
     fs::write(&config, edited.to_string()).map_err(words)?;
     for _ in 0..20 {
@@ -171,7 +171,7 @@ fn filter_that_denies_execve_is_one_sentence(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// Before Linux 5.3, 5.1 and 5.9; in a container without /proc besides.
+/// As before Linux 5.3, 5.1 and 5.9, and in a container without /proc.
 fn verbs_work_without_pidfds_and_close_range(context: &Context) -> Outcome {
     let before = context.leftovers();
     let calls = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_close_range];
@@ -205,7 +205,7 @@ fn verbs_work_without_pidfds_and_close_range(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn list_of_no_container_is_null_and_of_no_root_refused(context: &Context) -> Outcome {
+fn list_is_null_without_containers_and_fails_without_a_root(context: &Context) -> Outcome {
     let done = context.vial(&["list"])?;
     refused(&done, &context.state.to_string_lossy())?;
     fs::create_dir_all(&context.state).map_err(words)?;
@@ -216,7 +216,7 @@ fn list_of_no_container_is_null_and_of_no_root_refused(context: &Context) -> Out
     )?;
     let lines = context.vial(&["list"])?.success()?.stdout.lines().count();
     same("the lines of the table", lines, 1)?;
-    // The default root is there once the first container is.
+    // The default root is created with the first container; without it list succeeds.
     let mut command = std::process::Command::new(&context.vial);
     let nowhere = Path::new(&context.folder).join("run");
     command.env("XDG_RUNTIME_DIR", &nowhere).args(["list", "--quiet"]);

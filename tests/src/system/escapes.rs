@@ -1,5 +1,5 @@
-//! The attacks of the past, one test each: refused or harmless, and nothing
-//! outside the rootfs touched.
+//! Known attacks, one test each: vial refuses or survives them, and nothing outside
+//! the rootfs changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -33,11 +33,11 @@ topic!(
     working_directory_behind_a_link_stays_within_the_root[Root],
     mount_over_proc_is_refused[Root],
     mount_inside_proc_is_refused[Root],
-    sysctl_of_a_fake_proc_is_the_kernels[Root],
+    sysctl_is_not_written_to_a_fake_proc[Root],
     passwd_that_leads_out_is_not_read[Root],
 );
 
-/// A folder of the host in which nothing may ever appear.
+/// A folder of the host in which no file may appear.
 fn outside(context: &Context) -> Result<PathBuf, String> {
     let folder = context.folder.join("outside");
     fs::create_dir(&folder).map_err(|e| e.to_string())?;
@@ -50,23 +50,23 @@ fn untouched(folder: &Path) -> Result<(), String> {
     same(&format!("what is in {}", folder.display()), names, Vec::<std::ffi::OsString>::new())
 }
 
-/// Puts a link in the rootfs in the place of what is there.
+/// Replaces a path of the rootfs by a symbolic link.
 fn link(bundle: &Bundle, to: &Path, at: &str) -> Result<(), String> {
     let place = bundle.rootfs.join(at);
-    let _ = fs::remove_dir(&place); // It may not be there.
+    let _ = fs::remove_dir(&place); // ENOENT: there is nothing to replace.
     symlink(to, &place).map_err(|error| format!("{}: {error}", place.display()))
 }
 
-/// What vial-init says that was started without vial.
+/// What vial-init prints if vial did not start it.
 const BY_HAND: &str = "vial-init is started by vial: try `vial --help`\n";
 
-/// CVE-2019-5736: /proc/self/exe as the program is the runtime's own binary,
-/// which another process of the container opens for writing.
+/// CVE-2019-5736: the container's program is /proc/self/exe, the runtime's own binary,
+/// which another process of the container then opens for writing.
 fn runtime_cannot_be_overwritten_by_its_container(context: &Context) -> Outcome {
     let init = context.vial.with_file_name("vial-init");
     let before = fs::read(&init).map_err(|e| e.to_string())?;
     for path in ["/proc/self/exe", "/proc/1/exe"] {
-        // Runs vial-init anew, which has no channel and says so.
+        // This executes vial-init again, which finds no channel to vial.
         let bundle = context.bundle(|c| c["process"]["args"] = json!([path]))?;
         let done = context.run_bundle(&bundle)?;
         same(path, (done.code, done.stderr.as_str()), (1, BY_HAND))?;
@@ -75,8 +75,8 @@ fn runtime_cannot_be_overwritten_by_its_container(context: &Context) -> Outcome 
     Ok(same("vial-init is as it was", before == after, true)?)
 }
 
-/// The first process waits for processes that execute something in here, and
-/// writes where their /proc/PID/exe leads.
+/// The first process looks for processes that execute vial-init, tries to open their
+/// /proc/PID/exe for writing, and notes its success.
 fn runtime_cannot_be_overwritten_by_an_exec(context: &Context) -> Outcome {
     let init = context.vial.with_file_name("vial-init");
     let before = fs::read(&init).map_err(|e| e.to_string())?;
@@ -94,8 +94,8 @@ fn runtime_cannot_be_overwritten_by_an_exec(context: &Context) -> Outcome {
     Ok(same("vial-init is as it was", before == after, true)?)
 }
 
-/// A created container is still vial-init: a container that shares its pid
-/// namespace reaches neither its binary for writing nor its fds.
+/// A created container still executes vial-init. Another container in its pid namespace
+/// can write neither its binary nor its memory.
 fn waiting_container_cannot_be_read_or_written_by_another(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| edit::deeds(config, &["sleep", "60"]))?;
     let waiting = Container::create(context, bundle)?;
@@ -112,7 +112,7 @@ fn waiting_container_cannot_be_read_or_written_by_another(context: &Context) -> 
     Ok(())
 }
 
-/// CVE-2026-41579, CVE-2026-47766: device nodes appeared where /dev led.
+/// CVE-2026-41579, CVE-2026-47766: device nodes were made outside, where /dev led.
 fn dev_that_is_a_link_leads_nowhere(context: &Context) -> Outcome {
     let outside = outside(context)?;
     for keeps_mounts in [true, false] {
@@ -144,7 +144,7 @@ fn proc_and_sys_that_are_links_are_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// CVE-2019-18837: a link in the image led the mount out of it.
+/// CVE-2019-18837: a link in the image led a mount out of the rootfs.
 fn link_in_a_mount_target_stays_within_the_root(context: &Context) -> Outcome {
     let outside = outside(context)?;
     let bundle = context.bundle(|config| {
@@ -156,11 +156,11 @@ fn link_in_a_mount_target_stays_within_the_root(context: &Context) -> Outcome {
     let done = context.run_bundle(&bundle)?.success()?;
     same("what is bound", done.stdout.starts_with("Linux version"), true)?;
     untouched(&outside)?;
-    // The link leads to that path of the rootfs, where it is made.
+    // The link's target is resolved within the rootfs, and made there.
     Ok(made_inside(&bundle, &outside, "below")?)
 }
 
-/// Whether the path of the host has been made as a path of the rootfs.
+/// Checks that the host's path was made as a path of the rootfs.
 fn made_inside(bundle: &Bundle, outside: &Path, name: &str) -> Result<(), String> {
     let path = outside.join(name);
     let inside = bundle.rootfs.join(path.strip_prefix("/").unwrap_or(&path));
@@ -199,14 +199,14 @@ fn device_path_behind_a_link_is_not_made_on_the_host(context: &Context) -> Outco
     edit::report_of(context, &behind)?;
     untouched(&outside)?;
     made_inside(&behind, &outside, "x")?;
-    // In the place of the node itself, a link is something else.
+    // At the node's own path, a link is refused.
     let words = ["linux.devices[0]", "/etc/file-link", "EEXIST"];
     edit::refused_bundle(context, &bundle(&fifo)?, &words)?;
     Ok(untouched(&outside)?)
 }
 
-/// CVE-2021-30465: while the runtime mounts in a volume that it shares with
-/// another container, that one exchanges a directory with a link.
+/// CVE-2021-30465: while the runtime mounts in a shared volume, another container swaps
+/// a directory of it with a link.
 fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome {
     let outside = outside(context)?;
     let volume = context.folder.join("volume");
@@ -224,7 +224,7 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // EBUSY while it is a mount point: what the race is about.
+                // EBUSY: it is a mount point at this moment.
                 let _ = renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
             }
         });
@@ -244,11 +244,11 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
     Ok(same("what it says", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "done\n")?)
 }
 
-/// CVE-2025-31133: the container's /dev/null as a link to what is then bound,
-/// writable, in the place of the mask.
+/// CVE-2025-31133: /dev/null was a link, and the runtime bound its target, writable, as
+/// the mask.
 fn null_device_that_is_a_link_masks_nothing_of_the_host(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
-        // No tmpfs at /dev: it is the image's, with the image's null.
+        // Removes the mount on /dev, so that the image's /dev/null is used.
         let list = config["mounts"].as_array_mut();
         list.into_iter().for_each(|list| {
             list.retain(|m| !m["destination"].to_string().contains("/dev"));
@@ -259,7 +259,7 @@ fn null_device_that_is_a_link_masks_nothing_of_the_host(context: &Context) -> Ou
     })?;
     fs::write(bundle.rootfs.join("etc/target"), "of the image").map_err(|e| e.to_string())?;
     link(&bundle, Path::new("/etc/target"), "dev/null")?;
-    // It is no device, which a container must have there.
+    // vial makes /dev/null, and refuses a link in its place.
     edit::refused_bundle(context, &bundle, &["make device /dev/null", "EEXIST"])?;
     let text = fs::read_to_string(bundle.rootfs.join("etc/target")).map_err(|e| e.to_string())?;
     Ok(same("the link's target", text.as_str(), "of the image")?)
@@ -281,7 +281,7 @@ fn masked_link_is_masked_within_the_root(context: &Context) -> Outcome {
     Ok(same("the host's file", text.as_str(), "of the host")?)
 }
 
-/// CVE-2024-21626: the fd of a folder of the host, leaked, as the directory.
+/// CVE-2024-21626: a leaked fd of a host's folder as the working directory.
 fn working_directory_in_a_leaked_fd_leads_nowhere(context: &Context) -> Outcome {
     for fd in 3..12 {
         for path in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/../../..")] {
@@ -289,8 +289,8 @@ fn working_directory_in_a_leaked_fd_leads_nowhere(context: &Context) -> Outcome 
                 config["process"]["cwd"] = json!(path);
                 edit::deeds(config, &["cat", "../../../../../../etc/hostname"]);
             })?;
-            // An fd of the rootfs itself leads nowhere but into it: there the
-            // file is not to be found.
+            // An fd of the rootfs itself leads only into the rootfs, which does not have
+            // the file.
             let done = context.run_bundle(&bundle)?.failure()?;
             match path.ends_with("..") {
                 true => same(&path, done.stdout.trim(), "ENOENT")?,
@@ -320,7 +320,7 @@ fn working_directory_behind_a_link_stays_within_the_root(context: &Context) -> O
     Ok(untouched(&outside)?)
 }
 
-/// CVE-2019-16884: a volume on /proc takes in whoever reads it.
+/// CVE-2019-16884: with a volume on /proc, the runtime reads and writes forged files.
 fn mount_over_proc_is_refused(context: &Context) -> Outcome {
     let outside = outside(context)?;
     let path = outside.to_string_lossy().into_owned();
@@ -337,15 +337,15 @@ fn mount_inside_proc_is_refused(context: &Context) -> Outcome {
         let words = ["mounts[6].destination", path];
         edit::refused(context, &words, |c| bind(c, "/proc/version", path, &["bind"]))?;
     }
-    // What lxcfs does.
+    // lxcfs binds files like this one.
     let text = edit::said(context, &["cat", "/proc/uptime"], |config| {
         bind(config, "/proc/version", "/proc/uptime", &["bind", "ro"]);
     })?;
     Ok(same("the version", text.starts_with("Linux version"), true)?)
 }
 
-/// CVE-2025-52881: what is written to /proc went where a mount led it.
-fn sysctl_of_a_fake_proc_is_the_kernels(context: &Context) -> Outcome {
+/// CVE-2025-52881: a mount redirected what the runtime wrote to /proc.
+fn sysctl_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         config["linux"]["sysctl"] = json!({ "kernel.shmmax": "123456" });
         edit::deeds(config, &["cat", "/proc/sys/kernel/shmmax"]);
@@ -357,7 +357,7 @@ fn sysctl_of_a_fake_proc_is_the_kernels(context: &Context) -> Outcome {
     Ok(same("kernel.shmmax", done.stdout.trim(), "123456")?)
 }
 
-/// As CVE-2025-24965: a file of the image that the runtime reads by itself.
+/// The runtime itself reads this file of the image, as in CVE-2025-24965.
 fn passwd_that_leads_out_is_not_read(context: &Context) -> Outcome {
     let passwd = context.folder.join("passwd");
     fs::write(&passwd, "root:x:0:0::/of-the-host:/bin/sh\n").map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! `vial exec`: one more process, which is in the container in every respect.
+//! `vial exec`: runs another process in a container.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,18 +13,18 @@ use crate::{Context, Outcome};
 
 topic!(
     "exec",
-    words_after_the_id_are_the_programs_own[Root],
+    arguments_after_the_id_belong_to_the_program[Root],
     exit_code_is_that_of_the_process[Root],
-    killed_process_is_128_and_its_number[Root],
+    exit_code_of_a_killed_exec_is_128_plus_the_signal[Root],
     streams_and_environment_are_the_containers[Root],
     process_is_in_every_namespace_and_the_cgroup[Root],
-    process_file_says_everything[Root],
-    process_file_that_is_wrong_is_refused[Root],
+    process_file_sets_everything[Root],
+    invalid_process_file_is_refused[Root],
     options_change_what_the_container_has[Root],
     user_is_two_numbers_or_one[Root],
-    user_that_is_no_number_is_refused[Root],
+    user_that_is_not_a_number_is_refused[Root],
     capability_added_is_never_inheritable[Root],
-    capability_that_is_none_is_refused[Root],
+    unknown_capability_is_refused[Root],
     no_new_privs_can_be_asked_for[Root],
     detached_exec_returns_with_its_pid_file_written[Root],
     signal_mask_is_empty[Root],
@@ -37,13 +37,13 @@ topic!(
     additional_groups_are_added[Root],
 );
 
-/// `exec OPTIONS ID WORDS`
+/// Runs `exec OPTIONS ID WORDS`.
 fn exec(container: &Container<'_>, options: &[&str], program: &[&str]) -> Result<Done, String> {
     let mut command = container.context.command(&["exec"]);
     Ok(container.context.run(command.args(options).arg(&container.id).args(program))?)
 }
 
-/// What the probe sees when executed with these options.
+/// The probe's report from an exec with these options.
 fn report(container: &Container<'_>, options: &[&str]) -> Result<Value, String> {
     let done = exec(container, options, &["/probe", "report"])?.success()?;
     serde_json::from_str(&done.stdout).map_err(|error| format!("{error}: {done}"))
@@ -53,7 +53,7 @@ fn sleeping(context: &Context) -> Result<Container<'_>, String> {
     Container::started(context, &["sleep", "3600"])
 }
 
-fn words_after_the_id_are_the_programs_own(context: &Context) -> Outcome {
+fn arguments_after_the_id_belong_to_the_program(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     for word in ["--root=/x", "-d", "--", "", "a b", "--help", "-no-such", "\u{e9}\"'\\"] {
         let done = exec(&container, &[], &["/probe", "echo", word])?.success()?;
@@ -74,7 +74,7 @@ fn exit_code_is_that_of_the_process(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn killed_process_is_128_and_its_number(context: &Context) -> Outcome {
+fn exit_code_of_a_killed_exec_is_128_plus_the_signal(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     for (signal, code) in [(Signal::TERM, 143), (Signal::KILL, 137)] {
         let file = context.folder.join("pid");
@@ -83,7 +83,7 @@ fn killed_process_is_128_and_its_number(context: &Context) -> Outcome {
         let mut run = command.spawn().map_err(words)?;
         wait_until("the pid file", || file.exists())?;
         let pid = fs::read_to_string(&file).map_err(words)?.parse().map_err(words)?;
-        // It is vial-init until it is the probe, which alone has this name.
+        // Before it executes the probe it is vial-init, with another name.
         let name = format!("/proc/{pid}/comm");
         wait_until("it to run", || fs::read_to_string(&name).is_ok_and(|n| n == "probe\n"))?;
         kill_process(Pid::from_raw(pid).ok_or("no pid")?, signal).map_err(words)?;
@@ -133,7 +133,7 @@ fn write(context: &Context, name: &str, content: &Value) -> Result<String, Strin
     Ok(path.to_string_lossy().into_owned())
 }
 
-fn process_file_says_everything(context: &Context) -> Outcome {
+fn process_file_sets_everything(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     let process = json!({
         "args": ["/probe", "report"], "cwd": "/tmp", "env": ["A=b", "PATH=/"],
@@ -142,7 +142,7 @@ fn process_file_says_everything(context: &Context) -> Outcome {
         "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 99, "soft": 98 }],
     });
     let file = write(context, "process.json", &process)?;
-    // The form that containerd uses; the words of a command would be ignored.
+    // containerd uses this form. A program on the command line would be ignored.
     let done = exec(&container, &["--process", &file], &[])?.success()?;
     let seen: Value = serde_json::from_str(&done.stdout).map_err(words)?;
     same("cwd", seen["cwd"].as_str(), Some("/tmp"))?;
@@ -158,7 +158,7 @@ fn process_file_says_everything(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn process_file_that_is_wrong_is_refused(context: &Context) -> Outcome {
+fn invalid_process_file_is_refused(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     refused(&exec(&container, &["--process", "/no/such/file"], &[])?, "/no/such/file")?;
     let wrong = [
@@ -199,12 +199,16 @@ fn user_is_two_numbers_or_one(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn user_that_is_no_number_is_refused(context: &Context) -> Outcome {
+/// CVE-2026-30892: a user that could not be parsed was taken for another one.
+fn user_that_is_not_a_number_is_refused(context: &Context) -> Outcome {
     let container = sleeping(context)?;
-    let wrong = ["root", "1x", "1:", ":1", "", "-1", "1:2:3", "1.5", "0x1", " 1", "4294967296"];
-    for user in wrong.iter().chain(&["4294967295", "0:4294967295"]) {
+    let words = ["root", "nobody", "1x", "1000x", "1.5", "0x0", "0x1", "", " 1", "+1", "-1"];
+    let lists = ["1:", ":1", "1:2:3", "4294967296"];
+    let parsed = ["4294967295", "0:4294967295"].map(|user| (user, "process.user"));
+    let unparsed = words.iter().chain(&lists).map(|user| (*user, "--user"));
+    for (user, text) in unparsed.chain(parsed) {
         let done = exec(&container, &[&format!("--user={user}")], &["/probe", "report"])?;
-        refused(&done, "user").map_err(|why| format!("{user:?}: {why}"))?;
+        refused(&done, text).map_err(|why| format!("{user:?}: {why}"))?;
     }
     Ok(container.remove()?)
 }
@@ -224,7 +228,7 @@ fn capability_added_is_never_inheritable(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn capability_that_is_none_is_refused(context: &Context) -> Outcome {
+fn unknown_capability_is_refused(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     let done = exec(&container, &["--cap", "CAP_NONSENSE"], &["/probe", "report"])?;
     refused(&done, "CAP_NONSENSE")?;
@@ -284,8 +288,8 @@ fn program_that_cannot_be_executed_is_refused(context: &Context) -> Outcome {
     for (program, text) in cases {
         let done = exec(&container, &[], &[program])?;
         refused(&done, text).map_err(|why| format!("{program}: {why}"))?;
-        // One that is left is the caller's to reap, and holds the container's
-        // PID 1 until then.
+        // The caller would have to reap another child, which would also keep the
+        // container's PID 1.
         let children = fs::read_to_string("/proc/thread-self/children").map_err(words)?;
         same("this test's children", children.split_whitespace().count(), 1)?;
     }

@@ -1,5 +1,5 @@
-//! Where an exec lives: in the cgroup of the container's init, seen through
-//! the container's cgroup namespace, on hosts as systemd sets them up.
+//! The cgroup of an exec: that of the container's first process, seen through the
+//! container's cgroup namespace, on a host that systemd has set up.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ topic!(
     exec_is_born_into_the_cgroup_and_its_namespace [Root, Cgroup2],
     exec_follows_init_into_a_cgroup_below [Root, Cgroup2],
     exec_follows_init_out_of_a_cgroup_that_is_gone [Root, Cgroup2],
-    exec_goes_below_the_container_if_asked_to [Root, Cgroup2],
-    exec_leaves_the_container_s_cgroup_for_none_outside [Root, Cgroup2],
+    exec_enters_a_cgroup_below_the_containers_on_request [Root, Cgroup2],
+    exec_refuses_a_cgroup_outside_the_containers [Root, Cgroup2],
     exec_runs_on_the_cpus_of_the_container [Root, Cgroup2],
-    cpus_of_a_cgroup_above_hold [Root, Cgroup2],
-    joined_cgroup_namespace_is_no_obstacle [Root, Cgroup2],
-    joined_cgroup_namespace_and_a_new_user_namespace [Root, Cgroup2],
+    cpus_of_a_parent_cgroup_apply [Root, Cgroup2],
+    exec_works_in_a_joined_cgroup_namespace [Root, Cgroup2],
+    exec_works_in_a_joined_cgroup_and_a_new_user_namespace [Root, Cgroup2],
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -33,7 +33,7 @@ fn cgroup_of(pid: u32) -> Result<PathBuf, String> {
     Ok(PathBuf::from(ROOT).join(path))
 }
 
-/// What an exec sees of its own cgroup.
+/// The cgroup of an exec, as the exec sees it.
 fn seen(container: &Container<'_>) -> Result<String, String> {
     let text = container.exec(&[], &["cat", "/proc/self/cgroup"])?.success()?.stdout;
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
@@ -44,7 +44,7 @@ fn with_namespace(context: &Context) -> Result<Container<'_>, String> {
     Container::start(context, &["sleep", "60"], |config| edit::show_cgroup(config, &["rw"]))
 }
 
-/// Moves a process of the host into a cgroup, which is made.
+/// Moves a process of the host into a cgroup, which it creates if needed.
 fn move_into(pid: u32, cgroup: &PathBuf) -> Result<(), String> {
     fs::create_dir_all(cgroup).map_err(|e| format!("{}: {e}", cgroup.display()))?;
     fs::write(cgroup.join("cgroup.procs"), pid.to_string()).map_err(|e| e.to_string())
@@ -59,8 +59,8 @@ fn exec_is_born_into_the_cgroup_and_its_namespace(context: &Context) -> Outcome 
     Ok(same("the namespace", inside, container.namespace_inode("cgroup")?.as_str())?)
 }
 
-/// As systemd does as the init of a container: it cannot stay where it gives
-/// controllers to others.
+/// As systemd does as the init of a container: a cgroup that enables controllers for
+/// its children may have no processes.
 fn exec_follows_init_into_a_cgroup_below(context: &Context) -> Outcome {
     let container = with_namespace(context)?;
     let own = cgroup_of(container.pid)?;
@@ -82,7 +82,7 @@ fn exec_follows_init_out_of_a_cgroup_that_is_gone(context: &Context) -> Outcome 
     Ok(outcome?)
 }
 
-fn exec_goes_below_the_container_if_asked_to(context: &Context) -> Outcome {
+fn exec_enters_a_cgroup_below_the_containers_on_request(context: &Context) -> Outcome {
     let container = with_namespace(context)?;
     fs::create_dir(cgroup_of(container.pid)?.join("below")).map_err(|e| e.to_string())?;
     for place in ["below", "/below", "./below/"] {
@@ -93,7 +93,7 @@ fn exec_goes_below_the_container_if_asked_to(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn exec_leaves_the_container_s_cgroup_for_none_outside(context: &Context) -> Outcome {
+fn exec_refuses_a_cgroup_outside_the_containers(context: &Context) -> Outcome {
     let container = with_namespace(context)?;
     let refused = |place: &str, words: &str| -> Result<(), String> {
         let done: Done = container.exec(&["--cgroup", place], &["exit", "0"])?.failure()?;
@@ -107,7 +107,7 @@ fn exec_leaves_the_container_s_cgroup_for_none_outside(context: &Context) -> Out
     Ok(refused("missing", "ENOENT")?)
 }
 
-/// Before Linux 6.4 who was born into a cgroup had the CPUs of its parent.
+/// Before Linux 6.4, clone3(2) into a cgroup kept the CPUs of the parent process.
 fn exec_runs_on_the_cpus_of_the_container(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |config| {
         config["linux"]["resources"]["cpu"] = serde_json::json!({ "cpus": "0" });
@@ -117,8 +117,8 @@ fn exec_runs_on_the_cpus_of_the_container(context: &Context) -> Outcome {
     Ok(same("the affinity", report["affinity"].as_str(), Some("0"))?)
 }
 
-/// As of a pod, whose containers set no CPUs of their own.
-fn cpus_of_a_cgroup_above_hold(context: &Context) -> Outcome {
+/// As in a pod, whose containers set no CPUs of their own.
+fn cpus_of_a_parent_cgroup_apply(context: &Context) -> Outcome {
     let pod = PathBuf::from(ROOT).join(format!("{}-pod", context.tag));
     fs::create_dir(&pod).map_err(|e| e.to_string())?;
     let outcome = (|| {
@@ -141,8 +141,8 @@ fn cpus_of_a_cgroup_above_hold(context: &Context) -> Outcome {
     Ok(outcome?)
 }
 
-/// Of a container that another one made, which is not where this one is born.
-fn joined_cgroup_namespace_is_no_obstacle(context: &Context) -> Outcome {
+/// The namespace belongs to another container, and its root is not this cgroup.
+fn exec_works_in_a_joined_cgroup_namespace(context: &Context) -> Outcome {
     let other = with_namespace(context)?;
     let container = Container::start(context, &["sleep", "60"], |config| {
         edit::join(config, "cgroup", &other.namespace("cgroup"));
@@ -155,7 +155,7 @@ fn joined_cgroup_namespace_is_no_obstacle(context: &Context) -> Outcome {
     Ok(same("the exec's cgroup", seen(&container)?.ends_with(&name), true)?)
 }
 
-fn joined_cgroup_namespace_and_a_new_user_namespace(context: &Context) -> Outcome {
+fn exec_works_in_a_joined_cgroup_and_a_new_user_namespace(context: &Context) -> Outcome {
     let other = with_namespace(context)?;
     let container = Container::start(context, &["sleep", "60"], |config| {
         edit::join(config, "cgroup", &other.namespace("cgroup"));

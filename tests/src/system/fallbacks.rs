@@ -1,5 +1,5 @@
-//! Kernels that lack calls, and filters around vial that hide them: the probe
-//! starts vial under a filter that answers for them.
+//! Kernels that lack system calls, and seccomp filters around vial that hide them:
+//! the probe starts vial under a filter that makes them fail.
 
 use std::process::Command;
 
@@ -13,17 +13,17 @@ use crate::{Context, Outcome};
 
 topic!(
     "fallbacks",
-    hidden_calls_make_no_difference_to_a_container[Root],
-    all_hidden_together_make_no_difference[Root],
-    forbidden_calls_are_as_good_as_missing_ones[Root],
+    hidden_call_makes_no_difference_to_a_container[Root],
+    all_calls_hidden_together_make_no_difference[Root],
+    denied_calls_count_as_missing[Root],
     links_lead_nowhere_without_openat2[Root],
-    failed_call_is_one_sentence_and_leaves_nothing[Root],
-    failed_create_leaves_nothing[Root],
+    failed_call_of_run_is_reported_and_leaves_nothing[Root],
+    failed_call_of_create_is_reported_and_leaves_nothing[Root],
     each_call_of_a_start_fails_once_and_leaves_nothing[Root],
 );
 
-/// Younger than the oldest kernel that vial is for, or hidden by container
-/// engines around it.
+/// System calls that are younger than the oldest supported kernel, or that container
+/// engines hide.
 const HIDDEN: [(&str, libc::c_long); 9] = [
     ("clone3", libc::SYS_clone3),
     ("openat2", libc::SYS_openat2),
@@ -36,8 +36,8 @@ const HIDDEN: [(&str, libc::c_long); 9] = [
     ("keyctl", libc::SYS_keyctl),
 ];
 
-/// Those that a filter may answer with `errno`. EPERM of clone3 and keyctl is
-/// the kernel's own word, for a limit or a quota, which nothing may get round.
+/// The calls that a filter may fail with `errno`. EPERM from clone3 or keyctl is the
+/// kernel's own answer, for a limit or a quota, which vial must not work around.
 pub(super) fn hidden_with(
     errno: i32,
 ) -> impl Iterator<Item = &'static (&'static str, libc::c_long)> {
@@ -45,7 +45,7 @@ pub(super) fn hidden_with(
     HIDDEN.iter().filter(move |(name, _)| !own(*name))
 }
 
-/// `vial VERB` of a bundle where these calls answer `errno`.
+/// Runs `vial VERB` of a bundle, with these calls failing with `errno`.
 pub(super) fn without(
     context: &Context,
     calls: &[libc::c_long],
@@ -61,7 +61,7 @@ pub(super) fn without(
     Ok(context.run(&mut command)?)
 }
 
-/// A bundle with something of every kind that has a fallback.
+/// A bundle that uses everything that has a fallback.
 fn furnished(context: &Context, also: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let volume = context.folder.join("volume");
     std::fs::create_dir_all(&volume).map_err(|e| e.to_string())?;
@@ -75,7 +75,7 @@ fn furnished(context: &Context, also: impl FnOnce(&mut Value)) -> Result<Bundle,
     })?)
 }
 
-/// What must not depend on the kernel's age.
+/// The parts of a report that must not depend on the kernel's age.
 fn what_matters(report: &Value) -> Value {
     let mounts = report["mounts"].as_array().cloned().unwrap_or_default();
     let mounts: Vec<Value> =
@@ -102,7 +102,7 @@ fn check(context: &Context, calls: &[libc::c_long], errno: i32, name: &str) -> R
     Ok(())
 }
 
-fn hidden_calls_make_no_difference_to_a_container(context: &Context) -> Outcome {
+fn hidden_call_makes_no_difference_to_a_container(context: &Context) -> Outcome {
     let all = HIDDEN
         .iter()
         .filter_map(|(name, number)| check(context, &[*number], libc::ENOSYS, name).err());
@@ -110,20 +110,20 @@ fn hidden_calls_make_no_difference_to_a_container(context: &Context) -> Outcome 
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-fn all_hidden_together_make_no_difference(context: &Context) -> Outcome {
+fn all_calls_hidden_together_make_no_difference(context: &Context) -> Outcome {
     let all: Vec<_> = HIDDEN.iter().map(|(_, number)| *number).collect();
     Ok(check(context, &all, libc::ENOSYS, "all of them")?)
 }
 
-fn forbidden_calls_are_as_good_as_missing_ones(context: &Context) -> Outcome {
-    // Older engines answer EPERM for what their profile does not know.
+fn denied_calls_count_as_missing(context: &Context) -> Outcome {
+    // Older engines make calls that their profile does not know fail with EPERM.
     let all = hidden_with(libc::EPERM)
         .filter_map(|(n, call)| check(context, &[*call], libc::EPERM, n).err());
     let failures: Vec<String> = all.collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-/// The component walk in the place of openat2 must be as strict.
+/// The component walk that replaces openat2 must be as strict.
 fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
     let outside = context.folder.join("outside");
     std::fs::create_dir(&outside).map_err(|e| e.to_string())?;
@@ -141,7 +141,7 @@ fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
             edit::deeds(config, &["echo", "ran"]);
         })?;
         let place = bundle.rootfs.join(at);
-        let _ = std::fs::remove_dir(&place); // It may not be there.
+        let _ = std::fs::remove_dir(&place); // ENOENT: there is nothing to replace.
         std::os::unix::fs::symlink(&to, &place).map_err(|e| e.to_string())?;
         let calls = [libc::SYS_openat2];
         let done = without(context, &calls, libc::ENOSYS, "run", &bundle, &context.id())?;
@@ -155,8 +155,8 @@ fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// What vial and vial-init call to make a container, but for what every
-/// program needs to start, to speak and to end, and to remove what it made.
+/// The calls that vial and vial-init make for a container, without those that every
+/// program needs to start, to print and to exit, and those that remove things.
 const CALLED: &[(&str, libc::c_long)] = &[
     ("bpf", libc::SYS_bpf),
     ("capset", libc::SYS_capset),
@@ -201,8 +201,8 @@ const CALLED: &[(&str, libc::c_long)] = &[
     ("unshare", libc::SYS_unshare),
 ];
 
-/// Fails each call in each way: the container works, or there is one sentence;
-/// and never is anything left. Invariant 9.
+/// Fails each call in each way. The container works, or vial prints one sentence;
+/// nothing is ever left behind. Invariant 9.
 fn sweep(context: &Context, verb: &str) -> Outcome {
     let bundle = context.probe_bundle(&["echo", "ran"])?;
     same("what it says", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "ran\n")?;
@@ -231,7 +231,7 @@ fn sweep(context: &Context, verb: &str) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-/// What a man page's name stands for where the system call has another one.
+/// The system calls behind a man page's name, where they have other names.
 const BY_MAN_PAGE: &[(&str, &[libc::c_long])] = &[
     ("open", &[libc::SYS_openat]),
     ("stat", &[libc::SYS_newfstatat, libc::SYS_statx]),
@@ -240,7 +240,7 @@ const BY_MAN_PAGE: &[(&str, &[libc::c_long])] = &[
     ("faccessat", &[libc::SYS_faccessat, libc::SYS_faccessat2]),
 ];
 
-/// The other calls of vial-init.
+/// The other system calls of vial-init.
 const BY_OWN_NAME: &[(&str, libc::c_long)] = &[
     ("accept4", libc::SYS_accept4),
     ("dup3", libc::SYS_dup3),
@@ -262,7 +262,7 @@ const BY_OWN_NAME: &[(&str, libc::c_long)] = &[
     ("write", libc::SYS_write),
 ];
 
-/// A refusal names the very call that failed, where it says EIO.
+/// Checks that an error with EIO names the call that failed.
 fn names_the_call(done: &Done, call: &str) -> Result<(), String> {
     let Some((before, _)) = done.stderr.split_once("(2): EIO") else { return Ok(()) };
     let name = before.rsplit([' ', ':']).next().unwrap_or_default();
@@ -276,14 +276,14 @@ fn names_the_call(done: &Done, call: &str) -> Result<(), String> {
     if is_it { Ok(()) } else { Err(format!("it was not {name}(2) that failed: {done}")) }
 }
 
-/// The first call of vial-init fails, then the second, until a start is whole.
-/// It works all the same, or there is one sentence; and never is anything left.
+/// Fails the first call of vial-init, then the second, until a start has no more calls.
+/// Each start works, or vial prints one sentence; nothing is ever left behind.
 fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outcome {
     let bundle = furnished(context, |config| edit::deeds(config, &["echo", "ran"]))?;
     let seen = context.folder.join("seen");
     let mut failures = Vec::new();
     let (mut tried, mut refused) = (0, 0);
-    // Emulated, all of them take minutes; the host tries each.
+    // In an emulated machine every third call must do: all of them take minutes.
     let step = if crate::runner::in_machine() { 3 } else { 1 };
     for nth in (1_u32..).step_by(step) {
         let before = context.leftovers();
@@ -306,22 +306,22 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
         }
         crate::processes::end_descendants(std::process::id());
         if call.is_empty() {
-            // No call failed.
+            // No call failed: vial-init made fewer.
             same("what a whole start said", done.stdout.as_str(), "ran\n")?;
             break;
         }
     }
-    // Half of the calls close something or ask for what can be done without.
+    // Half of the calls only close something, or ask for something optional.
     if refused * 3 < tried {
         failures.push(format!("only {refused} of {tried} starts were refused"));
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-fn failed_call_is_one_sentence_and_leaves_nothing(context: &Context) -> Outcome {
+fn failed_call_of_run_is_reported_and_leaves_nothing(context: &Context) -> Outcome {
     sweep(context, "run")
 }
 
-fn failed_create_leaves_nothing(context: &Context) -> Outcome {
+fn failed_call_of_create_is_reported_and_leaves_nothing(context: &Context) -> Outcome {
     sweep(context, "create")
 }

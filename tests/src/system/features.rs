@@ -1,4 +1,4 @@
-//! What `vial features` lists is done, and what it does not list is not.
+//! vial supports what `vial features` lists, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,13 @@ use crate::{Context, Outcome};
 
 topic!(
     "features",
-    every_mount_option_that_is_listed_is_vials_own,
-    mount_option_that_is_not_listed_is_the_filesystems,
-    every_namespace_that_is_listed_can_be_new,
-    every_capability_that_is_listed_is_kept,
-    every_word_of_seccomp_that_is_listed_is_understood,
-    word_of_seccomp_that_is_not_listed_is_refused,
-    what_is_not_enabled_is_refused,
+    every_listed_mount_option_is_vials_own,
+    unlisted_mount_option_goes_to_the_filesystem,
+    every_listed_namespace_can_be_new,
+    every_listed_capability_can_be_kept,
+    every_listed_seccomp_name_works,
+    unlisted_seccomp_name_is_refused,
+    feature_that_is_not_enabled_is_refused,
 );
 
 fn features(context: &Context) -> Result<Value, String> {
@@ -23,7 +23,7 @@ fn features(context: &Context) -> Result<Value, String> {
     serde_json::from_str(&done.stdout).map_err(words)
 }
 
-/// A list of the features, which is not empty.
+/// A list of the features, which must not be empty.
 fn list(features: &Value, pointer: &str) -> Result<Vec<String>, String> {
     let list = features.pointer(pointer).and_then(Value::as_array).ok_or(pointer)?;
     let list: Vec<String> = list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
@@ -35,8 +35,8 @@ fn plan(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Done, String
     Ok(context.vial(&["plan", "--bundle", &bundle.path.to_string_lossy()])?)
 }
 
-/// The acts at /x of a mount with this option: of a tmpfs, which takes others
-/// as its own, or of what the option makes of it.
+/// The plan's steps for a mount on /x with this option. Its type is tmpfs, or what the
+/// option needs.
 fn mounted(context: &Context, option: &str) -> Result<String, String> {
     let kind = if option == "remount" { "none" } else { "tmpfs" };
     let done = plan(context, |config| {
@@ -49,8 +49,8 @@ fn mounted(context: &Context, option: &str) -> Result<String, String> {
     Ok(acts.collect::<Vec<_>>().join("\n"))
 }
 
-/// Whether the filesystem gets the option: it stands last then, behind those
-/// that stand for flags.
+/// Whether the file system gets the option. The plan lists it last then, after the
+/// flags.
 fn is_data(acts: &str, option: &str) -> bool {
     let first = acts.lines().next().unwrap_or_default();
     let with = first.split_once(" with ").map_or("", |(_, with)| with);
@@ -58,7 +58,7 @@ fn is_data(acts: &str, option: &str) -> bool {
     with.split(", ").any(|word| word == option)
 }
 
-/// Options whose flag has the same name in the plan, and those without a trace.
+/// Options that appear in the plan under their own name, as flags.
 const FLAGS: [&str; 14] = [
     "dirsync",
     "iversion",
@@ -76,7 +76,7 @@ const FLAGS: [&str; 14] = [
     "strictatime",
 ];
 
-fn every_mount_option_that_is_listed_is_vials_own(context: &Context) -> Outcome {
+fn every_listed_mount_option_is_vials_own(context: &Context) -> Outcome {
     for option in list(&features(context)?, "/mountOptions")? {
         let acts = mounted(context, &option)?;
         let wanted = FLAGS.contains(&&*option) || option == "sync";
@@ -86,14 +86,14 @@ fn every_mount_option_that_is_listed_is_vials_own(context: &Context) -> Outcome 
     Ok(())
 }
 
-fn mount_option_that_is_not_listed_is_the_filesystems(context: &Context) -> Outcome {
+fn unlisted_mount_option_goes_to_the_filesystem(context: &Context) -> Outcome {
     let listed = list(&features(context)?, "/mountOptions")?;
     for option in ["size=1m", "noswap", "huge=never", "nosuidx", "rsize", "rnosize", "RO"] {
         same(option, listed.iter().any(|one| one == option), false)?;
         let acts = mounted(context, option)?;
         same(option, is_data(&acts, option), true).map_err(|why| format!("{why}: {acts}"))?;
     }
-    // Neither listed nor any filesystem's.
+    // vial does not list these two, and no file system takes them.
     for option in ["idmap", "ridmap"] {
         same(option, listed.iter().any(|one| one == option), false)?;
         let done = plan(context, |config| {
@@ -123,7 +123,7 @@ fn namespaces(context: &Context, kind: &str) -> Result<Done, String> {
     })
 }
 
-fn every_namespace_that_is_listed_can_be_new(context: &Context) -> Outcome {
+fn every_listed_namespace_can_be_new(context: &Context) -> Outcome {
     let listed = list(&features(context)?, "/linux/namespaces")?;
     same("how many", listed.len(), 8)?;
     for kind in listed {
@@ -136,7 +136,7 @@ fn every_namespace_that_is_listed_can_be_new(context: &Context) -> Outcome {
     Ok(same("it names the field", done.stderr.contains("namespaces[1].type"), true)?)
 }
 
-fn every_capability_that_is_listed_is_kept(context: &Context) -> Outcome {
+fn every_listed_capability_can_be_kept(context: &Context) -> Outcome {
     let listed = list(&features(context)?, "/linux/capabilities")?;
     same("the kernel's 41", listed.len(), 41)?;
     for name in listed {
@@ -150,7 +150,7 @@ fn every_capability_that_is_listed_is_kept(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A profile with one word changed.
+/// A seccomp profile with one word replaced.
 fn profile(pointer: &str, word: &str) -> Value {
     let mut profile = json!({
         "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "flags": [],
@@ -172,7 +172,7 @@ const WORDS: [(&str, &[&str]); 4] = [
     ("/linux/seccomp/supportedFlags", &["/flags"]),
 ];
 
-fn every_word_of_seccomp_that_is_listed_is_understood(context: &Context) -> Outcome {
+fn every_listed_seccomp_name_works(context: &Context) -> Outcome {
     let features = features(context)?;
     for (listed, places) in WORDS {
         for word in list(&features, listed)? {
@@ -187,7 +187,7 @@ fn every_word_of_seccomp_that_is_listed_is_understood(context: &Context) -> Outc
     Ok(())
 }
 
-fn word_of_seccomp_that_is_not_listed_is_refused(context: &Context) -> Outcome {
+fn unlisted_seccomp_name_is_refused(context: &Context) -> Outcome {
     let features = features(context)?;
     for (listed, word, place, field) in [
         ("actions", "SCMP_ACT_NOTIFY", "/defaultAction", "defaultAction"),
@@ -208,7 +208,7 @@ fn word_of_seccomp_that_is_not_listed_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn what_is_not_enabled_is_refused(context: &Context) -> Outcome {
+fn feature_that_is_not_enabled_is_refused(context: &Context) -> Outcome {
     let features = features(context)?;
     for (enabled, pointer, value) in [
         ("/linux/intelRdt/enabled", "/linux/intelRdt", json!({ "closID": "x" })),
@@ -216,7 +216,7 @@ fn what_is_not_enabled_is_refused(context: &Context) -> Outcome {
         ("/linux/cgroup/systemd", "/linux/cgroupsPath", json!("a.slice:b:c")),
     ] {
         if features.pointer(enabled).and_then(Value::as_bool) == Some(true) {
-            continue; // It is another test's to show that it works.
+            continue; // Another test shows that it works.
         }
         let done = plan(context, |config| {
             let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
@@ -227,7 +227,7 @@ fn what_is_not_enabled_is_refused(context: &Context) -> Outcome {
         let field = pointer.trim_start_matches('/').replace('/', ".");
         same(pointer, done.failure()?.stderr.contains(&field), true)?;
     }
-    // An empty list: no hook point may be used.
+    // vial lists no hook point, so none may be used.
     for point in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"] {
         let listed = features["hooks"].as_array();
         if listed.is_some_and(|all| all.iter().any(|one| one == point)) {

@@ -1,4 +1,4 @@
-//! `vial run`: its exit code, its signals, its streams, and what stays.
+//! `vial run`: its exit code, signals and streams, and what remains afterwards.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -15,20 +15,20 @@ use crate::{Context, Outcome};
 topic!(
     "foreground",
     exit_code_is_that_of_the_process[Root],
-    process_killed_by_a_signal_is_128_and_its_number[Root],
-    pid_1_that_is_killed_is_137[Root],
+    exit_code_after_a_signal_is_128_plus_the_signal[Root],
+    exit_code_of_a_killed_pid_1_is_137[Root],
     no_signal_is_blocked_in_a_container[Root],
     signals_are_passed_on[Root],
-    container_is_gone_after_its_run[Root],
+    run_deletes_its_container[Root],
     keep_keeps_the_container[Root],
     detached_run_returns_and_the_container_stays[Root],
-    pid_file_is_the_pid_and_nothing_else[Root],
+    pid_file_has_the_pid_and_nothing_else[Root],
     pid_file_that_cannot_be_written_is_refused[Root],
-    pid_file_is_replaced_whole[Root],
+    pid_file_is_replaced[Root],
     streams_are_the_callers_own[Root],
-    a_mebibyte_of_bytes_passes_unchanged[Root],
+    mebibyte_of_bytes_passes_unchanged[Root],
     detached_container_writes_to_the_callers_stdout[Root],
-    program_that_is_missing_is_refused[Root],
+    missing_program_is_refused[Root],
 );
 
 fn exit_code_is_that_of_the_process(context: &Context) -> Outcome {
@@ -40,7 +40,7 @@ fn exit_code_is_that_of_the_process(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// `run` of the probe with these deeds, not waited for.
+/// Starts `run` of the container's bundle, and does not wait.
 fn spawn(
     container: &Container<'_>,
     edit: impl FnOnce(&mut Command) -> &mut Command,
@@ -60,7 +60,7 @@ fn share_pids(config: &mut Value) {
     }
 }
 
-fn process_killed_by_a_signal_is_128_and_its_number(context: &Context) -> Outcome {
+fn exit_code_after_a_signal_is_128_plus_the_signal(context: &Context) -> Outcome {
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("KILL", 137)] {
         let container = Container::planned(context, |config| {
             config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
@@ -81,7 +81,7 @@ fn no_signal_is_blocked_in_a_container(context: &Context) -> Outcome {
     Ok(same("SigBlk", mask.map(str::trim), Some("0000000000000000"))?)
 }
 
-fn pid_1_that_is_killed_is_137(context: &Context) -> Outcome {
+fn exit_code_of_a_killed_pid_1_is_137(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = planned(context, &["sleep", "3600"])?;
     let mut run = spawn(&container, |command| command)?;
@@ -108,7 +108,7 @@ fn signals_are_passed_on(context: &Context) -> Outcome {
     Ok(same("what arrived", arrived.as_str(), "ready\n10\n2\n1\n3\n12\n15\n")?)
 }
 
-fn container_is_gone_after_its_run(context: &Context) -> Outcome {
+fn run_deletes_its_container(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = planned(context, &["exit", "3"])?;
     let mut run = spawn(&container, |command| command)?;
@@ -137,7 +137,7 @@ fn detached_run_returns_and_the_container_stays(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn pid_file_is_the_pid_and_nothing_else(context: &Context) -> Outcome {
+fn pid_file_has_the_pid_and_nothing_else(context: &Context) -> Outcome {
     let folder = context.folder.join("pids");
     fs::create_dir(&folder).map_err(words)?;
     let file = folder.join("pid");
@@ -159,7 +159,7 @@ fn pid_file_that_cannot_be_written_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn pid_file_is_replaced_whole(context: &Context) -> Outcome {
+fn pid_file_is_replaced(context: &Context) -> Outcome {
     let file = context.folder.join("pid");
     fs::write(&file, "1234567890123456789").map_err(words)?;
     let container = planned(context, &["sleep", "3600"])?;
@@ -181,7 +181,7 @@ fn streams_are_the_callers_own(context: &Context) -> Outcome {
     Ok(same("the exit code", done.status.code(), Some(0))?)
 }
 
-fn a_mebibyte_of_bytes_passes_unchanged(context: &Context) -> Outcome {
+fn mebibyte_of_bytes_passes_unchanged(context: &Context) -> Outcome {
     let bytes: Vec<u8> =
         (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let container = planned(context, &["copy"])?;
@@ -201,7 +201,7 @@ fn a_mebibyte_of_bytes_passes_unchanged(context: &Context) -> Outcome {
 fn detached_container_writes_to_the_callers_stdout(context: &Context) -> Outcome {
     let container = planned(context, &["echo", "hello"])?;
     let mut run = spawn(&container, |command| command.arg("--detach").stdout(Stdio::piped()))?;
-    // Up to the end of the stream: nobody else may keep it open.
+    // Read up to EOF: no other process may keep the pipe open.
     let mut text = String::new();
     run.stdout.take().ok_or("no stdout")?.read_to_string(&mut text).map_err(words)?;
     same("stdout", text.as_str(), "hello\n")?;
@@ -210,7 +210,7 @@ fn detached_container_writes_to_the_callers_stdout(context: &Context) -> Outcome
     Ok(container.remove()?)
 }
 
-fn program_that_is_missing_is_refused(context: &Context) -> Outcome {
+fn missing_program_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let bundle =
         context.bundle(|config| config["process"]["args"] = serde_json::json!(["nosuch"]))?;

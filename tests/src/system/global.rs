@@ -1,5 +1,5 @@
-//! The command line before the verb: its forms, --log, --version, and what is
-//! no verb.
+//! The command line before the verb: global options in every form, --log, --version,
+//! and unknown verbs.
 
 use std::fs;
 use std::process::Command;
@@ -14,21 +14,21 @@ use crate::{Context, Outcome};
 topic!(
     "global",
     root_may_be_written_in_every_form,
-    log_as_json_is_one_object_for_one_failure,
+    json_log_has_one_object_for_a_failure,
     log_of_a_success_is_empty,
-    log_as_text_names_level_and_message,
+    text_log_has_level_and_message,
     unknown_log_format_is_refused,
-    version_has_the_lines_that_engines_take_apart,
+    version_has_the_lines_that_engines_parse,
     systemd_cgroup_is_refused,
     unknown_verb_is_refused,
-    checkpoint_is_no_verb,
+    checkpoint_and_restore_are_unknown_verbs,
     help_names_every_verb,
-    every_verb_has_its_help,
+    every_verb_has_a_help,
     option_without_its_value_is_refused,
-    option_that_is_none_is_refused,
+    unknown_option_is_refused,
 );
 
-/// vial with these words and no others.
+/// Runs vial with these arguments alone.
 fn vial(context: &Context, words: &[&str]) -> Result<Done, String> {
     Ok(context.run(Command::new(&context.vial).args(words))?)
 }
@@ -45,7 +45,7 @@ fn root_may_be_written_in_every_form(context: &Context) -> Outcome {
         &["--debug", "--root", &state, "--log-format=json"],
     ];
     for form in forms {
-        // A folder without a state, which only this state folder has.
+        // A folder without a state, which exists only in this state folder.
         let done = vial(context, &[form, &["state", "here"]].concat())?;
         same("the exit code", done.code, 1)?;
         let found = done.stderr.contains("here") && !done.stderr.contains("does not exist");
@@ -54,7 +54,7 @@ fn root_may_be_written_in_every_form(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn log_as_json_is_one_object_for_one_failure(context: &Context) -> Outcome {
+fn json_log_has_one_object_for_a_failure(context: &Context) -> Outcome {
     let log = context.folder.join("log.json");
     let log_word = log.to_string_lossy();
     let failing: [&[&str]; 4] = [
@@ -88,7 +88,7 @@ fn log_of_a_success_is_empty(context: &Context) -> Outcome {
     Ok(same("the log", fs::read_to_string(&log).unwrap_or_default().as_str(), "")?)
 }
 
-fn log_as_text_names_level_and_message(context: &Context) -> Outcome {
+fn text_log_has_level_and_message(context: &Context) -> Outcome {
     let log = context.folder.join("log");
     let word = log.to_string_lossy();
     for count in 1..3 {
@@ -105,7 +105,7 @@ fn unknown_log_format_is_refused(context: &Context) -> Outcome {
     Ok(refused(&context.vial(&["--log-format", "yaml", "list"])?, "yaml")?)
 }
 
-fn version_has_the_lines_that_engines_take_apart(context: &Context) -> Outcome {
+fn version_has_the_lines_that_engines_parse(context: &Context) -> Outcome {
     for word in ["--version", "-v"] {
         let done = vial(context, &[word])?.success()?;
         same("stderr", done.stderr.as_str(), "")?;
@@ -131,7 +131,7 @@ fn unknown_verb_is_refused(context: &Context) -> Outcome {
     Ok(refused(&context.vial(&["frobnicate", "x"])?, "frobnicate")?)
 }
 
-fn checkpoint_is_no_verb(context: &Context) -> Outcome {
+fn checkpoint_and_restore_are_unknown_verbs(context: &Context) -> Outcome {
     // An exit code of 0 would tell podman that checkpoints work.
     for words in [["checkpoint", "--help"], ["restore", "--help"], ["checkpoint", "x"]] {
         let done = vial(context, &words)?;
@@ -153,7 +153,7 @@ const VERBS: [&str; 14] = [
     "spec", "start", "state",
 ];
 
-fn every_verb_has_its_help(context: &Context) -> Outcome {
+fn every_verb_has_a_help(context: &Context) -> Outcome {
     for verb in VERBS {
         let done = vial(context, &[verb, "--help"])?;
         same(verb, done.code, 0).map_err(|why| format!("{why}: {done}"))?;
@@ -167,7 +167,7 @@ fn option_without_its_value_is_refused(context: &Context) -> Outcome {
     Ok(refused(&context.vial(&["create", "--bundle"])?, "bundle")?)
 }
 
-fn option_that_is_none_is_refused(context: &Context) -> Outcome {
+fn unknown_option_is_refused(context: &Context) -> Outcome {
     refused(&context.vial(&["--nonsense", "list"])?, "--nonsense")?;
     Ok(refused(&context.vial(&["list", "--nonsense"])?, "--nonsense")?)
 }

@@ -1,4 +1,4 @@
-//! The harness itself: what the other tests stand on.
+//! The harness itself, on which the other tests rely.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ topic!(
     "harness",
     probe_reports_what_the_kernel_shows[Root],
     probe_names_the_errno_of_a_failed_call,
-    probe_exits_with_the_code_it_is_told,
+    probe_exits_with_the_given_code,
     machine_has_every_controller_in_cgroup_v2[Cgroup2],
     machine_has_a_root_that_pivot_root_accepts,
     leftovers_show_a_child_that_lives_on,
@@ -38,11 +38,11 @@ fn probe_reports_what_the_kernel_shows(context: &Context) -> Outcome {
 fn probe_names_the_errno_of_a_failed_call(context: &Context) -> Outcome {
     let done = probe(context, &["write", "/proc/version", "x"])?.failure()?;
     Ok(same("the errno", done.stdout.trim(), "EACCES").or_else(|_| {
-        same("the errno", done.stdout.trim(), "EIO") // Root may open what nobody may write.
+        same("the errno", done.stdout.trim(), "EIO") // Root may open a read-only file.
     })?)
 }
 
-fn probe_exits_with_the_code_it_is_told(context: &Context) -> Outcome {
+fn probe_exits_with_the_given_code(context: &Context) -> Outcome {
     Ok(same("the code", probe(context, &["exit", "42"])?.code, 42)?)
 }
 
@@ -59,7 +59,7 @@ fn machine_has_every_controller_in_cgroup_v2(_: &Context) -> Outcome {
 
 fn machine_has_a_root_that_pivot_root_accepts(_: &Context) -> Outcome {
     if !in_machine() {
-        return Ok(()); // The host's root is the host's business.
+        return Ok(()); // A host may have any root.
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/"));

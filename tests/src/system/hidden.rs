@@ -1,5 +1,5 @@
-//! The attacks of the past once more, with each call hidden that a kernel may
-//! lack or a filter around vial forbid: no fallback is laxer than its call.
+//! The known attacks again, with each system call hidden that a kernel may lack or that
+//! a filter around vial may deny: no fallback is weaker than the call it replaces.
 
 use super::escapes;
 use super::fallbacks::hidden_with;
@@ -17,16 +17,16 @@ topic!(
     attacks_fail_without_any_of_them[Root],
 );
 
-/// They repeat an attempt very often, which says nothing more here.
+/// These repeat an attempt many times, which would show nothing more here.
 const LONG: [&str; 3] = [
     "runtime_cannot_be_overwritten_by_an_exec",
     "exchanged_mount_target_never_leads_to_the_host",
     "working_directory_in_a_leaked_fd_leads_nowhere",
 ];
 
-/// Every test of escapes, where the calls answer ENOSYS, and then EPERM.
+/// Runs every test of escapes with the calls failing with ENOSYS, and then with EPERM.
 fn attacks(context: &Context, is_hidden: impl Fn(&str) -> bool) -> Outcome {
-    // Emulated, all of them take minutes; the host tries each.
+    // In an emulated machine one errno must do: all of them take minutes.
     let errnos: &[i32] = if in_machine() { &[libc::ENOSYS] } else { &[libc::ENOSYS, libc::EPERM] };
     let mut failures = Vec::new();
     for errno in errnos {
@@ -35,7 +35,7 @@ fn attacks(context: &Context, is_hidden: impl Fn(&str) -> bool) -> Outcome {
             .map(|(_, call)| *call)
             .collect();
         if calls.is_empty() {
-            continue; // Not to be had with this errno.
+            continue; // No call may fail with this errno.
         }
         for test in escapes::TOPIC.tests.iter().filter(|test| !LONG.contains(&test.name)) {
             match (test.run)(&context.hiding(*errno, &calls)?) {

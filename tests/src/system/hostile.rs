@@ -1,5 +1,5 @@
-//! Containers and images that choose names, files and cgroups to hide behind, or
-//! to hold vial up with.
+//! Containers and images that use names, files and cgroups to hide from vial, or to
+//! make it hang.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -21,19 +21,19 @@ use crate::{Context, Outcome};
 
 topic!(
     "hostile",
-    name_of_any_bytes_does_not_hide_a_container[Root],
-    first_thread_that_has_ended_does_not_hide_a_container[Root],
-    process_that_cannot_be_looked_at_is_not_taken_for_dead[Root],
-    process_that_has_the_pid_now_is_left_alone[Root],
-    ps_prints_nothing_that_steers_a_terminal[Root],
-    passwd_without_end_is_not_read_to_its_end[Root],
-    home_is_found_behind_links_and_in_files_only[Root],
-    home_is_not_what_a_process_says_in_proc[Root],
-    cgroups_nested_deep_are_listed_and_removed[Root],
+    odd_process_name_does_not_hide_a_container[Root],
+    exited_main_thread_does_not_hide_a_container[Root],
+    unreadable_process_is_not_taken_for_dead[Root],
+    process_that_reuses_the_pid_is_left_alone[Root],
+    ps_escapes_control_characters[Root],
+    huge_passwd_is_not_read_whole[Root],
+    passwd_is_read_through_links_but_only_from_files[Root],
+    home_does_not_come_from_procfs[Root],
+    deeply_nested_cgroups_are_listed_and_removed[Root],
     cgroups_may_have_any_name[Root],
 );
 
-/// Each verb sees that it lives, and then its end.
+/// Checks that every verb sees the container running, and removes it.
 fn lives(container: Container<'_>) -> Outcome {
     container.is("running")?;
     container.vial("exec", &["/probe", "exit", "0"])?.success()?;
@@ -42,9 +42,9 @@ fn lives(container: Container<'_>) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn name_of_any_bytes_does_not_hide_a_container(context: &Context) -> Outcome {
+fn odd_process_name_does_not_hide_a_container(context: &Context) -> Outcome {
     let before = context.leftovers();
-    // The kernel cuts a name after 15 bytes, here within a letter.
+    // The kernel cuts a name after 15 bytes, here in the middle of a letter.
     let cut = "aaaaaaaaaaaaaa\u{e9}";
     let by_file = Container::planned(context, |config| {
         config["process"]["args"] = serde_json::json!([format!("/{cut}"), "sleep", "3600"]);
@@ -66,7 +66,7 @@ fn name_of_any_bytes_does_not_hide_a_container(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn first_thread_that_has_ended_does_not_hide_a_container(context: &Context) -> Outcome {
+fn exited_main_thread_does_not_hide_a_container(context: &Context) -> Outcome {
     let exit = libc::SYS_exit.to_string();
     let deeds = ["sleep-beside", "3600", "+", "echo", "ready", "+", "call", &exit, "0"];
     let container = Container::started(context, &deeds)?;
@@ -81,8 +81,8 @@ fn first_thread_that_has_ended_does_not_hide_a_container(context: &Context) -> O
     Ok(container.remove()?)
 }
 
-/// Where /proc hides it, or shows something else in its place.
-fn process_that_cannot_be_looked_at_is_not_taken_for_dead(context: &Context) -> Outcome {
+/// /proc hides the process, or shows forged files instead of it.
+fn unreadable_process_is_not_taken_for_dead(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let place = format!("/proc/{}", container.pid()?);
     let fake = |name: &str| context.folder.join(name);
@@ -103,11 +103,11 @@ fn process_that_cannot_be_looked_at_is_not_taken_for_dead(context: &Context) -> 
     Ok(container.remove()?)
 }
 
-/// A pid comes to name another process once its own has been waited for.
-fn process_that_has_the_pid_now_is_left_alone(context: &Context) -> Outcome {
+/// A pid may name another process once the container's own has been reaped.
+fn process_that_reuses_the_pid_is_left_alone(context: &Context) -> Outcome {
     let container = Container::started(context, &["exit", "0"])?;
     container.ends()?;
-    // A process's start is told in ticks of 10 ms, in which no pid comes around.
+    // vial compares start times, which have ticks of 10 ms.
     std::thread::sleep(std::time::Duration::from_millis(30));
     let mut other = Command::new(&context.probe);
     let mut other = other.args(["sleep", "3600"]).spawn().map_err(words)?;
@@ -127,7 +127,7 @@ fn process_that_has_the_pid_now_is_left_alone(context: &Context) -> Outcome {
     Ok(same("the other process is there", is_there.map_err(words)?, true)?)
 }
 
-fn ps_prints_nothing_that_steers_a_terminal(context: &Context) -> Outcome {
+fn ps_escapes_control_characters(context: &Context) -> Outcome {
     let evil = "x\u{1b}[2J\u{7}\ny\u{9b}2J\u{2028}z\u{202e}w\u{2066}";
     let container = Container::started(context, &["sleep", "3600", "+", "echo", evil])?;
     for path in ["/nowhere", "/usr/bin:/bin"] {
@@ -145,8 +145,8 @@ fn ps_prints_nothing_that_steers_a_terminal(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// The HOME that a container of uid 0 gets whose /etc/passwd is as `make` makes
-/// it below the rootfs; also where openat2 is missing.
+/// The HOME of a container with uid 0, whose /etc/passwd `make` creates in the rootfs.
+/// Also checks that it is the same without openat2.
 fn home(context: &Context, make: impl Fn(&Path) -> std::io::Result<()>) -> Result<String, String> {
     let bundle = context.bundle(|_| {})?;
     fs::create_dir_all(bundle.rootfs.join("srv")).map_err(words)?;
@@ -160,7 +160,7 @@ fn home(context: &Context, make: impl Fn(&Path) -> std::io::Result<()>) -> Resul
     let old: serde_json::Value = serde_json::from_str(&done.success()?.stdout).map_err(words)?;
     let of = |report: &serde_json::Value| report["env"]["HOME"].as_str().map(str::to_owned);
     let passwd = fs::read_link(bundle.rootfs.join("etc/passwd")).unwrap_or_default();
-    // Without openat2 a link of procfs's is but a text, and is walked as one.
+    // Without openat2, vial walks procfs's magic links by their text.
     if !passwd.starts_with("/proc") {
         same("HOME without openat2", of(&old), of(&report))?;
     }
@@ -169,11 +169,11 @@ fn home(context: &Context, make: impl Fn(&Path) -> std::io::Result<()>) -> Resul
 
 const ROOT: &str = "daemon:x:1:1::/wrong:\nroot:x:0:0:root:/the/home:/bin/sh\n";
 
-fn passwd_without_end_is_not_read_to_its_end(context: &Context) -> Outcome {
+fn huge_passwd_is_not_read_whole(context: &Context) -> Outcome {
     let began = Instant::now();
     let seen = home(context, |rootfs| {
         let file = File::create(rootfs.join("etc/passwd"))?;
-        // The most that the filesystem takes of 15 TiB.
+        // The largest sparse file that the file system takes, up to 15 TiB.
         (30..44).rev().find(|bits| file.set_len(15 << bits >> 4).is_ok());
         Ok(())
     })?;
@@ -186,7 +186,7 @@ fn passwd_without_end_is_not_read_to_its_end(context: &Context) -> Outcome {
     Ok(same("HOME of a line too long", long.as_str(), "/")?)
 }
 
-fn home_is_found_behind_links_and_in_files_only(context: &Context) -> Outcome {
+fn passwd_is_read_through_links_but_only_from_files(context: &Context) -> Outcome {
     let link = |target: &'static str| {
         move |rootfs: &Path| {
             fs::write(rootfs.join("srv/passwd"), ROOT)?;
@@ -209,8 +209,8 @@ fn home_is_found_behind_links_and_in_files_only(context: &Context) -> Outcome {
     Ok(same("HOME of a FIFO", fifo.as_str(), "/")?)
 }
 
-/// As passwd(5), the arguments of the container's own process say what it likes.
-fn home_is_not_what_a_process_says_in_proc(context: &Context) -> Outcome {
+/// The container's process chooses its arguments, which here look like passwd(5).
+fn home_does_not_come_from_procfs(context: &Context) -> Outcome {
     let deeds = ["echo", ":x:0:0::/of-a-process:", "+", "sleep", "3600"];
     let container = Container::started(context, &deeds)?;
     let passwd = container.bundle.rootfs.join("etc/passwd");
@@ -221,7 +221,7 @@ fn home_is_not_what_a_process_says_in_proc(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// The directory of a process's cgroup.
+/// The directory of a process's cgroup on the host.
 pub(super) fn cgroup_of(pid: u64) -> Result<PathBuf, String> {
     let text = fs::read(format!("/proc/{pid}/cgroup")).map_err(words)?;
     let mut lines = text.split(|byte| *byte == b'\n');
@@ -231,7 +231,7 @@ pub(super) fn cgroup_of(pid: u64) -> Result<PathBuf, String> {
     Ok(root.join(OsStr::from_bytes(path)))
 }
 
-fn cgroups_nested_deep_are_listed_and_removed(context: &Context) -> Outcome {
+fn deeply_nested_cgroups_are_listed_and_removed(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = Container::started(context, &["fork", "1", "+", "sleep", "3600"])?;
     container.printed(1)?;
@@ -264,7 +264,7 @@ fn cgroups_may_have_any_name(context: &Context) -> Outcome {
     same("ps", done.success()?.stdout.trim(), format!("[{}]", container.pid()?).as_str())?;
     container.vial("exec", &["/probe", "exit", "0"])?.success()?;
     container.remove()?;
-    // vial's own cgroup, beside which it makes the container's.
+    // vial creates the container's cgroup beside its own, whose parent has an odd name.
     let mut name = context.tag.clone().into_bytes();
     name.push(0xff);
     let own = cgroup_of(std::process::id().into())?;

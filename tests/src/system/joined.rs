@@ -1,5 +1,5 @@
-//! Namespaces that are given by path: the host's own among them, and what may
-//! not be set there; and clock offsets beside them.
+//! Namespaces that are joined by path, the host's own among them: what may be set in
+//! them, and clock offsets beside them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -18,13 +18,13 @@ use crate::{Context, Outcome};
 
 topic!(
     "joined",
-    own_namespace_by_path_is_the_callers[Root],
-    own_user_namespace_by_path_is_no_user_namespace [Root, UserNamespaces],
+    callers_namespace_can_be_joined_by_path[Root],
+    callers_user_namespace_by_path_counts_as_none [Root, UserNamespaces],
     sysctl_for_the_hosts_own_namespace_is_refused [Root, Machine],
     names_for_the_hosts_own_namespace_are_refused [Root, Machine],
-    sysctl_for_anothers_namespace_is_written[Root],
+    sysctl_for_another_containers_namespace_is_written[Root],
     user_namespace_without_mappings_maps_every_id [Root, UserNamespaces],
-    half_of_a_mapping_is_refused [Root, UserNamespaces],
+    uid_map_without_gid_map_is_refused [Root, UserNamespaces],
     offsets_beside_a_joined_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
     offsets_in_a_joined_user_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
 );
@@ -33,10 +33,10 @@ fn unnamed(config: &mut Value) {
     config.as_object_mut().map(|fields| fields.remove("hostname"));
 }
 
-fn own_namespace_by_path_is_the_callers(context: &Context) -> Outcome {
+fn callers_namespace_can_be_joined_by_path(context: &Context) -> Outcome {
     const KINDS: [(&str, &str); 4] =
         [("uts", "uts"), ("ipc", "ipc"), ("network", "net"), ("pid", "pid")];
-    // Where this runs in a container, that of process 1 may be closed to it.
+    // In a container, the namespaces of process 1 may be inaccessible.
     let bases = ["/proc/self/ns", "/proc/1/ns"];
     for base in bases.into_iter().filter(|base| inode(&format!("{base}/net")).is_ok()) {
         let report = context.report(|config| {
@@ -57,11 +57,11 @@ fn own_namespace_by_path_is_the_callers(context: &Context) -> Outcome {
     Ok(container.exec(&[], &["report"])?.success().map(|_| ())?)
 }
 
-fn own_user_namespace_by_path_is_no_user_namespace(context: &Context) -> Outcome {
+fn callers_user_namespace_by_path_counts_as_none(context: &Context) -> Outcome {
     let report = context.report(|config| join(config, "user", "/proc/self/ns/user"))?;
     let wanted = inode("/proc/self/ns/user")?;
     same("the user namespace", report["namespaces"]["user"].as_str(), Some(&*wanted))?;
-    // Devices are nodes, and one who is not root has to say more.
+    // Devices are then nodes, and a caller who is not root is refused.
     let bundle = context.bundle(|config| {
         rootless(config);
         join(config, "user", "/proc/self/ns/user");
@@ -75,7 +75,7 @@ fn own_user_namespace_by_path_is_no_user_namespace(context: &Context) -> Outcome
     Ok(same("a word of it", done.stderr.contains("a user namespace is needed"), true)?)
 }
 
-/// Every way to name the host's own namespace of that kind.
+/// Every kind of path to the host's own namespace.
 fn ways(context: &Context, name: &str) -> Result<Vec<String>, String> {
     let link = context.folder.join(format!("link-{name}"));
     symlink(format!("/proc/self/ns/{name}"), &link).map_err(|e| e.to_string())?;
@@ -129,7 +129,7 @@ fn names_for_the_hosts_own_namespace_are_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn sysctl_for_anothers_namespace_is_written(context: &Context) -> Outcome {
+fn sysctl_for_another_containers_namespace_is_written(context: &Context) -> Outcome {
     let other = Container::start(context, &["sleep", "60"], |_| {})?;
     let ttl = "/proc/sys/net/ipv4/ip_default_ttl";
     let text = edit::said(context, &["cat", ttl], |config| {
@@ -150,16 +150,16 @@ fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
     same("uid", report["uid"].as_u64(), Some(70_000))?;
     let own = inode("/proc/self/ns/user")?;
     same("the host's namespace", report["namespaces"]["user"] == own, false)?;
-    // Within a user namespace: the ids that this one has.
+    // In a user namespace, the new one maps the ids that this one has.
     let bundle = context.bundle(|config| namespace(config, "user"))?;
     let mut command = context.command_as("namespaced-root", &["run", "--bundle"]);
     command.arg(&bundle.path).arg(context.id());
-    // Not every filesystem can be mounted there: the mapping comes first.
+    // Later a file system may fail to mount there. The mapping comes before.
     let done = context.run(&mut command)?;
     Ok(same("a word of mappings", done.stderr.contains("map uids"), false)?)
 }
 
-fn half_of_a_mapping_is_refused(context: &Context) -> Outcome {
+fn uid_map_without_gid_map_is_refused(context: &Context) -> Outcome {
     for (map, other) in [("uidMappings", "gidMappings"), ("gidMappings", "uidMappings")] {
         refused(context, &[&format!("linux.{map}")], |config| {
             user_namespace(config, 100_000);
@@ -171,7 +171,7 @@ fn half_of_a_mapping_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A new time namespace a day ahead, whose offsets the probe prints.
+/// Adds a time namespace whose boot clock is a day ahead. The probe prints its offsets.
 fn ahead(config: &mut Value) {
     namespace(config, "time");
     config["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 86_400 } });
@@ -200,7 +200,7 @@ fn offsets_beside_a_joined_namespace_are_set(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A process in a user namespace of its own.
+/// A process in a new user namespace.
 struct Holder(Child);
 
 impl Holder {
@@ -227,7 +227,7 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        let _ = self.0.kill(); // It has ended by itself, if it fails.
+        let _ = self.0.kill(); // ESRCH: it has exited already.
         let _ = self.0.wait();
     }
 }
@@ -239,7 +239,7 @@ fn offsets_in_a_joined_user_namespace_are_set(context: &Context) -> Outcome {
         join(config, "user", &holder.path());
     })?;
     is_ahead(&context.run_bundle(&bundle)?.success()?.stdout)?;
-    // A caller who is not root does not own the files of an undumpable process.
+    // An ordinary user does not own the /proc files of an undumpable process.
     let holder = Holder::new(context, NOBODY)?;
     let bundle = context.bundle(|config| {
         rootless(config);

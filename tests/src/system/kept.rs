@@ -1,5 +1,4 @@
-//! The Plan is kept with the container: what a bundle becomes after create is
-//! nobody's business.
+//! The Plan is kept with the container: later changes to the bundle do not matter.
 
 use std::fs;
 
@@ -15,24 +14,24 @@ use crate::{Context, Outcome};
 
 topic!(
     "kept",
-    plan_of_a_container_is_what_it_was_made_by[Root],
-    failed_start_is_told_by_the_plan_that_was_kept[Root],
-    verbs_need_no_bundle[Root],
-    exec_enters_no_cgroup_but_the_one_its_create_has_found[Root],
-    damaged_plan_is_one_sentence_and_in_nobodys_way[Root],
+    plan_of_a_container_is_the_one_of_its_create[Root],
+    failed_start_is_reported_by_the_kept_plan[Root],
+    verbs_work_without_the_bundle[Root],
+    exec_enters_only_the_cgroup_of_its_container[Root],
+    damaged_plan_is_reported_and_blocks_no_other_verb[Root],
 );
 
-/// `vial plan` with these words, in text and in JSON.
+/// The output of `vial plan` with these arguments, as text and as JSON.
 fn plan(context: &Context, arguments: &[&str]) -> Result<(String, Value), String> {
     let text = context.run(context.command(&["plan"]).args(arguments))?.success()?.stdout;
     let json = context.run(context.command(&["plan", "-f", "json"]).args(arguments))?;
     Ok((text, serde_json::from_str(&json.success()?.stdout).map_err(words)?))
 }
 
-fn plan_of_a_container_is_what_it_was_made_by(context: &Context) -> Outcome {
+fn plan_of_a_container_is_the_one_of_its_create(context: &Context) -> Outcome {
     let container = Container::planned(context, |config| {
         edit::deeds(config, &["sleep", "3600"]);
-        // A warning, which is a part of it.
+        // This causes a warning, which is a part of the plan.
         config["linux"]["seccomp"] = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW",
             "syscalls": [{ "names": ["nonsense"], "action": "SCMP_ACT_ALLOW" }] });
     })?;
@@ -42,7 +41,7 @@ fn plan_of_a_container_is_what_it_was_made_by(context: &Context) -> Outcome {
     container.create(&[])?.success()?;
     let kept = plan(context, &[&container.id])?;
     same("the plan of the container", &kept, &before)?;
-    // From here on it is another bundle, of which a dry run still tells.
+    // Change the bundle. Only a dry run sees the change.
     let mut config = base_config();
     config["hostname"] = "another".into();
     container.bundle.write_config(&config)?;
@@ -58,7 +57,7 @@ fn plan_of_a_container_is_what_it_was_made_by(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn failed_start_is_told_by_the_plan_that_was_kept(context: &Context) -> Outcome {
+fn failed_start_is_reported_by_the_kept_plan(context: &Context) -> Outcome {
     let before = context.leftovers();
     for (options, gone) in [(&[][..], false), (&[], true), (&["--no-pivot"], false)] {
         let container = Container::planned(context, |config| {
@@ -81,11 +80,11 @@ fn failed_start_is_told_by_the_plan_that_was_kept(context: &Context) -> Outcome 
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn verbs_need_no_bundle(context: &Context) -> Outcome {
+fn verbs_work_without_the_bundle(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
     let state = container.state()?;
-    // What runs from it is held open; its name is not needed.
+    // The process keeps its root open, so the bundle may be renamed.
     let other = container.bundle.path.with_extension("moved");
     fs::rename(&container.bundle.path, &other).map_err(words)?;
     same("state", container.state()?, state)?;
@@ -98,9 +97,9 @@ fn verbs_need_no_bundle(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// Whoever executes may see no cgroup2, or another: that is no way out of the
-/// container's.
-fn exec_enters_no_cgroup_but_the_one_its_create_has_found(context: &Context) -> Outcome {
+/// The caller of exec may see another file system than cgroup2 there. The exec must
+/// not escape from the container's cgroup.
+fn exec_enters_only_the_cgroup_of_its_container(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let cgroup = cgroup_of(container.pid()?)?;
     let root = cgroup.ancestors().find(|path| !path.join("cgroup.events").exists());
@@ -114,7 +113,7 @@ fn exec_enters_no_cgroup_but_the_one_its_create_has_found(context: &Context) -> 
     Ok(container.remove()?)
 }
 
-fn damaged_plan_is_one_sentence_and_in_nobodys_way(context: &Context) -> Outcome {
+fn damaged_plan_is_reported_and_blocks_no_other_verb(context: &Context) -> Outcome {
     let before = context.leftovers();
     type Damage = fn(&mut Vec<u8>);
     let damages: [(&str, Damage); 6] = [

@@ -1,4 +1,4 @@
-//! The session keyring, under ids as engines make them.
+//! The session keyring of a container whose id is as long as an engine's.
 
 use serde_json::Value;
 
@@ -11,8 +11,8 @@ topic!(
     "keyring",
     keyring_may_be_searched_by_its_user [Root, Keyrings],
     exec_finds_the_keyring_of_the_container [Root, Keyrings],
-    exec_shares_the_callers_keyring_where_create_did [Root, Keyrings],
-    deleted_id_can_be_made_again_at_once [Root, Keyrings],
+    exec_shares_the_callers_keyring_if_create_did [Root, Keyrings],
+    deleted_id_can_be_reused_at_once [Root, Keyrings],
 );
 
 fn keyring(report: &str) -> Result<Value, String> {
@@ -33,7 +33,7 @@ fn exec_finds_the_keyring_of_the_container(context: &Context) -> Outcome {
     Ok(same("another exec's", &second["id"], &first["id"])?)
 }
 
-fn exec_shares_the_callers_keyring_where_create_did(context: &Context) -> Outcome {
+fn exec_shares_the_callers_keyring_if_create_did(context: &Context) -> Outcome {
     let own = crate::sys::session_keyring().map_err(|e| e.to_string())?;
     let bundle = context.probe_bundle(&["sleep", "60"])?;
     let container = Container::create_with(context, bundle, &["--no-new-keyring"])?;
@@ -42,7 +42,7 @@ fn exec_shares_the_callers_keyring_where_create_did(context: &Context) -> Outcom
     Ok(same("the keyring", seen["id"].as_i64(), Some(own))?)
 }
 
-fn deleted_id_can_be_made_again_at_once(context: &Context) -> Outcome {
+fn deleted_id_can_be_reused_at_once(context: &Context) -> Outcome {
     let id = context.id();
     for _ in 0..3 {
         let bundle = context.bundle(|_| {})?;

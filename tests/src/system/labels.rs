@@ -1,5 +1,5 @@
-//! AppArmor profiles and SELinux labels: written for execve where the kernel has
-//! them, one sentence where it has not.
+//! AppArmor profiles and SELinux labels: set for execve(2) where the kernel supports
+//! them, and refused in one sentence where it does not.
 
 use std::fs;
 use std::process::Command;
@@ -13,50 +13,50 @@ use crate::{Context, Outcome};
 
 topic!(
     "labels",
-    profile_that_is_not_loaded_is_one_sentence [Root],
-    profile_of_an_exec_that_is_not_loaded_is_one_sentence [Root],
-    selinux_label_that_cannot_be_had_is_one_sentence [Root],
-    unconfined_is_always_to_be_had [Root],
+    unloaded_profile_is_refused [Root],
+    unloaded_profile_of_an_exec_is_refused [Root],
+    unavailable_selinux_label_is_refused [Root],
+    unconfined_is_always_available [Root],
     profile_confines_the_container [Root, AppArmor],
     profile_confines_an_exec_too [Root, AppArmor],
     profile_confines_in_a_user_namespace [Root, AppArmor],
-    fake_proc_of_the_image_does_not_catch_the_profile [Root, AppArmor],
+    profile_is_not_written_to_a_fake_proc [Root, AppArmor],
 );
 
 const NAME: &str = "vial-test-profile";
 
-/// What engines look for in the words, to tell what failed.
+/// Engines look for this text in an error, to tell that the label failed.
 const PATTERN: &str = "`/proc/self/attr/";
 
-fn profile_that_is_not_loaded_is_one_sentence(context: &Context) -> Outcome {
+fn unloaded_profile_is_refused(context: &Context) -> Outcome {
     let words = ["process.apparmorProfile", "no-such-profile", PATTERN];
     Ok(edit::refused(context, &words, |config| {
         config["process"]["apparmorProfile"] = json!("no-such-profile");
     })?)
 }
 
-fn profile_of_an_exec_that_is_not_loaded_is_one_sentence(context: &Context) -> Outcome {
+fn unloaded_profile_of_an_exec_is_refused(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
     let done = container.exec(&["--apparmor", "no-such-profile"], &["exit", "0"])?.failure()?;
     edit::one_sentence(&done)?;
     Ok(same("the path is said", done.stderr.contains(PATTERN), true)?)
 }
 
-fn selinux_label_that_cannot_be_had_is_one_sentence(context: &Context) -> Outcome {
+fn unavailable_selinux_label_is_refused(context: &Context) -> Outcome {
     let words = ["process.selinuxLabel", "no:such:label:s0", PATTERN];
     Ok(edit::refused(context, &words, |config| {
         config["process"]["selinuxLabel"] = json!("no:such:label:s0");
     })?)
 }
 
-fn unconfined_is_always_to_be_had(context: &Context) -> Outcome {
+fn unconfined_is_always_available(context: &Context) -> Outcome {
     let done = edit::run(context, &["echo", "ran"], |config| {
         config["process"]["apparmorProfile"] = json!("unconfined");
     })?;
     Ok(same("what it said", done.success()?.stdout.as_str(), "ran\n")?)
 }
 
-/// Loads a profile under which /etc/secret cannot be read.
+/// Loads a profile that denies reading /etc/secret.
 fn load(context: &Context) -> Result<(), String> {
     let text = format!(
         "profile {NAME} flags=(attach_disconnected,mediate_deleted) {{\n  file,\n  network,\n  \
@@ -70,7 +70,7 @@ fn load(context: &Context) -> Result<(), String> {
     Ok(())
 }
 
-/// A container under the profile, with a secret, and after `also`.
+/// A container under the profile, with a file /etc/secret, and with `also` applied.
 fn confined<'a>(
     context: &'a Context,
     also: impl FnOnce(&mut Value),
@@ -115,8 +115,8 @@ fn profile_confines_in_a_user_namespace(context: &Context) -> Outcome {
     Ok(is_confined(&container, container.pid)?)
 }
 
-/// CVE-2019-16884: where the image has a /proc of its own, and none is mounted.
-fn fake_proc_of_the_image_does_not_catch_the_profile(context: &Context) -> Outcome {
+/// CVE-2019-16884: the image has a folder /proc, and no procfs is mounted on it.
+fn profile_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     load(context)?;
     let bundle = context.bundle(|config| {
         config["mounts"].as_array_mut().into_iter().for_each(|list| {

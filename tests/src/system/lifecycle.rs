@@ -1,5 +1,5 @@
-//! create, start, state, kill, delete: the life of a container, in order and
-//! out of it.
+//! create, start, state, kill and delete: a container's life cycle, in order and out
+//! of order.
 
 use std::fs;
 use std::process::Command;
@@ -25,7 +25,7 @@ topic!(
     delete_force_of_an_unknown_container_succeeds[Root],
     delete_force_kills_what_a_stopped_container_left[Root],
     signal_may_be_a_name_or_a_number[Root],
-    signal_that_is_none_is_refused[Root],
+    unknown_signal_is_refused[Root],
     kill_of_a_stopped_container_is_refused[Root],
     kill_all_reaches_every_process[Root],
     kill_all_of_a_stopped_container_succeeds_and_kills_the_rest[Root],
@@ -138,7 +138,7 @@ fn delete_force_kills_what_a_stopped_container_left(context: &Context) -> Outcom
     Ok(())
 }
 
-/// Where nothing ends with the container's first process.
+/// A container whose processes outlive its first process.
 fn without_pid_namespace<'a>(
     context: &'a Context,
     deeds: &[&str],
@@ -161,13 +161,13 @@ fn signal_may_be_a_name_or_a_number(context: &Context) -> Outcome {
         container.vial("kill", &[form])?.success().map_err(|why| format!("{form}: {why}"))?;
     }
     container.printed(1 + forms.len())?;
-    container.vial("kill", &[])?.success()?; // TERM, which ends the probe.
+    container.vial("kill", &[])?.success()?; // SIGTERM, which ends the probe.
     container.ends()?;
     same("what arrived", container.output().as_str(), "ready\n10\n10\n10\n10\n10\n10\n15\n")?;
     Ok(container.remove()?)
 }
 
-fn signal_that_is_none_is_refused(context: &Context) -> Outcome {
+fn unknown_signal_is_refused(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     for signal in ["NONSENSE", "0x9", "65", "1000", "SIG", ""] {
         let done = container.vial("kill", &[signal])?;
@@ -185,7 +185,7 @@ fn kill_of_a_stopped_container_is_refused(context: &Context) -> Outcome {
 }
 
 fn kill_all_reaches_every_process(context: &Context) -> Outcome {
-    // PID 1 of a pid namespace gets no TERM that it does not handle.
+    // The kernel drops a SIGTERM that PID 1 of a pid namespace does not handle.
     let container = Container::started(context, &["fork", "3", "+", "sleep", "3600"])?;
     container.printed(1)?;
     same("the processes", pids(&container)?.len(), 4)?;

@@ -1,4 +1,4 @@
-//! Links at, above and below what is mounted over.
+//! Symbolic links as mount targets, and above and below mount targets.
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
@@ -16,30 +16,30 @@ topic!(
     "links",
     link_that_leads_to_proc_is_not_mounted_over[Root],
     link_that_leads_to_proc_is_refused_before_proc_is_mounted[Root],
-    link_that_leads_nowhere_is_made_good_and_stays[Root],
-    link_that_leads_nowhere_is_made_good_in_a_user_namespace[Root, UserNamespaces],
+    target_of_a_dangling_link_is_created_and_the_link_stays[Root],
+    target_of_a_dangling_link_is_created_in_a_user_namespace[Root, UserNamespaces],
     link_above_the_root_stays_within_it[Root],
-    links_in_a_circle_are_refused[Root],
-    link_of_sysfs_is_bound_over_where_it_leads[Root],
-    link_in_a_bound_dev_is_bound_over_where_it_leads[Root],
-    proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below[Root],
-    proc_and_sysfs_are_mounted_behind_no_link[Root],
+    link_loop_is_refused[Root],
+    bind_on_a_link_of_sysfs_covers_its_target[Root],
+    bind_on_a_link_of_a_bound_dev_covers_its_target[Root],
+    mount_below_proc_sys_or_dev_that_is_a_link_is_refused[Root],
+    proc_and_sysfs_are_not_mounted_through_a_link[Root],
 );
 
-/// Links in a rootfs, each with the folders above it.
+/// Creates links in a rootfs, and their parent folders.
 fn link(bundle: &Bundle, links: &[(&str, &str)]) -> Result<(), String> {
     for (at, to) in links {
         let place = bundle.rootfs.join(at);
         let above = place.parent().unwrap_or(&bundle.rootfs);
         fs::create_dir_all(above).map_err(|e| e.to_string())?;
-        // It may be there as a folder, a link, or not at all.
+        // The path may be a folder, a link, or missing.
         let _ = fs::remove_dir(&place).or_else(|_| fs::remove_file(&place));
         symlink(to, &place).map_err(|e| format!("{at}: {e}"))?;
     }
     Ok(())
 }
 
-/// Runs it on openat2, and on the walk in its place: both must do the same.
+/// Runs the bundle with openat2 and without: both must give the same result.
 fn both(
     context: &Context,
     bundle: &Bundle,
@@ -84,7 +84,7 @@ fn link_that_leads_to_proc_is_not_mounted_over(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Before /proc is mounted it is but a folder: the volume would lie below it.
+/// Before procfs is mounted, /proc is only a folder, and procfs would cover the volume.
 fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         let entry = json!({ "destination": "/data", "type": "tmpfs", "source": "tmpfs" });
@@ -93,7 +93,7 @@ fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) 
     link(&bundle, &[("data", "proc")])?;
     let is_refused = |done| edit::words_of_refusal(&done, &["mounts[0]", "/data", "into /proc"]);
     both(context, &bundle, is_refused)?;
-    // Nor where the image has none, and the folder is made for it.
+    // The same if the image has no /proc, and vial creates the folder.
     let remove = || fs::remove_dir(bundle.rootfs.join("proc")).map_err(|e| e.to_string());
     remove()?;
     Ok(both(context, &bundle, |done| is_refused(done).and_then(|()| remove()))?)
@@ -146,19 +146,19 @@ fn is_made_good(bundle: &Bundle, done: Done) -> Result<(), String> {
     same("what is inside", done.success()?.stdout, format!("{line}{line}x\n"))?;
     let seen = fs::read_link(bundle.rootfs.join("etc/resolv.conf")).map_err(|e| e.to_string())?;
     same("the link", seen.to_str(), Some(RESOLV))?;
-    // The next start is to make it again.
+    // Remove them, so that the next start creates them again.
     for path in ["run/systemd", "run/lock", "opt"] {
         fs::remove_dir_all(bundle.rootfs.join(path)).map_err(|e| format!("{path}: {e}"))?;
     }
     Ok(())
 }
 
-fn link_that_leads_nowhere_is_made_good_and_stays(context: &Context) -> Outcome {
+fn target_of_a_dangling_link_is_created_and_the_link_stays(context: &Context) -> Outcome {
     let bundle = resolv(context)?;
     Ok(both(context, &bundle, |done| is_made_good(&bundle, done))?)
 }
 
-fn link_that_leads_nowhere_is_made_good_in_a_user_namespace(context: &Context) -> Outcome {
+fn target_of_a_dangling_link_is_created_in_a_user_namespace(context: &Context) -> Outcome {
     let bundle = resolv(context)?;
     let config = fs::read_to_string(bundle.path.join("config.json")).map_err(|e| e.to_string())?;
     let mut config: Value = serde_json::from_str(&config).map_err(|e| e.to_string())?;
@@ -171,7 +171,7 @@ fn link_that_leads_nowhere_is_made_good_in_a_user_namespace(context: &Context) -
     Ok(both(context, &bundle, |done| is_made_good(&bundle, done))?)
 }
 
-/// It leads to a path of the rootfs, which is made, and not to the host's.
+/// The link's target is resolved within the rootfs and created there.
 fn link_above_the_root_stays_within_it(context: &Context) -> Outcome {
     let outside = context.folder.join("outside");
     fs::create_dir(&outside).map_err(|e| e.to_string())?;
@@ -192,7 +192,7 @@ fn link_above_the_root_stays_within_it(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn links_in_a_circle_are_refused(context: &Context) -> Outcome {
+fn link_loop_is_refused(context: &Context) -> Outcome {
     for kind in ["bind", "tmpfs"] {
         let bundle = context.bundle(|config| mount(config, kind, "/tmp", "/etc/one", &["bind"]))?;
         link(&bundle, &[("etc/one", "two"), ("etc/two", "/etc/one")])?;
@@ -203,8 +203,8 @@ fn links_in_a_circle_are_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// As Docker's users bind it, to hide an interface: a link to the device.
-fn link_of_sysfs_is_bound_over_where_it_leads(context: &Context) -> Outcome {
+/// Docker's users hide a network interface like this: the path is a link to a device.
+fn bind_on_a_link_of_sysfs_covers_its_target(context: &Context) -> Outcome {
     let folder = context.folder.join("lo");
     fs::create_dir(&folder).map_err(|e| e.to_string())?;
     fs::write(folder.join("bound"), "").map_err(|e| e.to_string())?;
@@ -217,7 +217,7 @@ fn link_of_sysfs_is_bound_over_where_it_leads(context: &Context) -> Outcome {
     })?)
 }
 
-fn link_in_a_bound_dev_is_bound_over_where_it_leads(context: &Context) -> Outcome {
+fn bind_on_a_link_of_a_bound_dev_covers_its_target(context: &Context) -> Outcome {
     let dev = context.folder.join("dev");
     fs::create_dir(&dev).map_err(|e| e.to_string())?;
     symlink("../run/log", dev.join("log")).map_err(|e| e.to_string())?;
@@ -234,7 +234,7 @@ fn link_in_a_bound_dev_is_bound_over_where_it_leads(context: &Context) -> Outcom
     })?)
 }
 
-fn proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below(context: &Context) -> Outcome {
+fn mount_below_proc_sys_or_dev_that_is_a_link_is_refused(context: &Context) -> Outcome {
     for name in ["proc", "sys", "dev"] {
         let bundle = context.bundle(|config| {
             config["mounts"] = json!([]);
@@ -250,8 +250,8 @@ fn proc_sys_and_dev_that_are_links_are_refused_for_what_lies_below(context: &Con
     Ok(())
 }
 
-/// Wherever they are mounted, on ordinary directories: as runc does.
-fn proc_and_sysfs_are_mounted_behind_no_link(context: &Context) -> Outcome {
+/// As runc does: both must be mounted on ordinary directories.
+fn proc_and_sysfs_are_not_mounted_through_a_link(context: &Context) -> Outcome {
     for kind in ["proc", "sysfs"] {
         for target in ["/data", "/data/below"] {
             let bundle = context.bundle(|config| mount(config, kind, kind, target, &[]))?;

@@ -1,4 +1,4 @@
-//! Masked paths: what covers them is read-only, and no inode of the host's.
+//! Masked paths: their covers are read-only, and no inodes of the host.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,16 +15,16 @@ use crate::{Context, Outcome};
 
 topic!(
     "masks",
-    cover_is_read_only_and_not_of_the_host[Root],
+    cover_is_read_only_and_not_the_hosts[Root],
     cover_is_the_same_in_a_user_namespace[Root, UserNamespaces],
-    cover_is_the_same_where_calls_are_missing[Root],
+    cover_is_the_same_without_newer_calls[Root],
     masked_file_and_directory_are_empty[Root],
-    path_masked_twice_is_masked_once[Root],
-    masked_path_may_be_read_by_every_user[Root],
-    nothing_done_to_a_masked_path_or_device_reaches_the_host[Root, Machine],
+    path_masked_twice_has_one_cover[Root],
+    every_user_may_read_a_masked_path[Root],
+    changes_to_masked_paths_and_devices_do_not_reach_the_host[Root, Machine],
 );
 
-/// A bundle with a secret file and folder, both masked beside the usual.
+/// A bundle with a secret file and a secret folder, both masked besides the default.
 fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         edit::add(&mut config["linux"]["maskedPaths"], json!("/etc/secret"));
@@ -38,14 +38,14 @@ fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, St
     Ok(bundle)
 }
 
-/// The mounts of a report at that path.
+/// The mounts of a report at `point`.
 fn at<'a>(report: &'a Value, point: &str) -> Vec<&'a Value> {
     let mounts = report["mounts"].as_array().into_iter().flatten();
     mounts.filter(|mount| mount["point"] == point).collect()
 }
 
-/// Each masked path that is there has one mount, read-only, and all of them are
-/// of one file system, which the host has not mounted.
+/// Checks that each masked path has one read-only mount, and that one file system,
+/// which the host has not mounted, covers all of them.
 fn check(report: &Value) -> Result<(), String> {
     let host = fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let masked: Vec<String> = crate::bundle::base_config()["linux"]["maskedPaths"]
@@ -74,7 +74,7 @@ fn check(report: &Value) -> Result<(), String> {
     same("how many file systems cover masked paths", devices.len(), 1)
 }
 
-fn cover_is_read_only_and_not_of_the_host(context: &Context) -> Outcome {
+fn cover_is_read_only_and_not_the_hosts(context: &Context) -> Outcome {
     Ok(check(&edit::report_of(context, &bundle(context, |_| {})?)?)?)
 }
 
@@ -83,7 +83,7 @@ fn cover_is_the_same_in_a_user_namespace(context: &Context) -> Outcome {
     Ok(check(&edit::report_of(context, &bundle)?)?)
 }
 
-fn cover_is_the_same_where_calls_are_missing(context: &Context) -> Outcome {
+fn cover_is_the_same_without_newer_calls(context: &Context) -> Outcome {
     for errno in [libc::ENOSYS, libc::EPERM] {
         for (name, call) in hidden_with(errno) {
             let bundle = bundle(context, |_| {})?;
@@ -108,8 +108,8 @@ fn masked_file_and_directory_are_empty(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// In the list twice, by two spellings, and by a link.
-fn path_masked_twice_is_masked_once(context: &Context) -> Outcome {
+/// Listed twice, by two spellings and by a link.
+fn path_masked_twice_has_one_cover(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| {
         let paths = ["/etc/secret", "/etc/./secret", "/etc/secrets", "/etc/link", "/proc/kcore"];
         for path in paths {
@@ -121,7 +121,7 @@ fn path_masked_twice_is_masked_once(context: &Context) -> Outcome {
     Ok(check(&edit::report_of(context, &bundle)?)?)
 }
 
-fn masked_path_may_be_read_by_every_user(context: &Context) -> Outcome {
+fn every_user_may_read_a_masked_path(context: &Context) -> Outcome {
     let done = context.run_bundle(&bundle(context, |config| {
         config["process"]["user"] = json!({ "uid": 1234, "gid": 1234 });
         config["process"]["capabilities"] = json!({});
@@ -130,8 +130,8 @@ fn masked_path_may_be_read_by_every_user(context: &Context) -> Outcome {
     Ok(same("what was read", done.success()?.stdout.as_str(), "")?)
 }
 
-/// The masks were binds of the host's /dev/null.
-fn nothing_done_to_a_masked_path_or_device_reaches_the_host(context: &Context) -> Outcome {
+/// Other runtimes bind the host's /dev/null as the mask.
+fn changes_to_masked_paths_and_devices_do_not_reach_the_host(context: &Context) -> Outcome {
     let host = || -> Result<Vec<String>, String> {
         let names = ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"];
         let each = names.iter().map(|name| {

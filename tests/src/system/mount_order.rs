@@ -1,4 +1,4 @@
-//! The list of mounts in its order: what a later entry needs of an earlier one.
+//! The order of the mounts: a later entry may build on an earlier one.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,14 +18,14 @@ use crate::{Context, Outcome};
 topic!(
     "mount_order",
     readonly_dev_has_its_nodes_and_mounts[Root],
-    readonly_tmpfs_holds_what_is_mounted_in_it[Root],
-    source_below_the_root_is_what_was_mounted_there[Root],
-    source_below_the_root_is_the_same_in_a_user_namespace[Root, UserNamespaces],
-    access_times_are_relative_again_below_too[Root],
-    attributes_are_those_of_the_mount_that_was_made[Root],
+    readonly_tmpfs_may_hold_mounts_and_nodes[Root],
+    source_in_the_rootfs_may_be_an_earlier_mount[Root],
+    source_in_the_rootfs_is_the_same_in_a_user_namespace[Root, UserNamespaces],
+    recursive_relatime_reaches_submounts[Root],
+    attributes_are_set_on_the_right_mount[Root],
 );
 
-/// The mount of /dev in config.json with other options.
+/// Replaces the options of the mount on /dev.
 fn dev(config: &mut Value, options: &[&str]) {
     let mounts = config["mounts"].as_array_mut().into_iter().flatten();
     for entry in mounts.filter(|entry| entry["destination"] == "/dev") {
@@ -53,7 +53,7 @@ fn readonly_dev_has_its_nodes_and_mounts(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn readonly_tmpfs_holds_what_is_mounted_in_it(context: &Context) -> Outcome {
+fn readonly_tmpfs_may_hold_mounts_and_nodes(context: &Context) -> Outcome {
     let words = ["cat", "/run/a/file", "+", "stat", "/run/b/node", "+", "create", "/run/x", ""];
     for also in ["tmpcopyup", "size=1m"] {
         let done = edit::run(context, &words, |config| {
@@ -69,7 +69,7 @@ fn readonly_tmpfs_holds_what_is_mounted_in_it(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A folder that an earlier entry has covered is the source of later ones.
+/// A bundle in which earlier mounts cover the sources of later ones.
 fn sources(context: &Context, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
     let volume = context.folder.join(format!("volume-{}", context.id()));
     fs::create_dir(&volume).map_err(|e| e.to_string())?;
@@ -91,7 +91,7 @@ fn sources(context: &Context, edit: impl Fn(&mut Value)) -> Result<Bundle, Strin
 
 const VOLUME_TWICE: &str = "of the volume\nof the volume\n";
 
-fn source_below_the_root_is_what_was_mounted_there(context: &Context) -> Outcome {
+fn source_in_the_rootfs_may_be_an_earlier_mount(context: &Context) -> Outcome {
     let done = context.run_bundle(&sources(context, |_| {})?)?.success()?;
     same("what both show", done.stdout.as_str(), VOLUME_TWICE)?;
     for errno in [libc::ENOSYS, libc::EPERM] {
@@ -103,13 +103,13 @@ fn source_below_the_root_is_what_was_mounted_there(context: &Context) -> Outcome
     Ok(())
 }
 
-fn source_below_the_root_is_the_same_in_a_user_namespace(context: &Context) -> Outcome {
+fn source_in_the_rootfs_is_the_same_in_a_user_namespace(context: &Context) -> Outcome {
     let bundle = sources(context, |config| edit::user_namespace(config, 100_000))?;
     let done = context.run_bundle(&bundle)?.success()?;
     Ok(same("what both show", done.stdout.as_str(), VOLUME_TWICE)?)
 }
 
-/// A folder of the host with a mount on it, and another below that one.
+/// A mount on the host, and another mount below it. Dropping it unmounts both.
 struct Tree(PathBuf);
 
 impl Tree {
@@ -129,11 +129,11 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // With what lies below; or new() failed.
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL if new() failed.
     }
 }
 
-fn access_times_are_relative_again_below_too(context: &Context) -> Outcome {
+fn recursive_relatime_reaches_submounts(context: &Context) -> Outcome {
     let tree = Tree::new(context, MountFlags::STRICTATIME)?;
     let report = context.report(|config| {
         bind(config, &tree.path(), "/plain", &["rbind"]);
@@ -155,9 +155,9 @@ fn access_times_are_relative_again_below_too(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// While attributes are set in a volume that it shares, another container
-/// exchanges the folders that are mounted over.
-fn attributes_are_those_of_the_mount_that_was_made(context: &Context) -> Outcome {
+/// While vial sets attributes in a shared volume, another container swaps two folders
+/// that are mount points.
+fn attributes_are_set_on_the_right_mount(context: &Context) -> Outcome {
     let tree = Tree::new(context, MountFlags::empty())?;
     let volume = context.folder.join("volume");
     let (a, b) = (volume.join("a"), volume.join("b"));
@@ -173,7 +173,7 @@ fn attributes_are_those_of_the_mount_that_was_made(context: &Context) -> Outcome
     let right = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // It may be busy at times: that is what the race is about.
+                // EBUSY: it is a mount point at this moment.
                 let _ = renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
             }
         });
@@ -184,7 +184,7 @@ fn attributes_are_those_of_the_mount_that_was_made(context: &Context) -> Outcome
     Ok(same("whether any was made", right > 0, true)?)
 }
 
-/// 1 if it ran, with each attribute on its own mount; 0 if it was refused.
+/// Returns 1 if it ran, with each attribute on its own mount; 0 if it was refused.
 fn are_right(context: &Context, bundle: &Bundle) -> Result<usize, String> {
     let done = context.run_bundle(bundle)?;
     if done.code != 0 {

@@ -1,4 +1,4 @@
-//! A container whose process somebody has moved to another cgroup.
+//! A container whose process was moved to another cgroup.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use crate::{Context, Outcome};
 
 topic!(
     "moved",
-    container_in_a_cgroup_of_its_own_is_paused_there[Root],
-    container_beside_others_is_not_paused[Root],
+    moved_container_is_paused_in_its_new_cgroup[Root],
+    container_that_shares_its_cgroup_is_not_paused[Root],
     paused_container_that_is_killed_leaves_nothing_frozen[Root],
 );
 
-/// Where cgroup2 is mounted; no controller is needed.
+/// The mount point of cgroup2; these tests need no controller.
 fn root() -> &'static Path {
     let whole = Path::new("/sys/fs/cgroup");
     if whole.join("cgroup.procs").exists() { whole } else { Path::new("/sys/fs/cgroup/unified") }
 }
 
-/// A container whose process is in this cgroup now, and its own is gone.
+/// A container whose process was moved to this cgroup, and whose own cgroup is gone.
 fn moved<'a>(context: &'a Context, to: &Path) -> Result<Container<'a>, String> {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
     let text = fs::read_to_string(format!("/proc/{}/cgroup", container.pid)).map_err(words)?;
@@ -33,7 +33,7 @@ fn moved<'a>(context: &'a Context, to: &Path) -> Result<Container<'a>, String> {
     Ok(container)
 }
 
-/// A cgroup of the test's own, which goes with this.
+/// A cgroup of this test. Dropping it removes it.
 struct Place(PathBuf);
 
 impl Place {
@@ -49,7 +49,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0); // The test's leftovers are found by its runner.
+        let _ = fs::remove_dir(&self.0); // The runner finds the leftovers of a test.
     }
 }
 
@@ -59,7 +59,7 @@ fn status(context: &Context, container: &Container<'_>) -> Result<String, String
     Ok(state["status"].as_str().unwrap_or_default().to_owned())
 }
 
-fn container_in_a_cgroup_of_its_own_is_paused_there(context: &Context) -> Outcome {
+fn moved_container_is_paused_in_its_new_cgroup(context: &Context) -> Outcome {
     let place = Place::new(context);
     let container = moved(context, &place.0)?;
     context.vial(&["pause", &container.id])?.success()?;
@@ -76,13 +76,13 @@ fn container_in_a_cgroup_of_its_own_is_paused_there(context: &Context) -> Outcom
     Ok(())
 }
 
-fn container_beside_others_is_not_paused(context: &Context) -> Outcome {
+fn container_that_shares_its_cgroup_is_not_paused(context: &Context) -> Outcome {
     let place = Place::new(context);
     let container = moved(context, &place.0)?;
     let other = Container::start(context, &["sleep", "60"], |_| {})?;
     let below = place.0.join("below");
     fs::create_dir(&below).map_err(words)?;
-    // Beside it, below it, and at the root of all.
+    // The other process is beside it, below it, or in the root cgroup with it.
     let told = "holds others, so that it cannot be paused";
     for to in [&place.0, &below] {
         fs::write(to.join("cgroup.procs"), other.pid.to_string()).map_err(words)?;

@@ -1,5 +1,4 @@
-//! The host name and the domain name, each of which has two places in
-//! config.json.
+//! The host name and the domain name. config.json may set each in two places.
 
 use serde_json::json;
 
@@ -10,15 +9,15 @@ use crate::{Context, Outcome};
 
 topic!(
     "names",
-    name_that_is_set_twice_alike_is_set[Root],
-    name_that_is_set_twice_differently_is_refused[Root],
+    name_may_be_set_twice_to_the_same_value[Root],
+    name_set_to_two_values_is_refused[Root],
     name_may_be_set_by_its_sysctl_alone[Root],
 );
 
 const NAMES: [(&str, &str); 2] =
     [("hostname", "kernel.hostname"), ("domainname", "kernel/domainname")];
 
-fn name_that_is_set_twice_alike_is_set(context: &Context) -> Outcome {
+fn name_may_be_set_twice_to_the_same_value(context: &Context) -> Outcome {
     for (field, sysctl) in NAMES {
         let report = context.report(|config| {
             config[field] = json!("alike");
@@ -29,7 +28,7 @@ fn name_that_is_set_twice_alike_is_set(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn name_that_is_set_twice_differently_is_refused(context: &Context) -> Outcome {
+fn name_set_to_two_values_is_refused(context: &Context) -> Outcome {
     for (field, sysctl) in NAMES {
         let wanted = format!("linux.sysctl.{sysctl}: \"other\" is not \"one\", which {field} says");
         edit::refused(context, &[&wanted], |config| {

@@ -1,4 +1,4 @@
-//! linux.namespaces, and what belongs to each kind of them.
+//! linux.namespaces, and what else each kind of namespace allows.
 
 use std::fs;
 use std::path::Path;
@@ -13,24 +13,24 @@ use crate::{Context, Outcome};
 
 topic!(
     "namespaces",
-    each_kind_is_new_where_it_is_asked_for [Root, TimeNamespaces],
-    kind_that_is_not_asked_for_is_the_callers [Root],
+    each_requested_namespace_is_new [Root, TimeNamespaces],
+    other_namespaces_are_the_callers [Root],
     namespaces_of_another_container_are_joined [Root, TimeNamespaces],
-    joined_pid_namespace_shows_the_others_processes [Root],
-    new_pid_namespace_begins_with_the_container [Root],
-    joined_user_namespace_brings_its_others [Root, UserNamespaces],
-    file_that_is_no_namespace_is_refused_by_its_field [Root],
-    namespace_of_another_kind_is_refused_by_its_field [Root],
+    joined_pid_namespace_shows_its_processes [Root],
+    new_pid_namespace_has_the_container_alone [Root],
+    namespaces_of_a_joined_user_namespace_can_be_joined [Root, UserNamespaces],
+    path_that_is_not_a_namespace_is_refused_with_its_field [Root],
+    namespace_of_another_kind_is_refused_with_its_field [Root],
     second_namespace_of_a_kind_is_refused [Root],
     unknown_kind_is_refused [Root],
     container_without_mount_namespace_is_refused [Root],
-    hostname_and_domainname_are_seen_inside_only [Root],
+    hostname_and_domainname_change_only_inside [Root],
     hostname_without_uts_namespace_is_refused [Root],
     loopback_is_up_in_a_new_network_namespace [Root],
-    sysctls_are_seen_inside_only [Root],
+    sysctls_change_only_inside [Root],
     sysctl_of_the_host_is_refused [Root],
-    time_offsets_are_seen_inside [Root, TimeNamespaces],
-    time_offsets_with_a_user_namespace_are_seen_inside [Root, TimeNamespaces, UserNamespaces],
+    time_offsets_apply_inside [Root, TimeNamespaces],
+    time_offsets_apply_inside_a_user_namespace [Root, TimeNamespaces, UserNamespaces],
     cgroup_namespace_has_the_containers_cgroup_as_root [Root],
 );
 
@@ -57,7 +57,7 @@ fn own(name: &str) -> Result<String, String> {
     inode(&format!("/proc/self/ns/{name}"))
 }
 
-fn each_kind_is_new_where_it_is_asked_for(context: &Context) -> Outcome {
+fn each_requested_namespace_is_new(context: &Context) -> Outcome {
     let report = context.report(|config| {
         all_new(config);
         edit::user_namespace(config, 0);
@@ -71,7 +71,7 @@ fn each_kind_is_new_where_it_is_asked_for(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn kind_that_is_not_asked_for_is_the_callers(context: &Context) -> Outcome {
+fn other_namespaces_are_the_callers(context: &Context) -> Outcome {
     let report = context.report(|config| {
         for kind in ["uts", "ipc", "network", "pid"] {
             without_namespace(config, kind);
@@ -99,7 +99,7 @@ fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn joined_pid_namespace_shows_the_others_processes(context: &Context) -> Outcome {
+fn joined_pid_namespace_shows_its_processes(context: &Context) -> Outcome {
     let other = Container::start(context, &["sleep", "60"], |_| {})?;
     let report = context.report(|config| join(config, "pid", &other.namespace("pid")))?;
     if report["pid"].as_u64() == Some(1) {
@@ -107,24 +107,24 @@ fn joined_pid_namespace_shows_the_others_processes(context: &Context) -> Outcome
     }
     let command = edit::said(context, &["cat", "/proc/1/cmdline"], |config| {
         join(config, "pid", &other.namespace("pid"));
-        // Nothing of /proc/1 is shown without the right to trace it.
+        // /proc/1 shows nothing to a process that may not trace it.
         edit::capabilities(config, &["CAP_SYS_PTRACE"]);
     })?;
     Ok(same("the command line of process 1", command.as_str(), "/probe\0sleep\x0060\0")?)
 }
 
-fn new_pid_namespace_begins_with_the_container(context: &Context) -> Outcome {
+fn new_pid_namespace_has_the_container_alone(context: &Context) -> Outcome {
     let entries = edit::said(context, &["ls", "/proc"], |_| {})?;
     let pids: Vec<&str> = entries.lines().filter(|name| name.parse::<u32>().is_ok()).collect();
     Ok(same("the processes", pids, vec!["1"])?)
 }
 
-fn joined_user_namespace_brings_its_others(context: &Context) -> Outcome {
+fn namespaces_of_a_joined_user_namespace_can_be_joined(context: &Context) -> Outcome {
     let other = Container::start(context, &["sleep", "60"], |config| {
         edit::user_namespace(config, 0);
     })?;
     let report = context.report(|config| {
-        // The user namespace last: it must be joined first all the same.
+        // The user namespace is listed last, but must be joined first.
         for (kind, name) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("user", "user")] {
             join(config, kind, &other.namespace(name));
         }
@@ -137,7 +137,7 @@ fn joined_user_namespace_brings_its_others(context: &Context) -> Outcome {
     Ok(same("uid", report["uid"].as_u64(), Some(0))?)
 }
 
-fn file_that_is_no_namespace_is_refused_by_its_field(context: &Context) -> Outcome {
+fn path_that_is_not_a_namespace_is_refused_with_its_field(context: &Context) -> Outcome {
     let place = context.folder.join("no-namespace");
     fs::write(&place, "").map_err(|e| e.to_string())?;
     for path in [place.to_string_lossy().as_ref(), "/proc/self/status", "/no/such/file"] {
@@ -147,7 +147,7 @@ fn file_that_is_no_namespace_is_refused_by_its_field(context: &Context) -> Outco
     Ok(())
 }
 
-fn namespace_of_another_kind_is_refused_by_its_field(context: &Context) -> Outcome {
+fn namespace_of_another_kind_is_refused_with_its_field(context: &Context) -> Outcome {
     let words = ["linux.namespaces[4].path", "/proc/1/ns/uts"];
     Ok(refused(context, &words, |config| join(config, "ipc", "/proc/1/ns/uts"))?)
 }
@@ -166,7 +166,7 @@ fn container_without_mount_namespace_is_refused(context: &Context) -> Outcome {
     Ok(refused(context, &["linux.namespaces", "mount"], |c| without_namespace(c, "mount"))?)
 }
 
-fn hostname_and_domainname_are_seen_inside_only(context: &Context) -> Outcome {
+fn hostname_and_domainname_change_only_inside(context: &Context) -> Outcome {
     let names = || {
         let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
         Ok::<_, String>((
@@ -196,7 +196,7 @@ fn loopback_is_up_in_a_new_network_namespace(context: &Context) -> Outcome {
     Ok(same("IFF_UP of lo", flags & 1, 1)?)
 }
 
-fn sysctls_are_seen_inside_only(context: &Context) -> Outcome {
+fn sysctls_change_only_inside(context: &Context) -> Outcome {
     const ALL: [(&str, &str, &str); 4] = [
         ("net.ipv4.ip_forward", "net/ipv4/ip_forward", "1"),
         ("net/ipv4/conf/lo/log_martians", "net/ipv4/conf/lo/log_martians", "1"),
@@ -242,7 +242,7 @@ fn offsets(config: &mut Value) {
     });
 }
 
-/// The boot clock inside, by /proc/uptime, and the offsets.
+/// Checks the offsets, and the boot clock by /proc/uptime.
 fn check_offsets(context: &Context, edit: impl Fn(&mut Value)) -> Outcome {
     let report = context.report(&edit)?;
     let lines = report["timens_offsets"].as_str().unwrap_or_default();
@@ -257,11 +257,11 @@ fn check_offsets(context: &Context, edit: impl Fn(&mut Value)) -> Outcome {
     Ok(same("more than 100 days of uptime inside", inside > least, true)?)
 }
 
-fn time_offsets_are_seen_inside(context: &Context) -> Outcome {
+fn time_offsets_apply_inside(context: &Context) -> Outcome {
     check_offsets(context, offsets)
 }
 
-fn time_offsets_with_a_user_namespace_are_seen_inside(context: &Context) -> Outcome {
+fn time_offsets_apply_inside_a_user_namespace(context: &Context) -> Outcome {
     check_offsets(context, |config| {
         offsets(config);
         edit::user_namespace(config, 0);

@@ -1,4 +1,4 @@
-//! A config.json without a process: made, and not to be started.
+//! A config.json without a process: it can be created but not started.
 
 use serde_json::Value;
 
@@ -9,16 +9,16 @@ use crate::{Context, Outcome};
 
 topic!(
     "no_process",
-    it_is_created_and_start_refuses[Root],
-    exec_enters_it[Root],
-    run_of_it_is_refused[Root],
+    container_without_a_process_can_be_created_but_not_started[Root],
+    exec_enters_a_container_without_a_process[Root],
+    run_without_a_process_is_refused[Root],
 );
 
 fn without(config: &mut Value) {
     config.as_object_mut().map(|config| config.remove("process"));
 }
 
-fn it_is_created_and_start_refuses(context: &Context) -> Outcome {
+fn container_without_a_process_can_be_created_but_not_started(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = Container::created_from(context, without)?;
     container.is("created")?;
@@ -30,8 +30,8 @@ fn it_is_created_and_start_refuses(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// Its namespaces, and its rootfs, are there to be used.
-fn exec_enters_it(context: &Context) -> Outcome {
+/// Its namespaces and its rootfs can be used.
+fn exec_enters_a_container_without_a_process(context: &Context) -> Outcome {
     let container = Container::created_from(context, without)?;
     let words = ["exec", "--cwd", "/tmp", &container.id, "/probe", "report"];
     let done = context.vial(&words)?.success()?;
@@ -43,7 +43,7 @@ fn exec_enters_it(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn run_of_it_is_refused(context: &Context) -> Outcome {
+fn run_without_a_process_is_refused(context: &Context) -> Outcome {
     let container = Container::planned(context, without)?;
     let done = context.run_bundle(&container.bundle)?;
     Ok(refused(&done, "config.json process: missing")?)

@@ -1,4 +1,4 @@
-//! vial-init as a container finds it: an inode that nobody else runs.
+//! vial-init as a container sees it: an inode that no other process executes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,8 +13,8 @@ use crate::{Context, Outcome};
 topic!(
     "own_inode",
     each_start_has_an_inode_of_its_own[Root],
-    what_a_start_runs_cannot_be_changed[Root],
-    process_that_enters_cannot_be_traced[Root],
+    inode_of_a_start_is_sealed[Root],
+    entering_process_cannot_be_traced[Root],
 );
 
 fn inode_of(path: &str) -> Result<(u64, u64), String> {
@@ -29,8 +29,8 @@ fn waiting(context: &Context) -> Result<(Container<'_>, String), String> {
     Ok((container, exe))
 }
 
-/// Whatever one container does to it (a lease, a lock, fsverity, a chmod) is
-/// done to no other, and not to the host's file.
+/// What one container does to its inode (a lease, a lock, fsverity, chmod) reaches
+/// neither another container's nor the host's file.
 fn each_start_has_an_inode_of_its_own(context: &Context) -> Outcome {
     let (_first, first) = waiting(context)?;
     let (_second, second) = waiting(context)?;
@@ -41,8 +41,9 @@ fn each_start_has_an_inode_of_its_own(context: &Context) -> Outcome {
     Ok(same("the host's file among them", file == first || file == second, false)?)
 }
 
-/// CVE-2019-5736: also once it no longer runs, when the kernel lets it be written.
-fn what_a_start_runs_cannot_be_changed(context: &Context) -> Outcome {
+/// CVE-2019-5736: the seals also hold when no process executes it, and the kernel
+/// would allow writing.
+fn inode_of_a_start_is_sealed(context: &Context) -> Outcome {
     let (_container, exe) = waiting(context)?;
     let file = fs::File::open(&exe).map_err(|e| format!("{exe}: {e}"))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_err(|e| e.to_string())?;
@@ -50,9 +51,9 @@ fn what_a_start_runs_cannot_be_changed(context: &Context) -> Outcome {
     Ok(same("the seals", seals & wanted, wanted)?)
 }
 
-/// A process of the same user and capabilities may trace one that is not kept
-/// from it, and so have its fds: an exec, and a create that joins.
-fn process_that_enters_cannot_be_traced(context: &Context) -> Outcome {
+/// Without this protection, a process with the same user and capabilities may trace an
+/// exec or a joining create, and so get at its fds.
+fn entering_process_cannot_be_traced(context: &Context) -> Outcome {
     let container = Container::start(context, &["find-inits", "/seen"], |_| {})?;
     let unseen = |who: &str| {
         let seen = fs::read_to_string(container.bundle.rootfs.join("seen")).unwrap_or_default();
@@ -69,6 +70,6 @@ fn process_that_enters_cannot_be_traced(context: &Context) -> Outcome {
     let waiting = Container::create(context, bundle)?;
     std::thread::sleep(std::time::Duration::from_millis(300));
     drop(waiting);
-    crate::processes::reap(); // The kernel holds the other's first process until then.
+    crate::processes::reap(); // Until then the kernel keeps the other's first process.
     Ok(unseen("a create")?)
 }

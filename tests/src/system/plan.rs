@@ -1,4 +1,4 @@
-//! What `vial plan` says: names, where the kernel has numbers.
+//! The text of `vial plan`: names where the kernel has numbers.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ use crate::{Context, Outcome};
 
 topic!(
     "plan",
-    flags_of_mounts_have_the_names_of_options,
+    mount_flags_have_the_names_of_options,
     limits_and_filters_have_their_names[Root],
-    devices_are_told_by_type_number_and_mode[Root],
-    act_is_one_line_that_steers_no_terminal,
+    devices_have_type_numbers_and_mode[Root],
+    act_is_one_line_without_control_characters,
 );
 
-/// The plan of the base config.json after `edit`, and the same acts in JSON.
+/// The plan of the base config.json after `edit`. Checks that JSON has the same acts.
 fn plan(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<String, String> {
     let bundle = context.bundle(edit)?;
     let path = bundle.path.to_string_lossy();
@@ -38,7 +38,7 @@ fn all_said(text: &str, sentences: &[&str]) -> Result<(), String> {
         .map_err(|why| format!("{why}: {text}"))
 }
 
-fn flags_of_mounts_have_the_names_of_options(context: &Context) -> Outcome {
+fn mount_flags_have_the_names_of_options(context: &Context) -> Outcome {
     let text = plan(context, |config| {
         edit::mount(config, "tmpfs", "tmpfs", "/a", &["nosuid", "strictatime", "mode=755,size=1m"]);
         edit::mount(config, "tmpfs", "tmpfs", "/b", &["noexec", "noatime", "sync", "lazytime"]);
@@ -82,7 +82,7 @@ fn limits_and_filters_have_their_names(context: &Context) -> Outcome {
     )?)
 }
 
-fn devices_are_told_by_type_number_and_mode(context: &Context) -> Outcome {
+fn devices_have_type_numbers_and_mode(context: &Context) -> Outcome {
     let text = plan(context, |config| {
         config["linux"]["devices"] = json!([
             { "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o640 },
@@ -93,7 +93,7 @@ fn devices_are_told_by_type_number_and_mode(context: &Context) -> Outcome {
     Ok(all_said(&text, &said)?)
 }
 
-fn act_is_one_line_that_steers_no_terminal(context: &Context) -> Outcome {
+fn act_is_one_line_without_control_characters(context: &Context) -> Outcome {
     let name = "a\nb\u{1b}[2J\u{202e}c";
     let bundle = context.bundle(|config| {
         edit::mount(config, "tmpfs", "tmpfs", &format!("/{name}"), &["nosuid"]);

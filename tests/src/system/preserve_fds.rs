@@ -1,5 +1,5 @@
-//! Which file descriptors a container has: its streams, those it is to have,
-//! and no other that the caller happened to leave open.
+//! The fds of a container: its streams, those of --preserve-fds, and none that the
+//! caller left open.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,16 +14,16 @@ use crate::{Context, Outcome};
 
 topic!(
     "preserve_fds",
-    preserved_fds_are_there_and_no_others[Root],
-    fd_that_is_not_open_is_refused[Root],
+    container_has_the_preserved_fds_and_no_others[Root],
+    closed_fd_is_refused[Root],
     absurd_count_is_refused[Root],
     leaked_fds_reach_no_container[Root],
     leaked_fds_reach_no_exec[Root],
-    created_container_holds_its_streams_and_sockets_alone[Root],
+    created_container_holds_only_streams_and_sockets[Root],
     exec_preserves_fds_too[Root],
 );
 
-/// A file that a child inherits under that number.
+/// An open file with this fd number, which a child inherits.
 pub(super) fn inherited(context: &Context, number: i32) -> Result<OwnedFd, String> {
     let path = context.folder.join(format!("fd-{number}"));
     fs::write(&path, number.to_string()).map_err(words)?;
@@ -32,9 +32,9 @@ pub(super) fn inherited(context: &Context, number: i32) -> Result<OwnedFd, Strin
     Ok(fd)
 }
 
-/// The same under that number or, where it is taken, the next.
+/// The same with this number, or with the next free one.
 fn inherit(file: File, number: i32) -> Result<OwnedFd, String> {
-    // The file itself may have taken that number.
+    // The file itself may have this number.
     let away = fcntl_dupfd_cloexec(&file, 500).map_err(words)?;
     drop(file);
     let fd = fcntl_dupfd_cloexec(&away, number).map_err(words)?;
@@ -42,7 +42,7 @@ fn inherit(file: File, number: i32) -> Result<OwnedFd, String> {
     Ok(fd)
 }
 
-/// `VERB --bundle OPTIONS ID` of a container that prints its fds.
+/// Runs a container that prints its fds.
 fn fds_of_run(context: &Context, options: &[&str], env: &[(&str, &str)]) -> Result<Done, String> {
     let bundle = context.bundle(|config| {
         config["process"]["args"] = probe_arguments(&["fds"]);
@@ -63,7 +63,7 @@ fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Resu
     wanted.sort();
     same("the fds", fds.keys().cloned().collect::<Vec<_>>(), wanted)?;
     for number in preserved {
-        // The path as it looks from within: outside of the container's root.
+        // The link shows a path outside the container's root.
         let name = format!("fd-{number}");
         let seen = fds[&number.to_string()].as_str().unwrap_or_default();
         same("it leads to its file", seen.ends_with(&name), true)
@@ -72,7 +72,7 @@ fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Resu
     Ok(())
 }
 
-fn preserved_fds_are_there_and_no_others(context: &Context) -> Outcome {
+fn container_has_the_preserved_fds_and_no_others(context: &Context) -> Outcome {
     let _open = (3..7).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
     check(&fds(fds_of_run(context, &["--preserve-fds", "2"], &[])?)?, context, &[3, 4])?;
     check(&fds(fds_of_run(context, &["--preserve-fds=4"], &[])?)?, context, &[3, 4, 5, 6])?;
@@ -80,7 +80,7 @@ fn preserved_fds_are_there_and_no_others(context: &Context) -> Outcome {
     Ok(check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?)
 }
 
-fn fd_that_is_not_open_is_refused(context: &Context) -> Outcome {
+fn closed_fd_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let _open = [inherited(context, 3)?, inherited(context, 5)?];
     let done = fds_of_run(context, &["--preserve-fds", "3"], &[])?;
@@ -96,8 +96,8 @@ fn absurd_count_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// What a careless caller leaves open: files, and directories of the host,
-/// through which a container could leave (CVE-2024-21626).
+/// Fds that a careless caller leaves open: files, and directories of the host through
+/// which a container could escape (CVE-2024-21626).
 fn leak(context: &Context) -> Result<Vec<OwnedFd>, String> {
     let folder = context.folder.join("host");
     fs::create_dir(&folder).map_err(words)?;
@@ -115,20 +115,20 @@ fn leak(context: &Context) -> Result<Vec<OwnedFd>, String> {
 fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
     let _open = leak(context)?;
     check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?;
-    // Nor may a working directory lead through one of them.
+    // A working directory cannot lead through one of them either.
     for number in 3..30 {
         let bundle = context.bundle(|config| {
             config["process"]["args"] = probe_arguments(&["ls", "."]);
             config["process"]["cwd"] = format!("/proc/self/fd/{number}").into();
         })?;
         stays_inside(&context.run_bundle(&bundle)?, number)?;
-        fs::remove_dir_all(&bundle.path).map_err(words)?; // A machine's memory holds few.
+        fs::remove_dir_all(&bundle.path).map_err(words)?; // A machine has little memory.
     }
     Ok(())
 }
 
-/// It was refused, or the fd was one of vial-init's own, in the container. Of
-/// those there are few: any higher number stands for nothing.
+/// It was refused, or the number was an fd of vial-init itself inside the container.
+/// vial-init has few fds, so a higher number refers to none.
 fn stays_inside(done: &Done, number: i32) -> Result<(), String> {
     match done.code {
         0 => same("the secret is seen", done.stdout.contains("secret"), false),
@@ -151,7 +151,7 @@ fn leaked_fds_reach_no_exec(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn created_container_holds_its_streams_and_sockets_alone(context: &Context) -> Outcome {
+fn created_container_holds_only_streams_and_sockets(context: &Context) -> Outcome {
     let open = leak(context)?;
     let container = Container::created(context, &["fds"])?;
     drop(open);

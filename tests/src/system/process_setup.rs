@@ -1,5 +1,5 @@
-//! What the program starts with: capabilities that can be had, one entry for
-//! each variable, the fds of socket activation, and streams that are its own.
+//! What the program starts with: the capabilities that it can have, one entry for each
+//! variable, the fds of socket activation, and streams that belong to it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -20,21 +20,21 @@ topic!(
     "process_setup",
     unknown_capability_is_left_out_with_a_warning [Root],
     capability_that_the_caller_lacks_is_left_out [Root],
-    effective_capability_that_is_not_permitted_is_left_out [Root],
+    unpermitted_effective_capability_is_left_out [Root],
     variable_set_twice_has_the_last_value_once [Root],
-    exec_sets_a_variable_anew [Root],
-    empty_home_is_as_none [Root],
+    exec_replaces_a_variable [Root],
+    empty_home_counts_as_none [Root],
     socket_activation_for_the_caller_is_passed_on [Root],
     socket_activation_for_another_process_is_ignored [Root],
-    exec_by_a_file_has_what_it_does_not_say_from_the_container [Root],
+    process_file_inherits_missing_fields_from_the_container [Root],
     device_of_the_host_keeps_its_owner [Root, Machine],
     caller_may_have_few_fds[Root],
-    pipe_becomes_the_users [Root],
+    pipe_is_given_to_the_user [Root],
 );
 
 const KILL: &str = "0000000000000020";
 
-/// `run` of a bundle by a caller of this role, or none, with a log of warnings.
+/// Runs a bundle as a caller in this role, or in none. Also returns the log.
 fn logged(
     context: &Context,
     role: Option<&str>,
@@ -82,7 +82,7 @@ fn capability_that_the_caller_lacks_is_left_out(context: &Context) -> Outcome {
     Ok(warned(&log, "process.capabilities.permitted", "CAP_SYS_TIME")?)
 }
 
-fn effective_capability_that_is_not_permitted_is_left_out(context: &Context) -> Outcome {
+fn unpermitted_effective_capability_is_left_out(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         edit::capabilities(config, &["CAP_KILL"]);
         config["process"]["capabilities"]["effective"] = json!(["CAP_KILL", "CAP_CHOWN"]);
@@ -92,7 +92,7 @@ fn effective_capability_that_is_not_permitted_is_left_out(context: &Context) -> 
     Ok(warned(&log, "process.capabilities.effective", "CAP_CHOWN")?)
 }
 
-/// The environment as execve got it, in order.
+/// The environment as execve(2) got it, in order.
 fn environment(report: &Value) -> Vec<String> {
     let entries = report["environ"].as_array().cloned().unwrap_or_default();
     entries.iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -105,7 +105,7 @@ fn variable_set_twice_has_the_last_value_once(context: &Context) -> Outcome {
     Ok(same("the environment", environment(&report), ["HOME=/x", "A=3", "AB=4", "B="])?)
 }
 
-fn exec_sets_a_variable_anew(context: &Context) -> Outcome {
+fn exec_replaces_a_variable(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |config| {
         config["process"]["env"] = json!(["FOO=old", "HOME=/", "BAR=kept"]);
     })?;
@@ -114,7 +114,7 @@ fn exec_sets_a_variable_anew(context: &Context) -> Outcome {
     Ok(same("the environment", seen, ["HOME=/", "BAR=kept", "FOO=newest"])?)
 }
 
-fn empty_home_is_as_none(context: &Context) -> Outcome {
+fn empty_home_counts_as_none(context: &Context) -> Outcome {
     let bundle = context.bundle(|c| c["process"]["env"] = json!(["HOME=", "A=b"]))?;
     fs::write(bundle.rootfs.join("etc/passwd"), "root:x:0:0::/the/home:/bin/sh\n")
         .map_err(|e| e.to_string())?;
@@ -155,8 +155,8 @@ fn socket_activation_for_another_process_is_ignored(context: &Context) -> Outcom
     Ok(())
 }
 
-/// Engines send a process that names neither; it is the container's all the same.
-fn exec_by_a_file_has_what_it_does_not_say_from_the_container(context: &Context) -> Outcome {
+/// Engines pass a process without these two fields. Then the container's apply.
+fn process_file_inherits_missing_fields_from_the_container(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |config| {
         edit::capabilities(config, &["CAP_KILL"]);
         config["process"]["oomScoreAdj"] = json!(321);
@@ -186,8 +186,8 @@ fn device_of_the_host_keeps_its_owner(context: &Context) -> Outcome {
     Ok(same("there is a console", Path::new("/dev/console").exists(), true)?)
 }
 
-/// Who could not open /dev/stdout again otherwise.
-fn pipe_becomes_the_users(context: &Context) -> Outcome {
+/// Otherwise the user could not open /dev/stdout again.
+fn pipe_is_given_to_the_user(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
         edit::deeds(config, &["append", "/dev/stdout", "written"]);
@@ -198,7 +198,7 @@ fn pipe_becomes_the_users(context: &Context) -> Outcome {
     Ok(same("what was written", &*output.stdout, &b"written"[..])?)
 }
 
-/// As on a board whose init sets a low limit: what vial-init holds open stays below.
+/// As on a board whose init sets a low limit. vial-init must keep few fds open.
 fn caller_may_have_few_fds(context: &Context) -> Outcome {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(16), ..own }).map_err(|e| e.to_string())?;

@@ -1,5 +1,5 @@
-//! The procfs that vial-init works with is the kernel's, and so is each file of it
-//! that is written: nothing that is mounted there takes the kernel's place.
+//! vial-init uses only the kernel's procfs: it refuses a file or folder that is mounted
+//! over a part of it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,14 +14,10 @@ use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
-topic!(
-    "procfs",
-    file_that_is_mounted_over_is_not_written[Root],
-    folder_in_the_place_of_proc_is_refused[Root],
-);
+topic!("procfs", covered_procfs_file_is_not_written[Root], fake_proc_on_the_host_is_refused[Root],);
 
-/// `run` of a bundle where a file or folder is bound on a place of the host's,
-/// and these calls are missing.
+/// Runs a bundle while a file or folder is bound on `place` of the host, and these
+/// system calls are missing.
 fn run(
     context: &Context,
     bundle: &Bundle,
@@ -32,15 +28,15 @@ fn run(
     let mut command = Command::new(&context.probe);
     command.args(["be", &format!("covered:{}:{place}", file.display())]).arg(&context.probe);
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    // No number of a call is so high.
+    // No system call has such a high number.
     let missing = if missing.is_empty() { "9999".to_owned() } else { missing.join(",") };
     command.args(["refuse", &libc::ENOSYS.to_string(), &missing]).arg(&context.vial);
     command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
     Ok(context.run(command.arg(&bundle.path).arg(context.id()))?)
 }
 
-/// CVE-2025-52881: what was written went where a mount led it.
-fn file_that_is_mounted_over_is_not_written(context: &Context) -> Outcome {
+/// CVE-2025-52881: a mount redirected what the runtime wrote to /proc.
+fn covered_procfs_file_is_not_written(context: &Context) -> Outcome {
     let file = context.folder.join("taken");
     fs::write(&file, "as it was").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
@@ -55,8 +51,8 @@ fn file_that_is_mounted_over_is_not_written(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// CVE-2019-16884: with all in it that vial itself asks for.
-fn folder_in_the_place_of_proc_is_refused(context: &Context) -> Outcome {
+/// CVE-2019-16884. The fake /proc has every file that vial itself opens.
+fn fake_proc_on_the_host_is_refused(context: &Context) -> Outcome {
     let fake = context.folder.join("proc");
     fs::create_dir_all(fake.join("self/fd")).map_err(|e| e.to_string())?;
     symlink(&context.vial, fake.join("self/exe")).map_err(|e| e.to_string())?;

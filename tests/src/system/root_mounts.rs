@@ -1,4 +1,4 @@
-//! Mounts on the root itself, and what the words of a mount may look like.
+//! Mounts on the root itself, and unusual spellings in a mount.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,26 +16,26 @@ use crate::{Context, Outcome};
 topic!(
     "root_mounts",
     bind_on_the_root_covers_it[Root],
-    tmpfs_on_the_root_covers_it_and_holds_what_follows[Root],
+    tmpfs_on_the_root_covers_it_and_holds_later_mounts[Root],
     covered_root_is_made_read_only[Root],
     copy_of_the_root_covers_it[Root],
     root_is_covered_without_openat2_and_without_pivot[Root],
     dots_in_a_destination_end_at_the_root[Root],
     dots_in_the_working_directory_end_at_the_root[Root],
-    slash_behind_a_file_is_no_matter[Root],
-    commas_part_the_options_of_a_mount[Root],
+    slash_after_a_file_is_ignored[Root],
+    commas_separate_mount_options[Root],
     fips_enabled_may_be_bound_over[Root],
-    sysfs_of_the_host_is_hidden_whatever_is_mounted_beside [Root, UserNamespaces],
+    hosts_sysfs_is_hidden_beside_any_other_mount [Root, UserNamespaces],
 );
 
-/// Another root with the probe in it, which its own file tells apart.
+/// The path of another rootfs with the probe, and with a file that tells it apart.
 fn other_root(context: &Context) -> Result<String, String> {
     let other = context.bundle(|_| {})?.rootfs;
     fs::write(other.join("other"), "the other").map_err(|e| e.to_string())?;
     Ok(other.to_string_lossy().into_owned())
 }
 
-/// A mount that comes before those of /proc, /dev and the rest.
+/// Adds a mount on /, before all other mounts.
 fn first(config: &mut Value, kind: &str, source: &str, options: &[&str]) {
     mount(config, kind, source, "/", options);
     if let Some(mounts) = config["mounts"].as_array_mut() {
@@ -59,7 +59,7 @@ fn bind_on_the_root_covers_it(context: &Context) -> Outcome {
     Ok(same("what an exec reads", done.stdout.as_str(), "the other")?)
 }
 
-/// A tmpfs on the root, and the probe bound into it.
+/// Mounts a tmpfs on the root, and binds the probe into it.
 fn tmpfs(config: &mut Value, probe: &str, options: &[&str]) {
     bind(config, probe, "/bin/probe", &["bind", "ro"]);
     if let Some(mounts) = config["mounts"].as_array_mut() {
@@ -69,7 +69,7 @@ fn tmpfs(config: &mut Value, probe: &str, options: &[&str]) {
     config["process"]["args"][0] = json!("/bin/probe");
 }
 
-fn tmpfs_on_the_root_covers_it_and_holds_what_follows(context: &Context) -> Outcome {
+fn tmpfs_on_the_root_covers_it_and_holds_later_mounts(context: &Context) -> Outcome {
     let probe = context.probe.to_string_lossy().into_owned();
     let report = context.report(|config| tmpfs(config, &probe, &["mode=750", "size=1m"]))?;
     same("the root", mount_at(&report, "/")?["type"].as_str(), Some("tmpfs"))?;
@@ -128,7 +128,7 @@ fn dots_in_a_destination_end_at_the_root(context: &Context) -> Outcome {
         let report = context.report(|config| mount(config, "tmpfs", "tmpfs", path, &[]))?;
         same(path, mount_at(&report, point)?["type"].as_str(), Some("tmpfs"))?;
     }
-    // What is refused stays refused, whatever the words.
+    // Dots do not help to mount inside /proc.
     for path in ["/tmp/../proc/self", "../proc/1/../2"] {
         let words = ["mounts[6].destination", "/proc/"];
         edit::refused(context, &words, |c| bind(c, "/proc/version", path, &["bind"]))?;
@@ -147,14 +147,14 @@ fn dots_in_the_working_directory_end_at_the_root(context: &Context) -> Outcome {
     Ok(same("the directory of an exec", report["cwd"].as_str(), Some("/etc"))?)
 }
 
-fn slash_behind_a_file_is_no_matter(context: &Context) -> Outcome {
+fn slash_after_a_file_is_ignored(context: &Context) -> Outcome {
     let text = edit::said(context, &["cat", "/etc/version"], |config| {
         bind(config, "/proc/version", "/etc/version/", &["bind"]);
     })?;
     Ok(same("the file", text.starts_with("Linux version"), true)?)
 }
 
-fn commas_part_the_options_of_a_mount(context: &Context) -> Outcome {
+fn commas_separate_mount_options(context: &Context) -> Outcome {
     let source = context.folder.to_string_lossy().into_owned();
     let report = context.report(|config| {
         mount(config, "tmpfs", "tmpfs", "/a", &["nosuid,nodev,,size=64k", "mode=0710,noexec"]);
@@ -169,7 +169,7 @@ fn commas_part_the_options_of_a_mount(context: &Context) -> Outcome {
         mount(config, "tmpfs", "tmpfs", "/a", &["size=64k,mode=0710"]);
     })?;
     same("the mode", stat.contains("0710"), true)?;
-    // An option that is not vial's does not hide behind a comma.
+    // An unknown option after a comma is refused too.
     Ok(edit::refused(context, &["mounts[6].options", "mode=1"], |config| {
         bind(config, &source, "/b", &["bind,mode=1"]);
     })?)
@@ -188,25 +188,25 @@ fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
     Ok(same("the file", text.as_str(), "1")?)
 }
 
-/// A mount of the host's whose name is no text; it goes with this.
+/// A mount of the host whose path is not UTF-8. Dropping it unmounts it.
 struct Odd(PathBuf);
 
 impl Drop for Odd {
     fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // It may not have been mounted.
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
     }
 }
 
-/// Without pivot_root the host's sysfs is unmounted in the container's mount
-/// namespace: left there, it would let a user namespace mount its own.
-fn sysfs_of_the_host_is_hidden_whatever_is_mounted_beside(context: &Context) -> Outcome {
+/// Without pivot_root vial unmounts the host's sysfs in the container's mount namespace.
+/// If one remained visible, a user namespace could mount its own.
+fn hosts_sysfs_is_hidden_beside_any_other_mount(context: &Context) -> Outcome {
     let place = context.folder.join(OsStr::from_bytes(b"odd \xff\n\\#"));
     fs::create_dir(&place).map_err(|e| e.to_string())?;
     let odd = Odd(place);
     let flags = MountFlags::empty();
     rustix::mount::mount("odd", &odd.0, "sysfs", flags, None).map_err(|e| e.to_string())?;
     let (unshare, mount) = (libc::SYS_unshare.to_string(), libc::SYS_mount.to_string());
-    // New user, mount and network namespaces, and a sysfs of the last.
+    // New user, mount and network namespaces, and a sysfs for the last.
     let words = ["call", &unshare, "0x50020000", "+"];
     let mounting = ["call", &mount, ":x", ":/tmp", ":sysfs", "0", "0"];
     let bundle = context.bundle(|config| {

@@ -1,4 +1,4 @@
-//! Mounts, devices, masks and the root itself, as the container sees them.
+//! Mounts, devices, masked paths and the root, as the container sees them.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -14,34 +14,34 @@ use crate::{Context, Outcome};
 
 topic!(
     "rootfs",
-    mounts_lie_in_the_order_of_config_json[Root],
-    flags_of_a_mount_are_those_asked_for[Root],
-    tmpfs_has_the_size_and_mode_asked_for[Root],
-    tmpfs_has_the_mode_of_what_it_covers[Root],
+    mounts_follow_the_order_of_config_json[Root],
+    mount_has_the_given_flags[Root],
+    tmpfs_has_the_given_size_and_mode[Root],
+    tmpfs_has_the_mode_of_the_folder_that_it_covers[Root],
     kernel_filesystems_are_real[Root],
-    relative_destination_counts_from_the_root[Root],
+    relative_destination_starts_at_the_root[Root],
     missing_targets_are_made[Root],
-    tmpcopyup_copies_what_is_covered[Root],
-    default_devices_and_links_are_there[Root],
-    devices_of_config_json_are_made_as_told[Root],
+    tmpcopyup_copies_the_covered_folder[Root],
+    default_devices_and_links_exist[Root],
+    devices_of_config_json_are_made_as_given[Root],
     unknown_device_type_is_refused[Root],
     masked_file_reads_as_empty_and_cannot_be_written[Root],
     masked_directory_is_empty_and_read_only[Root],
-    masked_path_that_is_not_there_is_no_error[Root],
+    missing_masked_path_is_ignored[Root],
     readonly_path_refuses_writes[Root],
-    readonly_root_refuses_writes_but_its_mounts_do_not[Root],
+    readonly_root_refuses_writes_but_not_its_mounts[Root],
     working_directory_is_made[Root],
-    nothing_of_the_hosts_mounts_is_inside[Root],
+    no_mount_of_the_host_is_visible[Root],
     container_works_without_pivot_root[Root],
-    mounts_of_the_host_stay_as_they_were[Root],
+    mounts_on_the_host_do_not_change[Root],
     missing_rootfs_is_refused[Root],
 );
 
-fn mounts_lie_in_the_order_of_config_json(context: &Context) -> Outcome {
+fn mounts_follow_the_order_of_config_json(context: &Context) -> Outcome {
     let report = context.report(|config| {
         mount(config, "tmpfs", "first", "/tmp/a", &[]);
         mount(config, "tmpfs", "second", "/tmp/a/b", &[]);
-        mount(config, "tmpfs", "third", "/tmp/a", &[]); // Over both.
+        mount(config, "tmpfs", "third", "/tmp/a", &[]); // Covers both.
         mount(config, "tmpfs", "fourth", "/tmp/a/b", &[]);
     })?;
     let mounts = report["mounts"].as_array().ok_or("no mounts")?;
@@ -53,7 +53,7 @@ fn mounts_lie_in_the_order_of_config_json(context: &Context) -> Outcome {
     Ok(same("the mounts", ours, vec!["first", "second", "third", "fourth"])?)
 }
 
-fn flags_of_a_mount_are_those_asked_for(context: &Context) -> Outcome {
+fn mount_has_the_given_flags(context: &Context) -> Outcome {
     const ALL: [(&str, &[&str], &[&str]); 9] = [
         ("/tmp/plain", &[], &["rw", "relatime"]),
         ("/tmp/ro", &["ro"], &["ro"]),
@@ -91,7 +91,7 @@ fn flags_of_a_mount_are_those_asked_for(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn tmpfs_has_the_size_and_mode_asked_for(context: &Context) -> Outcome {
+fn tmpfs_has_the_given_size_and_mode(context: &Context) -> Outcome {
     let edit = |config: &mut Value| {
         let options = ["size=64k", "mode=1711", "uid=7", "gid=8", "nr_inodes=9"];
         mount(config, "tmpfs", "tmpfs", "/small", &options);
@@ -106,7 +106,7 @@ fn tmpfs_has_the_size_and_mode_asked_for(context: &Context) -> Outcome {
     Ok(same("the mode", stat["mode"].as_str(), Some("1711"))?)
 }
 
-fn tmpfs_has_the_mode_of_what_it_covers(context: &Context) -> Outcome {
+fn tmpfs_has_the_mode_of_the_folder_that_it_covers(context: &Context) -> Outcome {
     for (options, mode, uid) in [
         (&["size=64k"][..], "0710", 0),
         (&["mode=0701"], "0701", 0),
@@ -157,11 +157,11 @@ fn kernel_filesystems_are_real(context: &Context) -> Outcome {
     ] {
         same(point, mount_at(&report, point)?["type"].as_str(), Some(kind))?;
     }
-    // The root of what is seen there is the container's own cgroup.
+    // Its root is the container's own cgroup.
     Ok(same("root", mount_at(&report, "/sys/fs/cgroup")?["root"].as_str(), Some("/"))?)
 }
 
-fn relative_destination_counts_from_the_root(context: &Context) -> Outcome {
+fn relative_destination_starts_at_the_root(context: &Context) -> Outcome {
     let report = context.report(|c| mount(c, "tmpfs", "tmpfs", "tmp/below", &[]))?;
     mount_at(&report, "/tmp/below")?;
     Ok(())
@@ -178,7 +178,7 @@ fn missing_targets_are_made(context: &Context) -> Outcome {
     Ok(same("the file's text", text.starts_with("text of the host{"), true)?)
 }
 
-/// A folder in the rootfs with what tmpcopyup may meet.
+/// Creates a folder in the rootfs with every kind of file for tmpcopyup.
 fn furnish(bundle: &Bundle) -> std::io::Result<()> {
     let folder = bundle.rootfs.join("etc/folder");
     fs::create_dir_all(folder.join("sub/subsub"))?;
@@ -192,7 +192,7 @@ fn furnish(bundle: &Bundle) -> std::io::Result<()> {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))
 }
 
-fn tmpcopyup_copies_what_is_covered(context: &Context) -> Outcome {
+fn tmpcopyup_copies_the_covered_folder(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         edit::deeds(
             config,
@@ -243,7 +243,7 @@ fn tmpcopyup_copies_what_is_covered(context: &Context) -> Outcome {
     Ok(same("the covered folder was written to", written, false)?)
 }
 
-fn default_devices_and_links_are_there(context: &Context) -> Outcome {
+fn default_devices_and_links_exist(context: &Context) -> Outcome {
     let report = context.report(|_| {})?;
     for (name, numbers) in [
         ("null", "1:3"),
@@ -271,7 +271,7 @@ fn default_devices_and_links_are_there(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn devices_of_config_json_are_made_as_told(context: &Context) -> Outcome {
+fn devices_of_config_json_are_made_as_given(context: &Context) -> Outcome {
     let report = context.report(|config| {
         for device in [
             json!({ "type": "c", "path": "/dev/chars", "major": 1, "minor": 3,
@@ -314,7 +314,7 @@ fn masked_file_reads_as_empty_and_cannot_be_written(context: &Context) -> Outcom
     let place = secret.rootfs.join("etc/secret");
     fs::write(&place, "a secret").map_err(|e| e.to_string())?;
     let done = context.run_bundle(&secret)?;
-    // It is /dev/null, or an empty read-only file.
+    // The second deed may succeed or fail, but must not change the file.
     same("what was read", done.stdout.contains("a secret"), false)?;
     let after = fs::read_to_string(&place).map_err(|e| e.to_string())?;
     Ok(same("the file", after.as_str(), "a secret")?)
@@ -333,7 +333,7 @@ fn masked_directory_is_empty_and_read_only(context: &Context) -> Outcome {
     Ok(same("what ls and create answered", done.stdout.trim(), "EROFS")?)
 }
 
-fn masked_path_that_is_not_there_is_no_error(context: &Context) -> Outcome {
+fn missing_masked_path_is_ignored(context: &Context) -> Outcome {
     context.report(|config| {
         config["linux"]["maskedPaths"] = json!(["/no/such", "/probe/below/a/file"]);
         config["linux"]["readonlyPaths"] = json!(["/nor/this", "/probe/below/a/file"]);
@@ -356,7 +356,7 @@ fn readonly_path_refuses_writes(context: &Context) -> Outcome {
     Ok(same("/etc", done.stdout.trim(), "EROFS")?)
 }
 
-fn readonly_root_refuses_writes_but_its_mounts_do_not(context: &Context) -> Outcome {
+fn readonly_root_refuses_writes_but_not_its_mounts(context: &Context) -> Outcome {
     let done = edit::run(
         context,
         &["create", "/dev/shm/x", "1", "+", "create", "/dev/y", "1", "+", "create", "/x", "1"],
@@ -384,7 +384,7 @@ fn only_ours(report: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn nothing_of_the_hosts_mounts_is_inside(context: &Context) -> Outcome {
+fn no_mount_of_the_host_is_visible(context: &Context) -> Outcome {
     Ok(only_ours(&context.report(|_| {})?)?)
 }
 
@@ -398,7 +398,7 @@ fn container_works_without_pivot_root(context: &Context) -> Outcome {
     Ok(only_ours(&report)?)
 }
 
-fn mounts_of_the_host_stay_as_they_were(context: &Context) -> Outcome {
+fn mounts_on_the_host_do_not_change(context: &Context) -> Outcome {
     let mounts = || fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string());
     let before = mounts()?;
     context.report(|config| mount(config, "tmpfs", "tmpfs", "/tmp/x", &[]))?;

@@ -7,7 +7,7 @@ use crate::{Context, Outcome};
 topic!(
     "run",
     container_sees_its_config [Root],
-    exit_code_of_the_container_is_that_of_run [Root],
+    run_returns_the_containers_exit_code [Root],
     device_not_in_the_list_is_refused [Root],
     memory_limit_is_in_the_cgroup [Root, Cgroup2],
     nothing_is_left_of_a_container_that_ended [Root],
@@ -25,7 +25,7 @@ fn container_sees_its_config(context: &Context) -> Outcome {
     Ok(same("no_new_privs", report["no_new_privs"].as_str(), Some("1"))?)
 }
 
-fn exit_code_of_the_container_is_that_of_run(context: &Context) -> Outcome {
+fn run_returns_the_containers_exit_code(context: &Context) -> Outcome {
     let bundle = context.probe_bundle(&["exit", "42"])?;
     Ok(same("the code", context.run_bundle(&bundle)?.code, 42)?)
 }
@@ -74,7 +74,7 @@ fn nothing_is_left_of_a_container_that_cannot_start(context: &Context) -> Outcom
     let bundle = context.bundle(|config| {
         config["process"]["args"] = serde_json::json!(["/no/such/program"]);
     })?;
-    // Another reason to fail would show nothing, so the error must be this one.
+    // A failure for any other reason would show nothing, so check the error.
     let done = context.run_bundle(&bundle)?.failure()?;
     same("the error names the program", done.stderr.contains("/no/such/program"), true)
         .map_err(|why| format!("{why}: {done}"))?;

@@ -1,4 +1,4 @@
-//! linux.seccomp in the kernel: what a filter answers to real system calls.
+//! linux.seccomp in the kernel: how real system calls end under a filter.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,9 @@ use crate::{Context, Outcome};
 
 topic!(
     "seccomp",
-    errno_is_answered_as_told[Root],
+    errno_is_the_given_one[Root],
     kill_process_and_trap_end_with_sigsys[Root],
-    log_lets_the_call_through[Root],
+    log_allows_the_call[Root],
     every_operator_compares_64_bits[Root],
     conditions_of_one_rule_must_all_hold[Root],
     filter_is_seen_in_status[Root],
@@ -19,7 +19,7 @@ topic!(
     filter_works_for_a_user_that_is_not_root[Root],
     filter_is_loaded_by_exec_too[Root],
     unknown_call_of_a_newer_kernel_is_enosys[Root],
-    entry_of_32_bit_x86_is_refused_where_it_is_not_listed[Root],
+    i386_calls_are_refused_unless_listed[Root],
     unknown_action_operator_and_architecture_are_refused[Root],
 );
 
@@ -32,7 +32,7 @@ fn profile(config: &mut Value, rules: &Value) {
     });
 }
 
-/// getpriority(2), which nothing but the test calls: its first argument decides.
+/// Calls getpriority(2), which only the test makes, under this rule.
 fn call(context: &Context, arguments: &[&str], rule: &Value) -> Result<String, String> {
     let number = libc::SYS_getpriority.to_string();
     let mut words = vec!["call", &number];
@@ -44,7 +44,7 @@ fn call(context: &Context, arguments: &[&str], rule: &Value) -> Result<String, S
     })
 }
 
-fn errno_is_answered_as_told(context: &Context) -> Outcome {
+fn errno_is_the_given_one(context: &Context) -> Outcome {
     for (errno, name) in [(1, "EPERM"), (38, "ENOSYS"), (2, "ENOENT")] {
         let rule = json!({
             "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno
@@ -66,7 +66,7 @@ fn kill_process_and_trap_end_with_sigsys(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn log_lets_the_call_through(context: &Context) -> Outcome {
+fn log_allows_the_call(context: &Context) -> Outcome {
     let rule = json!({ "names": ["getpriority"], "action": "SCMP_ACT_LOG" });
     Ok(same("getpriority", call(context, &["0", "0"], &rule)?.as_str(), "20")?)
 }
@@ -99,7 +99,7 @@ fn every_operator_compares_64_bits(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// seccomp_rule_add(3).
+/// Whether the condition holds, by seccomp_rule_add(3).
 fn holds(op: &str, value: u64, two: u64, argument: &str) -> Result<bool, String> {
     let digits = argument.trim_start_matches("0x");
     let argument = u64::from_str_radix(digits, 16).map_err(|e| e.to_string())?;
@@ -145,7 +145,7 @@ fn filter_works_without_no_new_privs(context: &Context) -> Outcome {
     })?;
     same("Seccomp", report["seccomp"].as_str(), Some("2"))?;
     same("NoNewPrivs", report["no_new_privs"].as_str(), Some("0"))?;
-    // CAP_SYS_ADMIN, which loading takes, is not left.
+    // CAP_SYS_ADMIN, which loading a filter needs, is gone.
     let wanted = Some("0000000020000420");
     Ok(same("CapEff", report["capabilities"]["CapEff"].as_str(), wanted)?)
 }
@@ -171,20 +171,20 @@ fn filter_is_loaded_by_exec_too(context: &Context) -> Outcome {
     Ok(same("getpriority", done.stdout.trim(), "EPERM")?)
 }
 
-/// A profile of names denies the rest by EPERM, which programs take for a
-/// refusal and not for a call that is missing: what is newer than the profile's
-/// last call is ENOSYS.
+/// A profile that lists allowed names denies the rest with EPERM. Programs take that for
+/// a refusal and not for a missing call, so calls that are newer than the newest call of
+/// the profile fail with ENOSYS.
 fn unknown_call_of_a_newer_kernel_is_enosys(context: &Context) -> Outcome {
     let rule = json!({ "names": ["getpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1 });
     let said = edit::run(context, &["call", "9999"], |config| profile(config, &json!([rule])))?;
     Ok(same("call 9999", said.failure()?.stdout.trim(), "ENOSYS")?)
 }
 
-fn entry_of_32_bit_x86_is_refused_where_it_is_not_listed(context: &Context) -> Outcome {
+fn i386_calls_are_refused_unless_listed(context: &Context) -> Outcome {
     if !cfg!(target_arch = "x86_64") {
-        return Ok(()); // There is no such entry.
+        return Ok(()); // Other architectures have no 32-bit entry.
     }
-    // getpid(2) of i386, under a filter for x86_64 alone.
+    // i386's getpid(2), under a filter for x86_64 alone.
     let done = edit::run(context, &["call-i386", "20"], any_filter)?;
     let refused = done.code == 128 + libc::SIGSYS || done.stdout.starts_with("Some(-");
     same(&format!("refused: {done}"), refused, true)?;
@@ -193,7 +193,7 @@ fn entry_of_32_bit_x86_is_refused_where_it_is_not_listed(context: &Context) -> O
         edit::add(&mut config["linux"]["seccomp"]["architectures"], json!("SCMP_ARCH_X86"));
     })?
     .success()?;
-    // Where the kernel has no CONFIG_IA32_EMULATION, even that is a signal.
+    // Without CONFIG_IA32_EMULATION this would end with a signal.
     Ok(same("getpid of i386", both.stdout.trim(), "Some(1)")?)
 }
 

@@ -1,4 +1,4 @@
-//! Who the process is and what it may: capabilities, user, limits, keys, fds.
+//! The process's privileges: capabilities, user, limits, keys and fds.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,29 +13,29 @@ use crate::{Context, Outcome, sys};
 topic!(
     "security",
     five_capability_sets_are_exactly_as_given [Root],
-    user_that_is_not_root_has_its_ambient_set [Root],
-    user_that_is_not_root_keeps_no_capability_without_ambient [Root],
-    no_capabilities_given_are_none [Root],
-    ambient_set_and_groups_of_the_caller_are_left_behind [Root],
+    ordinary_user_has_the_ambient_set [Root],
+    ordinary_user_has_no_capability_without_ambient [Root],
+    no_given_capabilities_mean_none [Root],
+    callers_ambient_set_and_groups_are_dropped [Root],
     ambient_without_inheritable_is_left_out [Root],
     exec_has_no_inheritable_capability_by_default [Root],
     exec_cap_adds_no_inheritable_capability [Root],
-    no_new_privs_is_as_asked_for [Root],
-    user_groups_and_umask_are_those_asked_for [Root],
-    home_is_that_of_etc_passwd_or_the_root [Root],
-    home_that_is_given_stays [Root],
+    no_new_privs_is_as_given [Root],
+    user_groups_and_umask_are_as_given [Root],
+    home_comes_from_etc_passwd_or_is_the_root [Root],
+    given_home_is_kept [Root],
     every_limit_is_as_given [Root],
     oom_score_adj_is_as_given [Root],
     process_leads_a_session_of_its_own [Root],
     session_keyring_is_new [Root, Keyrings],
-    session_keyring_is_the_callers_if_asked_for [Root, Keyrings],
-    user_that_is_not_root_can_open_its_stdio [Root],
+    session_keyring_is_the_callers_on_request [Root, Keyrings],
+    ordinary_user_can_open_its_stdio [Root],
     no_fd_of_the_caller_leaks [Root],
     no_fd_of_the_caller_leaks_into_exec [Root],
-    working_directory_that_the_user_may_not_enter_is_entered [Root],
+    working_directory_may_be_closed_to_the_user [Root],
 );
 
-/// Bits of capabilities(7).
+/// Bits of capability sets, by capabilities(7).
 const KILL: u64 = 1 << 5;
 const NET_BIND_SERVICE: u64 = 1 << 10;
 const CHOWN: u64 = 1;
@@ -60,8 +60,8 @@ fn give(config: &mut Value, sets: [&[&str]; 5]) {
 const ALL: &[&str] = &["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
 fn five_capability_sets_are_exactly_as_given(context: &Context) -> Outcome {
-    // execve(2) as root turns bounding and inheritable into permitted, and
-    // permitted into effective: capabilities(7). SECBIT_NOROOT is not set.
+    // For root, execve(2) computes the permitted and effective sets from the bounding and
+    // inheritable ones: see capabilities(7). SECBIT_NOROOT is not set.
     let report = context.report(|config| {
         let some: &[&str] = &["CAP_KILL"];
         give(config, [ALL, ALL, ALL, some, some]);
@@ -70,7 +70,7 @@ fn five_capability_sets_are_exactly_as_given(context: &Context) -> Outcome {
     Ok(same("the sets", sets(&report)?, [all, all, all, KILL, KILL])?)
 }
 
-fn user_that_is_not_root_has_its_ambient_set(context: &Context) -> Outcome {
+fn ordinary_user_has_the_ambient_set(context: &Context) -> Outcome {
     let report = context.report(|config| {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
         let two: &[&str] = &["CAP_KILL", "CAP_NET_BIND_SERVICE"];
@@ -81,7 +81,7 @@ fn user_that_is_not_root_has_its_ambient_set(context: &Context) -> Outcome {
     Ok(same("the sets", sets(&report)?, [bounding, KILL, KILL, inheritable, KILL])?)
 }
 
-fn user_that_is_not_root_keeps_no_capability_without_ambient(context: &Context) -> Outcome {
+fn ordinary_user_has_no_capability_without_ambient(context: &Context) -> Outcome {
     let report = context.report(|config| {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
         give(config, [ALL, ALL, ALL, &[], &[]]);
@@ -89,7 +89,7 @@ fn user_that_is_not_root_keeps_no_capability_without_ambient(context: &Context) 
     Ok(same("the sets", sets(&report)?, [CHOWN | KILL | NET_BIND_SERVICE, 0, 0, 0, 0])?)
 }
 
-fn no_capabilities_given_are_none(context: &Context) -> Outcome {
+fn no_given_capabilities_mean_none(context: &Context) -> Outcome {
     let empty = context.report(|config| config["process"]["capabilities"] = json!({}))?;
     same("the sets", sets(&empty)?, [0; 5])?;
     let absent = context.report(|config| {
@@ -98,8 +98,8 @@ fn no_capabilities_given_are_none(context: &Context) -> Outcome {
     Ok(same("the sets", sets(&absent)?, [0; 5])?)
 }
 
-/// Of a caller that was given them, as a service by its manager.
-fn ambient_set_and_groups_of_the_caller_are_left_behind(context: &Context) -> Outcome {
+/// The caller has some, as a service may have from its manager.
+fn callers_ambient_set_and_groups_are_dropped(context: &Context) -> Outcome {
     let some: &[&str] = &["CAP_KILL"];
     let bundle = context.bundle(|config| give(config, [ALL, ALL, ALL, some, &[]]))?;
     let path = bundle.path.to_string_lossy();
@@ -135,7 +135,7 @@ fn exec_has_no_inheritable_capability_by_default(context: &Context) -> Outcome {
     Ok(same("inheritable and ambient", [inheritable, ambient], [0, 0])?)
 }
 
-/// CVE-2022-29162, CVE-2022-27650: what `--cap` adds was inheritable too.
+/// CVE-2022-29162, CVE-2022-27650: capabilities from `--cap` were inheritable too.
 fn exec_cap_adds_no_inheritable_capability(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
     let report = exec_report(&container, &["--cap", "CAP_CHOWN"])?;
@@ -144,7 +144,7 @@ fn exec_cap_adds_no_inheritable_capability(context: &Context) -> Outcome {
     Ok(same("inheritable and ambient", [inheritable, ambient], [0, 0])?)
 }
 
-fn no_new_privs_is_as_asked_for(context: &Context) -> Outcome {
+fn no_new_privs_is_as_given(context: &Context) -> Outcome {
     for (asked, seen) in [(true, "1"), (false, "0")] {
         let report = context.report(|c| c["process"]["noNewPrivileges"] = asked.into())?;
         same("NoNewPrivs", report["no_new_privs"].as_str(), Some(seen))?;
@@ -152,7 +152,7 @@ fn no_new_privs_is_as_asked_for(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn user_groups_and_umask_are_those_asked_for(context: &Context) -> Outcome {
+fn user_groups_and_umask_are_as_given(context: &Context) -> Outcome {
     let report = context.report(|config| {
         config["process"]["user"] =
             json!({ "uid": 1234, "gid": 2345, "additionalGids": [7, 99, 65534], "umask": 0o27 });
@@ -166,7 +166,7 @@ fn user_groups_and_umask_are_those_asked_for(context: &Context) -> Outcome {
     Ok(same("umask", plain["umask"].as_str(), Some("0022"))?)
 }
 
-fn home_is_that_of_etc_passwd_or_the_root(context: &Context) -> Outcome {
+fn home_comes_from_etc_passwd_or_is_the_root(context: &Context) -> Outcome {
     for (uid, home) in [(0, "/root"), (1000, "/home/board"), (4242, "/"), (10_000, "/")] {
         let bundle = context.bundle(|c| c["process"]["user"]["uid"] = uid.into())?;
         let lines = "root:x:0:0::/root:/bin/sh\nboard:x:1000:1000:A Board:/home/board:/bin/sh\n";
@@ -178,14 +178,14 @@ fn home_is_that_of_etc_passwd_or_the_root(context: &Context) -> Outcome {
     Ok(same("HOME without /etc/passwd", none["env"]["HOME"].as_str(), Some("/"))?)
 }
 
-fn home_that_is_given_stays(context: &Context) -> Outcome {
+fn given_home_is_kept(context: &Context) -> Outcome {
     let report = context.report(|c| c["process"]["env"] = json!(["HOME=/given", "A=b=c"]))?;
     same("HOME", report["env"]["HOME"].as_str(), Some("/given"))?;
     Ok(same("A", report["env"]["A"].as_str(), Some("b=c"))?)
 }
 
 fn every_limit_is_as_given(context: &Context) -> Outcome {
-    // Below what root has without CAP_SYS_RESOURCE, above what the probe needs.
+    // At most what root has without CAP_SYS_RESOURCE, and at least what the probe needs.
     const LIMITS: [(&str, u64, u64); 16] = [
         ("RLIMIT_AS", 1 << 33, 1 << 34),
         ("RLIMIT_CORE", 0, 1024),
@@ -235,7 +235,7 @@ fn session_keyring_is_new(context: &Context) -> Outcome {
     Ok(same("the caller's keyring", seen["id"].as_i64() == Some(own), false)?)
 }
 
-fn session_keyring_is_the_callers_if_asked_for(context: &Context) -> Outcome {
+fn session_keyring_is_the_callers_on_request(context: &Context) -> Outcome {
     let own = sys::session_keyring().map_err(|e| e.to_string())?;
     let bundle = context.bundle(|_| {})?;
     let mut command = context.command(&["run", "--no-new-keyring", "--bundle"]);
@@ -244,7 +244,7 @@ fn session_keyring_is_the_callers_if_asked_for(context: &Context) -> Outcome {
     Ok(same("the keyring", report["session_keyring"]["id"].as_i64(), Some(own))?)
 }
 
-fn user_that_is_not_root_can_open_its_stdio(context: &Context) -> Outcome {
+fn ordinary_user_can_open_its_stdio(context: &Context) -> Outcome {
     let words = ["write", "/dev/stdout", "seen", "+", "write", "/dev/stderr", ""];
     let done = edit::run(context, &words, |config| {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
@@ -253,8 +253,8 @@ fn user_that_is_not_root_can_open_its_stdio(context: &Context) -> Outcome {
     Ok(same("stdout", done.stdout.as_str(), "seen")?)
 }
 
-/// What `dup` of a folder of the host leaves open in `vial`, and in what it
-/// starts if nobody closes it: CVE-2024-21626.
+/// Fds of a host's folder that this process leaves open, without FD_CLOEXEC, in `vial`
+/// and its children: CVE-2024-21626.
 struct Leak(#[allow(dead_code, reason = "held open")] Vec<OwnedFd>);
 
 impl Leak {
@@ -262,7 +262,7 @@ impl Leak {
         let mut held = Vec::new();
         for _ in 0..8 {
             let folder = fs::File::open("/").map_err(|e| e.to_string())?;
-            // fcntl(2) F_DUPFD, which does not set FD_CLOEXEC.
+            // fcntl(2) F_DUPFD does not set FD_CLOEXEC.
             let arguments = [folder.as_raw_fd().cast_unsigned() as usize, 0, 3, 0, 0, 0];
             let copy = sys::call(libc::SYS_fcntl, arguments).map_err(|e| e.to_string())?;
             let copy = i32::try_from(copy).map_err(|e| e.to_string())?;
@@ -288,9 +288,9 @@ fn no_fd_of_the_caller_leaks_into_exec(context: &Context) -> Outcome {
     Ok(only_stdio(&exec_report(&container, &[])?["fds"])?)
 }
 
-/// A folder that root may enter and the user may not: as runc's chdir before
-/// the change of user.
-fn working_directory_that_the_user_may_not_enter_is_entered(context: &Context) -> Outcome {
+/// Root may enter the folder and the user may not. Like runc, vial changes the directory
+/// before it changes the user.
+fn working_directory_may_be_closed_to_the_user(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
         config["process"]["cwd"] = "/etc/private".into();

@@ -14,23 +14,23 @@ use crate::{Context, Outcome};
 
 topic!(
     "signals",
-    status_comes_to_a_caller_that_ignores_sigchld[Root],
+    caller_that_ignores_sigchld_gets_the_exit_code[Root],
     signals_that_the_caller_ignores_are_default_in_a_run[Root],
     signals_that_the_caller_ignores_are_default_after_create[Root],
     signals_that_the_caller_ignores_are_default_in_an_exec[Root],
-    signal_that_ends_a_run_while_it_launches_leaves_nothing[Root],
-    signal_that_ends_an_exec_while_it_launches_leaves_nothing[Root],
+    signal_to_a_launching_run_leaves_nothing[Root],
+    signal_to_a_launching_exec_leaves_nothing[Root],
     frozen_cgroup_is_refused[Root],
-    output_of_a_terminal_has_no_cr_in_a_file[Root],
+    output_of_a_terminal_to_a_file_has_no_cr[Root],
 );
 
-/// HUP, INT, QUIT, USR1, PIPE, TERM, CHLD, TSTP, and of the real-time signals
-/// the first that libcs leave alone and the last.
+/// HUP, INT, QUIT, USR1, PIPE, TERM, CHLD, TSTP, and two real-time signals: the first
+/// that libcs do not reserve, and the last.
 const IGNORED: &str = "1,2,3,10,13,15,17,20,35,64";
-/// PIPE, which the probe's own standard library ignores.
+/// SIGPIPE, which the probe's standard library ignores.
 const BY_THE_PROBE: u64 = 1 << 12;
 
-/// `vial` with these words, started by one who ignores these signals.
+/// A `vial` command whose caller ignores these signals.
 fn ignoring(context: &Context, signals: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(&context.probe);
     command.args(["ignore", signals, "exec"]).arg(&context.vial);
@@ -49,7 +49,7 @@ fn run_ignoring(context: &Context, signals: &str, deeds: &[&str]) -> Result<Done
     Ok(context.run(&mut command)?)
 }
 
-fn status_comes_to_a_caller_that_ignores_sigchld(context: &Context) -> Outcome {
+fn caller_that_ignores_sigchld_gets_the_exit_code(context: &Context) -> Outcome {
     let before = context.leftovers();
     let done = run_ignoring(context, "17", &["exit", "42"])?;
     same("what run did", (done.code, done.stderr.as_str()), (42, ""))?;
@@ -58,7 +58,7 @@ fn status_comes_to_a_caller_that_ignores_sigchld(context: &Context) -> Outcome {
     let done = context.run(&mut ignoring(context, "17", &arguments))?;
     same("what exec did", (done.code, done.stderr.as_str()), (43, ""))?;
     container.remove()?;
-    // Its failure is told too, as early as ever.
+    // A failure reaches the caller too.
     let container = planned(context, &["exit", "0"])?;
     fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
@@ -68,7 +68,7 @@ fn status_comes_to_a_caller_that_ignores_sigchld(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// Fails unless proc_pid_status(5) has these sets of signals.
+/// Checks that a process ignores and blocks no signal, by its proc_pid_status(5).
 fn all_default(who: &str, status: &str) -> Result<(), String> {
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -83,7 +83,7 @@ fn all_default(who: &str, status: &str) -> Result<(), String> {
 fn signals_that_the_caller_ignores_are_default_in_a_run(context: &Context) -> Outcome {
     let done = run_ignoring(context, IGNORED, &["cat", "/proc/self/status"])?.success()?;
     all_default("a run", &done.stdout)?;
-    // In user groups without number the line of SigIgn stands further down.
+    // With many groups, SigIgn comes later in /proc/PID/status.
     let container = Container::planned(context, |config| {
         config["process"]["args"] = probe_arguments(&["cat", "/proc/self/status"]);
     })?;
@@ -94,7 +94,7 @@ fn signals_that_the_caller_ignores_are_default_in_a_run(context: &Context) -> Ou
     Ok(all_default("a run by one of many groups", &done.success()?.stdout)?)
 }
 
-/// Runs a command as a member of 2,000 groups.
+/// Runs a command with 2,000 supplementary groups.
 fn with_many_groups(context: &Context, command: &mut Command) -> Result<Done, String> {
     let groups: Vec<_> = (100_000..102_000).map(rustix::process::Gid::from_raw).collect();
     let own = rustix::process::getgroups().map_err(words)?;
@@ -137,25 +137,25 @@ fn signals_that_the_caller_ignores_are_default_in_an_exec(context: &Context) -> 
     Ok(container.remove()?)
 }
 
-/// Stops every vial-init that descends from a process. Whether there was one.
+/// Sends SIGSTOP to every vial-init that descends from `of`. Returns whether it found one.
 fn stop_inits(of: u32) -> bool {
     let all = crate::processes::descendants(of);
     let inits = all.iter().filter(|(_, name)| name == "vial-init");
     inits.filter(|(pid, _)| send(u64::from(*pid), Signal::STOP).is_ok()).count() > 0
 }
 
-/// Sends a signal to vials that launch and can go no further, until one was met at
-/// it: it ends with 128 and the signal's number.
+/// Sends a signal to vials whose vial-init is stopped, until one of them was still
+/// launching. It must exit with 128 plus the signal's number.
 fn ends_at_once(
     signal: Signal,
     mut vial: impl FnMut() -> Result<std::process::Child, String>,
     mut after: impl FnMut() -> Result<(), String>,
 ) -> Result<(), String> {
-    // On silicon one in fifty is met.
+    // On real hardware about one in fifty is still launching.
     for _ in 0..400 {
         let mut child = vial()?;
         let pid = child.id();
-        // Without a pause: on silicon it is there for a few milliseconds.
+        // Poll without a pause: on real hardware vial-init lives for a few milliseconds.
         let ended = |child: &mut std::process::Child| child.try_wait().is_ok_and(|s| s.is_some());
         while !stop_inits(pid) && !ended(&mut child) {}
         std::thread::sleep(Duration::from_millis(20));
@@ -164,25 +164,25 @@ fn ends_at_once(
         if launching {
             sent?;
         } else {
-            // It may have ended, or be a program by now that was stopped as such.
+            // It may have exited, or executed the program before the stop.
             for (process, _) in crate::processes::descendants(pid) {
-                let _ = send(u64::from(process), Signal::CONT); // ESRCH: it has ended.
+                let _ = send(u64::from(process), Signal::CONT); // ESRCH: it has exited.
             }
         }
         let began = Instant::now();
         wait_until("its end", || {
             let all = crate::processes::descendants(pid);
             if all.iter().all(|(_, name)| name != "vial-init") {
-                // The stop may have come to vial-init, and met the program.
+                // The stop may have hit the program instead of vial-init.
                 for (process, _) in all {
-                    let _ = send(u64::from(process), Signal::CONT); // ESRCH: as above.
+                    let _ = send(u64::from(process), Signal::CONT); // ESRCH: it has exited.
                 }
             }
             ended(&mut child)
         })?;
         let code = child.wait().map_err(words)?.code();
         after()?;
-        // Stopped at its very end, stage 0 hinders nothing: the program has run.
+        // A stage 0 that stops at its very end delays nothing: the program has run.
         if launching && code != Some(0) {
             same("whether it ended soon", began.elapsed() < Duration::from_secs(5), true)?;
             return same("the exit code", code, Some(128 + signal.as_raw()));
@@ -191,11 +191,11 @@ fn ends_at_once(
     Err("vial was never met while it launches".into())
 }
 
-fn signal_that_ends_a_run_while_it_launches_leaves_nothing(context: &Context) -> Outcome {
+fn signal_to_a_launching_run_leaves_nothing(context: &Context) -> Outcome {
     let before = context.leftovers();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
         let run = || {
-            // What is too quick to be met ends by itself.
+            // A program that exits soon, as many runs are not hit.
             let container = planned(context, &["exit", "0"])?;
             let mut command = context.command(&["run", "--bundle"]);
             command.arg(&container.bundle.path).arg(&container.id).stderr(Stdio::null());
@@ -206,7 +206,7 @@ fn signal_that_ends_a_run_while_it_launches_leaves_nothing(context: &Context) ->
     Ok(())
 }
 
-fn signal_that_ends_an_exec_while_it_launches_leaves_nothing(context: &Context) -> Outcome {
+fn signal_to_a_launching_exec_leaves_nothing(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let before = crate::processes::descendants(std::process::id()).len();
     let exec = || {
@@ -243,7 +243,7 @@ fn frozen_cgroup_is_refused(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn output_of_a_terminal_has_no_cr_in_a_file(context: &Context) -> Outcome {
+fn output_of_a_terminal_to_a_file_has_no_cr(context: &Context) -> Outcome {
     let container = Container::planned(context, |config| {
         config["process"]["args"] = probe_arguments(&["echo", "one", "+", "echo", "two"]);
         config["process"]["terminal"] = true.into();

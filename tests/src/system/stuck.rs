@@ -1,4 +1,4 @@
-//! A create that is stuck, on a filesystem that does not answer.
+//! A create that hangs on a file system that does not answer.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -23,19 +23,19 @@ use crate::{Context, Outcome};
 
 topic!(
     "stuck",
-    state_of_a_create_that_is_stuck_says_where[Root, Fuse],
-    state_of_a_create_that_is_stopped_says_so[Root, Fuse],
-    create_that_is_stuck_is_removed_at_once[Root, Fuse],
-    create_that_is_stuck_at_its_pid_file_is_removed_at_once[Root, Fuse],
-    create_that_died_is_removed_with_its_processes[Root, Fuse],
-    create_that_died_is_cleared_from_any_cgroup[Root, Fuse],
-    process_that_cannot_be_killed_is_named[Root, Fuse],
+    state_of_a_stuck_create_says_where[Root, Fuse],
+    state_of_a_stopped_create_says_so[Root, Fuse],
+    stuck_create_is_removed_at_once[Root, Fuse],
+    create_stuck_at_its_pid_file_is_removed_at_once[Root, Fuse],
+    dead_create_is_removed_with_its_processes[Root, Fuse],
+    dead_create_is_removed_from_any_cgroup[Root, Fuse],
+    unkillable_process_is_reported[Root, Fuse],
 );
 
-/// What must not wait may take this long.
+/// The time limit for what must not wait.
 const SOON: Duration = Duration::from_millis(1500);
 
-/// `delete --force`, which waits for nobody.
+/// Runs `delete --force`, which must not wait.
 fn removed_soon(container: Container<'_>) -> Result<(), String> {
     let began = Instant::now();
     container.remove()?;
@@ -50,8 +50,8 @@ fn nothing_left(context: &Context, before: &Leftovers) -> Result<(), String> {
     .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(before)))
 }
 
-/// A FUSE filesystem whose server never says a word. It goes with this, and
-/// whoever waits for it goes on.
+/// A FUSE file system whose server does not answer. Dropping it unmounts it, and its
+/// waiters continue.
 struct Dead {
     path: PathBuf,
     server: File,
@@ -74,7 +74,7 @@ const LOOKUP: u32 = 1;
 const INIT: u32 = 26;
 
 impl Dead {
-    /// Reads the next request, which must be this one: its number.
+    /// Reads the next request, which must have this opcode. Returns its unique id.
     fn hear(&mut self, wanted: u32) -> Result<[u8; 8], String> {
         let mut request = [0; 1 << 16];
         let length = self.server.read(&mut request).map_err(words)?;
@@ -85,8 +85,8 @@ impl Dead {
         Ok([low, high].concat().try_into().unwrap_or_default())
     }
 
-    /// Answers as a server that is there. Whoever waits for it can be killed until
-    /// it has read the request, and no longer.
+    /// Answers FUSE_INIT, as a live server does. From then on a waiter cannot be killed
+    /// once the server has read its request.
     fn begin(&mut self) -> Result<(), String> {
         let number = self.hear(INIT)?;
         let mut answer = [0; 16 + 64];
@@ -100,11 +100,11 @@ impl Dead {
 
 impl Drop for Dead {
     fn drop(&mut self) {
-        let _ = unmount(&self.path, UnmountFlags::DETACH); // Left for leftovers to tell.
+        let _ = unmount(&self.path, UnmountFlags::DETACH); // If it fails, leftovers show it.
     }
 }
 
-/// A container that binds something of it, and its create, which is stuck there.
+/// A container that binds a file of the dead file system, and its create, which hangs.
 fn stuck<'a>(context: &'a Context, dead: &Dead) -> Result<(Container<'a>, Child), String> {
     stuck_with(context, dead, |_| {})
 }
@@ -120,7 +120,7 @@ fn stuck_with<'a>(
         edit::bind(config, &source, "/mnt", &["bind"]);
         change(config);
     })?;
-    // It may call the state folder otherwise than those who come later.
+    // It names the state folder by another path than later commands do.
     let root = context.state.strip_prefix(&context.folder).map_err(words)?;
     let mut command = Command::new(&context.vial);
     command.current_dir(&context.folder).arg("--root").arg(root).args(["create", "--bundle"]);
@@ -132,7 +132,7 @@ fn stuck_with<'a>(
     Ok((container, create))
 }
 
-/// The processes below one that wait for the filesystem.
+/// The descendants of a process that wait for the file system.
 fn waiting_below(id: u32) -> Vec<u64> {
     let below = crate::processes::descendants(id).into_iter().map(|(pid, _)| u64::from(pid));
     let waits = |pid: &u64| {
@@ -142,14 +142,14 @@ fn waiting_below(id: u32) -> Vec<u64> {
     below.filter(waits).collect()
 }
 
-/// What `state` says of how far it has come.
+/// The progress that `state` prints.
 fn progress(container: &Container<'_>) -> Result<String, String> {
     let state = container.state()?;
     same("the status", state["status"].as_str(), Some("creating"))?;
     Ok(state["progress"].as_str().unwrap_or_default().to_owned())
 }
 
-fn state_of_a_create_that_is_stuck_says_where(context: &Context) -> Outcome {
+fn state_of_a_stuck_create_says_where(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
     let (container, mut create) = stuck(context, &dead)?;
@@ -164,15 +164,15 @@ fn state_of_a_create_that_is_stuck_says_where(context: &Context) -> Outcome {
     let mounts = base_config()["mounts"].as_array().map_or(0, Vec::len);
     let act = format!("bind {} on /mnt (config.json mounts[{mounts}])", source.display());
     let (index, said) = rest.split_once(": ").unwrap_or_default();
-    // It may wait in a way that is told besides.
+    // It may also say how the process waits.
     same("the act", said.split("; ").next(), Some(act.as_str()))?;
-    // The number is of the plan that it was given.
+    // The index refers to the container's plan.
     let plan = container.vial("plan", &["-f", "json"])?.success()?.stdout;
     let plan: Value = serde_json::from_str(&plan).map_err(words)?;
     let index: usize = index.parse().map_err(words)?;
     same("the item's stage", plan[index]["stage"].as_u64(), Some(2))?;
     same("the item's field", plan[index]["field"].as_str(), Some(&*format!("mounts[{mounts}]")))?;
-    // ps(1) has it, too.
+    // ps(1) shows it too.
     let pid = container.pid()?;
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_err(words)?;
     same("the arguments", line.contains(&format!("\0{index}\0")), true)?;
@@ -183,7 +183,7 @@ fn state_of_a_create_that_is_stuck_says_where(context: &Context) -> Outcome {
     Ok(nothing_left(context, &before)?)
 }
 
-fn state_of_a_create_that_is_stopped_says_so(context: &Context) -> Outcome {
+fn state_of_a_stopped_create_says_so(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
     let (container, mut create) = stuck(context, &dead)?;
@@ -199,13 +199,13 @@ fn state_of_a_create_that_is_stopped_says_so(context: &Context) -> Outcome {
     Ok(nothing_left(context, &before)?)
 }
 
-fn create_that_is_stuck_is_removed_at_once(context: &Context) -> Outcome {
+fn stuck_create_is_removed_at_once(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
     for user_namespace in [false, true] {
         let (container, mut create) = stuck_with(context, &dead, |config| {
             if user_namespace {
-                // There the opener is stuck, which is in no cgroup of the container's.
+                // Then the opener hangs, which is not in the container's cgroup.
                 edit::user_namespace(config, 100_000);
             }
         })?;
@@ -216,8 +216,8 @@ fn create_that_is_stuck_is_removed_at_once(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// There it is vial that is stuck, and has the lock.
-fn create_that_is_stuck_at_its_pid_file_is_removed_at_once(context: &Context) -> Outcome {
+/// Here vial itself hangs, while it holds the lock.
+fn create_stuck_at_its_pid_file_is_removed_at_once(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
     let container = Container::planned(context, |config| edit::deeds(config, &["sleep", "60"]))?;
@@ -235,7 +235,7 @@ fn create_that_is_stuck_at_its_pid_file_is_removed_at_once(context: &Context) ->
     Ok(nothing_left(context, &before)?)
 }
 
-fn create_that_died_is_removed_with_its_processes(context: &Context) -> Outcome {
+fn dead_create_is_removed_with_its_processes(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
     for user_namespace in [false, true] {
@@ -258,7 +258,7 @@ fn create_that_died_is_removed_with_its_processes(context: &Context) -> Outcome 
     Ok(())
 }
 
-fn process_that_cannot_be_killed_is_named(context: &Context) -> Outcome {
+fn unkillable_process_is_reported(context: &Context) -> Outcome {
     let before = context.leftovers();
     for dies in [true, false] {
         let mut dead = Dead::new(context)?;
@@ -274,7 +274,7 @@ fn process_that_cannot_be_killed_is_named(context: &Context) -> Outcome {
         refused(&done, &format!("process {pid} was killed and has not ended"))?;
         refused(&done, &format!("/proc/{pid}/stack"))?;
         create.wait().map_err(words)?;
-        // What is left can still be seen, and be removed once it has ended.
+        // The process can still be seen, and removed once it has exited.
         let text = format!("left process {pid} at stage 2");
         refused(&container.vial("state", &[])?, &text)?;
         drop(dead);
@@ -284,11 +284,11 @@ fn process_that_cannot_be_killed_is_named(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn create_that_died_is_cleared_from_any_cgroup(context: &Context) -> Outcome {
+fn dead_create_is_removed_from_any_cgroup(context: &Context) -> Outcome {
     let dead = Dead::new(context)?;
     let before = context.leftovers();
-    // The create is in another cgroup than whoever deletes, so that what it makes
-    // beside its own lies elsewhere.
+    // Run create in another cgroup than delete, as vial puts the container's cgroup beside
+    // its own.
     let own = cgroup_of(std::process::id().into())?;
     let above = own.join(context.id());
     let inner = above.join("caller");

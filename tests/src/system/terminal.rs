@@ -1,5 +1,4 @@
-//! Terminals: proxied by a run in the foreground, or sent over the console
-//! socket to whoever asked for it.
+//! Terminals: relayed by a run in the foreground, or sent over the console socket.
 
 use std::fs::{self, File};
 use std::io::{IoSliceMut, Read, Write};
@@ -24,30 +23,30 @@ use crate::{Context, Outcome};
 
 topic!(
     "terminal",
-    terminal_of_a_run_is_the_callers[Root],
+    run_relays_the_callers_terminal[Root],
     terminal_follows_the_callers_size[Root],
-    callers_terminal_is_raw_meanwhile_and_restored_after[Root],
-    bytes_of_a_terminal_come_to_the_last[Root],
+    callers_terminal_is_raw_during_a_run_and_then_restored[Root],
+    all_output_of_a_terminal_arrives[Root],
     console_socket_receives_the_master[Root],
     console_socket_may_have_a_long_path[Root],
-    console_size_is_that_of_config_json[Root],
+    console_has_the_size_of_config_json[Root],
     terminal_is_the_controlling_one[Root],
     exec_sends_its_terminal_over_a_console_socket[Root],
     terminal_without_a_console_socket_is_refused[Root],
     console_socket_without_a_terminal_is_refused[Root],
-    console_socket_that_is_not_there_is_refused[Root],
-    console_socket_that_closes_at_once_fails_the_create_whole[Root],
+    missing_console_socket_is_refused[Root],
+    create_fails_if_the_console_socket_closes_at_once[Root],
     console_that_is_a_link_is_refused[Root],
     ptmx_of_the_image_is_refused[Root],
 );
 
-/// A terminal of the test's own.
+/// A pseudoterminal for a test.
 struct Pty {
     master: File,
     slave: File,
 }
 
-/// A terminal: its master, and itself.
+/// A pseudoterminal: its master and its slave.
 pub(super) fn pair() -> Result<(File, File), String> {
     let pty = Pty::new(80, 24)?;
     Ok((pty.master, pty.slave))
@@ -71,7 +70,7 @@ impl Pty {
         tcsetwinsize(&self.master, size).map_err(words)
     }
 
-    /// `run` with this as all of its streams.
+    /// Starts `run` with the slave as all of its streams.
     fn run(&self, container: &Container<'_>) -> Result<Child, String> {
         let mut command = container.context.command(&["run", "--bundle"]);
         command.arg(&container.bundle.path).arg(&container.id);
@@ -84,7 +83,7 @@ impl Pty {
     }
 }
 
-/// Reads until `wanted` has come, or the end.
+/// Reads until `wanted` has come. EOF before that is an error.
 pub(super) fn read_until(mut from: &File, wanted: &str) -> Result<String, String> {
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
@@ -109,7 +108,7 @@ fn terminal(config: &mut Value, deeds: &[&str]) {
     config["process"]["terminal"] = json!(true);
 }
 
-fn terminal_of_a_run_is_the_callers(context: &Context) -> Outcome {
+fn run_relays_the_callers_terminal(context: &Context) -> Outcome {
     let before = context.leftovers();
     let pty = Pty::new(132, 43)?;
     let container = with_terminal(context, &["tty-echo"])?;
@@ -132,7 +131,7 @@ fn terminal_follows_the_callers_size(context: &Context) -> Outcome {
     pty.resize(100, 50)?;
     let vial = i32::try_from(run.id()).ok().and_then(Pid::from_raw).ok_or("no pid")?;
     kill_process(vial, Signal::WINCH).map_err(words)?;
-    // The signal is heeded before input that comes after it.
+    // vial must handle the signal before the input that follows.
     std::thread::sleep(std::time::Duration::from_millis(200));
     (&pty.master).write_all(b"two\r").map_err(words)?;
     read_until(&pty.master, "100x50 two")?;
@@ -140,7 +139,7 @@ fn terminal_follows_the_callers_size(context: &Context) -> Outcome {
     Ok(same("the exit code", run.wait().map_err(words)?.code(), Some(0))?)
 }
 
-fn callers_terminal_is_raw_meanwhile_and_restored_after(context: &Context) -> Outcome {
+fn callers_terminal_is_raw_during_a_run_and_then_restored(context: &Context) -> Outcome {
     for deeds in [&["tty-echo"][..], &["tty-echo", "+", "exit", "7"][..]] {
         let pty = Pty::new(80, 24)?;
         let before = format!("{:?}", tcgetattr(&pty.slave).map_err(words)?);
@@ -157,7 +156,7 @@ fn callers_terminal_is_raw_meanwhile_and_restored_after(context: &Context) -> Ou
     Ok(())
 }
 
-fn bytes_of_a_terminal_come_to_the_last(context: &Context) -> Outcome {
+fn all_output_of_a_terminal_arrives(context: &Context) -> Outcome {
     for _ in 0..5 {
         let pty = Pty::new(80, 24)?;
         let text = "x".repeat(3000);
@@ -170,7 +169,7 @@ fn bytes_of_a_terminal_come_to_the_last(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Listens at a path of any length.
+/// Listens on a path of any length.
 fn listen(path: &Path) -> Result<UnixListener, String> {
     let folder = File::open(path.parent().unwrap_or(path)).map_err(words)?;
     let name = path.file_name().unwrap_or_default();
@@ -178,7 +177,7 @@ fn listen(path: &Path) -> Result<UnixListener, String> {
     UnixListener::bind(short).map_err(words)
 }
 
-/// What a terminal's receiver does: one connection, one message, one fd.
+/// Receives a terminal as engines do: one connection, one message, one fd.
 fn receive(listener: &UnixListener) -> Result<(File, Vec<u8>), String> {
     let (socket, _) = listener.accept().map_err(words)?;
     let mut name = [0; 4096];
@@ -224,7 +223,7 @@ fn console_socket_may_have_a_long_path(context: &Context) -> Outcome {
     Ok(check_console(context, &folder.join("console.sock"))?)
 }
 
-/// The report of a process whose terminal goes over a console socket.
+/// The probe's report, from a container whose terminal goes over a console socket.
 fn report(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Value, String> {
     let path = context.folder.join("report.sock");
     let listener = listen(&path)?;
@@ -241,7 +240,7 @@ fn report(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Value, Str
     serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
 }
 
-fn console_size_is_that_of_config_json(context: &Context) -> Outcome {
+fn console_has_the_size_of_config_json(context: &Context) -> Outcome {
     let report = report(context, |config| {
         config["process"]["consoleSize"] = json!({ "height": 33, "width": 99 });
     })?;
@@ -303,7 +302,7 @@ fn console_socket_without_a_terminal_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn console_socket_that_is_not_there_is_refused(context: &Context) -> Outcome {
+fn missing_console_socket_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = with_terminal(context, &["tty-echo"])?;
     refused(&container.create(&["--console-socket", "/no/such/socket"])?, "/no/such/socket")?;
@@ -314,7 +313,7 @@ fn console_socket_that_is_not_there_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn console_socket_that_closes_at_once_fails_the_create_whole(context: &Context) -> Outcome {
+fn create_fails_if_the_console_socket_closes_at_once(context: &Context) -> Outcome {
     let before = context.leftovers();
     let path = context.folder.join("closing.sock");
     let listener = listen(&path)?;
@@ -323,13 +322,13 @@ fn console_socket_that_closes_at_once_fails_the_create_whole(context: &Context) 
     let done = container.create(&["--console-socket", &path.to_string_lossy()])?;
     closer.join().map_err(|_| "the receiver died")?.map_err(words)?;
     if done.code == 0 {
-        return Ok(container.remove()?); // The message was sent before the end came.
+        return Ok(container.remove()?); // vial had sent its message before the close.
     }
     refused(&done, "console socket")?;
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// `create` of a container with a terminal whose /dev is the image's.
+/// Creates a container with a terminal, whose /dev comes from the image.
 fn create_in(
     context: &Context,
     image: impl FnOnce(&Path) -> std::io::Result<()>,
@@ -348,7 +347,7 @@ fn create_in(
     container.create(&["--console-socket", &path.to_string_lossy()])
 }
 
-/// CVE-2025-52565: the terminal would be bound where the image says.
+/// CVE-2025-52565: the runtime bound the terminal on a path that the image chose.
 fn console_that_is_a_link_is_refused(context: &Context) -> Outcome {
     let image = |rootfs: &Path| {
         fs::write(rootfs.join("etc/target"), "")?;
@@ -359,9 +358,9 @@ fn console_that_is_a_link_is_refused(context: &Context) -> Outcome {
     Ok(refused(&done, "ELOOP")?)
 }
 
-/// It would make a terminal in a place of the image's choice.
+/// Such a ptmx would create the terminal in a devpts that the image chose.
 fn ptmx_of_the_image_is_refused(context: &Context) -> Outcome {
-    // The kernel finds the devpts of such a node beside it.
+    // The kernel uses the devpts in the folder `pts` beside such a node.
     let node = json!({ "type": "c", "path": "/dev/pts/ptmx", "major": 5, "minor": 2 });
     let done = create_in(
         context,

@@ -1,4 +1,4 @@
-//! Without this or that call, what is mounted is as tight as with it.
+//! Mounts keep their restrictive attributes, also when system calls are missing.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use crate::{Context, Outcome};
 
 topic!(
     "tight",
-    attributes_of_a_mount_stay_when_others_are_set[Root],
-    attributes_stay_where_a_call_is_missing[Root],
-    attributes_stay_where_a_call_is_forbidden[Root],
-    attributes_stay_where_every_call_is_missing[Root],
+    attributes_stay_when_others_are_set[Root],
+    attributes_stay_without_any_newer_call[Root],
+    attributes_stay_if_a_newer_call_is_denied[Root],
+    attributes_stay_without_all_newer_calls[Root],
     attributes_stay_in_a_user_namespace[Root, UserNamespaces],
 );
 
-/// A folder of the host that is a tmpfs with nosuid, nodev, noexec and noatime.
+/// A tmpfs on the host with nosuid, nodev, noexec and noatime.
 struct Tight(PathBuf);
 
 impl Tight {
@@ -40,11 +40,11 @@ impl Tight {
 
 impl Drop for Tight {
     fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // It was mounted, or new() failed.
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL if new() failed.
     }
 }
 
-/// What each path is to have: what is asked for, beside what the source has.
+/// The options of each path: those that were asked for, and those of the source.
 const WANTED: [(&str, &[&str]); 5] = [
     ("/volume", &["rw", "nosuid", "nodev", "noexec", "noatime"]),
     ("/volume/folder", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
@@ -64,7 +64,7 @@ fn bundle(context: &Context, tight: &Tight, edit: impl Fn(&mut Value)) -> Result
         }
         edit(config);
     })?;
-    // In a user namespace root may make nothing in a rootfs of the host's.
+    // Root of a user namespace can create nothing in a rootfs that the host's root owns.
     for folder in ["volume", "readonly"] {
         fs::create_dir_all(bundle.rootfs.join(folder)).map_err(|e| e.to_string())?;
     }
@@ -85,7 +85,7 @@ fn plain(context: &Context, edit: impl Fn(&mut Value)) -> Result<(), String> {
     check(&edit::report_of(context, &bundle(context, &tight, edit)?)?)
 }
 
-/// The same, and the root of a container whose rootfs is a mount like that.
+/// The same with calls hidden. Also checks / of a container whose rootfs is such a mount.
 fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), String> {
     let tight = Tight::new(context)?;
     let report = |bundle: &Bundle| -> Result<Value, String> {
@@ -108,12 +108,12 @@ fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), S
     Ok(())
 }
 
-/// A mount that goes with this.
+/// A mount. Dropping it unmounts it.
 struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // It may not have been mounted yet.
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
     }
 }
 
@@ -126,19 +126,19 @@ fn each(context: &Context, errno: i32) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-fn attributes_of_a_mount_stay_when_others_are_set(context: &Context) -> Outcome {
+fn attributes_stay_when_others_are_set(context: &Context) -> Outcome {
     Ok(plain(context, |_| {})?)
 }
 
-fn attributes_stay_where_a_call_is_missing(context: &Context) -> Outcome {
+fn attributes_stay_without_any_newer_call(context: &Context) -> Outcome {
     each(context, libc::ENOSYS)
 }
 
-fn attributes_stay_where_a_call_is_forbidden(context: &Context) -> Outcome {
+fn attributes_stay_if_a_newer_call_is_denied(context: &Context) -> Outcome {
     each(context, libc::EPERM)
 }
 
-fn attributes_stay_where_every_call_is_missing(context: &Context) -> Outcome {
+fn attributes_stay_without_all_newer_calls(context: &Context) -> Outcome {
     for errno in [libc::ENOSYS, libc::EPERM] {
         let all: Vec<_> = hidden_with(errno).map(|(_, call)| *call).collect();
         hidden(context, &all, errno)?;

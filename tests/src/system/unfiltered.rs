@@ -1,5 +1,5 @@
-//! Machines without cgroup2, on which nothing filters devices: what an image or
-//! a volume has of them cannot be opened all the same.
+//! Machines without cgroup2, where no filter controls devices: the nodes of an image or
+//! a volume can still not be opened.
 
 use std::fs;
 use std::path::Path;
@@ -22,18 +22,18 @@ topic!(
     node_of_a_volume_cannot_be_opened[Root],
     node_in_a_mount_below_a_volume_cannot_be_opened [Root, MountSetattr],
     node_that_was_copied_cannot_be_opened[Root],
-    nodes_stay_closed_however_mounts_change[Root],
+    nodes_stay_closed_when_mounts_change[Root],
     nodes_stay_closed_without_newer_calls[Root],
     nodes_stay_closed_in_a_user_namespace [Root, UserNamespaces],
     default_devices_work_wherever_dev_is[Root],
     device_of_the_host_is_bound_if_the_rules_allow_it [Root, Machine],
-    dev_of_the_host_has_what_the_rules_allow [Root, Machine],
+    hosts_dev_allows_what_the_rules_allow [Root, Machine],
     devices_of_config_work_or_are_refused[Root],
-    everything_opens_where_the_rules_allow_everything[Root],
-    what_is_not_enforced_is_warned_of[Root],
+    everything_opens_if_the_rules_allow_everything[Root],
+    rules_that_are_not_enforced_cause_a_warning[Root],
 );
 
-/// From here on this process sees a machine without cgroup2.
+/// Hides cgroup2 from this process.
 fn without_cgroup2() -> Result<(), String> {
     mounts_of_its_own()?;
     for place in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
@@ -42,7 +42,7 @@ fn without_cgroup2() -> Result<(), String> {
     Ok(())
 }
 
-/// A node that the default rules allow to be opened: a null.
+/// Creates a node that the default rules allow to open: a /dev/null.
 fn node(path: &Path) -> Result<(), String> {
     fs::create_dir_all(path.parent().unwrap_or(path)).map_err(words)?;
     let mode = Mode::from_raw_mode(0o666);
@@ -50,8 +50,7 @@ fn node(path: &Path) -> Result<(), String> {
     rustix::fs::chmod(path, mode).map_err(words)
 }
 
-/// A bundle whose image has a node, and whose process opens it, or another, and
-/// then /dev/null.
+/// A bundle whose image has a node. Its process writes to /dev/null, and opens `path`.
 fn opening(context: &Context, path: &str, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         edit::deeds(config, &["write", "/dev/null", "x", "+", "open-device", path, "rw"]);
@@ -82,7 +81,7 @@ fn open(context: &Context, path: &str, edit: impl FnOnce(&mut Value)) -> Result<
 }
 
 fn node_of_the_image_cannot_be_opened(context: &Context) -> Outcome {
-    // As it is where there is cgroup2: its filter allows a null.
+    // With cgroup2 it can be opened: the filter allows a /dev/null.
     if fs::exists("/sys/fs/cgroup/cgroup.procs").unwrap_or(false) {
         open(context, "/node", |_| {})?;
     }
@@ -99,7 +98,7 @@ fn node_of_the_image_cannot_be_opened(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A folder of the host with a node in it, and one in a mount below.
+/// A folder of the host with a node in it, and another node on a submount.
 fn volume(context: &Context) -> Result<String, String> {
     let volume = context.folder.join(format!("volume-{}", context.id()));
     node(&volume.join("node"))?;
@@ -118,7 +117,7 @@ fn node_of_a_volume_cannot_be_opened(context: &Context) -> Outcome {
             edit::bind(config, &volume, "/volume", options);
         })?;
     }
-    // A volume for the root itself.
+    // A volume on the root itself.
     let bundle = opening(context, "/node", |config| edit::deeds(config, &["exit", "0"]))?;
     let image = bundle.rootfs.to_string_lossy().into_owned();
     closed(context, "/node", |config| {
@@ -137,7 +136,7 @@ fn node_in_a_mount_below_a_volume_cannot_be_opened(context: &Context) -> Outcome
     closed(context, "/volume/below/node", |config| {
         edit::bind(config, &volume, "/volume", &["rbind"]);
     })?;
-    // Below the rootfs, too.
+    // The same below the rootfs.
     let bundle = opening(context, "/folder/below/node", |_| {})?;
     let below = bundle.rootfs.join("folder/below");
     fs::create_dir(&below).map_err(words)?;
@@ -158,7 +157,7 @@ fn node_that_was_copied_cannot_be_opened(context: &Context) -> Outcome {
     Ok(is_closed(context, &bundle)?)
 }
 
-fn nodes_stay_closed_however_mounts_change(context: &Context) -> Outcome {
+fn nodes_stay_closed_when_mounts_change(context: &Context) -> Outcome {
     without_cgroup2()?;
     let volume = volume(context)?;
     closed(context, "/node", |config| config["root"]["readonly"] = json!(true))?;
@@ -173,7 +172,7 @@ fn nodes_stay_closed_however_mounts_change(context: &Context) -> Outcome {
         edit::mount(config, "tmpfs", "tmpfs", "/folder", &["tmpcopyup"]);
         edit::mount(config, "tmpfs", "tmpfs", "/folder", &["remount", "nosuid", "dev"]);
     })?;
-    // What is empty at first stays so in a remount.
+    // A /dev that was empty at first keeps its devices after a remount.
     open(context, "/dev/zero", |config| {
         edit::mount(config, "tmpfs", "tmpfs", "/dev", &["remount", "nosuid"]);
     })?;
@@ -212,7 +211,7 @@ fn nodes_stay_closed_in_a_user_namespace(context: &Context) -> Outcome {
     Ok(open(context, "/dev/zero", mapped)?)
 }
 
-/// Nothing is mounted but proc.
+/// Removes all mounts but proc.
 fn no_dev(config: &mut Value) {
     if let Some(mounts) = config["mounts"].as_array_mut() {
         mounts.retain(|one| one["destination"] == "/proc");
@@ -225,7 +224,7 @@ fn default_devices_work_wherever_dev_is(context: &Context) -> Outcome {
         open(context, &format!("/dev/{name}"), |_| {})?;
     }
     open(context, "/dev/pts/ptmx", |_| {})?;
-    // On the rootfs, and in a mount that is not empty at first.
+    // On the rootfs, and on a mount that is not empty at first.
     open(context, "/dev/zero", no_dev)?;
     open(context, "/dev/zero", |config| {
         config["mounts"][1]["options"] = json!(["tmpcopyup"]);
@@ -235,7 +234,7 @@ fn default_devices_work_wherever_dev_is(context: &Context) -> Outcome {
         edit::mount(config, "tmpfs", "tmpfs", "/", &["mode=755"]);
         edit::bind(config, &context.probe.to_string_lossy(), "/probe", &["bind"]);
     })?;
-    // The image's own node does not take the place of one that works.
+    // The image has a node of its own at that path.
     let bundle = opening(context, "/dev/null", no_dev)?;
     node(&bundle.rootfs.join("dev/null"))?;
     Ok(opens(context, &bundle)?)
@@ -250,7 +249,7 @@ fn device_of_the_host_is_bound_if_the_rules_allow_it(context: &Context) -> Outco
     without_cgroup2()?;
     let bind = |config: &mut Value| edit::bind(config, "/dev/full", "/own/odd", &["bind"]);
     open(context, "/own/odd", bind)?;
-    // kmsg, which no default rule allows.
+    // /dev/kmsg, which no default rule allows.
     let odd = context.folder.join("odd");
     let mode = Mode::from_raw_mode(0o666);
     mknodat(CWD, &odd, FileType::CharacterDevice, mode, makedev(1, 11)).map_err(words)?;
@@ -267,7 +266,7 @@ fn device_of_the_host_is_bound_if_the_rules_allow_it(context: &Context) -> Outco
     Ok(())
 }
 
-fn dev_of_the_host_has_what_the_rules_allow(context: &Context) -> Outcome {
+fn hosts_dev_allows_what_the_rules_allow(context: &Context) -> Outcome {
     without_cgroup2()?;
     let bind = |config: &mut Value| {
         no_dev(config);
@@ -296,14 +295,14 @@ fn devices_of_config_work_or_are_refused(context: &Context) -> Outcome {
         device(config, "/own/odd");
         edit::mount(config, "tmpfs", "tmpfs", "/own", &[]);
     })?;
-    // On the rootfs it could not be opened, and the host has none there.
+    // A node on the rootfs could not be opened, and the host has none to bind.
     edit::refused(context, &["linux.devices[0]", "/own/odd", "ENOENT"], |config| {
         device(config, "/own/odd");
     })?;
     Ok(())
 }
 
-fn everything_opens_where_the_rules_allow_everything(context: &Context) -> Outcome {
+fn everything_opens_if_the_rules_allow_everything(context: &Context) -> Outcome {
     without_cgroup2()?;
     open(context, "/node", |config| {
         config["linux"]["resources"]["devices"] = json!([{ "allow": true, "access": "rwm" }]);
@@ -311,7 +310,7 @@ fn everything_opens_where_the_rules_allow_everything(context: &Context) -> Outco
     Ok(())
 }
 
-fn what_is_not_enforced_is_warned_of(context: &Context) -> Outcome {
+fn rules_that_are_not_enforced_cause_a_warning(context: &Context) -> Outcome {
     without_cgroup2()?;
     let warned = |field: &str, edit: &dyn Fn(&mut Value)| {
         let bundle = context.bundle(edit)?;

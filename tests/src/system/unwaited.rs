@@ -1,4 +1,4 @@
-//! kill and delete --force wait for nobody, and start happens whole or not at all.
+//! kill and delete --force wait for no other process, and start is atomic.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,15 +20,15 @@ topic!(
     "unwaited",
     kill_does_not_wait_for_a_start_that_hangs[Root],
     delete_force_does_not_wait_for_a_start_that_hangs[Root],
-    delete_says_who_has_the_lock[Root],
+    delete_reports_the_holder_of_the_lock[Root],
     delete_force_ends_a_create_that_hangs[Root],
     create_that_dies_leaves_no_process[Root],
-    asking_for_the_status_starts_nothing[Root],
-    start_that_dies_before_its_word_has_not_started[Root],
-    start_that_dies_after_its_word_has_started[Root],
+    state_does_not_start_the_container[Root],
+    start_that_dies_before_its_message_has_not_started[Root],
+    start_that_dies_after_its_message_has_started[Root],
 );
 
-/// What must not wait may take this long.
+/// The time limit for what must not wait.
 const SOON: Duration = Duration::from_secs(8);
 
 fn soon<T>(what: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
@@ -53,7 +53,7 @@ fn hanging<'a>(context: &'a Context) -> Result<(Container<'a>, Child), String> {
         })
     };
     wait_until("start to take the lock", locked)?;
-    // It is waiting for the process by then.
+    // Give it time to wait for the process.
     sleep(Duration::from_millis(300));
     Ok((container, start))
 }
@@ -78,7 +78,7 @@ fn delete_force_does_not_wait_for_a_start_that_hangs(context: &Context) -> Outco
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn delete_says_who_has_the_lock(context: &Context) -> Outcome {
+fn delete_reports_the_holder_of_the_lock(context: &Context) -> Outcome {
     let (container, mut start) = hanging(context)?;
     let text = format!("is in use: process {} has held its lock", start.id());
     refused(&container.vial("delete", &[])?, &text)?;
@@ -107,9 +107,9 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         let container = planned(context)?;
         let mut create = create_command(&container).spawn().map_err(words)?;
         let config = context.state.join(&container.id).join("config.json");
-        // Without a pause: on silicon a create takes a few milliseconds.
+        // Poll without a pause: on real hardware a create takes a few milliseconds.
         while !config.exists() && create.try_wait().is_ok_and(|status| status.is_none()) {}
-        let _ = send(create.id().into(), Signal::STOP); // ESRCH: it was too quick.
+        let _ = send(create.id().into(), Signal::STOP); // ESRCH: it has exited already.
         let hung = container.status().is_ok_and(|status| status == "creating");
         if hung {
             let progress = container.state()?["progress"].to_string();
@@ -119,7 +119,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
             refused(&container.vial("kill", &["KILL"])?, "is being created")?;
         }
         soon("delete --force", || container.remove())?;
-        // Only if it had gone too far to be in the way.
+        // Needed only if it was too far to be killed.
         let _ = send(create.id().into(), Signal::CONT);
         create.wait().map_err(words)?;
         wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())
@@ -137,8 +137,8 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
     create_command(&whole).status().map_err(words)?;
     let took = began.elapsed();
     whole.remove()?;
-    // The more often the further it has come: it is near its end that the process
-    // waits for the word that it is kept.
+    // Most attempts are near its end, where the process waits to hear that its state was
+    // written.
     let mut done = 0;
     for attempt in 0..120_u32 {
         let after = took.mul_f64(1.3 * (f64::from(attempt) / 120.0).sqrt());
@@ -150,7 +150,7 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
         let is_done = create.wait().map_err(words)?.success();
         let state = context.state.join(&container.id).join("state.json");
         if !fs::exists(&state).map_err(words)? {
-            // No delete is needed for that.
+            // Without a state, the processes must end without a delete.
             let left = || crate::processes::descendants(std::process::id());
             wait_until("the processes' end", || left().is_empty())
                 .map_err(|why| format!("{why}: {:?}", left()))?;
@@ -160,7 +160,7 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
         wait_until("the end of it all", || context.nothing_left_since(&before).is_ok()).map_err(
             |why| format!("{why}, {after:?}: {:?}", context.nothing_left_since(&before)),
         )?;
-        fs::remove_dir_all(bundle).map_err(words)?; // A machine's memory holds few.
+        fs::remove_dir_all(bundle).map_err(words)?; // A machine has little memory.
         done += u32::from(is_done);
         if done > 20 {
             break;
@@ -169,10 +169,10 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn asking_for_the_status_starts_nothing(context: &Context) -> Outcome {
+fn state_does_not_start_the_container(context: &Context) -> Outcome {
     let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
     (0..20).try_for_each(|_| container.is("created"))?;
-    // More ask than can wait to be answered.
+    // Fill the queue of the listening socket.
     send(container.pid()?, Signal::STOP)?;
     let folder = File::open(context.state.join(&container.id)).map_err(words)?;
     let socket = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
@@ -199,17 +199,17 @@ fn asking_for_the_status_starts_nothing(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// Its path is longer than one of a socket may be.
+/// Connects by way of the folder's fd, as the path is too long for a socket address.
 fn connect(container: &Container<'_>) -> Result<UnixStream, String> {
     let folder = File::open(container.context.state.join(&container.id)).map_err(words)?;
     let path = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
     UnixStream::connect(path).map_err(words)
 }
 
-fn start_that_dies_before_its_word_has_not_started(context: &Context) -> Outcome {
+fn start_that_dies_before_its_message_has_not_started(context: &Context) -> Outcome {
     let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
     drop(connect(&container)?);
-    // One that connects and stops keeps nobody from knowing.
+    // A client that connects and then does nothing does not block `state`.
     let stopped = connect(&container)?;
     container.is("created")?;
     drop(stopped);
@@ -220,7 +220,7 @@ fn start_that_dies_before_its_word_has_not_started(context: &Context) -> Outcome
     Ok(container.remove()?)
 }
 
-fn start_that_dies_after_its_word_has_started(context: &Context) -> Outcome {
+fn start_that_dies_after_its_message_has_started(context: &Context) -> Outcome {
     let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
     connect(&container)?.write_all(b"g").map_err(words)?;
     same("what it printed", container.printed(1)?.as_str(), "hello\n")?;

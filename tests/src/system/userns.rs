@@ -14,21 +14,21 @@ use crate::{Context, Outcome};
 
 topic!(
     "userns",
-    ids_are_mapped_as_config_json_says [Root, UserNamespaces],
+    ids_are_mapped_as_given [Root, UserNamespaces],
     file_made_inside_belongs_to_the_mapped_user [Root, UserNamespaces],
-    devices_are_the_hosts_by_bind [Root, UserNamespaces],
+    devices_are_usable_and_cannot_be_made [Root, UserNamespaces],
     user_and_groups_work_within_a_range [Root, UserNamespaces],
-    user_beyond_the_mapping_is_refused [Root, UserNamespaces],
-    mapping_that_is_missing_or_wrong_is_refused [Root, UserNamespaces],
+    unmapped_user_is_refused [Root, UserNamespaces],
+    invalid_mapping_is_refused [Root, UserNamespaces],
     exec_enters_the_user_namespace [Root, UserNamespaces],
     unprivileged_user_runs_a_container [Root, UserNamespaces],
-    unprivileged_user_without_user_namespace_is_told [Root, UserNamespaces],
+    unprivileged_user_without_user_namespace_is_refused [Root, UserNamespaces],
     cgroups_of_the_host_are_read_only_for_an_unprivileged_user [Root, UserNamespaces],
 );
 
 const FIRST: u32 = 100_000;
 
-/// A bundle whose files belong to the mapped root.
+/// A bundle with a user namespace, whose files belong to the mapped root.
 fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         user_namespace(config, FIRST);
@@ -38,7 +38,7 @@ fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, St
     Ok(bundle)
 }
 
-/// Gives all of a bundle to that user and group.
+/// Changes the owner of a bundle and of everything in it.
 pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     let mut folders = vec![bundle.path.clone()];
     while let Some(folder) = folders.pop() {
@@ -53,12 +53,12 @@ pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// The numbers of a uid_map or gid_map.
+/// The words of a uid_map or gid_map.
 pub(crate) fn words(map: &Value) -> Vec<String> {
     map.as_str().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-fn ids_are_mapped_as_config_json_says(context: &Context) -> Outcome {
+fn ids_are_mapped_as_given(context: &Context) -> Outcome {
     let report = edit::report_of(context, &bundle(context, |_| {})?)?;
     same("uid", report["uid"].as_u64(), Some(0))?;
     same("gid", report["gid"].as_u64(), Some(0))?;
@@ -89,13 +89,13 @@ fn file_made_inside_belongs_to_the_mapped_user(context: &Context) -> Outcome {
     Ok(same("the owner", (meta.uid(), meta.gid()), (FIRST + 1000, FIRST + 1001))?)
 }
 
-fn devices_are_the_hosts_by_bind(context: &Context) -> Outcome {
+fn devices_are_usable_and_cannot_be_made(context: &Context) -> Outcome {
     let open = ["open-device", "/dev/null", "rw", "+", "open-device", "/dev/zero", "r"];
     let done = context.run_bundle(&bundle(context, |c| edit::deeds(c, &open))?)?.success()?;
     same("both", done.stdout.as_str(), "opened\nopened\n")?;
     let report = edit::report_of(context, &bundle(context, |_| {})?)?;
     same("null", report["dev"]["null"]["device"].as_str(), Some("1:3"))?;
-    // What can be made inside cannot be opened.
+    // Device nodes cannot be made inside.
     let number = libc::SYS_mknodat.to_string();
     let words = ["call", &number, "-100", ":/tmp/x", "0x21b6", "0x103"];
     let made = bundle(context, |config| {
@@ -118,12 +118,12 @@ fn user_and_groups_work_within_a_range(context: &Context) -> Outcome {
     Ok(same("setgroups", report["setgroups"].as_str().map(str::trim), Some("allow"))?)
 }
 
-fn user_beyond_the_mapping_is_refused(context: &Context) -> Outcome {
+fn unmapped_user_is_refused(context: &Context) -> Outcome {
     let bundle = bundle(context, |c| c["process"]["user"]["uid"] = json!(70_000))?;
     Ok(edit::refused_bundle(context, &bundle, &["process.user", "70000"])?)
 }
 
-fn mapping_that_is_missing_or_wrong_is_refused(context: &Context) -> Outcome {
+fn invalid_mapping_is_refused(context: &Context) -> Outcome {
     let overlap = json!([
         { "containerID": 0, "hostID": 1000, "size": 10 },
         { "containerID": 5, "hostID": 2000, "size": 10 }
@@ -149,17 +149,17 @@ fn exec_enters_the_user_namespace(context: &Context) -> Outcome {
     Ok(same("the user", (&report["uid"], &report["gid"]), (&json!(5), &json!(6)))?)
 }
 
-/// The id of a user that no system gives anybody.
+/// A uid and gid that no system assigns.
 pub(crate) const NOBODY: u32 = 61_234;
 
-/// `vial run` as that user, with a state folder of its own.
+/// Runs `vial run` as that user, with a state folder of its own.
 pub(crate) fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
     let runtime = context.folder.join("runtime");
     if !runtime.exists() {
         fs::create_dir_all(runtime.join("bin")).map_err(|e| e.to_string())?;
         lchown(&runtime, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
     }
-    // Binaries where anybody may execute them.
+    // Copies of the binaries that every user may execute.
     for name in ["vial", "vial-init"] {
         let place = runtime.join("bin").join(name);
         fs::copy(context.vial.with_file_name(name), &place).map_err(|e| e.to_string())?;
@@ -172,14 +172,14 @@ pub(crate) fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, 
     Ok(context.run(&mut command)?)
 }
 
-/// As `vial spec --rootless` writes it.
+/// Changes config.json as `vial spec --rootless` does.
 pub(crate) fn rootless(config: &mut Value) {
     edit::namespace(config, "user");
     let map = json!([{ "containerID": 0, "hostID": NOBODY, "size": 1 }]);
     config["linux"]["uidMappings"] = map.clone();
     config["linux"]["gidMappings"] = map;
     config["linux"].as_object_mut().map(|linux| linux.remove("resources"));
-    // Group 5 is not mapped.
+    // devpts's gid=5 is not mapped.
     for mount in config["mounts"].as_array_mut().into_iter().flatten() {
         if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
             options.retain(|option| option != "gid=5");
@@ -199,7 +199,7 @@ fn unprivileged_user_runs_a_container(context: &Context) -> Outcome {
     Ok(same("null", report["dev"]["null"]["device"].as_str(), Some("1:3"))?)
 }
 
-fn unprivileged_user_without_user_namespace_is_told(context: &Context) -> Outcome {
+fn unprivileged_user_without_user_namespace_is_refused(context: &Context) -> Outcome {
     let bundle = context.bundle(|_| {})?;
     own(&bundle, NOBODY)?;
     let done = run_as_nobody(context, &bundle)?.failure()?;
@@ -207,7 +207,7 @@ fn unprivileged_user_without_user_namespace_is_told(context: &Context) -> Outcom
     Ok(same("a word of it", done.stderr.contains("user namespace"), true)?)
 }
 
-/// CVE-2023-25809: without a cgroup namespace it is the host's hierarchy.
+/// CVE-2023-25809: without a cgroup namespace, the mount shows the host's hierarchy.
 fn cgroups_of_the_host_are_read_only_for_an_unprivileged_user(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         rootless(config);

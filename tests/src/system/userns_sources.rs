@@ -1,5 +1,5 @@
-//! User namespaces made by root: what lies on the host where the mapped root
-//! may not go, or is locked.
+//! User namespaces that root creates: bind sources that the mapped root cannot reach,
+//! and mount flags that the kernel locks.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -18,20 +18,20 @@ use crate::{Context, Outcome};
 
 topic!(
     "userns_sources",
-    flags_that_the_host_locks_stay [Root, UserNamespaces],
-    recursive_flags_that_the_host_locks_stay [Root, UserNamespaces],
-    source_below_a_closed_folder_is_bound [Root, UserNamespaces],
+    locked_flags_stay [Root, UserNamespaces],
+    locked_flags_stay_under_recursive_options [Root, UserNamespaces],
+    source_in_a_closed_folder_is_bound [Root, UserNamespaces],
     source_in_a_joined_user_namespace_is_bound [Root, UserNamespaces],
     source_on_an_earlier_mount_is_bound_in_order [Root, UserNamespaces],
-    rootfs_below_a_closed_folder_is_used [Root, UserNamespaces],
+    rootfs_in_a_closed_folder_is_used [Root, UserNamespaces],
     hundreds_of_sources_are_bound [Root, UserNamespaces],
     source_that_is_not_there_is_refused_by_its_field [Root, UserNamespaces],
-    nothing_is_left_of_a_failure [Root, UserNamespaces],
+    failure_leaves_nothing [Root, UserNamespaces],
 );
 
 const FIRST: u32 = 100_000;
 
-/// A bundle in a user namespace, whose files belong to the mapped root.
+/// A bundle with a user namespace, whose files belong to the mapped root.
 pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         user_namespace(config, FIRST);
@@ -41,8 +41,8 @@ pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result
     Ok(bundle)
 }
 
-/// A read-only tmpfs of the host with every flag that can be locked, and a file
-/// in it; it goes with this.
+/// A read-only tmpfs on the host with every flag that the kernel can lock, and a file in
+/// it. Dropping it unmounts it.
 struct Locked(PathBuf);
 
 impl Locked {
@@ -65,11 +65,11 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // It may not have been mounted.
+        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
     }
 }
 
-/// Binds it with these options, and looks at it from inside.
+/// Binds it with these options, and checks its flags from inside.
 fn stays_locked(context: &Context, path: &str, options: &[&str]) -> Outcome {
     let report = edit::report_of(context, &bundle(context, |c| bind(c, path, "/tmp/x", options))?)?;
     let seen = &mount_at(&report, "/tmp/x")?["options"];
@@ -84,7 +84,7 @@ fn stays_locked(context: &Context, path: &str, options: &[&str]) -> Outcome {
     Ok(same("what was read, and the errno", done.stdout.trim(), "of the hostEROFS")?)
 }
 
-fn flags_that_the_host_locks_stay(context: &Context) -> Outcome {
+fn locked_flags_stay(context: &Context) -> Outcome {
     let locked = Locked::new(context)?;
     for options in [
         &["bind"][..],
@@ -100,7 +100,7 @@ fn flags_that_the_host_locks_stay(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn recursive_flags_that_the_host_locks_stay(context: &Context) -> Outcome {
+fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
     let locked = Locked::new(context)?;
     for options in [&["rbind", "rrw"][..], &["rbind", "rdev", "rnoexec", "noexec"]] {
         stays_locked(context, &locked.path(), options)
@@ -109,14 +109,14 @@ fn recursive_flags_that_the_host_locks_stay(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A folder that its owner alone may enter, and a file and a folder in it.
+/// A folder that only its owner may enter, with a file and a folder in it.
 fn closed(context: &Context) -> Result<PathBuf, String> {
     let folder = context.folder.join("closed");
     fs::create_dir_all(folder.join("inner")).map_err(|e| e.to_string())?;
     for name in ["file", "inner/file"] {
         fs::write(folder.join(name), name).map_err(|e| e.to_string())?;
     }
-    // Not root's: what opens it must have root's privileges, not its id alone.
+    // The owner is not root, so opening it needs root's capabilities, not only uid 0.
     chown(&folder, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
     let mode = fs::Permissions::from_mode(0o700);
     fs::set_permissions(&folder, mode).map_err(|e| e.to_string())?;
@@ -127,14 +127,14 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Binds both, and has the probe read them.
+/// Binds the file and the folder, and lets the probe read them.
 fn bind_closed(config: &mut Value, folder: &Path) {
     bind(config, &text(&folder.join("file")), "/etc/one", &["bind", "ro"]);
     bind(config, &text(&folder.join("inner")), "/tmp/two", &["rbind", "nosuid"]);
     edit::deeds(config, &["cat", "/etc/one", "+", "cat", "/tmp/two/file"]);
 }
 
-fn source_below_a_closed_folder_is_bound(context: &Context) -> Outcome {
+fn source_in_a_closed_folder_is_bound(context: &Context) -> Outcome {
     let folder = closed(context)?;
     let bundle = bundle(context, |config| bind_closed(config, &folder))?;
     for options in [&[][..], &["--no-pivot"]] {
@@ -143,7 +143,7 @@ fn source_below_a_closed_folder_is_bound(context: &Context) -> Outcome {
         let done = context.run(&mut command)?.success()?;
         same("both files", done.stdout.as_str(), "fileinner/file")?;
     }
-    // Without open_tree, move_mount and mount_setattr, by name.
+    // Without open_tree, move_mount and mount_setattr.
     let mut command = Command::new(&context.probe);
     command.args(["refuse", "38", "428,429,442"]).arg(&context.vial).arg("--root");
     command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
@@ -181,7 +181,7 @@ fn source_on_an_earlier_mount_is_bound_in_order(context: &Context) -> Outcome {
     Ok(same("the file", done.stdout.as_str(), "inner/file")?)
 }
 
-fn rootfs_below_a_closed_folder_is_used(context: &Context) -> Outcome {
+fn rootfs_in_a_closed_folder_is_used(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| edit::deeds(config, &["echo", "runs"]))?;
     chown(&bundle.path, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
     let mode = fs::Permissions::from_mode(0o700);
@@ -208,7 +208,7 @@ fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcom
     Ok(edit::refused_bundle(context, &missing, &["mounts[6]", "closed/x", "ENOENT"])?)
 }
 
-fn nothing_is_left_of_a_failure(context: &Context) -> Outcome {
+fn failure_leaves_nothing(context: &Context) -> Outcome {
     let before = context.leftovers();
     let late = bundle(context, |c| edit::deeds(c, &["no-such-deed"]))?;
     context.run_bundle(&late)?.failure()?;

@@ -1,5 +1,5 @@
-//! list, ps, pause, resume, spec, features, plan: what vial shows of
-//! containers and of itself.
+//! list, ps, pause, resume, spec, features and plan: what vial shows of containers and
+//! of itself.
 
 use std::fs;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::{Context, Outcome};
 
 topic!(
     "views",
-    list_of_nothing_is_empty,
+    list_without_containers_is_empty,
     list_shows_every_container[Root],
     broken_state_hides_no_other_container[Root],
     ps_lists_the_hosts_pids[Root],
     ps_of_a_stopped_container_is_empty[Root],
-    pause_stops_and_resume_goes_on[Root],
+    pause_stops_and_resume_continues[Root],
     pause_and_resume_refuse_the_wrong_status[Root],
     paused_container_can_be_killed_and_deleted[Root],
-    spec_keeps_a_file_that_is_there,
+    spec_keeps_an_existing_file,
     spec_writes_a_config_that_runs[Root],
     spec_rootless_has_a_user_namespace,
     features_have_the_fields_that_engines_read,
@@ -36,7 +36,7 @@ fn list(context: &Context, words: &[&str]) -> Result<String, String> {
     Ok(done.stdout)
 }
 
-fn list_of_nothing_is_empty(context: &Context) -> Outcome {
+fn list_without_containers_is_empty(context: &Context) -> Outcome {
     fs::create_dir_all(&context.state).map_err(words)?;
     same("ids", list(context, &["--quiet"])?.as_str(), "")?;
     let json: Value = serde_json::from_str(&list(context, &["-f", "json"])?).map_err(words)?;
@@ -133,7 +133,7 @@ fn ps_of_a_stopped_container_is_empty(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn pause_stops_and_resume_goes_on(context: &Context) -> Outcome {
+fn pause_stops_and_resume_continues(context: &Context) -> Outcome {
     let container = Container::started(context, &["tick", "/tmp/ticks"])?;
     let file = container.bundle.rootfs.join("tmp/ticks");
     let ticks = || fs::metadata(&file).map_or(0, |meta| meta.len());
@@ -181,7 +181,7 @@ fn spec(context: &Context, words: &[&str]) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(self::words)
 }
 
-fn spec_keeps_a_file_that_is_there(context: &Context) -> Outcome {
+fn spec_keeps_an_existing_file(context: &Context) -> Outcome {
     let folder = context.folder.join("spec");
     fs::create_dir(&folder).map_err(words)?;
     fs::write(folder.join("config.json"), "mine").map_err(words)?;
@@ -190,7 +190,7 @@ fn spec_keeps_a_file_that_is_there(context: &Context) -> Outcome {
     let text = fs::read_to_string(folder.join("config.json")).map_err(words)?;
     same("the file", text.as_str(), "mine")?;
     fs::remove_file(folder.join("config.json")).map_err(words)?;
-    // The working directory is the bundle where none is named.
+    // Without --bundle, the working directory is the bundle.
     context.run(context.command(&["spec"]).current_dir(&folder))?.success()?;
     Ok(same("the file is there", folder.join("config.json").exists(), true)?)
 }
@@ -219,7 +219,7 @@ fn spec_rootless_has_a_user_namespace(context: &Context) -> Outcome {
 }
 
 fn features_have_the_fields_that_engines_read(context: &Context) -> Outcome {
-    // As engines call it: no option before the verb.
+    // Engines call it without options before the verb.
     let done = context.run(std::process::Command::new(&context.vial).arg("features"))?.success()?;
     same("stderr", done.stderr.as_str(), "")?;
     let features: Value = serde_json::from_str(&done.stdout).map_err(words)?;

@@ -1,5 +1,5 @@
-//! Warnings: in the log file by level, and nowhere where an engine would take
-//! them for something else.
+//! Warnings go to the log file with their level, and never where an engine would
+//! misread them.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -16,28 +16,28 @@ use crate::{Context, Outcome};
 
 topic!(
     "warnings",
-    warning_is_in_the_text_log_by_its_level[Root],
-    warning_in_json_is_an_object_of_a_success[Root],
-    error_in_json_stands_alone_whatever_was_warned_of[Root],
-    nothing_is_said_on_a_stderr_that_is_no_terminal[Root],
-    person_at_a_terminal_is_told[Root],
+    warning_is_in_the_text_log_with_its_level[Root],
+    json_log_of_a_success_has_the_warning[Root],
+    json_log_of_a_failure_has_the_error_alone[Root],
+    no_warning_is_printed_unless_stderr_is_a_terminal[Root],
+    warning_is_printed_on_a_terminal[Root],
     exec_warns_too[Root],
     plan_ends_with_its_warnings[Root],
-    log_that_cannot_be_made_is_an_error_before_anything_is_done[Root],
-    log_that_cannot_be_written_hides_no_error,
+    unopenable_log_is_refused_before_anything_is_done[Root],
+    unwritable_log_hides_no_error,
 );
 
-/// What a profile of this name is warned of with.
+/// The field and the name in the warning about this profile.
 const FIELD: &str = "linux.seccomp.syscalls[0].names";
 const NAME: &str = "a_call_of_tomorrow";
 
-/// A profile with one name too many, which changes nothing.
+/// Adds a profile with an unknown name, which changes nothing but causes a warning.
 fn warned(config: &mut Value) {
     config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{ "names": [NAME], "action": "SCMP_ACT_ALLOW" }] });
 }
 
-/// The bundle, and a log that is not there yet.
+/// A bundle that causes a warning, and the path of a log that does not exist yet.
 fn bundle_and_log(context: &Context) -> Result<(Bundle, PathBuf), String> {
     let bundle = context.bundle(|config| {
         edit::deeds(config, &["exit", "0"]);
@@ -46,14 +46,14 @@ fn bundle_and_log(context: &Context) -> Result<(Bundle, PathBuf), String> {
     Ok((bundle, context.folder.join(format!("log-{}", context.id()))))
 }
 
-/// `vial --log LOG --log-format FORMAT VERB..`
+/// Runs `vial --log LOG --log-format FORMAT VERB..`.
 fn logged(context: &Context, log: &Path, format: &str, verb: &[&str]) -> Result<Done, String> {
     let log = log.to_string_lossy();
     let all = [&["--log", &log, "--log-format", format][..], verb].concat();
     Ok(context.vial(&all)?)
 }
 
-/// Its lines as JSON: level and message.
+/// The level and the message of each line of a JSON log.
 fn objects(log: &Path) -> Result<Vec<(String, String)>, String> {
     let text = fs::read_to_string(log).map_err(words)?;
     let part = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
@@ -62,7 +62,7 @@ fn objects(log: &Path) -> Result<Vec<(String, String)>, String> {
     Ok(objects.iter().map(|object| (part(object, "level"), part(object, "msg"))).collect())
 }
 
-fn warning_is_in_the_text_log_by_its_level(context: &Context) -> Outcome {
+fn warning_is_in_the_text_log_with_its_level(context: &Context) -> Outcome {
     let (bundle, log) = bundle_and_log(context)?;
     let path = bundle.path.to_string_lossy();
     let done = logged(context, &log, "text", &["run", "-b", &path, &context.id()])?.success()?;
@@ -75,7 +75,7 @@ fn warning_is_in_the_text_log_by_its_level(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn warning_in_json_is_an_object_of_a_success(context: &Context) -> Outcome {
+fn json_log_of_a_success_has_the_warning(context: &Context) -> Outcome {
     let (bundle, log) = bundle_and_log(context)?;
     let path = bundle.path.to_string_lossy();
     let done = logged(context, &log, "json", &["run", "-b", &path, &context.id()])?.success()?;
@@ -87,7 +87,7 @@ fn warning_in_json_is_an_object_of_a_success(context: &Context) -> Outcome {
     Ok(same("it names field and call", names_both, true)?)
 }
 
-fn error_in_json_stands_alone_whatever_was_warned_of(context: &Context) -> Outcome {
+fn json_log_of_a_failure_has_the_error_alone(context: &Context) -> Outcome {
     let (bundle, log) = bundle_and_log(context)?;
     let path = bundle.path.to_string_lossy().into_owned();
     let alone = |what: &str| {
@@ -95,7 +95,7 @@ fn error_in_json_stands_alone_whatever_was_warned_of(context: &Context) -> Outco
         let levels: Vec<&str> = objects.iter().map(|(level, _)| level.as_str()).collect();
         same(what, levels, ["error"])
     };
-    // A warning of the same verb, which then fails.
+    // The warning and the error come from the same verb.
     let failing = context.bundle(|config| {
         edit::deeds(config, &["exit", "0"]);
         config["process"]["args"][0] = "/no/such/program".into();
@@ -105,24 +105,24 @@ fn error_in_json_stands_alone_whatever_was_warned_of(context: &Context) -> Outco
     logged(context, &log, "json", &["create", "-b", &of_it, &context.id()])?.failure()?;
     alone("levels after a create that failed")?;
     fs::remove_file(&log).map_err(words)?;
-    // One of a verb before it, of the same container and log.
+    // The warning comes from an earlier verb on the same container and log.
     let id = context.id();
     logged(context, &log, "json", &["create", "-b", &path, &id])?.success()?;
     logged(context, &log, "json", &["create", "-b", &path, &id])?.failure()?;
     alone("levels after a second create")?;
-    // Nothing but warnings is taken away.
+    // Only warnings are removed from the log.
     logged(context, &log, "json", &["state", "nobody"])?.failure()?;
     same("objects of two errors", objects(&log)?.len(), 2)?;
     Ok(context.vial(&["delete", "--force", &id])?.success().map(drop)?)
 }
 
-fn nothing_is_said_on_a_stderr_that_is_no_terminal(context: &Context) -> Outcome {
+fn no_warning_is_printed_unless_stderr_is_a_terminal(context: &Context) -> Outcome {
     let (bundle, _) = bundle_and_log(context)?;
     let done = context.run_bundle(&bundle)?.success()?;
     Ok(same("stderr", done.stderr.as_str(), "")?)
 }
 
-fn person_at_a_terminal_is_told(context: &Context) -> Outcome {
+fn warning_is_printed_on_a_terminal(context: &Context) -> Outcome {
     let (bundle, _) = bundle_and_log(context)?;
     let (master, slave) = super::terminal::pair()?;
     let mut command = context.command(&["run", "--bundle"]);
@@ -154,7 +154,7 @@ fn plan_ends_with_its_warnings(context: &Context) -> Outcome {
     Ok(same("it names the call", last[0].contains(NAME), true)?)
 }
 
-fn log_that_cannot_be_made_is_an_error_before_anything_is_done(context: &Context) -> Outcome {
+fn unopenable_log_is_refused_before_anything_is_done(context: &Context) -> Outcome {
     let (bundle, _) = bundle_and_log(context)?;
     let path = bundle.path.to_string_lossy();
     let before = context.leftovers();
@@ -168,7 +168,7 @@ fn log_that_cannot_be_made_is_an_error_before_anything_is_done(context: &Context
     Ok(context.vial(&["--log", "/no/such/folder/log", "--help"])?.success().map(drop)?)
 }
 
-fn log_that_cannot_be_written_hides_no_error(context: &Context) -> Outcome {
+fn unwritable_log_hides_no_error(context: &Context) -> Outcome {
     let done = context.vial(&["--log", "/dev/full", "state", "nobody"])?.failure()?;
     same("the error", done.stderr.contains("does not exist"), true)?;
     Ok(same("the log's", done.stderr.contains("write /dev/full"), true)?)
