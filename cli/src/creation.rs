@@ -1,5 +1,5 @@
-//! From a bundle to a container whose process waits: what create and run have
-//! in common.
+//! From a bundle to a container whose process waits for start: the part that
+//! create and run share.
 
 use std::fs;
 use std::io;
@@ -44,13 +44,13 @@ pub struct Options {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
-    /// How many fds from 3 on the container is to have.
+    /// How many fds, from 3 on, the container gets.
     pub preserve_fds: u32,
-    /// Those of them that are from systemd's socket activation.
+    /// Which of them come from systemd's socket activation.
     pub listen_fds: ListenFds,
 }
 
-/// A bundle, read and decided, with nothing done yet.
+/// A bundle that was read and planned. Nothing has been done yet.
 #[derive(Debug)]
 pub struct Prepared {
     id: String,
@@ -60,11 +60,11 @@ pub struct Prepared {
     bytes: Vec<u8>,
     host: Host,
     no_new_keyring: bool,
-    /// What will be done.
+    /// What create will do.
     pub plan: Plan,
 }
 
-/// Reads a bundle and decides everything, without a trace on the machine.
+/// Reads a bundle and plans everything. Changes nothing on the machine.
 pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::container::dir::check_id(id)?;
     let host = Host::read();
@@ -93,7 +93,7 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
 }
 
-/// The bundle's path, without links and `..`.
+/// The bundle's absolute path, without symbolic links and `..`.
 fn bundle(given: Option<&Path>, host: &Host) -> Result<PathBuf, Error> {
     let failed = |given: &Path, e| Error::io(format_args!("bundle {}", given.display()), &e);
     match given {
@@ -103,14 +103,14 @@ fn bundle(given: Option<&Path>, host: &Host) -> Result<PathBuf, Error> {
     }
 }
 
-/// realpath(3) of a directory, which takes a call a component: the kernel tells it
-/// in one.
+/// realpath(3) of a directory. It would take a readlink(2) for each component; an
+/// fd's link in /proc tells the path at once.
 fn real_path(directory: &Path) -> io::Result<PathBuf> {
     let file = crate::file::open(directory, OFlags::PATH | OFlags::DIRECTORY)?;
     fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// Where to send a terminal's master.
+/// Where to send the terminal's master.
 #[derive(Debug)]
 pub enum Console {
     /// The process has no terminal.
@@ -121,18 +121,18 @@ pub enum Console {
     Socket(OwnedFd),
 }
 
-/// What becomes of a process that is complete but for execve.
+/// What a process does once only execve is left.
 #[derive(Debug)]
 pub enum Then<'a> {
     /// It waits for start, for longer than this process lives.
     Wait,
-    /// It goes on at once, for whoever waits for its end.
+    /// It calls execve at once; this process may wait for its end.
     Go(Option<&'a mut Foreground>),
 }
 
 impl Prepared {
-    /// Makes the container. If anything fails, nothing of it is left: what is made
-    /// goes when its guard goes out of scope, the last that was made first.
+    /// Makes the container. If anything fails, guards undo what was made, in reverse
+    /// order.
     pub fn create(
         mut self,
         global: &Global,
@@ -171,7 +171,7 @@ impl Prepared {
 
     fn record(&self, pid: u32) -> Result<Record, Error> {
         let rootfs = self.config.rootfs(&self.bundle).unwrap_or_default();
-        // `./rootfs` is `rootfs`.
+        // `./rootfs` becomes `rootfs`.
         let rootfs = rootfs.components().collect();
         Ok(Record {
             oci_version: self.config.oci_version.clone(),
@@ -200,7 +200,7 @@ impl Prepared {
     }
 }
 
-/// The pid file: the decimal pid alone, which engines parse as it is.
+/// Writes the pid file: the decimal pid and nothing else, as engines parse it.
 pub fn write_pid(path: Option<&Path>, pid: u32) -> Result<(), Error> {
     match path {
         Some(path) => write_whole(path, pid.to_string().as_bytes()),
@@ -209,7 +209,7 @@ pub fn write_pid(path: Option<&Path>, pid: u32) -> Result<(), Error> {
 }
 
 impl Console {
-    /// The connected socket, if there is to be one.
+    /// Connects, if there is a socket to connect to.
     pub fn connect(self) -> Result<Option<OwnedFd>, Error> {
         match self {
             Console::None => Ok(None),
@@ -219,8 +219,8 @@ impl Console {
     }
 }
 
-/// A socket's path is at most 108 bytes; a longer one is reached through an fd
-/// of its directory.
+/// Connects to a socket. An address holds a path of at most 108 bytes (unix(7));
+/// a longer one is reached through an fd of its directory.
 fn connect_path(path: &Path) -> Result<OwnedFd, Error> {
     let failed = |errno: Errno| {
         let what = format_args!("connect to the console socket {}: connect(2)", path.display());
@@ -237,13 +237,13 @@ fn connect_path(path: &Path) -> Result<OwnedFd, Error> {
     socket::connect(&short, SocketFlags::empty()).map_err(failed)
 }
 
-/// Which socket a create or a run without a terminal of its own uses.
+/// The console of a container whose terminal another program serves.
 pub fn console(config: &Config, options: &Options) -> Result<Console, Error> {
     let terminal = config.process.as_ref().is_some_and(|process| process.terminal);
     console_socket(terminal, options.console_socket.as_deref())
 }
 
-/// The same for any process: a socket goes with a terminal, and none without.
+/// The same for any process: a terminal needs a socket, and a socket a terminal.
 pub fn console_socket(terminal: bool, socket: Option<&Path>) -> Result<Console, Error> {
     match (socket, terminal) {
         (Some(path), true) => Ok(Console::Path(path.to_owned())),
@@ -259,8 +259,8 @@ pub fn console_socket(terminal: bool, socket: Option<&Path>) -> Result<Console, 
     }
 }
 
-/// Checks, before any fd is opened here, that those to preserve are there: one
-/// that is not would become one of vial's own.
+/// Checks that the fds to preserve are open. Call this before vial opens any fd:
+/// it would get the number of one that is missing.
 pub fn check_preserved(count: u32) -> Result<(), Error> {
     for number in 3..3_u32.saturating_add(count) {
         let path = format!("/proc/self/fd/{number}");
@@ -273,7 +273,7 @@ pub fn check_preserved(count: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// The fds of systemd's socket activation, if they are for this process
+/// The fds that systemd's socket activation passed to this process
 /// (sd_listen_fds(3)).
 pub fn listen_fds() -> ListenFds {
     let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();

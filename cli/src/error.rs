@@ -1,13 +1,13 @@
-//! What the CLI says when it cannot: one sentence, and a hint where the user
-//! can do something about it.
+//! The CLI's errors: one sentence each, and a hint where the user can do something
+//! about it.
 
 use std::fmt::{self, Display};
 use std::io;
 
 use rustix::io::Errno;
 
-/// An error in words. Lower case, without a full stop; said once, by main. It is
-/// a pointer, so that the hundreds of answers that may be one are small.
+/// An error in words: lower case, no full stop, printed once, by main. It is a
+/// pointer, which keeps the many `Result`s small.
 #[derive(Debug)]
 pub struct Error(Box<Words>);
 
@@ -19,12 +19,12 @@ struct Words {
 }
 
 impl Error {
-    /// An error that these words tell whole.
+    /// An error that is said by this sentence alone.
     pub fn new(sentence: impl Display) -> Error {
         Error::of(&sentence)
     }
 
-    // One function for whatever is displayed: dozens of copies are kilobytes.
+    // Not generic: a copy for each type would take kilobytes.
     fn of(sentence: &dyn Display) -> Error {
         Error(Box::new(Words { sentence: sentence.to_string(), hint: None, code: 1 }))
     }
@@ -51,7 +51,7 @@ impl Error {
         Error::new(format_args!("{what}: {}", errno_words(errno)))
     }
 
-    /// Says before it what it belongs to.
+    /// Puts what the error belongs to in front of it.
     pub fn context(self, what: impl Display) -> Error {
         self.within(&what)
     }
@@ -71,7 +71,7 @@ impl Error {
         self
     }
 
-    /// A signal asked for the end.
+    /// The error of a verb that a signal ended.
     pub fn ended_by(name: &str, number: i32) -> Error {
         let mut error =
             Error::new(format_args!("ended by SIG{name} before the program was started"));
@@ -79,7 +79,7 @@ impl Error {
         error
     }
 
-    /// The exit status that tells of it.
+    /// vial's exit status.
     pub fn code(&self) -> u8 {
         self.0.code
     }
@@ -104,7 +104,7 @@ pub fn errno_words(errno: Errno) -> String {
     format!("{name} ({text})")
 }
 
-/// The errno's name and text, of those that the calls of vial can meet.
+/// An errno's name and text, for those that vial's calls return.
 pub fn errno_name(errno: Errno) -> Option<(&'static str, &'static str)> {
     const NAMES: &[(Errno, &str, &str)] = &[
         (Errno::PERM, "EPERM", "operation not permitted"),

@@ -1,9 +1,8 @@
-//! Files, in as few system calls as there can be: std asks for a file's size
-//! before it reads it, which files of the kernel's do not tell, and musl sets
-//! O_CLOEXEC a second time for kernels that did not know it.
+//! Files, in few system calls. std asks for a file's size before it reads, which
+//! files of /proc do not know, and musl sets O_CLOEXEC once more by fcntl(2).
 //!
-//! An fd is rustix's here, not std's: to have both be one type, rustix would
-//! need std, and vial-init, which is built beside vial, has none.
+//! An fd is rustix's type here, not std's. They are one type only if rustix is
+//! built with std, and cargo would then build it so for vial-init too.
 
 use std::ffi::CString;
 use std::fs;
@@ -18,25 +17,25 @@ use rustix::path::Arg;
 
 use crate::error::Error;
 
-/// Opens a file; O_CLOEXEC as always.
+/// open(2) with O_CLOEXEC.
 pub fn open(path: impl AsRef<Path>, flags: OFlags) -> io::Result<OwnedFd> {
     let path = c_path(path.as_ref()).map_err(as_io)?;
     rustix::fs::open(&*path, flags | OFlags::CLOEXEC, Mode::from(0o644)).map_err(as_io)
 }
 
-/// The path as the kernel takes it, however long. EINVAL: there is a NUL in it.
+/// The path as the kernel takes it, of any length. EINVAL if it holds a NUL.
 pub fn c_path(path: &Path) -> rustix::io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)
 }
 
-/// The same errno, as std has it.
+/// The errno as std's error.
 pub fn as_io(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno.raw_os_error())
 }
 
-/// Reads a file of the kernel's, in bytes: processes and containers choose some
-/// of them. It must be one that the kernel shows whole (single_open(), kernfs), as
-/// it does a process's and a cgroup's: then what is not full is the end.
+/// Reads a file of /proc or of a cgroup. It is not always UTF-8: processes and
+/// containers choose some of the bytes. The kernel must produce the file whole
+/// (single_open(), kernfs), so that a short read is the last one.
 pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = open(path, OFlags::RDONLY)?;
     let mut bytes = vec![0; 4096];
@@ -52,7 +51,7 @@ pub fn read_kernel(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads to the end, or until there are as many bytes.
+/// Reads to the end, but at most this many bytes.
 pub fn read_rest(fd: impl AsFd, bytes: &mut Vec<u8>, most: usize) -> rustix::io::Result<()> {
     let mut buffer = [0; 4096];
     while bytes.len() < most {
@@ -65,7 +64,7 @@ pub fn read_rest(fd: impl AsFd, bytes: &mut Vec<u8>, most: usize) -> rustix::io:
     Ok(())
 }
 
-/// Fills the buffer. False: the end came before.
+/// Fills the buffer. False: the file ended before.
 pub fn read_whole(fd: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<bool> {
     let mut length = 0;
     while length < buffer.len() {
@@ -77,7 +76,7 @@ pub fn read_whole(fd: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<bool> 
     Ok(true)
 }
 
-/// What is there to read, and waits for it.
+/// read(2), again after EINTR.
 pub fn read_once(fd: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
     retry_on_intr(|| read(&fd, &mut *buffer))
 }
@@ -91,8 +90,8 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Writes a file that must not be there yet. The path is a [`c_path`] where it may
-/// be long.
+/// Writes a file that must not exist yet. Pass a [`c_path`] if the path may be
+/// long.
 pub fn write_new(folder: impl AsFd, path: impl Arg, bytes: &[u8]) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     openat(folder, path, flags, Mode::from(0o644))
@@ -100,8 +99,8 @@ pub fn write_new(folder: impl AsFd, path: impl Arg, bytes: &[u8]) -> io::Result<
         .map_err(as_io)
 }
 
-/// Writes a file beside, then renames it: nobody sees half of it, and a disk
-/// that is full loses nothing that was there.
+/// Writes a new file and renames it to `path`. Nobody sees half of it, and if the
+/// disk is full the old file stays.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |e| Error::io(format_args!("write {}", path.display()), &e);
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,5 +1,5 @@
 //! vial: reads an OCI bundle's config.json, decides everything, words every
-//! error, and keeps state in /run. What it decides, vial-init carries out.
+//! error, and keeps state in /run. vial-init carries out what it decides.
 //!
 //! ```text
 //! config.json -> Config -> Plan -> bytes -> vial-init
@@ -35,6 +35,6 @@ pub mod time;
 pub mod verb;
 pub mod words;
 
-/// Made for a process that ends soon, see there.
+/// An allocator for a process that ends soon; see vial_init::sys::heap.
 #[global_allocator]
 static HEAP: vial_init::sys::heap::Heap = vial_init::sys::heap::Heap::new();

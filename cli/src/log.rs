@@ -1,4 +1,4 @@
-//! Where an error or a warning is said: on stderr, and in the file of --log.
+//! Errors and warnings go to stderr and to the file of --log.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
@@ -9,35 +9,34 @@ use crate::error::Error;
 use crate::printable::printable;
 use crate::time;
 
-/// --log and --log-format
+/// What --log and --log-format say.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// The file, if one is wanted.
+    /// The file, if there is one.
     pub file: Option<PathBuf>,
-    /// Whether it holds JSON, one object a line.
+    /// Whether it holds JSON, one object on each line.
     pub json: bool,
     held: RefCell<Vec<String>>,
 }
 
-/// How a line of warning in JSON begins.
+/// The start of a warning's line in JSON.
 const WARNING: &str = "{\"level\":\"warning\"";
 
 impl Log {
-    /// A log to this file, if one is wanted.
+    /// A log that writes to this file too, if there is one.
     pub fn new(file: Option<PathBuf>, json: bool) -> Log {
         Log { file, json, held: RefCell::default() }
     }
 
-    /// Makes the file, so that one that cannot be made is told before anything
-    /// is done.
+    /// Creates the file. Called first, so that a verb does nothing if that fails.
     pub fn make(&self) -> Result<(), Error> {
         let Some(path) = &self.file else { return Ok(()) };
         let failed = |e| Error::io(format_args!("--log {}: open(2)", path.display()), &e);
         open(path).map(drop).map_err(failed)
     }
 
-    /// Says an error: the one line that there is. Podman parses the whole JSON
-    /// file as one object, so that no warning may stand beside an error there.
+    /// Writes an error. Podman parses the whole JSON file as one object, so an error
+    /// replaces the warnings there.
     pub fn error(&self, error: &Error) {
         let mut stderr = io::stderr().lock();
         // Nobody is left to tell if stderr is closed.
@@ -59,9 +58,9 @@ impl Log {
         }
     }
 
-    /// Says warnings: in the file, or else to the person at the terminal.
-    /// Engines parse what else stderr may be. In JSON they wait for the verb's
-    /// success, as an error stands alone there.
+    /// Writes warnings to the file, or to stderr if that is a terminal: engines parse
+    /// stderr otherwise. In JSON they are held until the verb succeeds, since an error
+    /// must be alone there.
     pub fn warn(&self, warnings: &[String]) {
         match &self.file {
             Some(_) if self.json => self.held.borrow_mut().extend_from_slice(warnings),
@@ -75,7 +74,7 @@ impl Log {
         }
     }
 
-    /// The verb has succeeded.
+    /// Call this when the verb has succeeded: writes the warnings that were held.
     pub fn succeed(&self) {
         if let Some(path) = &self.file {
             self.write_warnings(path, &self.held.take());
@@ -87,7 +86,7 @@ impl Log {
             return;
         }
         let lines: String = warnings.iter().map(|warning| self.line("warning", warning)).collect();
-        // What was asked for is done; a full disk does not undo it.
+        // The verb is done; a full disk must not fail it.
         let _ = open(path).and_then(|mut file| file.write_all(lines.as_bytes()));
     }
 
@@ -108,7 +107,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Whether a JSON file holds nothing but warnings of earlier verbs.
+/// Whether a JSON file holds only warnings of earlier verbs.
 fn holds_warnings_only(path: &Path) -> bool {
     let is_file = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() < 1 << 20);
     let text = if is_file { fs::read_to_string(path) } else { return false };

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use rustix::process::Signal;
 
 fn main() -> ExitCode {
-    // A caller that ignores SIGCHLD would have the kernel reap what is waited for
-    // here, and its status be lost.
+    // If SIGCHLD is ignored, the kernel reaps children by itself and their exit
+    // status is lost (wait(2)).
     let _ = vial_init::sys::signal::set_default(Signal::CHILD.as_raw().unsigned_abs()); // EINVAL is not possible.
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match vial::flags::parse(arguments) {

@@ -2,7 +2,7 @@
 
 use linux_raw_sys::general;
 
-/// The spec's names, the files of /proc/PID/ns, and the flags of clone(2).
+/// Each with the spec's name, its file in /proc/PID/ns, and its flag of clone(2).
 pub const KINDS: [(&str, &str, u32); 8] = [
     ("user", "user", kind::USER),
     ("mount", "mnt", kind::MOUNT),
@@ -14,7 +14,7 @@ pub const KINDS: [(&str, &str, u32); 8] = [
     ("time", "time", kind::TIME),
 ];
 
-/// CLONE_NEW* of the kinds that need naming.
+/// CLONE_NEW* of the kinds that the code names.
 pub mod kind {
     #![allow(missing_docs, reason = "they are the spec's names")]
     use linux_raw_sys::general;

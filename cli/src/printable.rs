@@ -1,7 +1,6 @@
-//! Text that others chose, for a terminal: on one line, and without power over it.
+//! Untrusted text for a terminal: one line, no escape sequences.
 
-/// Escapes what would end the line, steer the terminal, or turn round what is
-/// read: control characters, C1 too, line and paragraph separators, and the
+/// Escapes control characters (C0 and C1), line and paragraph separators, and the
 /// marks of bidirectional text (CVE-2021-42574).
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());

@@ -4,20 +4,19 @@ use rustix::process::Signal;
 
 use crate::error::Error;
 
-/// The names of signal(7) in the order of their numbers, which x86, arm and
-/// riscv share.
+/// The names of signal(7), ordered by their numbers on x86, arm and riscv.
 const NAMES: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
     "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
-/// As RTMIN+3 counts.
+/// SIGRTMIN as libc counts it, for names like RTMIN+3.
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
-/// `9`, `KILL`, `SIGKILL`, in any case. None: `0`, which only asks whether there
-/// is somebody to send one to.
+/// Reads `9`, `KILL` or `SIGKILL`, in any case. None: `0`, which sends nothing and
+/// only asks whether the process exists (kill(2)).
 pub fn parse(text: &str) -> Result<Option<Signal>, Error> {
     if text == "0" {
         return Ok(None);
@@ -52,7 +51,7 @@ pub fn parse(text: &str) -> Result<Option<Signal>, Error> {
     from_number(number).map(Some).ok_or_else(unknown)
 }
 
-/// A signal's name, of those that have one.
+/// A signal's name.
 pub fn name(signal: Signal) -> &'static str {
     let at = usize::try_from(signal.as_raw() - 1).unwrap_or(usize::MAX);
     NAMES.get(at).copied().unwrap_or("RT")

@@ -1,4 +1,4 @@
-//! Unix sockets, of a stream of bytes.
+//! Unix sockets of type SOCK_STREAM.
 
 use std::path::Path;
 
@@ -8,23 +8,23 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use crate::file::c_path;
 
-/// How many may wait at a socket to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// Two that are connected.
+/// Two sockets that are connected to each other.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
     rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
 }
 
-/// One that is connected to the socket at this path, of at most 108 bytes.
+/// Connects to the socket at this path, of at most 108 bytes.
 pub fn connect(path: &Path, flags: SocketFlags) -> Result<OwnedFd> {
     let (socket, address) = (new(flags)?, address(path)?);
     rustix::net::connect(&socket, &address)?;
     Ok(socket)
 }
 
-/// One that others can connect to, at this path.
+/// Makes a socket at this path, which others can connect to.
 pub fn listen(path: &Path) -> Result<OwnedFd> {
     let (socket, address) = (new(SocketFlags::empty())?, address(path)?);
     rustix::net::bind(&socket, &address)?;

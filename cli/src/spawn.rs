@@ -1,4 +1,4 @@
-//! A program of the host, run to its end. What std has for it is 15 KB.
+//! Runs a program of the host to its end. std::process would cost 15 KB.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -15,18 +15,18 @@ use vial_init::sys::signal::set_default;
 
 use crate::file::{as_io, read_rest};
 
-/// What a program did.
+/// How a program ended, and what it printed.
 #[derive(Debug)]
 pub struct Output {
-    /// Whether it ended in success.
+    /// Whether it exited with 0.
     pub is_success: bool,
-    /// What it printed.
+    /// Its output.
     pub stdout: Vec<u8>,
-    /// What it complained; short enough for a pipe to hold it.
+    /// Its errors. Read after stdout, so they must fit into a pipe.
     pub stderr: Vec<u8>,
 }
 
-/// Runs a program of PATH with this environment. None: there is no such program.
+/// Runs a program of PATH in this process's environment. None: there is none.
 pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let folders = path.as_bytes().split(|byte| *byte == b':');
@@ -44,11 +44,11 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     let child = match clone3(0, None).map_err(as_io)? {
         Side::Parent { child } => Pid::from_raw(child.cast_signed()),
         Side::Child { .. } => {
-            // Ignored since this process began, which execve would hand on.
+            // Rust ignores SIGPIPE from the start, and execve(2) keeps that.
             let _ = set_default(Signal::PIPE.as_raw().unsigned_abs()); // EINVAL is not possible.
             if dup2_stdout(&its_out).and_then(|()| dup2_stderr(&its_err)).is_ok() {
                 for place in places {
-                    execve(place, &words, &environment); // The next place may have it.
+                    execve(place, &words, &environment); // It failed: try the next directory.
                 }
             }
             exit(NOT_FOUND)
@@ -62,7 +62,7 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     Ok(is_found.then_some(Output { is_success: code == Some(0), stdout, stderr }))
 }
 
-/// As shells say it.
+/// The exit status of shells for a missing program.
 const NOT_FOUND: u8 = 127;
 
 fn read(pipe: OwnedFd) -> io::Result<Vec<u8>> {
@@ -71,7 +71,7 @@ fn read(pipe: OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Texts that live until execve.
+/// Strings that live until execve.
 fn texts(all: impl Iterator<Item = Vec<u8>>) -> io::Result<&'static [CString]> {
     let texts: Result<Vec<_>, _> = all.map(CString::new).collect();
     Ok(texts?.leak())

@@ -1,4 +1,4 @@
-//! RFC 3339 in UTC: what engines parse.
+//! The time as RFC 3339 in UTC, as engines parse it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,9 +20,9 @@ fn seconds(since: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
-/// Year, month and day of a day since 1970-01-01. Years are counted from March,
-/// so that the leap day is the last: 153 days are five months from there, and
-/// 146097 days are 400 years.
+/// Year, month and day, from days since 1970-01-01. Years begin in March here, so
+/// that the leap day is a year's last: five months from there have 153 days, and
+/// 400 years have 146097.
 fn date(day: u64) -> (u64, u64, u64) {
     let day = day + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);

@@ -1,4 +1,4 @@
-//! Each item of a Plan in words: for `vial plan`, and for errors.
+//! The items of a Plan in words, for `vial plan` and for errors.
 
 use std::ffi::CStr;
 
@@ -97,7 +97,7 @@ fn join_container(flags: u32) -> String {
     format!("join the container's {} namespaces", kinds(flags))
 }
 
-/// In the words of the items of other stages that do the same.
+/// Items that other stages have too are described alike.
 fn stage1(item: &Stage1<'_>) -> String {
     match *item {
         Stage1::AwaitMapping { pipe } => namespace(&NamespaceItem::AwaitMapping { pipe }),
@@ -245,8 +245,8 @@ fn process(item: &ProcessItem<'_>) -> String {
     }
 }
 
-/// As in ` with nosuid, noexec, mode=755`: vial's own options, then the
-/// filesystem's.
+/// As in ` with nosuid, noexec, mode=755`: the mount's flags, then the
+/// filesystem's data.
 fn with(names: Vec<&str>, data: &CStr) -> String {
     let all: Vec<&str> =
         names.into_iter().chain(data.to_str()).filter(|name| !name.is_empty()).collect();
@@ -256,7 +256,7 @@ fn with(names: Vec<&str>, data: &CStr) -> String {
     }
 }
 
-/// RLIM_INFINITY is no number to a reader.
+/// A resource limit, or "unlimited" for RLIM_INFINITY.
 fn limit(value: u64) -> String {
     if value == u64::MAX { "unlimited".into() } else { value.to_string() }
 }

@@ -1,11 +1,11 @@
 //! The state dir of a container: its lock and its files.
 //!
 //! ```text
-//! ROOT/ID/             locked (flock) by whoever changes the container
-//!   config.json        as it was read at create; exec takes its defaults from it
-//!   plan               what its create was to do, see plan/kept.rs
+//! ROOT/ID/             locked by flock(2) while a verb changes the container
+//!   config.json        as create read it; exec takes its defaults from it
+//!   plan               the Plan that create carries out, see plan/kept.rs
 //!   exec.sock          while created: start connects here
-//!   state.json         once created; written whole and renamed
+//!   state.json         the Record, written whole and renamed
 //! ```
 
 use std::fs::{self, DirBuilder};
@@ -41,7 +41,7 @@ pub struct Dir {
     pub(crate) file: OwnedFd,
 }
 
-/// Checks a container's id, which becomes the name of a directory.
+/// Checks a container's id. It becomes the name of a directory.
 pub fn check_id(id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
     if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) || id.len() > 1024 {
@@ -51,14 +51,13 @@ pub fn check_id(id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The text that engines look for.
+/// The error for an unknown id. Engines match its text.
 pub fn does_not_exist(id: &str) -> Error {
     Error::new(format_args!("container {id} does not exist"))
 }
 
 impl Dir {
-    /// Makes the state dir of a new container, with config.json as it was read, and
-    /// locks it.
+    /// Makes and locks the state dir of a new container, and writes config.json.
     pub fn create(root: &Path, id: &str, config: &[u8]) -> Result<Dir, Error> {
         check_id(id)?;
         let failed =
@@ -66,7 +65,7 @@ impl Dir {
         let path = root.join(id);
         let make = || DirBuilder::new().mode(0o700).create(&path);
         let made = match make() {
-            // The first container since boot, or a root that can be none.
+            // The first container since boot, or --root names a file.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 let mut whole = DirBuilder::new();
                 whole.recursive(true).mode(0o700).create(root).map_err(|e| failed(root, e))?;
@@ -91,28 +90,28 @@ impl Dir {
         match dir {
             Ok(dir) => dir.ok_or_else(|| does_not_exist(id)),
             Err(error) => {
-                let _ = fs::remove_dir(&path); // The first error is the one to tell.
+                let _ = fs::remove_dir(&path); // Tell the first error.
                 Err(error)
             }
         }
     }
 
-    /// Locks it and writes its first file. None: it has been removed, by one who
-    /// took it for what a dead create left.
+    /// Locks it and writes its first file. None: a delete has removed it, which took
+    /// it for the remains of a dead create.
     fn begin(self, config: &[u8]) -> Result<Option<Dir>, Error> {
         self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
         match write_new(&self.file, CONFIG, config) {
             Ok(()) => Ok(Some(self)),
-            // Nothing can be made in a directory that is no more.
+            // ENOENT: the directory itself was removed.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => {
-                let _ = unlinkat(&self.file, CONFIG, AtFlags::empty()); // Half of it, or nothing.
+                let _ = unlinkat(&self.file, CONFIG, AtFlags::empty()); // It is incomplete, or missing.
                 Err(self.failed(CONFIG, &e))
             }
         }
     }
 
-    /// Opens it; None if there is none.
+    /// Opens a state dir. None: there is none.
     pub(crate) fn open(path: PathBuf) -> Result<Option<Dir>, Error> {
         match file::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
             Ok(file) => Ok(Some(Dir { path, file })),
@@ -121,13 +120,13 @@ impl Dir {
         }
     }
 
-    /// Waits for the lock. False: whoever held it has removed the directory.
+    /// Waits for the lock. False: the directory was removed meanwhile.
     pub(crate) fn lock(&self) -> Result<bool, Error> {
         self.flock(FlockOperation::LockExclusive).map_err(|errno| self.lock_failed(errno))?;
         self.is_there()
     }
 
-    /// Takes the lock if nobody else has it. None: somebody has; Some(false): the
+    /// Takes the lock if it is free. None: another process holds it. Some(false): the
     /// directory was removed.
     pub(crate) fn try_lock(&self) -> Result<Option<bool>, Error> {
         match self.flock(FlockOperation::NonBlockingLockExclusive) {
@@ -137,7 +136,7 @@ impl Dir {
         }
     }
 
-    /// Lets others have the lock.
+    /// Releases the lock.
     pub(crate) fn unlock(&self) -> Result<(), Error> {
         self.flock(FlockOperation::Unlock).map_err(|errno| self.lock_failed(errno))
     }
@@ -160,7 +159,7 @@ impl Dir {
         Error::errno(format_args!("lock {}: flock(2)", self.path.display()), errno)
     }
 
-    /// The process that holds the lock, by proc_locks(5):
+    /// The process that holds the lock, as proc_locks(5) tells it:
     /// `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.
     pub(crate) fn holder(&self) -> Option<Pid> {
         let stat = fstat(&self.file).ok()?;
@@ -178,42 +177,41 @@ impl Dir {
         })
     }
 
-    /// Whether a create is at work here: it holds the lock, and has not come as far
-    /// as to keep the state.
+    /// Whether a create is at work: it holds the lock and has not written the Record.
     pub(crate) fn is_being_created(&self) -> bool {
         let locked = self.flock(FlockOperation::NonBlockingLockShared).is_err();
         if !locked {
-            let _ = self.unlock(); // It was had a moment ago.
+            let _ = self.unlock(); // The lock is held, so this cannot fail.
         }
         locked && !self.has_record()
     }
 
-    /// Whether its create has written the Record.
+    /// Whether create has written the Record.
     pub(crate) fn has_record(&self) -> bool {
         self.path.join(STATE).exists()
     }
 
-    /// Writes the Record: from now on there is a container.
+    /// Writes the Record. From now on the container exists.
     pub fn write_record(&self, record: &Record) -> Result<(), Error> {
         let failed = |e: io::Error| self.failed(STATE, &e);
         let bytes = serde_json::to_vec(record).map_err(|e| failed(e.into()))?;
-        // Nobody sees half of it. Whoever has the lock is the only one to write.
+        // Renamed, so that nobody reads half of it. Only the holder of the lock writes.
         write_new(&self.file, STATE_BESIDE, &bytes).map_err(failed)?;
         renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(as_io(errno)))
     }
 
-    /// Keeps what will be done.
+    /// Writes the Plan.
     pub fn write_plan(&self, plan: &Plan) -> Result<(), Error> {
         write_new(&self.file, PLAN, &plan.to_kept()).map_err(|e| self.failed(PLAN, &e))
     }
 
-    /// The Plan that its create has kept.
+    /// The Plan that create wrote.
     pub fn plan(&self) -> Result<Plan, Error> {
         let path = self.path.join(PLAN);
         Plan::from_kept(&crate::config::read(&path)?).map_err(|error| error.context(path.display()))
     }
 
-    /// Where the cgroup is that its create has made or was to make, if any.
+    /// The place of the container's cgroup by the Plan, if it has one.
     pub fn cgroup_place(&self) -> Option<CgroupPlace> {
         CgroupPlace::from_kept(&crate::config::read(&self.path.join(PLAN)).ok()?)
     }
@@ -222,22 +220,22 @@ impl Dir {
         Error::io(format_args!("write {}", self.path.join(name).display()), error)
     }
 
-    /// The socket on which start will connect.
+    /// Makes the socket that start connects to.
     pub fn listen(&self) -> Result<OwnedFd, Error> {
         socket::listen(&self.socket()).map_err(|errno| {
             Error::errno(format_args!("make {}: bind(2)", self.path.join(SOCKET).display()), errno)
         })
     }
 
-    /// Whether a process waits at the socket for start. It goes on waiting when a
-    /// connection ends without a word.
+    /// Whether a process waits at the socket for start. It keeps waiting if a
+    /// connection is closed without a byte.
     pub(crate) fn is_listened(&self) -> Result<bool, Error> {
         let path = self.socket();
         if !path.exists() {
-            return Ok(false); // As of all that were started.
+            return Ok(false); // start has removed it.
         }
         match socket::connect(&path, SocketFlags::NONBLOCK) {
-            // EAGAIN: others ask as well, and are not answered as it is stopped.
+            // EAGAIN: the process is stopped, and the backlog is full of others who ask.
             Ok(_) | Err(Errno::AGAIN) => Ok(true),
             Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(false),
             Err(errno) => {
@@ -248,12 +246,12 @@ impl Dir {
         }
     }
 
-    /// After start there is nothing to connect to.
+    /// Removes the socket, after start.
     pub(crate) fn forget_socket(&self) {
-        let _ = unlinkat(&self.file, SOCKET, AtFlags::empty()); // ENOENT: removed by force.
+        let _ = unlinkat(&self.file, SOCKET, AtFlags::empty()); // ENOENT: delete --force was quicker.
     }
 
-    /// Through the open directory, as a socket's path is at most 108 bytes.
+    /// The socket's path through the open directory: an address holds 108 bytes.
     pub(crate) fn socket(&self) -> PathBuf {
         format!("/proc/self/fd/{}/{SOCKET}", self.file.as_raw_fd()).into()
     }
@@ -261,7 +259,7 @@ impl Dir {
     /// Removes the directory.
     pub fn remove(&self) -> Result<(), Error> {
         for name in [STATE, PLAN, CONFIG] {
-            let _ = unlinkat(&self.file, name, AtFlags::empty()); // What stays is found below.
+            let _ = unlinkat(&self.file, name, AtFlags::empty()); // rmdir(2) below tells what stays.
         }
         if fs::remove_dir(&self.path).is_ok() {
             return Ok(());
@@ -282,11 +280,11 @@ impl Dir {
     }
 }
 
-/// The ids that have a state dir, in order.
+/// The ids of all state dirs, sorted.
 pub fn ids(global: &Global) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(&global.root) {
         Ok(entries) => entries,
-        // The first container makes it.
+        // The first create makes the directory.
         Err(e) if e.kind() == ErrorKind::NotFound && !global.root_is_given => {
             return Ok(Vec::new());
         }

@@ -1,4 +1,4 @@
-//! A container that was created: its record, its status, its process.
+//! An existing container: its Record, its status, its process.
 
 pub mod dir;
 pub mod progress;
@@ -26,37 +26,37 @@ use self::record::Record;
 use self::status::{Process, Status};
 use crate::socket;
 
-/// A container that has been created.
+/// A container that create has completed.
 #[derive(Debug)]
 pub struct Container {
     dir: Dir,
-    /// What is kept of it.
+    /// What create wrote down.
     pub record: Record,
 }
 
-/// An open state dir that may hold a container, or what is left of one.
+/// What a state dir holds.
 #[derive(Debug)]
 pub enum Found {
     /// A container.
     Whole(Box<Container>),
-    /// A directory without a readable Record: its create is at work or has died,
-    /// or a file is damaged.
+    /// A directory without a readable Record: create is at work or has died, or the
+    /// file is damaged.
     Broken(Dir, Error),
     /// Nothing.
     Nothing,
 }
 
-/// A container's process, which lives.
+/// The container's process, alive.
 #[derive(Debug)]
 pub enum Init {
-    /// Pinned: its pid cannot come to name another one.
+    /// Known by a pidfd, which always means this process.
     Pinned(OwnedFd),
-    /// KERNEL(5.3): known by its pid alone.
+    /// KERNEL(5.3): known by its pid only, which may be reused.
     Pid(Pid),
 }
 
 impl Init {
-    /// Whether it has ended, as far as a pidfd tells.
+    /// Whether it has ended. Always false without a pidfd.
     pub fn has_ended(&self) -> Result<bool, Error> {
         let Init::Pinned(pidfd) = self else { return Ok(false) };
         // Readable once the process has ended (pidfd_open(2)).
@@ -75,7 +75,7 @@ impl Init {
 }
 
 impl Container {
-    /// The container whose Record was written there.
+    /// The container of a state dir whose Record was just written.
     pub fn new(dir: Dir, record: Record) -> Container {
         Container { dir, record }
     }
@@ -92,8 +92,8 @@ impl Container {
         }
     }
 
-    /// Opens whatever there is under an id, without its lock, for which others
-    /// may wait long.
+    /// Reads the state dir of an id without taking the lock, which another verb may
+    /// hold for long.
     pub fn look(root: &Path, id: &str) -> Result<Found, Error> {
         check_id(id)?;
         Ok(Dir::open(root.join(id))?.map_or(Found::Nothing, Container::read))
@@ -107,7 +107,7 @@ impl Container {
         }
     }
 
-    /// The Record and status of a container as they are now, without waiting for its lock.
+    /// The Record and the status of a container now, without taking the lock.
     pub fn peek(root: &Path, id: &str) -> Result<(Record, Status), Error> {
         match Container::look(root, id)? {
             Found::Broken(dir, _) if dir.is_being_created() => {
@@ -127,7 +127,7 @@ impl Container {
         }
     }
 
-    /// Its status now. That it cannot be known is an error.
+    /// Its status now. An error if the kernel does not tell whether its process lives.
     pub fn status(&self) -> Result<Status, Error> {
         if !Process::is_alive(self.record.pid, self.record.start_time)? {
             return Ok(Status::Stopped);
@@ -146,7 +146,7 @@ impl Container {
         &self.dir
     }
 
-    /// The state dir alone, where it will not become a container.
+    /// Gives the state dir back.
     pub fn into_dir(self) -> Dir {
         self.dir
     }
@@ -156,14 +156,14 @@ impl Container {
         self.record.cgroup()
     }
 
-    /// The cgroup to freeze: its own, or the one that its process was moved to.
+    /// The cgroup to freeze: its own, or the one that its process was moved into.
     fn place(&self) -> Option<Cgroup> {
         let own = self.record.cgroup.as_ref()?;
         let moved = cgroup_of(self.record.pid).filter(|path| !path.starts_with(own));
         Some(Cgroup::new(self.record.cgroup_root.join(moved.as_ref().unwrap_or(own))))
     }
 
-    /// The same, unless others' processes would be frozen with it.
+    /// The same. An error if it holds processes of others, which would freeze too.
     pub fn freezer(&self) -> Result<Cgroup, Error> {
         let Some(cgroup) = self.place() else {
             return Err(Error::new("this container has no cgroup, so that it cannot be paused"));
@@ -183,7 +183,7 @@ impl Container {
         }
     }
 
-    /// That cgroup if it is frozen, to be thawed for who is killed in it.
+    /// That cgroup, if it is frozen. Thaw it after a kill.
     pub fn frozen(&self) -> Option<Cgroup> {
         self.freezer().ok().filter(Cgroup::is_frozen)
     }
@@ -196,11 +196,11 @@ impl Container {
         let init = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Init::Pinned(pidfd),
             Err(Errno::SRCH) => return Ok(None),
-            // KERNEL(5.3): pidfd_open is missing. EPERM: an engine's filter.
+            // KERNEL(5.3): pidfd_open is missing. EPERM: a seccomp filter around vial.
             Err(Errno::NOSYS | Errno::PERM) => Init::Pid(pid),
             Err(errno) => return Err(Error::errno("pidfd_open(2)", errno)),
         };
-        // Only now is it certain that the pidfd is of the process meant.
+        // Check this after pidfd_open: only then is the pidfd known to be of this process.
         let alive = Process::is_alive(self.record.pid, self.record.start_time)?;
         Ok(alive.then_some(init))
     }
@@ -213,19 +213,19 @@ impl Container {
         let by_pid = |pid| ("kill(2)", kill_process(pid, signal));
         let (call, sent) = match (&init, Pid::from_raw(self.record.pid.cast_signed())) {
             (Init::Pinned(pidfd), pid) => match (pidfd_send_signal(pidfd, signal), pid) {
-                (Err(Errno::NOSYS), Some(pid)) => by_pid(pid), // A filter knows one call of the two.
+                (Err(Errno::NOSYS), Some(pid)) => by_pid(pid), // A filter may know only pidfd_open.
                 (result, _) => ("pidfd_send_signal(2)", result),
             },
             (Init::Pid(pid), _) => by_pid(*pid),
         };
         match sent {
             Ok(()) => Ok(true),
-            Err(Errno::SRCH) => Ok(false), // It ended in between: what a kill asks for.
+            Err(Errno::SRCH) => Ok(false), // It ended in between.
             Err(errno) => Err(Error::errno(call, errno)),
         }
     }
 
-    /// Sends a signal to every process of it.
+    /// Sends a signal to all of its processes.
     pub fn signal_all(&self, signal: Signal) -> Result<(), Error> {
         if let Some(cgroup) = self.cgroup() {
             match cgroup.signal(signal) {
@@ -233,7 +233,7 @@ impl Container {
                 result => return result.map_err(|e| cgroup.failed("kill the processes of", &e)),
             }
         }
-        // Without a cgroup the pid namespace's init takes the rest along.
+        // Without a cgroup: if init is killed, its pid namespace ends with it.
         self.signal(signal).map(|_| ())
     }
 
@@ -245,7 +245,7 @@ impl Container {
                 result => return result.map_err(|e| cgroup.failed("list the processes of", &e)),
             }
         }
-        // Where its cgroup is gone, others may have moved its process.
+        // If its cgroup is gone, its process may have been moved.
         Ok(match self.status()? {
             Status::Stopped => Vec::new(),
             _ => {
@@ -256,14 +256,14 @@ impl Container {
         })
     }
 
-    /// Those in the cgroup where its process is now that are of its own pid
-    /// namespace, as others may be there, too.
+    /// The pids in its process's present cgroup that are in the same pid namespace:
+    /// other processes may be in that cgroup too.
     fn pids_beside_init(&self, there: &[u32]) -> Vec<u32> {
         let pid = self.record.pid;
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let own = namespace(&pid.to_string()).filter(|own| namespace("self").as_ref() != Some(own));
         match own.filter(|_| !there.is_empty()) {
-            None => vec![pid], // No other is known for certain.
+            None => vec![pid], // Nothing is certain of the others.
             own => {
                 let is_own = |pid: &&u32| namespace(&pid.to_string()) == own;
                 there.iter().filter(is_own).copied().collect()
@@ -271,13 +271,13 @@ impl Container {
         }
     }
 
-    /// Connects to its waiting process.
+    /// Connects to its process, which waits for start.
     pub fn connect(&self) -> rustix::io::Result<OwnedFd> {
         socket::connect(&self.dir.socket(), SocketFlags::empty())
     }
 
-    /// Lets others have the lock while `work` waits for the process, then takes
-    /// it back. False: the container was removed meanwhile.
+    /// Releases the lock while `work` waits for the process, then takes it back.
+    /// False: the container was removed meanwhile.
     pub fn unlocked<T>(&self, work: impl FnOnce() -> T) -> Result<(T, bool), Error> {
         self.dir.unlock()?;
         let result = work();
@@ -294,7 +294,7 @@ impl Container {
 }
 
 impl Found {
-    /// A whole container, or the error that there is none.
+    /// The container, or an error that says what there is in its place.
     pub fn whole(self, id: &str) -> Result<Container, Error> {
         match self {
             Found::Whole(container) => Ok(*container),

@@ -1,7 +1,7 @@
-//! How far a create has come, as others see it: by the arguments of vial-init's
-//! processes, which name the state dir that they are at work for and the present
-//! item of the Plan. They are read where the process cannot answer: it may be
-//! stopped, or hang in the kernel.
+//! How far a create has come. vial-init keeps the number of the present item in its
+//! own arguments, next to the state dir that it works for, and other verbs read
+//! them from /proc. That works even if the process is stopped or hangs in the
+//! kernel.
 
 use std::fmt::Write;
 use std::fs;
@@ -21,12 +21,12 @@ use crate::plan::Plan;
 pub struct Worker {
     /// Its pid.
     pub pid: u32,
-    /// The item that it is at, counted over the whole Plan.
+    /// The item that it is at, counted over all stages.
     pub item: u32,
 }
 
-/// Those that are at work for a state dir, the furthest first. What was not
-/// started by vial may say the same of itself.
+/// The processes of vial-init that work for a state dir, the furthest first. Any
+/// process can write such arguments, so do not trust more than their presence.
 pub fn workers(dir: &Path) -> Vec<Worker> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -41,7 +41,7 @@ fn worker(pid: u32, dir: &Path) -> Option<Worker> {
     Some(Worker { pid, item })
 }
 
-/// `vial-init CHANNEL ITEM STATE-DIR FD..`
+/// Reads the item from `vial-init CHANNEL ITEM STATE-DIR FD..`.
 fn item(line: &[u8], dir: &[u8]) -> Option<u32> {
     let mut words = line.split(|byte| *byte == 0);
     let name = words.next()?;
@@ -50,8 +50,8 @@ fn item(line: &[u8], dir: &[u8]) -> Option<u32> {
     std::str::from_utf8(item).ok()?.parse().ok().filter(|_| is_right)
 }
 
-/// The pid of who is at work, 0 if nobody is, and at what, in words. With a
-/// creator, only its own children are heard.
+/// The pid of the process at work, or 0, and what it is at, in words. If the
+/// creator is known, only its children count.
 pub fn of(dir: &Dir, plan: &Plan, creator: Option<Pid>) -> (u32, String) {
     let creator = creator.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     let mut workers = workers(&dir.path);
@@ -75,7 +75,8 @@ pub fn of(dir: &Dir, plan: &Plan, creator: Option<Pid>) -> (u32, String) {
     (pid, words)
 }
 
-/// Who waits to be mapped waits for another of them.
+/// The process that others wait for: one that waits to be mapped waits for another
+/// of them.
 fn at_work<'a>(workers: &'a [Worker], plan: &Plan) -> Option<&'a Worker> {
     let waits = |worker: &&Worker| plan.item(worker.item).is_some_and(|(item, _)| awaits(&item));
     workers.iter().find(|worker| !waits(worker)).or(workers.first())
@@ -103,8 +104,8 @@ fn words(plan: &Plan, index: u32) -> String {
     }
 }
 
-/// Kills those that are at work for a state dir, and what they have started.
-/// Returns one that is there.
+/// Kills the processes of vial-init that work for a state dir, and their children.
+/// Returns one that was still there.
 pub fn kill(dir: &Path) -> Option<u32> {
     let workers = workers(dir);
     for worker in &workers {
@@ -117,10 +118,10 @@ pub fn kill(dir: &Path) -> Option<u32> {
 
 /// Kills a process.
 pub fn end(pid: Pid) {
-    let _ = kill_process(pid, Signal::KILL); // ESRCH: it is gone, as wanted.
+    let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended, as wanted.
 }
 
-/// The processes that one has started, where the kernel lists them.
+/// The children of a process, if the kernel lists them (CONFIG_PROC_CHILDREN).
 pub fn children(of: Pid) -> Vec<Pid> {
     let of = of.as_raw_nonzero();
     let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();

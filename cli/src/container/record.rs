@@ -1,4 +1,4 @@
-//! What is kept of a container in its state dir: state.json.
+//! The Record: what create writes down about a container, in state.json.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Cgroup;
 use crate::config::Config;
 
-/// What is kept of a container.
+/// What create writes down about a container.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -32,25 +32,25 @@ pub struct Record {
     pub created: String,
     /// The uid that created it.
     pub owner: u32,
-    /// Its cgroup from the root of the hierarchy, if it has one.
+    /// The path of its cgroup from the root of the hierarchy, if it has one.
     #[serde(with = "optional_bytes")]
     pub cgroup: Option<PathBuf>,
     /// Where the cgroup2 filesystem is mounted.
     #[serde(with = "bytes")]
     pub cgroup_root: PathBuf,
-    /// Whether it shares its creator's session keyring; an exec then does too.
+    /// Whether it kept its creator's session keyring; an exec then does too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_new_keyring: bool,
-    /// Whether its root was changed by chroot(2), as it has no mount namespace.
+    /// Whether its root was changed by chroot(2), because it has no mount namespace.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chroot: bool,
-    /// Whether its config.json has no process, so that it cannot be started.
+    /// Whether config.json has no process, so that it cannot be started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_process: bool,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// While it is created, how far that has come; kept nowhere.
+    /// How far its create has come; not written down.
     #[serde(skip)]
     pub progress: String,
 }
@@ -61,7 +61,7 @@ impl Record {
         self.cgroup.as_ref().map(|path| Cgroup::new(self.cgroup_root.join(path)))
     }
 
-    /// What is known of a container that is being created.
+    /// The Record of a container that is being created.
     pub fn creating(id: &str, config: Config) -> Record {
         Record {
             oci_version: config.oci_version,
@@ -83,8 +83,8 @@ impl Record {
     }
 }
 
-/// A path as JSON can hold it, whatever its bytes: a backslash, and bytes that
-/// are not UTF-8, are written as proc_pid_mountinfo(5) does, `\\134`.
+/// A path for JSON. A backslash, and each byte that is not UTF-8, is written as in
+/// proc_pid_mountinfo(5), `\\134`.
 fn escape(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {

@@ -1,4 +1,4 @@
-//! A container's status: read from the kernel and the state dir, never stored.
+//! A container's status, read from the kernel and the state dir and never stored.
 
 use std::fmt;
 use std::io;
@@ -9,10 +9,10 @@ use rustix::process::{Pid, test_kill_process};
 use crate::error::Error;
 use crate::file::read_kernel;
 
-/// The words of the runtime-spec, and runc's `paused`.
+/// The statuses of the runtime-spec, and runc's `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Its create is still at work, or died at it.
+    /// Its create is at work, or has died.
     Creating,
     /// Its process waits for start.
     Created,
@@ -36,27 +36,26 @@ impl fmt::Display for Status {
     }
 }
 
-/// A process as /proc/PID/stat knows it.
+/// A process, as /proc/PID/stat describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its name, of which it chooses every byte.
+    /// Its name. The process may choose any bytes.
     pub name: Vec<u8>,
-    /// One letter, as proc_pid_stat(5) has it.
+    /// Its state, a letter of proc_pid_stat(5).
     pub state: u8,
-    /// Who started it, or inherited it.
+    /// The pid of its parent.
     pub parent: u32,
-    /// When it started, in clock ticks since boot: with the pid, its identity.
+    /// When it started, in clock ticks since boot. Pid and start time identify it.
     pub start_time: u64,
     /// Whether it has ended and waits to be reaped.
     pub ended: bool,
-    /// The status that it ended with, as wait(2) gives it; 0 where the kernel
-    /// does not tell.
+    /// Its exit status as wait(2) gives it, 0 if the kernel does not tell.
     pub end: u32,
 }
 
 impl Process {
-    /// Reads it; None if there is none. That it cannot be read is an error: it
-    /// may live.
+    /// Reads it. None: there is no such process. An error if it cannot be read, since
+    /// it may be alive then.
     pub fn read(pid: u32) -> Result<Option<Process>, Error> {
         let path = format!("/proc/{pid}/stat");
         match read_kernel(&path) {
@@ -71,33 +70,33 @@ impl Process {
     }
 
     fn parse(stat: &[u8]) -> Option<Process> {
-        // The name may hold anything, parentheses included.
+        // The name may hold parentheses too.
         let open = stat.iter().position(|byte| *byte == b'(')?;
         let close = stat.iter().rposition(|byte| *byte == b')')?;
         let name = stat.get(open + 1..close)?.to_vec();
         let fields = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        // The fields by their numbers in proc_pid_stat(5).
+        // Fields have the numbers of proc_pid_stat(5).
         let field = |number: usize| fields.get(number - 3).copied();
         let state = *field(3)?.as_bytes().first()?;
         let zombie = matches!(state, b'Z' | b'X' | b'x');
         let parent = field(4)?.parse().ok()?;
-        // A first thread that has ended looks like this, too, while others go on.
+        // If only the first thread has ended, the state is Z too.
         let threads: u32 = field(20)?.parse().ok()?;
         let start_time = field(22)?.parse().ok()?;
         let end = field(52).and_then(|text| text.parse().ok()).unwrap_or(0);
         Some(Process { name, state, parent, start_time, ended: zombie && threads <= 1, end })
     }
 
-    /// Whether the process that started then still runs.
+    /// Whether the process with this pid and start time is alive.
     pub fn is_alive(pid: u32, start_time: u64) -> Result<bool, Error> {
         let now = Process::read(pid)?;
         Ok(now.is_some_and(|now| now.start_time == start_time && !now.ended))
     }
 }
 
-/// Whether an error says that there is no such process. Its directory is missing
-/// as well where /proc is no procfs, or hides it.
+/// Whether this error means that there is no such process. ENOENT does not say so
+/// if /proc is not procfs, or hides other users' processes.
 fn is_gone(pid: u32, error: &io::Error) -> bool {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::SRCH) => true,

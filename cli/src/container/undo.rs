@@ -1,4 +1,4 @@
-//! What a create has made outside of its processes, until it is a container.
+//! Undoes what a failed create has made besides processes.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use crate::cgroup::Cgroup;
 use crate::error::Error;
 use crate::plan::CgroupPlace;
 
-/// A guard: the state dir and the cgroups that were not there before go when it
-/// goes out of scope, unless they are a container's by then.
+/// A guard. Out of scope, it removes the state dir and the cgroups that did not
+/// exist before.
 #[derive(Debug)]
 pub struct Undo<'a> {
     dir: &'a Dir,
@@ -16,7 +16,8 @@ pub struct Undo<'a> {
 }
 
 impl<'a> Undo<'a> {
-    /// Before the container's cgroup is made: counts those that will be.
+    /// Call this before the container's cgroup is made. Counts the cgroups that do not
+    /// exist yet.
     pub fn before(dir: &'a Dir, place: Option<&mut CgroupPlace>) -> Result<Undo<'a>, Error> {
         let mut undo = Undo { dir, cgroups: Vec::new() };
         let Some(place) = place else { return Ok(undo) };
@@ -32,32 +33,32 @@ impl<'a> Undo<'a> {
         Ok(undo)
     }
 
-    /// It is a container now, and everything stays.
+    /// The container is complete: keep everything.
     pub fn forget(self) {
-        std::mem::forget(self); // This process ends soon, and its memory with it.
+        std::mem::forget(self); // Its memory is freed when this process ends, soon.
     }
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        let _ = remove(self.dir, &self.cgroups); // What cannot be removed is of less use than the error.
+        let _ = remove(self.dir, &self.cgroups); // Only the error that led here is told.
     }
 }
 
-/// The container's cgroup, and those above it.
+/// The container's cgroup and its ancestors.
 fn cgroups(place: &CgroupPlace) -> impl Iterator<Item = Cgroup> {
     let paths = place.path.ancestors().filter(|path| !path.as_os_str().is_empty());
     paths.map(|path| Cgroup::new(place.root.join(path)))
 }
 
-/// Removes what a create has left that died.
+/// Removes what a dead create left behind.
 pub fn clear(dir: &Dir, place: Option<&CgroupPlace>) -> Result<(), Error> {
     let left = |place| cgroups(place).take(place.made.max(1)).collect();
     let left: Vec<_> = place.map(left).unwrap_or_default();
     remove(dir, &left)
 }
 
-/// The deepest cgroup first; one above it that another container has come to use
+/// Removes cgroups, the deepest first. One that another container uses by now
 /// stays.
 fn remove(dir: &Dir, cgroups: &[Cgroup]) -> Result<(), Error> {
     let Some((own, above)) = cgroups.split_first() else {
@@ -65,7 +66,7 @@ fn remove(dir: &Dir, cgroups: &[Cgroup]) -> Result<(), Error> {
     };
     own.remove()?;
     for cgroup in above {
-        let _ = fs::remove_dir(cgroup.path()); // ENOENT: it was not made yet. EBUSY: see above.
+        let _ = fs::remove_dir(cgroup.path()); // ENOENT: it was not made yet. EBUSY: it is used.
     }
     dir.remove()
 }

@@ -1,10 +1,9 @@
-//! What is said of a command line that is wrong: short, with what may have been
-//! meant.
+//! Errors about the command line: short, with a guess at what was meant.
 
 use super::table::{Command, Table, flag};
 use crate::error::Error;
 
-/// The error for a verb that is none.
+/// The error for an unknown verb.
 pub(super) fn unknown_verb(table: &Table, verb: &str) -> Error {
     let error = Error::new(format_args!("unknown verb \"{verb}\""));
     match nearest(verb, table.verbs().map(|verb| verb.name)) {
@@ -13,7 +12,7 @@ pub(super) fn unknown_verb(table: &Table, verb: &str) -> Error {
     }
 }
 
-/// The error for a flag that this command has not.
+/// The error for a flag that this command does not have.
 pub(super) fn unknown_flag(table: &Table, command: &Command, name: &str) -> Error {
     let dashes = if name.chars().count() == 1 { "-" } else { "--" };
     let word = format!("{dashes}{name}");
@@ -27,7 +26,7 @@ pub(super) fn unknown_flag(table: &Table, command: &Command, name: &str) -> Erro
     }
 }
 
-/// The error for what argh says of the arguments and of values.
+/// Turns argh's error about an argument or a value into one of ours.
 pub(super) fn words(command: &Command, said: &str) -> Error {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = lines.join(" ");
@@ -43,12 +42,12 @@ pub(super) fn words(command: &Command, said: &str) -> Error {
     error.hint(see(command))
 }
 
-/// Where to read more.
+/// The hint that says where to read more.
 pub(super) fn see(command: &Command) -> String {
     format!("try `{} --help`", super::help::call_of(command))
 }
 
-/// The name that two slips of a finger at most make of a word.
+/// The name that is at most two typing mistakes away from a word.
 fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let known = names.map(|name| (distance(word, name), name));
     let (slips, name) = known.min_by_key(|(slips, _)| *slips)?;

@@ -1,7 +1,7 @@
-//! The forms of a flag. Callers write `--flag value` and `--flag=value`, Go's
-//! programs `-flag`, crun's users `-e NAME=value`, `-eNAME=value` and `-td`: all
-//! become the long form with a value in a word of its own, as argh takes it. Of a
-//! flag that is given twice the last one holds.
+//! The forms of a flag. Engines write `--flag value` and `--flag=value`, Go
+//! programs also `-flag`, users of crun `-eNAME=value` and `-td`. Each becomes the
+//! long name, with the value as a separate word, for argh. If a flag is given
+//! twice, the last one holds.
 
 use super::complaint;
 use super::table::{Command, Flag, HELP, Table, ends_at_id, flag, letter_of, repeats, value_of};
@@ -13,7 +13,7 @@ pub(super) struct Line {
     parts: Vec<Part>,
     /// Whether --help is asked for.
     pub(super) asks_help: bool,
-    /// What is wrong with the first flag with which something is.
+    /// What is wrong with the first bad flag.
     pub(super) wrong: Option<Error>,
 }
 
@@ -60,7 +60,7 @@ impl Line {
         })
     }
 
-    /// Adds a flag with its value, in place of the one before.
+    /// Adds a flag with its value. It replaces an earlier one, unless it may repeat.
     fn set(&mut self, flag: &Flag, value: String) {
         if !repeats(flag) {
             self.parts.retain(|part| !matches!(part, Part::Option(name, _) if *name == flag.long));
@@ -68,7 +68,7 @@ impl Line {
         self.parts.push(Part::Option(flag.long, value));
     }
 
-    /// Adds a switch, or takes it away.
+    /// Turns a switch on or off.
     fn switch(&mut self, flag: &Flag, on: bool) {
         if flag.long == HELP {
             self.asks_help |= on;
@@ -88,7 +88,7 @@ impl Line {
 /// Brings a command line into the one form.
 pub(super) fn read(table: &Table, given: Vec<String>) -> Line {
     let mut line = Line::default();
-    // None: behind a verb that is none, nobody knows the flags.
+    // None: after an unknown verb, no flag can be checked.
     let mut command = Some(table.vial());
     let mut has_verb = false;
     let mut given = given.into_iter();
@@ -145,7 +145,7 @@ fn read_flag(
                 let value = value.map(str::to_owned).or_else(|| rest.next()).ok_or_else(missing)?;
                 line.set(flag, value);
             }
-            // As Go's programs read them.
+            // The words of Go's strconv.ParseBool, which runc uses.
             None | Some("true" | "True" | "TRUE" | "t" | "T" | "1") => line.switch(flag, true),
             Some("false" | "False" | "FALSE" | "f" | "F" | "0") => line.switch(flag, false),
             Some(value) => {
@@ -157,8 +157,8 @@ fn read_flag(
     Ok(())
 }
 
-/// `-td` and `-eNAME=value`: letters of switches, and at last one of a flag with a
-/// value, which is the rest, or if that is empty the next word.
+/// Splits `-td` and `-teNAME=value` into flags. A flag with a value is the last:
+/// its value is the rest, or the next word if there is no rest.
 fn letters<'a>(command: &'a Command, text: &'a str) -> Option<Vec<(&'a Flag, Option<&'a str>)>> {
     let mut flags = Vec::new();
     let mut rest = text.chars();
@@ -212,7 +212,7 @@ mod tests {
         check("run -b /a --bundle /b id", "run --bundle /b id");
         check("run --keep --keep id", "run --keep id");
         check("run --keep --keep=false id", "run id");
-        // A value that looks like a flag is none.
+        // A value may look like a flag.
         check("run -b --pid-file --pid-file x id", "run --bundle --pid-file --pid-file x id");
         check("run --keep=0 --keep id", "run --keep id");
         check("exec -e A=b --env C=d id sh", "exec --env A=b --env C=d -- id sh");
@@ -232,7 +232,7 @@ mod tests {
         for (given, wrong) in [
             ("create --bundle", "missing value of --bundle"),
             ("--root", "missing value of --root"),
-            // One letter that is none makes all of them none.
+            // One unknown letter makes the word unknown.
             ("exec -tx id sh", "unknown option --tx"),
             ("exec -x id sh", "unknown option -x"),
             ("--nonsense list --more", "unknown option --nonsense"),

@@ -1,10 +1,10 @@
-//! --help, from the table of the flags.
+//! The text of --help, made from the table of flags.
 
 use argh::Optionality;
 
 use super::table::{Command, Flag, letter_of, repeats, value_of};
 
-/// How wide a line is at most.
+/// The longest line.
 const WIDTH: usize = 80;
 
 /// The text of --help, of a verb or of vial itself.
@@ -36,11 +36,11 @@ pub(super) fn text(command: &Command) -> String {
 
 /// How a command is called.
 pub(super) fn call_of(command: &Command) -> String {
-    // vial itself is the one that has commands.
+    // Only vial itself has commands.
     if command.commands.is_empty() { format!("vial {}", command.name) } else { "vial".to_owned() }
 }
 
-/// `-b, --bundle <dir>`
+/// A flag's short and long form, as in `-b, --bundle <dir>`.
 fn forms(flag: &Flag) -> String {
     let short = letter_of(flag).map_or("    ".to_owned(), |letter| format!("-{letter}, "));
     let value = match value_of(flag) {
@@ -51,7 +51,7 @@ fn forms(flag: &Flag) -> String {
     format!("{short}{}{value}", flag.long)
 }
 
-/// A title, and names beside what they are.
+/// Adds a title and two columns: names and descriptions.
 fn table(text: &mut String, title: &str, rows: impl Iterator<Item = (String, &'static str)>) {
     let rows: Vec<(String, &str)> = rows.collect();
     let Some(widest) = rows.iter().map(|(name, _)| name.len()).max() else { return };
@@ -62,7 +62,7 @@ fn table(text: &mut String, title: &str, rows: impl Iterator<Item = (String, &'s
     }
 }
 
-/// Adds words, from this column on, on as many lines as they take.
+/// Adds words from this column on, in as many lines as needed.
 fn fill(text: &mut String, column: usize, words: &str) {
     let mut at = column;
     for word in words.split_whitespace() {

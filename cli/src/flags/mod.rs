@@ -1,5 +1,5 @@
-//! The command line, in every form that callers use; options stand before what
-//! they belong to.
+//! The command line, in every form that callers use. Flags stand before the verb
+//! or argument that they belong to.
 
 mod complaint;
 mod forms;
@@ -25,13 +25,13 @@ pub struct Vial {
     /// $XDG_RUNTIME_DIR/vial when rootless)
     #[argh(option, arg_name = "dir")]
     root: Option<PathBuf>,
-    /// file to which errors are written too
+    /// file that errors are written to as well
     #[argh(option, arg_name = "file")]
     log: Option<PathBuf>,
     /// format of that file: text or json
     #[argh(option, arg_name = "format", default = "String::from(\"text\")")]
     log_format: String,
-    /// accepted; errors say all there is without it
+    /// accepted and ignored: errors are always told in full
     #[argh(switch)]
     #[allow(dead_code, reason = "callers send it; there is no second level of detail")]
     debug: bool,
@@ -69,20 +69,20 @@ enum Verb {
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Parsed {
-    /// A verb, to be run.
+    /// Run this verb.
     Run(Box<Vial>),
-    /// A text, to be printed: help, or the version.
+    /// Print this text: help, or the version.
     Print(String),
 }
 
-/// What every verb gets.
+/// What the flags before the verb say.
 #[derive(Debug)]
 pub struct Global {
     /// The directory for the state of containers.
     pub root: PathBuf,
-    /// Whether that is the one of --root, and not the default.
+    /// Whether --root gave it.
     pub root_is_given: bool,
-    /// Where warnings are said.
+    /// Where warnings go.
     pub log: Log,
 }
 
@@ -104,7 +104,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
         (verb, _) => (line.asks_help, verb),
     };
     let Some(command) = verb.map_or(Some(table.vial()), |verb| table.verb(verb)) else {
-        // A flag that is none may be why this stands in the verb's place.
+        // The value of an unknown flag may stand in the verb's place: tell the flag.
         let unknown = || complaint::unknown_verb(&table, verb.unwrap_or_default());
         return Err((log(), wrong.unwrap_or_else(unknown)));
     };
@@ -145,7 +145,7 @@ impl Vial {
         Ok(())
     }
 
-    /// Where errors are said.
+    /// Where errors go.
     pub fn log(&self) -> Log {
         Log::new(self.log.clone(), self.log_format == "json")
     }
@@ -155,7 +155,8 @@ impl Vial {
         let log = self.log();
         let root_is_given = self.root.is_some();
         let root = self.root.map_or_else(default_root, Ok)?;
-        // Others compare it, who may be elsewhere.
+        // It becomes an argument of vial-init, which a vial in another working directory
+        // looks for.
         let root = std::path::absolute(&root).unwrap_or(root);
         let global = Global { root, root_is_given, log };
         let code = match self.verb {
@@ -179,13 +180,13 @@ impl Vial {
     }
 }
 
-/// The text of --version, which engines take apart.
+/// The text of --version. Engines parse it.
 pub fn version() -> String {
     let (version, build) = (env!("CARGO_PKG_VERSION"), vial_plan::FINGERPRINT);
     format!("vial version {version}\ncommit: {build:016x}\nspec: {SPEC}\n")
 }
 
-/// The newest version of the runtime-spec that vial knows.
+/// The newest version of the runtime-spec that vial implements.
 pub const SPEC: &str = "1.3.0";
 
 fn default_root() -> Result<PathBuf, Error> {

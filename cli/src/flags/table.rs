@@ -1,16 +1,16 @@
-//! The table of the flags: argh makes it from the structs that it parses into, so
-//! that a flag is written down once.
+//! The table of flags. argh makes it from the structs that it parses into, so each
+//! flag is defined once.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 
 use super::Vial;
 
-/// A verb, or vial itself: its words, its flags, its arguments.
+/// A verb, or vial itself: name, description, flags, arguments.
 pub(super) type Command = CommandInfoWithArgs;
-/// A flag: its name, its short form, its value, its help.
+/// A flag: long and short name, value, description.
 pub(super) type Flag = FlagInfo<'static>;
 
-/// All there is to say on a command line.
+/// Everything that a command line may hold.
 pub(super) struct Table(Command);
 
 impl Table {
@@ -18,7 +18,7 @@ impl Table {
         Table(Vial::get_args_info())
     }
 
-    /// vial itself, with the flags that stand before the verb.
+    /// vial itself. Its flags stand before the verb.
     pub(super) fn vial(&self) -> &Command {
         &self.0
     }
@@ -34,7 +34,7 @@ impl Table {
     }
 }
 
-/// The flag with this name, without its dashes, or with this letter.
+/// The flag with this long name, given without dashes, or with this letter.
 pub(super) fn flag<'a>(command: &'a Command, name: &str) -> Option<&'a Flag> {
     command.flags.iter().find(|flag| flag.long.get(2..) == Some(name) || is_short(flag, name))
 }
@@ -46,14 +46,14 @@ fn is_short(flag: &Flag, name: &str) -> bool {
 
 /// The letter of a flag's short form.
 pub(super) fn letter_of(flag: &Flag) -> Option<char> {
-    // argh gives its own flag none.
+    // argh adds --help to each table, without a letter.
     if flag.long == HELP { Some('h') } else { flag.short }
 }
 
-/// The flag that each command has.
+/// The flag that every command has.
 pub(super) const HELP: &str = "--help";
 
-/// What stands for the value of a flag; None: it is a switch.
+/// The placeholder for a flag's value. None: the flag is a switch.
 pub(super) fn value_of(flag: &Flag) -> Option<&'static str> {
     match flag.kind {
         FlagInfoKind::Switch => None,
@@ -61,13 +61,13 @@ pub(super) fn value_of(flag: &Flag) -> Option<&'static str> {
     }
 }
 
-/// Whether a flag may be given more than once, each adding to the others.
+/// Whether a flag may be given more than once, and adds to a list.
 pub(super) fn repeats(flag: &Flag) -> bool {
     flag.optionality == Optionality::Repeating
 }
 
-/// Whether the words after the id are for another program, or may begin with a
-/// dash: what follows the first argument is no flag of the verb's.
+/// Whether flags end at the id: what follows is another program's, or may begin
+/// with a dash.
 pub(super) fn ends_at_id(verb: &Command) -> bool {
     verb.positionals.len() > 1
 }
@@ -83,7 +83,7 @@ mod tests {
         let mut known: BTreeMap<&str, &Flag> = BTreeMap::new();
         for flag in table.verbs().flat_map(|verb| verb.flags) {
             let first = known.entry(flag.long).or_insert(flag);
-            // What the formats are differs.
+            // The formats differ.
             if flag.long == "--format" {
                 assert_eq!(letter_of(first), letter_of(flag));
             } else {

@@ -1,6 +1,6 @@
-//! The flags of the verbs that make a container, written once.
+//! The flags that create and run share.
 
-/// A verb that makes a container: those flags, and its own.
+/// Defines a verb that makes a container: the shared flags and its own.
 macro_rules! creating {
     ($(#[$of_verb:meta])* pub struct $Verb:ident { $($own:tt)* }) => {
         #[derive(argh::FromArgs, argh::ArgsInfo, Debug)]
@@ -31,7 +31,7 @@ macro_rules! creating {
         }
 
         impl $Verb {
-            /// What these flags ask for. Call this before any fd is opened.
+            /// The options that these flags give. Call this before any fd is opened.
             fn options(&self) -> Result<$crate::creation::Options, $crate::error::Error> {
                 let listen_fds = $crate::creation::listen_fds();
                 let preserve_fds = self.preserve_fds.saturating_add(listen_fds.count);

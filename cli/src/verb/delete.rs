@@ -1,4 +1,4 @@
-//! delete: the container's cgroup and state go; with --force its processes too.
+//! delete: removes the container's cgroup and state, with --force its processes.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::container::{Container, Found};
 use crate::error::Error;
 use crate::flags::Global;
 
-/// How long a killed process is waited for, and whoever else has the lock.
+/// How long to wait for a killed process, or for the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long who was killed may take to end, and whoever has the lock after what it
-/// may wait for was killed.
+/// With --force: how long a killed process may take to end, and how long another
+/// vial may hold the lock after the container's processes were killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// remove a container that has stopped
@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(2);
 #[argh(subcommand, name = "delete", help_triggers("-h", "--help"))]
 #[argh(example = "vial delete --force web")]
 pub struct Delete {
-    /// kill it if it runs; that there is none is no error
+    /// kill the container first; succeed if there is none
     #[argh(switch, short = 'f')]
     force: bool,
     /// the container's id
@@ -36,7 +36,7 @@ pub struct Delete {
 }
 
 impl Delete {
-    /// Runs the verb. Engines look for the texts.
+    /// Runs the verb. Engines match the texts of its errors.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         check_id(&self.id)?;
         let dir = match Dir::open(global.root.join(&self.id))? {
@@ -55,9 +55,9 @@ impl Delete {
         Ok(0)
     }
 
-    /// Takes the lock. Whoever has it may wait for a process that does not answer,
-    /// such as one that was stopped: that is killed first, if need be. None: the
-    /// container has been removed by another.
+    /// Takes the lock. The vial that holds it may be waiting for a process that does
+    /// not answer, for example one that is stopped: --force kills that one first.
+    /// None: another vial has removed the container.
     fn lock(&self, dir: Dir) -> Result<Option<Dir>, Error> {
         let began = Instant::now();
         let (mut pause, mut dir, mut struck) = (Duration::from_micros(200), dir, false);
@@ -81,8 +81,8 @@ impl Delete {
     }
 }
 
-/// Kills the container's processes without its lock, also those of a create that
-/// is at work.
+/// Kills the container's processes without holding the lock, also while it is
+/// being created.
 fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
     match Container::read(dir) {
         Found::Whole(container) => {
@@ -103,8 +103,8 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
     }
 }
 
-/// Kills whoever has the lock for so long already, and does nothing by itself: at
-/// once if it is stopped, soon if it waits in the kernel.
+/// Kills the vial that has held the lock for this long: at once if it is stopped,
+/// soon if it waits in the kernel.
 fn end_holder(dir: &Dir, elapsed: Duration) {
     let Some(holder) = dir.holder() else { return };
     let state = Process::read(pid_of(holder)).ok().flatten().map_or(0, |process| process.state);
@@ -118,7 +118,7 @@ fn end_holder(dir: &Dir, elapsed: Duration) {
     }
 }
 
-/// Ends what a create has left that died.
+/// Kills the processes of vial-init that a dead create left behind.
 fn end_workers(dir: &Dir, id: &str) -> Result<(), Error> {
     let began = Instant::now();
     while let Some(pid) = progress::kill(&dir.path) {
@@ -130,7 +130,7 @@ fn end_workers(dir: &Dir, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whoever has the lock, or what it has started, was killed and goes on.
+/// The error for a process that was killed and does not end.
 fn stuck(pid: Option<Pid>, id: &str) -> Error {
     let pid = pid.map_or(0, pid_of);
     Error::new(format_args!(
@@ -154,7 +154,7 @@ fn busy(dir: &Dir, id: &str) -> Error {
 fn delete(container: &Container, force: bool) -> Result<(), Error> {
     match container.status()? {
         Status::Stopped => {}
-        // Nothing of the user's has run yet.
+        // The user's program has not run yet.
         Status::Created => kill(container)?,
         _ if force => kill(container)?,
         status => {
@@ -169,10 +169,10 @@ fn delete(container: &Container, force: bool) -> Result<(), Error> {
 }
 
 fn kill(container: &Container) -> Result<(), Error> {
-    let frozen = container.frozen(); // Once it has ended, nobody knows where it was.
+    let frozen = container.frozen(); // Its cgroup cannot be found once it has ended.
     container.signal(Signal::KILL)?;
     if let Some(cgroup) = &frozen {
-        let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
+        let _ = cgroup.freeze(false); // ENOENT: the cgroup is gone, with its processes.
     }
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_micros(200);

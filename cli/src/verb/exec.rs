@@ -1,4 +1,4 @@
-//! exec: one more process in a running container.
+//! exec: starts one more process in a running container.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -59,7 +59,7 @@ pub struct Exec {
     /// the AppArmor profile
     #[argh(option, arg_name = "profile")]
     apparmor: Option<String>,
-    /// execve may grant no privileges
+    /// forbid execve to grant privileges
     #[argh(switch)]
     no_new_privs: bool,
     /// add a capability to the bounding, effective and permitted set
@@ -71,7 +71,7 @@ pub struct Exec {
     /// a cgroup below the container's
     #[argh(option, arg_name = "path")]
     cgroup: Option<String>,
-    /// do not refuse a paused container; the process waits for its resume
+    /// accept a paused container; the process waits until it is resumed
     #[argh(switch)]
     ignore_paused: bool,
     /// the container's id
@@ -111,7 +111,7 @@ impl Exec {
         }
         let mut host = Host::read();
         if container.record.cgroup.is_some() {
-            // The one that its create has found: this caller may see another, or none.
+            // Use the mount that create found: this caller may see another one, or none.
             let root = &mut host.cgroup.get_or_insert_default().root;
             root.clone_from(&container.record.cgroup_root);
         }
@@ -139,7 +139,7 @@ impl Exec {
         };
         let plan = planner::exec(&exec, &host)?;
         global.log.warn(&plan.warnings);
-        // The lock is for the container, not for what runs in it.
+        // The lock protects the container's state, not the processes in it.
         drop(container);
         self.launch(&process, &plan, &global.root, &init)
     }
@@ -162,7 +162,7 @@ impl Exec {
         let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
         let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
-        // What was reached by init's pid was init's, as that pid still is.
+        // init still lives, so its pid was its own all the time.
         if init.has_ended()? {
             return Err(Error::new("container not running"));
         }
@@ -170,7 +170,7 @@ impl Exec {
         write_pid(self.pid_file.as_deref(), pid)?;
         if let Err(error) = go(ready, plan, foreground.as_mut()) {
             if let Some(file) = &self.pid_file {
-                let _ = fs::remove_file(file); // It names a process that is gone.
+                let _ = fs::remove_file(file); // It names a process that has ended.
             }
             return Err(error);
         }
@@ -180,8 +180,8 @@ impl Exec {
         }
     }
 
-    /// What is to be executed: --process as it is, or the container's own
-    /// process with what the options change.
+    /// The process to execute: the one of --process, or the container's own with what
+    /// the flags change.
     fn process(&self, config: &Config) -> Result<Process, Error> {
         let own = config.process.as_ref().cloned().unwrap_or_default();
         let mut process = match &self.process {
@@ -211,8 +211,8 @@ impl Exec {
             process.user = parse_user(user, &process.user)?;
         }
         process.user.additional_gids.extend(&self.additional_gids);
-        // Not to the inheritable set: a program without file capabilities would
-        // gain what it should not have (CVE-2022-29162).
+        // Never to the inheritable set: a program with inheritable file capabilities
+        // would gain privileges (CVE-2022-29162).
         if let Some(name) = self.cap.iter().find(|name| capability_number(name).is_none()) {
             return Err(Error::new(format_args!("--cap {name}: unknown capability")));
         }
@@ -229,8 +229,8 @@ impl Exec {
         Ok(process)
     }
 
-    /// The cgroup of the container's init, which an init system moves into one
-    /// below the container's; or the one below the container's that was asked for.
+    /// The cgroup for the process: the one of --cgroup, below the container's, or the
+    /// one of the container's init, which an init system may have moved to one below.
     fn cgroup(&self, container: &Container) -> Result<Option<PathBuf>, Error> {
         let Some(own) = &container.record.cgroup else {
             return match &self.cgroup {
@@ -256,7 +256,8 @@ impl Exec {
     }
 }
 
-/// Digits only, to the end: half a number would be someone else (CVE-2026-30892).
+/// Parses the whole text as digits: half a number would be another user
+/// (CVE-2026-30892).
 fn parse_user(text: &str, base: &User) -> Result<User, Error> {
     let wrong = || Error::new(format_args!("--user {text}: not uid or uid:gid in numbers"));
     let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -270,7 +271,7 @@ fn parse_user(text: &str, base: &User) -> Result<User, Error> {
     Ok(User { uid, gid, ..base.clone() })
 }
 
-/// Whether a process is in another namespace of a kind than this one.
+/// Whether a process is in another namespace of this kind than vial.
 fn differs(pid: u32, kind: &str) -> bool {
     let of = |who: &str| fs::read_link(format!("/proc/{who}/ns/{kind}")).ok();
     of("self") != of(&pid.to_string())

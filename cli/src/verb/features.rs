@@ -1,4 +1,4 @@
-//! features: what this vial can do, as the runtime-spec's features document.
+//! features: prints what vial supports, as the runtime-spec's features document.
 
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;

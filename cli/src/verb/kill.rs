@@ -1,4 +1,4 @@
-//! kill: a signal for a container's process, or for all of them.
+//! kill: sends a signal to a container's process, or to all of its processes.
 
 use argh::{ArgsInfo, FromArgs};
 use rustix::process::Signal;
@@ -15,24 +15,24 @@ use crate::signals;
 #[argh(subcommand, name = "kill", help_triggers("-h", "--help"))]
 #[argh(example = "vial kill web KILL")]
 pub struct Kill {
-    /// send it to every process of the container
+    /// send the signal to every process of the container
     #[argh(switch, short = 'a')]
     all: bool,
     /// the container's id
     #[argh(positional)]
     id: String,
-    /// the signal's name or number; 0 asks whether it runs
+    /// the signal's name or number; 0 only checks that it runs
     #[argh(positional, default = "String::from(\"TERM\")")]
     signal: String,
 }
 
 impl Kill {
-    /// Runs the verb. Engines look for the texts. It takes no lock: whoever holds
-    /// it may wait for the very process that is to be killed.
+    /// Runs the verb. Engines match the texts of its errors. It takes no lock: the
+    /// vial that holds it may be waiting for the process that is to be killed.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let signal = signals::parse(self.signal.trim_start_matches('-'))?;
         let container = Container::look(&global.root, &self.id)?.whole(&self.id)?;
-        // Once it has ended, nobody knows where it was.
+        // Its cgroup cannot be found once it has ended.
         let frozen = container.frozen().filter(|_| signal == Some(Signal::KILL));
         let reached = match signal {
             _ if self.all => {
@@ -40,7 +40,7 @@ impl Kill {
                 true
             }
             None => container.status()? != Status::Stopped,
-            // Nothing ends with its process if others see the same pids.
+            // If the pid namespace is shared, the others do not end with init.
             Some(Signal::KILL) if shares_pids(&container) && is_populated(&container) => {
                 container.signal_all(Signal::KILL)?;
                 true
@@ -51,16 +51,16 @@ impl Kill {
             return Err(Error::new("container not running"));
         }
         if let Some(cgroup) = frozen {
-            // KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; nothing else
-            // needs to arrive before the container is resumed.
-            let _ = cgroup.freeze(false); // It may be gone by now, as was asked.
+            // KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; other signals may
+            // wait until the container is resumed.
+            let _ = cgroup.freeze(false); // ENOENT: the cgroup is gone, with its processes.
         }
         Ok(0)
     }
 }
 
-/// Whether the pid namespace is not the container's own. A config.json that
-/// cannot be read says nothing against it.
+/// Whether the container shares a pid namespace with others. True if config.json
+/// cannot be read.
 fn shares_pids(container: &Container) -> bool {
     let own = |namespace: &Namespace| namespace.kind == "pid" && namespace.path.is_empty();
     container.dir().config().map_or(true, |config| !config.linux.namespaces.iter().any(own))

@@ -1,4 +1,4 @@
-//! list: every container, as a table, as JSON, or by id alone.
+//! list: prints all containers, as a table, as JSON, or only their ids.
 
 use std::fs;
 
@@ -21,14 +21,14 @@ pub struct List {
     /// table or json
     #[argh(option, short = 'f', arg_name = "format", default = "String::from(\"table\")")]
     format: String,
-    /// print ids alone
+    /// print only the ids
     #[argh(switch, short = 'q')]
     quiet: bool,
 }
 
 impl List {
-    /// Runs the verb. An entry that cannot be read is named on stderr, and
-    /// hides no other.
+    /// Runs the verb. A container that cannot be read is named on stderr; the others
+    /// are still listed.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         if !matches!(self.format.as_str(), "table" | "json") {
             return Err(Error::new(format_args!("unknown format \"{}\"", self.format))
@@ -46,7 +46,7 @@ impl List {
         } else if self.format == "json" {
             let reports = containers.iter().map(|(record, status)| Report::new(record, *status));
             let reports: Vec<_> = reports.collect();
-            // runc's word for none, which engines decode.
+            // null for an empty list, as runc prints it and engines decode it.
             print_json(&(!reports.is_empty()).then_some(reports))?;
         } else {
             table(&containers)?;
@@ -72,7 +72,7 @@ fn table(containers: &[(Record, Status)]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The user's name, or `#1000` where passwd(5) has none.
+/// The user's name, or `#1000` if passwd(5) has none.
 fn user(uid: u32) -> String {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let wanted = uid.to_string();

@@ -1,4 +1,4 @@
-//! The verbs, one a file.
+//! The verbs, one in each file.
 
 pub mod create;
 mod creating;

@@ -1,4 +1,4 @@
-//! pause and resume: the cgroup freezer.
+//! pause and resume: freeze and thaw the container's cgroup.
 
 use argh::{ArgsInfo, FromArgs};
 
@@ -17,7 +17,7 @@ pub struct Pause {
     id: String,
 }
 
-/// let the processes of a paused container go on
+/// resume the processes of a paused container
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "resume", help_triggers("-h", "--help"))]
 #[argh(example = "vial resume web")]
@@ -44,7 +44,7 @@ impl Resume {
         let container = Container::open(&global.root, &self.id)?;
         match container.status()? {
             Status::Paused => freeze(&container, false),
-            // One that was paused before it was started.
+            // It was paused before it was started.
             Status::Created if container.freezer().is_ok_and(|cgroup| cgroup.is_frozen()) => {
                 freeze(&container, false)
             }

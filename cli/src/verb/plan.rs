@@ -1,4 +1,4 @@
-//! plan: each act in order, of a dry run or as a container was made.
+//! plan: prints a Plan item by item, of a dry run or of an existing container.
 
 use std::path::PathBuf;
 
@@ -14,9 +14,9 @@ use crate::flags::Global;
 use crate::printable::printable;
 use crate::words::describe;
 
-/// print, in order and in words, every act that a bundle would cause, or those
-/// that have made a container: one with this id, unless --bundle or --no-pivot
-/// asks for a dry run
+/// print in order, in words, every step that would make a container from a bundle;
+/// if a container with this id exists, the steps that made it, unless --bundle or
+/// --no-pivot asks for a dry run
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
 #[argh(example = "vial plan --bundle /containers/web\nvial plan web")]
@@ -77,8 +77,8 @@ impl Plan {
         Ok(0)
     }
 
-    /// The Plan that a container was made by, where there is one of that id. With
-    /// an option of a dry run, that is what is meant.
+    /// The Plan of the existing container, if there is one with this id and no flag
+    /// asks for a dry run.
     fn kept(&self, global: &Global) -> Result<Option<crate::plan::Plan>, Error> {
         let Some(id) = self.id.as_ref().filter(|_| self.bundle.is_none() && !self.no_pivot) else {
             return Ok(None);
@@ -87,7 +87,7 @@ impl Plan {
         Dir::open(global.root.join(id))?.map(|dir| dir.plan()).transpose()
     }
 
-    /// What a bundle would cause.
+    /// The Plan of a bundle.
     fn dry_run(&self) -> Result<crate::plan::Plan, Error> {
         let options =
             Options { bundle: self.bundle.clone(), no_pivot: self.no_pivot, ..Options::default() };

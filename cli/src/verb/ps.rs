@@ -1,4 +1,4 @@
-//! ps: the processes of a container, by the host's pids.
+//! ps: lists the processes of a container by their pids on the host.
 
 use std::fs;
 
@@ -44,8 +44,8 @@ impl Ps {
     }
 }
 
-/// The lines of ps(1) that are of these pids; a table of vial's own where the
-/// machine has no ps and none of its options were asked for.
+/// Prints the lines of ps(1) for these pids. Without ps on the machine, and
+/// without options for it, prints a table of its own.
 fn table(pids: &[u32], options: &[String]) -> Result<(), Error> {
     let default = ["-ef".to_owned()];
     let arguments = if options.is_empty() { &default } else { options };

@@ -1,4 +1,4 @@
-//! run: create and start, and wait unless detached.
+//! run: creates a container, starts it, and waits for its end unless detached.
 
 use rustix::process::Pid;
 
@@ -37,7 +37,7 @@ impl Run {
         global.log.warn(&prepared.plan.warnings);
         let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
         let proxied = terminal && !self.detach && options.console_socket.is_none();
-        // Before the process is there: no signal meant for it may be lost.
+        // Block signals before the process exists, so that none for it is lost.
         let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
         let console = match (&mut foreground, proxied) {
             (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
@@ -48,8 +48,8 @@ impl Run {
         let Some(foreground) = foreground else {
             return Ok(0);
         };
-        // Others may stop, pause and enter the container while it runs, or be
-        // quicker to delete it.
+        // Wait without the lock: other verbs work on the container while it runs, and
+        // may delete it first.
         let pid = Pid::from_raw(container.record.pid.cast_signed());
         let wait = || foreground.wait(pid);
         let (code, is_there) = container.unlocked(wait)?;

@@ -1,4 +1,4 @@
-//! spec: a config.json to begin with.
+//! spec: writes a config.json to begin with.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -24,7 +24,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Runs the verb. A file that is there is kept.
+    /// Runs the verb. It does not overwrite a file.
     pub fn run(self) -> Result<u8, Error> {
         let path = self.bundle.unwrap_or_default().join("config.json");
         let host = Host::read();
@@ -51,12 +51,12 @@ impl Spec {
     }
 }
 
-/// A shell in a container with namespaces of its own, a few capabilities, and
-/// a read-only rootfs.
+/// A shell with its own namespaces, few capabilities, and a read-only rootfs.
 const TEMPLATE: &str = include_str!("spec.json");
 
-/// The own id is root inside; the host's network and /sys are used, as no other
-/// could be mounted; nothing is limited.
+/// For a caller who is not root: the caller's uid is mapped to root. The host's
+/// network is used and its /sys bound, since sysfs may only be mounted by the owner
+/// of the network namespace. There are no limits.
 fn rootless(mut config: Value, uid: u32, gid: u32) -> Value {
     let linux = &mut config["linux"];
     linux["resources"] = json!({});

@@ -1,4 +1,4 @@
-//! start: the process of a created container goes on to its program.
+//! start: lets the process of a created container execute its program.
 
 use argh::{ArgsInfo, FromArgs};
 
@@ -22,7 +22,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Runs the verb: returns once the process is its program.
+    /// Runs the verb. Returns once execve(2) has succeeded.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
         match container.status()? {
@@ -42,13 +42,13 @@ impl Start {
         let channel = container
             .connect()
             .map_err(|errno| Error::errno("tell the process to start: connect(2)", errno))?;
-        // Whoever connects and says nothing only asks whether it waits.
+        // The process waits for this byte: a connection alone only asks whether it waits.
         write_all(&channel, b"g")
             .map_err(|errno| Error::errno("tell the process to start: write(2)", errno))?;
         let reply = read_reply(&channel);
         container.dir().forget_socket();
         match reply {
-            // The connection is closed by execve.
+            // EOF: execve closed the connection.
             None => failure::silence(container.record.pid).map_or(Ok(0), Err),
             Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
                 Ok(plan) => failure::words(&plan, &failed),

@@ -1,4 +1,4 @@
-//! state: what the runtime-spec says of a container.
+//! state: prints a container's state as the runtime-spec defines it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub struct State {
     id: String,
 }
 
-/// The spec's state, with what runc adds and engines read.
+/// The state of the runtime-spec, and the fields that runc adds and engines read.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report<'a> {
@@ -41,7 +41,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report of a record.
+    /// Makes the report.
     pub fn new(record: &'a record::Record, status: Status) -> Report<'a> {
         Report {
             oci_version: &record.oci_version,
@@ -67,13 +67,13 @@ impl State {
     }
 }
 
-/// Prints a value as JSON, and says so if stdout is gone.
+/// Prints a value as JSON.
 pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(Error::new)?;
     print(&text)
 }
 
-/// Prints a text and the end of its line.
+/// Prints a line. An error if stdout is closed or full.
 pub fn print(text: &str) -> Result<(), Error> {
     use std::io::Write;
     writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("write to stdout", &e))
