@@ -23,7 +23,7 @@ use crate::flags::Global;
 use crate::foreground::Foreground;
 use crate::host::mountinfo;
 use crate::host::sources::{Source, rootfs_has_mounts};
-use crate::host::{Host, Whose};
+use crate::host::{Host, NamespaceOwner};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::plan::{CgroupPlace, Lent, Plan};
@@ -83,7 +83,7 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
-        namespaces: Whose::of(&config.linux),
+        namespaces: NamespaceOwner::of(&config.linux),
         host_mounts: if options.no_pivot { mountinfo::kernel_mounts() } else { Vec::new() },
         listen_fds: options.listen_fds.clone(),
     };

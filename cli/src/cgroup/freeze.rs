@@ -1,4 +1,4 @@
-//! The freezer, by which a container is paused.
+//! Freezes and thaws a cgroup, for pause and resume.
 
 use std::fs;
 use std::thread::sleep;
@@ -25,7 +25,7 @@ impl Cgroup {
         let deadline = Instant::now() + PATIENCE;
         while self.is_frozen() != frozen {
             if Instant::now() > deadline {
-                let _ = fs::write(&file, if frozen { "0" } else { "1" }); // Back to what it was, as far as can be.
+                let _ = fs::write(&file, if frozen { "0" } else { "1" }); // Only the error below is told.
                 return Err(Error::new(format_args!(
                     "cgroup {} did not freeze or thaw in 10 s",
                     self.path.display()

@@ -1,6 +1,5 @@
-//! A container's cgroup as the verbs use it once it is made: what is done to it is
-//! a file each. The names below it are the container's to choose, and how deep
-//! they lie.
+//! What the verbs do to a container's cgroup after create, one deed in each file.
+//! The container may make cgroups below it, with any names and at any depth.
 
 mod freeze;
 mod kill;
@@ -15,21 +14,21 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::file::read_kernel;
 
-/// How long the kernel is given to empty or to freeze a cgroup.
+/// How long the kernel may take to empty or freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How cgroups lie in the filesystem. Each file here matches it where hierarchies
-/// differ, so that one that joins is not forgotten.
+/// The version of the cgroup filesystem. Code that depends on it matches it, so that
+/// the compiler finds each place when one is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hierarchy {
     /// One tree for all controllers: cgroup2.
     V2,
 }
 
-/// Who makes and removes cgroups.
+/// What makes and removes cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// vial, in the filesystem.
+    /// vial itself, by mkdir(2) and rmdir(2).
     Fs,
 }
 
@@ -52,7 +51,7 @@ impl Cgroup {
         &self.path
     }
 
-    /// Whether processes are in it or below.
+    /// Whether there are processes in it or below.
     pub fn is_populated(&self) -> bool {
         match self.hierarchy {
             Hierarchy::V2 => self.has_event(b"populated 1"),
@@ -64,7 +63,7 @@ impl Cgroup {
         events.split(|byte| *byte == b'\n').any(|line| line == event)
     }
 
-    /// The words for a call on it that failed.
+    /// The error for a failed call on it.
     pub fn failed(&self, what: &str, error: &io::Error) -> Error {
         Error::io(format_args!("{what} cgroup {}", self.path.display()), error)
     }

@@ -1,4 +1,4 @@
-//! Who is in a cgroup.
+//! The processes of a cgroup.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::walk::walk;
 use crate::file::{as_io, read_rest};
 
 impl Cgroup {
-    /// The pids in it and below, as this pid namespace counts them.
+    /// The pids in it and below, in this pid namespace.
     pub fn pids(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         walk(&self.path, |cgroup| add_pids(cgroup, &mut pids), |_, _| Ok(()))?;
@@ -27,12 +27,12 @@ fn add_pids(cgroup: BorrowedFd<'_>, pids: &mut Vec<u32>) -> io::Result<()> {
         .and_then(|file| read_rest(file, &mut text, usize::MAX));
     match read {
         Ok(()) => {}
-        // Removed meanwhile; or threaded, so that the cgroup above lists them.
+        // It was removed meanwhile, or is threaded: its parent lists the processes.
         Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP) => return Ok(()),
         Err(errno) => return Err(as_io(errno)),
     }
     let lines = text.split(|byte| *byte == b'\n');
     let pids_of = lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<u32>().ok());
-    pids.extend(pids_of.filter(|pid| *pid != 0)); // 0: of another pid namespace.
+    pids.extend(pids_of.filter(|pid| *pid != 0)); // 0: not in this pid namespace.
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The end of a cgroup.
+//! Removes a cgroup.
 
 use std::ffi::CStr;
 use std::fs;
@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::file::as_io;
 
 impl Cgroup {
-    /// Kills whoever is left in it, and removes it with those below. That it is
-    /// gone already is no error.
+    /// Kills the processes left in it, and removes it with the cgroups below. No error
+    /// if it does not exist.
     pub fn remove(&self) -> Result<(), Error> {
         match self.driver {
             Driver::Fs => self.remove_directories(),
@@ -28,7 +28,7 @@ impl Cgroup {
     fn remove_directories(&self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(100);
-        // Mostly it is empty and has none below it.
+        // Usually it is empty and has no cgroups below.
         if fs::remove_dir(&self.path).is_ok() {
             return Ok(());
         }
@@ -36,7 +36,7 @@ impl Cgroup {
             match self.remove_tree() {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-                // EBUSY: someone is in it; one just killed stays a little while.
+                // EBUSY: a process is in it; one that was killed stays for a moment.
                 Err(e) if e.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
                     if self.is_populated() {
                         let failed = |e| self.failed("kill the processes of", &e);
@@ -53,7 +53,7 @@ impl Cgroup {
     fn remove_tree(&self) -> io::Result<()> {
         let remove = |parent: BorrowedFd<'_>, name: &CStr| {
             match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => Ok(()), // Removed by another, as wanted.
+                Ok(()) | Err(Errno::NOENT) => Ok(()), // ENOENT: another has removed it.
                 Err(errno) => Err(as_io(errno)),
             }
         };

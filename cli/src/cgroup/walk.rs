@@ -1,4 +1,4 @@
-//! A cgroup and those below it.
+//! Walks a tree of cgroups.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -13,9 +13,9 @@ use crate::file::{as_io, open};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
-/// Calls `enter` for a cgroup and each below it, and `leave` with the parent and
-/// the name of each below it once those below that one are done. It goes by fds,
-/// as a path has at most 4096 bytes, and holds one, as a process has few.
+/// Calls `enter` for a cgroup and each one below it, and `leave` with the parent and
+/// the name of each one below it, once its own tree is done. Goes by fds, since a
+/// path has at most 4096 bytes, and holds one fd, since a process may have few.
 pub(super) fn walk(
     top: &Path,
     mut enter: impl FnMut(BorrowedFd<'_>) -> io::Result<()>,
@@ -24,7 +24,7 @@ pub(super) fn walk(
     let mut here = open(top, DIRECTORY)?;
     enter(here.as_fd())?;
     let mut left = children(here.as_fd())?;
-    // Of each cgroup on the way down: its name, and its parent's other children.
+    // For each cgroup on the way down: its name, and its siblings still to do.
     let mut above = Vec::new();
     loop {
         if let Some(name) = left.pop() {

@@ -1,4 +1,4 @@
-//! config.json `linux` (config-linux.md), but for resources and seccomp.
+//! config.json `linux` (config-linux.md), without resources and seccomp.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::object;
 use super::resources::Resources;
 use super::seccomp::Seccomp;
 
-/// What is Linux's own.
+/// Settings for Linux.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Linux {
@@ -27,7 +27,7 @@ pub struct Linux {
     pub net_devices: BTreeMap<String, IgnoredAny>,
     /// The path of the container's cgroup.
     pub cgroups_path: String,
-    /// What the cgroup limits.
+    /// The limits of the cgroup.
     pub resources: Resources,
     /// Intel RDT.
     pub intel_rdt: Option<IgnoredAny>,
@@ -39,9 +39,9 @@ pub struct Linux {
     pub seccomp: Option<Seccomp>,
     /// The propagation of the root mount.
     pub rootfs_propagation: String,
-    /// Paths that are hidden.
+    /// Paths to hide.
     pub masked_paths: Vec<String>,
-    /// Paths that are read-only.
+    /// Paths to make read-only.
     pub readonly_paths: Vec<String>,
     /// An SELinux context for mounts.
     pub mount_label: String,
@@ -92,7 +92,7 @@ pub struct Device {
     /// c, b, u or p.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where, inside the container.
+    /// The path inside the container.
     pub path: String,
     /// The major number.
     #[serde(default)]

@@ -1,14 +1,14 @@
-//! From a place in a JSON text to the path of the field that lies there.
+//! Finds the path of the field at a position in a JSON text.
 //!
-//! serde_json says where a value is wrong by line and column. The path is found
-//! by reading the text once more up to there, which costs nothing where there
-//! is no error, and a hundredth of what a path kept while reading takes in code.
+//! serde_json gives the line and column of a wrong value. Reading the text once more
+//! up to there costs nothing if there is no error, and takes a hundredth of the code
+//! that tracking the path while reading would.
 
 use super::tokens::{Token, Tokens};
 
-/// The path at a line and column, both from 1: `process.args[2]`; empty at the
-/// top. With `of_object`, of the object that ends there. The text up to there is
-/// known to be JSON.
+/// The path at a line and column, counted from 1, as in `process.args[2]`. Empty at
+/// the top. With `of_object`, the path of the object that ends there. The text up to
+/// there must be JSON.
 pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) -> String {
     let starts = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let offset = starts.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
@@ -19,7 +19,7 @@ pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) 
     write(&frames)
 }
 
-/// Reads up to an offset, and returns the objects and lists that are open there.
+/// Reads up to an offset. Returns the objects and lists that are open there.
 fn scan(text: &[u8], offset: usize) -> Vec<Frame<'_>> {
     let text = text.get(..offset).unwrap_or(text);
     let mut frames = Vec::new();

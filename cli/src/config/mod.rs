@@ -1,7 +1,6 @@
-//! The Config: what the user wrote in config.json, under the runtime-spec's own
-//! names. Nothing is decided here; fields that vial does not know are ignored,
-//! as the spec says, and fields that it knows but cannot do are kept for the
-//! planner to refuse.
+//! The Config: config.json under the names of the runtime-spec. Nothing is decided
+//! here. Unknown fields are ignored, as the spec says; known fields that vial does
+//! not support are kept, and the planner refuses them.
 
 pub mod linux;
 mod locate;
@@ -28,19 +27,18 @@ pub use mount::Mount;
 pub(crate) use object::object;
 pub use process::Process;
 
-/// The largest config.json that is read, in bytes: far beyond any real one,
-/// and little enough to hold.
+/// The largest config.json that is read, in bytes. Real ones are far smaller.
 const MAX_SIZE: usize = 16 << 20;
 
 /// The whole of config.json.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Config {
-    /// The version of the spec it follows.
+    /// The version of the spec that it follows.
     pub oci_version: String,
     /// The container's root filesystem.
     pub root: Option<Root>,
-    /// What is executed.
+    /// The process to execute.
     pub process: Option<Process>,
     /// The host name.
     #[serde(default)]
@@ -48,7 +46,7 @@ pub struct Config {
     /// The domain name.
     #[serde(default)]
     pub domainname: String,
-    /// What is mounted, in order.
+    /// The mounts, in order.
     #[serde(default)]
     pub mounts: Vec<Mount>,
     /// Programs to run at points of the life cycle.
@@ -57,7 +55,7 @@ pub struct Config {
     /// Arbitrary metadata.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// What is Linux's own.
+    /// Settings for Linux.
     #[serde(default)]
     pub linux: Linux,
 }
@@ -66,9 +64,9 @@ pub struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Root {
-    /// Its path, relative to the bundle if not absolute.
+    /// Its path, absolute or relative to the bundle.
     pub path: String,
-    /// Whether it is read-only inside.
+    /// Whether it is read-only in the container.
     #[serde(default)]
     pub readonly: bool,
 }
@@ -103,7 +101,7 @@ impl Config {
         }
     }
 
-    /// Reads the bundle's config.json, and its bytes as they were read.
+    /// Reads the bundle's config.json. Returns its bytes too.
     pub fn load(bundle: &Path) -> Result<(Config, Vec<u8>), Error> {
         let path = bundle.join("config.json");
         let bytes = read(&path)?;
@@ -111,19 +109,19 @@ impl Config {
         Ok((config, bytes))
     }
 
-    /// Reads a Config from bytes that were stored before.
+    /// Reads a Config from bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Config, Error> {
         parse(bytes)
     }
 }
 
-/// Reads a document of the spec, naming the field whose type is wrong, or the
-/// line and column where the text is no JSON.
+/// Reads a document of the spec. The error names the field whose type is wrong, or
+/// the line and column where the text is not JSON.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let whole = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
     let mut text = Cow::Borrowed(whole);
     let mut result: serde_json::Result<T> = serde_json::from_str(whole);
-    // Most members may be null to serde, and most texts hold none that may not.
+    // serde takes null for most members, so try without blanking first.
     if result.as_ref().is_err_and(serde_json::Error::is_data) {
         text = nulls::blanked(whole);
         result = serde_json::from_str(&text);
@@ -141,7 +139,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// JSON is UTF-8 (RFC 8259).
+/// The error for a text that is not UTF-8, as JSON must be (RFC 8259).
 fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
     let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
     let line = before.split(|byte| *byte == b'\n').count();
@@ -149,12 +147,12 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
     Error::new(format_args!("invalid UTF-8 at line {line} column {column}"))
 }
 
-/// Reads a JSON file that a person or an engine wrote, of a sane size.
+/// Reads a JSON file of at most [`MAX_SIZE`].
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
     let file = open(path, OFlags::RDONLY).map_err(failed)?;
     let size = fstat(&file).map_or(0, |stat| stat.st_size.clamp(0, MAX_SIZE as i64 + 1));
-    // A file's size mostly is where it ends; one of a pipe or of procfs is 0.
+    // A regular file ends at its size; the size of a pipe or a file of /proc is 0.
     let mut bytes = vec![0; size as usize];
     let length = read_once(&file, &mut bytes).map_err(|errno| failed(as_io(errno)))?;
     if length == 0 || length < bytes.len() {

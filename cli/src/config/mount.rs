@@ -8,14 +8,14 @@ use serde::de::IgnoredAny;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Mount {
-    /// Where, inside the container.
+    /// The path inside the container.
     pub destination: String,
     /// The filesystem's type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// A device, a file or directory of the host, or a name.
+    /// A device, a file or directory of the host, or just a name.
     pub source: String,
-    /// The options of mount(8), and the filesystem's own.
+    /// The options of mount(8) and of the filesystem.
     pub options: Vec<String>,
     /// The uid mappings of an idmapped mount.
     pub uid_mappings: Vec<IgnoredAny>,

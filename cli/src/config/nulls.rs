@@ -1,12 +1,12 @@
-//! A member whose value is null counts as one that is not there, as it does to
-//! the Go programs that write most config.json files: a nil list is null to
-//! them. Such members are blanked out, so that lines and columns stay.
+//! Treats a member whose value is null as missing. Go programs write most
+//! config.json files, and write a nil list as null. The member is overwritten with
+//! spaces, so that lines and columns stay right.
 
 use std::borrow::Cow;
 
 use super::tokens::{Token, Tokens};
 
-/// The text without members that are null. What is no JSON stays as it is.
+/// Blanks the members that are null. Does not change a text that is not JSON.
 pub(super) fn blanked(json: &str) -> Cow<'_, str> {
     let text = json.as_bytes();
     let mut result = text.to_vec();
@@ -18,7 +18,7 @@ pub(super) fn blanked(json: &str) -> Cow<'_, str> {
             (Token::End, _) => _ = frames.pop(),
             (Token::String, _) => string = place.start,
             (Token::Colon, Some(frame)) => frame.key = Some(string),
-            // One that was blanked is not the last before the next member.
+            // This comma was blanked, so it is not the one before the next member.
             (Token::Comma, _) if blank_comma == Some(place.start) => {}
             (Token::Comma, Some(frame)) => {
                 *frame = Frame { comma: Some(place.start), key: None };
@@ -27,20 +27,20 @@ pub(super) fn blanked(json: &str) -> Cow<'_, str> {
             (_, None) => {}
         }
     }
-    // Whole members were blanked, and so whole characters: it is UTF-8 still.
+    // Whole members were blanked, so the text is still UTF-8.
     String::from_utf8(result).map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
-/// An object or list: where its last comma and its present key are.
+/// An open object or list: the places of its last comma and its present key.
 #[derive(Default)]
 struct Frame {
     comma: Option<usize>,
     key: Option<usize>,
 }
 
-/// Blanks the member that ends here, with the comma behind it, or else the one
-/// before it. An element of a list has no key, and stays. Answers where a comma
-/// behind it was.
+/// Blanks the member that ends here, with the comma after it, or else the comma
+/// before it. Keeps elements of lists, which have no key. Returns the place of the
+/// comma after it.
 fn blank(result: &mut [u8], text: &[u8], frame: &mut Frame, end: usize) -> Option<usize> {
     let start = frame.key.take()?;
     if let Some(member) = result.get_mut(start..end) {

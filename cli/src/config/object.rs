@@ -1,18 +1,19 @@
-//! What is an object in every document of the spec, and nothing else: serde's
-//! derive would read a list in its place as its members in order.
+//! Types that are read from JSON objects only. serde's derive would also accept a
+//! list of the members' values in order.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{MapAccess, Visitor};
 
-/// A type whose derived `deserialize` is its own, as of `serde(remote = "Self")`.
+/// A type with `serde(remote = "Self")`, so that its derived `deserialize` is an
+/// inherent function.
 pub(super) trait Object: Sized {
-    /// Reads it from an object's members.
+    /// Reads it from the members of an object.
     fn from_members<'de, A: MapAccess<'de>>(members: A) -> Result<Self, A::Error>;
 }
 
-/// Reads a type from an object alone.
+/// A visitor that accepts only objects.
 pub(super) struct Members<T>(pub(super) PhantomData<T>);
 
 impl<'de, T: Object> Visitor<'de> for Members<T> {
@@ -27,14 +28,14 @@ impl<'de, T: Object> Visitor<'de> for Members<T> {
     }
 }
 
-/// `object! { A, B }`: these are read from objects alone.
+/// `object! { A, B }` lets these types be read from objects only.
 macro_rules! object {
     ($($name:ident),* $(,)?) => { $(
         impl $crate::config::object::Object for $name {
             fn from_members<'de, A: serde::de::MapAccess<'de>>(
                 members: A,
             ) -> Result<Self, A::Error> {
-                // The derived one, which is not the trait's.
+                // The derived function, not the trait's.
                 $name::deserialize(serde::de::value::MapAccessDeserializer::new(members))
             }
         }

@@ -4,7 +4,7 @@ use super::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What is executed, as whom, and within which limits.
+/// The program to execute, its user and its limits.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Process {
@@ -14,7 +14,7 @@ pub struct Process {
     pub console_size: Option<ConsoleSize>,
     /// The working directory.
     pub cwd: String,
-    /// The environment, `NAME=value` each.
+    /// The environment, as `NAME=value`.
     pub env: Vec<String>,
     /// The arguments; the first is the program.
     pub args: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Process {
     pub capabilities: Option<Capabilities>,
     /// The resource limits.
     pub rlimits: Vec<Rlimit>,
-    /// Whether execve may no longer grant privileges.
+    /// Whether execve is forbidden to grant privileges.
     pub no_new_privileges: bool,
     /// The value for oom_score_adj; None inherits it.
     pub oom_score_adj: Option<i32>,
@@ -36,14 +36,14 @@ pub struct Process {
     pub scheduler: Option<IgnoredAny>,
     /// An I/O priority.
     pub io_priority: Option<IgnoredAny>,
-    /// The CPUs of an exec.
+    /// The CPUs of a process that exec starts.
     #[serde(rename = "execCPUAffinity")]
     pub exec_cpu_affinity: Option<IgnoredAny>,
 }
 
 impl Process {
-    /// What this does not say is as in another process, the container's own,
-    /// as far as it belongs to the container and not to the program.
+    /// Fills what is not set from the container's own process, for settings that
+    /// belong to the container rather than to the program.
     pub fn completed_by(self, other: Process) -> Process {
         let or = |own: String, other: String| if own.is_empty() { other } else { own };
         Process {
@@ -67,7 +67,7 @@ pub struct ConsoleSize {
     pub width: u16,
 }
 
-/// Ids inside the container.
+/// The user and groups, as ids inside the container.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct User {

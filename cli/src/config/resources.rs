@@ -6,11 +6,11 @@ use super::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What the cgroup limits.
+/// The limits of the cgroup.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Resources {
-    /// Which devices may be used; later rules win.
+    /// Which devices may be used. Later rules win.
     pub devices: Vec<DeviceRule>,
     /// Memory.
     pub memory: Memory,
@@ -23,11 +23,11 @@ pub struct Resources {
     pub block_io: BlockIo,
     /// Huge pages.
     pub hugepage_limits: Vec<HugepageLimit>,
-    /// net_cls and net_prio, which only cgroup v1 has.
+    /// net_cls and net_prio, which exist only on cgroup v1.
     pub network: Network,
     /// RDMA devices.
     pub rdma: BTreeMap<String, Rdma>,
-    /// Files of cgroup v2 as they are.
+    /// Files of cgroup v2 and what to write to them.
     pub unified: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ pub struct DeviceRule {
     pub access: String,
 }
 
-/// Limits in bytes; -1 is none.
+/// Limits in bytes; -1 means no limit.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Memory {
@@ -56,7 +56,7 @@ pub struct Memory {
     pub limit: Option<i64>,
     /// memory.low
     pub reservation: Option<i64>,
-    /// Memory and swap together.
+    /// The sum of memory and swap.
     pub swap: Option<i64>,
     /// v1 only, deprecated.
     pub kernel: Option<i64>,
@@ -70,7 +70,7 @@ pub struct Memory {
     pub disable_oom_killer: Option<bool>,
     /// v1 only.
     pub use_hierarchy: Option<bool>,
-    /// Whether an update checks the usage first.
+    /// Whether update compares the limit with the usage first.
     pub check_before_update: Option<bool>,
 }
 
@@ -78,7 +78,7 @@ pub struct Memory {
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Cpu {
-    /// The share, 2 to 262144.
+    /// The shares, 2 to 262144.
     pub shares: Option<u64>,
     /// The time within a period; -1 is no limit.
     pub quota: Option<i64>,
@@ -102,7 +102,7 @@ pub struct Cpu {
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", default)]
 pub struct Pids {
-    /// The most; -1 is no limit.
+    /// The limit; -1 means none.
     pub limit: Option<i64>,
 }
 

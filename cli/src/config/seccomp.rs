@@ -1,14 +1,14 @@
 //! `linux.seccomp` of config.json (runtime-spec 1.3, config-linux.md,
 //! "Seccomp").
 //!
-//! The names of actions, architectures, flags and operators stay strings here:
-//! `crate::seccomp` resolves them, and so its errors can name the value and the
-//! JSON path in one sentence, which a serde enum cannot.
+//! Actions, architectures, flags and operators stay strings here. `crate::seccomp`
+//! resolves them: its errors can name the value and the JSON path in one sentence,
+//! which those of a serde enum cannot.
 
 use super::object;
 use serde::Deserialize;
 
-/// What the container may ask of the kernel: `linux.seccomp`.
+/// The system calls that the container may make: `linux.seccomp`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Seccomp {
@@ -18,8 +18,8 @@ pub struct Seccomp {
     /// The errno of the default action: only with `SCMP_ACT_ERRNO` and
     /// `SCMP_ACT_TRACE`, EPERM if absent.
     pub default_errno_ret: Option<u32>,
-    /// The architectures that the rules hold for, such as `SCMP_ARCH_X86`, next
-    /// to the native one.
+    /// The architectures that the rules apply to besides the native one, such as
+    /// `SCMP_ARCH_X86`.
     #[serde(default)]
     pub architectures: Vec<String>,
     /// Flags for seccomp(2), such as `SECCOMP_FILTER_FLAG_LOG`. Absent is not
@@ -28,9 +28,9 @@ pub struct Seccomp {
     /// The socket that gets the notification fd; without `SCMP_ACT_NOTIFY` the
     /// spec says to ignore it.
     pub listener_path: Option<String>,
-    /// Opaque data for whoever listens on that socket.
+    /// Opaque data for the program that listens on that socket.
     pub listener_metadata: Option<String>,
-    /// The rules, in the order in which they were written.
+    /// The rules, in the order of config.json.
     #[serde(default)]
     pub syscalls: Vec<Syscall>,
 }
@@ -39,9 +39,9 @@ pub struct Seccomp {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Syscall {
-    /// The system calls that the rule is for; at least one.
+    /// The names of its system calls, at least one.
     pub names: Vec<String>,
-    /// What happens to them, such as `SCMP_ACT_ALLOW`.
+    /// The action for them, such as `SCMP_ACT_ALLOW`.
     pub action: String,
     /// The errno of the action: only with `SCMP_ACT_ERRNO` and
     /// `SCMP_ACT_TRACE`, EPERM if absent.

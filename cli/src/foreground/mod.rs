@@ -1,5 +1,5 @@
-//! The wait for a process in the foreground: signals are passed on, the
-//! terminal is joined, and the process's end becomes vial's own.
+//! A process in the foreground: vial passes signals on to it, connects its terminal
+//! to the caller's, and ends with its exit status.
 
 pub mod terminal;
 
@@ -18,26 +18,26 @@ use crate::error::Error;
 use crate::signals;
 use crate::socket;
 
-/// Every signal but those that a fault of the program raises.
+/// All signals but those that a fault in vial itself raises.
 const PASSED_ON: u64 = !(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV));
 
 const fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
 }
 
-/// A caller that will wait.
+/// What vial needs to wait for a process.
 #[derive(Debug)]
 pub struct Foreground {
     signals: OwnedFd,
-    /// Signals that came while the process was made, for it once it is there.
+    /// Signals that came before the process existed, to be passed on to it.
     early: RefCell<Vec<Signal>>,
-    /// Where the terminal comes from.
+    /// The socket on which stage 2 sends the terminal's master.
     offered: Option<OwnedFd>,
     terminal: Option<Terminal>,
 }
 
 impl Foreground {
-    /// From now on every signal is kept, to be passed on to the process.
+    /// Blocks signals from now on, to pass them on to the process.
     pub fn prepare() -> Result<Foreground, Error> {
         let failed = |errno| Error::errno("take over signals: signalfd4(2)", errno);
         block_only(PASSED_ON).map_err(failed)?;
@@ -45,7 +45,7 @@ impl Foreground {
         Ok(Foreground { signals, early: RefCell::default(), offered: None, terminal: None })
     }
 
-    /// A console socket whose other end is read here.
+    /// Makes a console socket. The terminal's master arrives at its other end.
     pub fn offer_terminal(&mut self) -> Result<OwnedFd, Error> {
         let (ours, theirs) = socket::pair()
             .map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
@@ -53,13 +53,13 @@ impl Foreground {
         Ok(theirs)
     }
 
-    /// Takes the terminal that was offered, before anything is written to it.
+    /// Receives the terminal's master. Call this before the process can write.
     pub fn take_terminal(&mut self) -> Result<(), Error> {
         self.terminal = self.offered.take().as_ref().map(Terminal::receive).transpose()?;
         Ok(())
     }
 
-    /// An error if a signal came that asks for the end. Others are kept.
+    /// An error if a signal came that ends vial. Others are kept for the process.
     pub fn check(&self) -> Result<(), Error> {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         while let Ok(1..) = poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&at_once)) {
@@ -74,11 +74,11 @@ impl Foreground {
         Ok(())
     }
 
-    /// Waits for the end of a child. Its status, or 128 and the signal.
+    /// Waits for a child to end. Returns its exit status, or 128 plus the signal.
     pub fn wait(mut self, pid: Option<Pid>) -> Result<u8, Error> {
         let failed = |errno| Error::errno("wait for the process", errno);
         let mut terminal = self.terminal.take();
-        // Until a SIGCHLD was taken, one that tells of the end is still to come.
+        // No SIGCHLD was read yet, so the child may have ended already.
         let mut may_have_ended = terminal.is_some();
         for signal in self.early.take() {
             may_have_ended |= signal == Signal::CHILD;
@@ -94,7 +94,7 @@ impl Foreground {
                 };
                 return Ok(code as u8);
             }
-            // With nothing but signals to wait for, the next one is waited for.
+            // Without a terminal there are only signals: block on the next one.
             let (signal, input, output, feed) = match &terminal {
                 Some(_) => self.poll(terminal.as_ref()).map_err(failed)?,
                 None => (true, false, false, false),
@@ -117,7 +117,7 @@ impl Foreground {
         }
     }
 
-    /// Waits for something to do: a signal, input, output, room for input.
+    /// Waits by poll(2) for a signal, input, output, or room for input.
     fn poll(&self, terminal: Option<&Terminal>) -> rustix::io::Result<(bool, bool, bool, bool)> {
         let [stdin, ..] = streams();
         let (wants_input, master) = terminal.map_or((false, None), Terminal::wants);
@@ -144,7 +144,7 @@ impl Foreground {
     fn next_signal(&self) -> Option<Signal> {
         let mut info = [0; 128];
         let Ok(128) = read(&self.signals, &mut info) else {
-            return None; // EINTR: it is still there for the next poll.
+            return None; // EINTR: the next poll finds it again.
         };
         let [n0, n1, n2, n3, ..] = info;
         signals::from_number(i32::from_ne_bytes([n0, n1, n2, n3]))
@@ -160,7 +160,7 @@ fn pass_on(signal: Signal, pid: Option<Pid>, terminal: Option<&Terminal>) {
             }
         }
         (signal, Some(pid)) => {
-            let _ = kill_process(pid, signal); // ESRCH: it has ended, as the next wait sees.
+            let _ = kill_process(pid, signal); // ESRCH: it has ended; the next wait sees that.
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The caller's terminal joined to a container's: raw on this side, of the same
-//! size, bytes carried both ways.
+//! Connects the caller's terminal to a container's: makes the caller's raw, keeps
+//! the sizes equal, and copies bytes both ways.
 
 use std::mem::MaybeUninit;
 
@@ -15,13 +15,14 @@ use vial_init::sys::stdio::streams;
 
 use crate::error::Error;
 
-/// A container's terminal, and the caller's, which is restored at the end.
+/// The master of a container's terminal, and the caller's terminal, which is restored
+/// at the end.
 #[derive(Debug)]
 pub struct Terminal {
     master: OwnedFd,
-    /// What the caller's terminal was before; None: stdin is none.
+    /// The settings of the caller's terminal before. None: stdin is not a terminal.
     saved: Option<Termios>,
-    /// Bytes for the container that it has not taken yet.
+    /// Input that the container's terminal has not taken yet.
     pending: Vec<u8>,
     /// Whether stdin may have more.
     stdin_open: bool,
@@ -30,7 +31,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Receives the master that stage 2 has sent, and sets both sides up.
+    /// Receives the master from stage 2, and sets up both sides.
     pub fn receive(socket: &OwnedFd) -> Result<Terminal, Error> {
         let failed = |errno| Error::errno("take over the terminal", errno);
         let master = receive_fd(socket).map_err(failed)?;
@@ -45,8 +46,8 @@ impl Terminal {
             tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed)?;
             saved = Some(before);
         }
-        // A terminal that was made raw is sent lines as it wants them, which end in
-        // CR LF; a pipe, a file, or one that adds the CR itself, in LF alone.
+        // A raw terminal needs lines that end in CR LF. A pipe, a file, or a terminal
+        // that adds CR itself needs LF alone: clear ONLCR for those.
         if saved.is_none() || !isatty(stdout) {
             let mut plain = tcgetattr(&master).map_err(failed)?;
             plain.output_modes.remove(OutputModes::ONLCR);
@@ -64,18 +65,18 @@ impl Terminal {
             && let [stdin, ..] = streams()
             && let Ok(size) = tcgetwinsize(stdin)
         {
-            let _ = tcsetwinsize(&self.master, size); // EIO: it is closed.
+            let _ = tcsetwinsize(&self.master, size); // EIO: the container has closed it.
         }
     }
 
-    /// What poll(2) is to wait for: input to take, and the master.
+    /// What poll(2) should wait for: stdin, and the master with or without room.
     pub fn wants(&self) -> (bool, Option<(BorrowedFd<'_>, bool)>) {
         let input = self.stdin_open && self.pending.is_empty();
         let master = self.master_open.then(|| (self.master.as_fd(), !self.pending.is_empty()));
         (input, master)
     }
 
-    /// stdin has bytes.
+    /// Reads stdin and passes it on.
     pub fn input(&mut self) {
         let mut buffer = [0; 4096];
         let [stdin, ..] = streams();
@@ -89,18 +90,18 @@ impl Terminal {
         }
     }
 
-    /// Writes what the container has not taken yet.
+    /// Writes pending input to the container's terminal.
     pub fn feed(&mut self) {
         if let Ok(count) = write(&self.master, &self.pending) {
             self.pending.drain(..count);
         }
     }
 
-    /// Carries the container's output; false once there is no more for now.
+    /// Copies output to stdout. False: there is no more for now.
     pub fn output(&mut self) -> bool {
         let mut buffer = [0; 4096];
         match read(&self.master, &mut buffer) {
-            // EIO: the last process has closed its side.
+            // EIO: the last process has closed the terminal.
             Ok(0) | Err(Errno::IO) => self.master_open = false,
             Ok(count) => {
                 let [_, stdout, _] = streams();
@@ -109,12 +110,12 @@ impl Terminal {
                     match write(stdout, rest) {
                         Ok(count) => rest = &rest[count..],
                         Err(Errno::INTR | Errno::AGAIN) => {}
-                        Err(_) => return false, // Nobody reads any more.
+                        Err(_) => return false, // EPIPE: nobody reads stdout any more.
                     }
                 }
                 return true;
             }
-            Err(_) => {} // EAGAIN: nothing there.
+            Err(_) => {} // EAGAIN: there is nothing to read.
         }
         false
     }
@@ -125,7 +126,7 @@ impl Drop for Terminal {
         while self.master_open && self.output() {}
         if let Some(saved) = &self.saved {
             let [stdin, ..] = streams();
-            let _ = tcsetattr(stdin, OptionalActions::Now, saved); // The terminal was hung up.
+            let _ = tcsetattr(stdin, OptionalActions::Now, saved); // EIO: the terminal was hung up.
         }
     }
 }

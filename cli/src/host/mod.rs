@@ -1,5 +1,5 @@
-//! What the planner must know of the machine: read once, before it, so that
-//! the planner itself is a function of its arguments.
+//! What the planner must know about the machine. It is read once, before planning,
+//! so that the planner is a function of its arguments.
 
 pub mod mountinfo;
 pub mod sources;
@@ -26,100 +26,103 @@ const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
 const RAMFS_MAGIC: u64 = general::RAMFS_MAGIC as u64;
 const TMPFS_MAGIC: u64 = general::TMPFS_MAGIC as u64;
 
-/// The machine, as far as it decides what a Plan says: a value, which can be written
-/// and read, so that a Plan can be made for another machine.
+/// The machine, as far as the planner depends on it. It can be written as JSON and
+/// read again, so that a Plan can be made for another machine.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Host {
-    /// Its processors.
+    /// The architecture of its processors.
     pub arch: Arch,
-    /// The effective user.
+    /// The effective uid.
     pub uid: u32,
-    /// An ordinary user's effective group; root maps whichever it likes.
+    /// The effective gid; 0 for root, which may map any.
     pub gid: u32,
-    /// Whether /proc tells of this process, as a procfs does.
+    /// Whether /proc is a procfs that shows this process.
     pub has_procfs: bool,
-    /// Whether this runs in a user namespace, where no device can be made.
+    /// Whether vial runs in a user namespace, where mknod(2) of devices is denied.
     pub in_user_namespace: bool,
     /// The highest capability that the kernel knows.
     pub last_capability: u32,
     /// The permitted capabilities of this process, as bits.
     pub permitted: u64,
-    /// Whether the root is a ramfs or tmpfs, which may be the initramfs, that
-    /// pivot_root(2) refuses to move.
+    /// Whether / is ramfs or tmpfs. It may be the initramfs then, which pivot_root(2)
+    /// refuses to move.
     pub root_is_memory: bool,
-    /// Whether there is mount_setattr(2), by which mounts below another change with
-    /// it; looked up where there is no cgroup2.
+    /// Whether there is mount_setattr(2), which changes a whole tree of mounts. Looked
+    /// up only if there is no cgroup2.
     pub has_mount_setattr: bool,
     /// The cgroup2 filesystem, if one is mounted.
-    pub cgroup: Option<Cgroup>,
-    /// newuidmap and newgidmap, where installed.
+    pub cgroup: Option<CgroupMount>,
+    /// The path of newuidmap(1), if installed.
     pub newuidmap: Option<PathBuf>,
-    /// As newuidmap.
+    /// The path of newgidmap(1), if installed.
     pub newgidmap: Option<PathBuf>,
-    /// The ids that root of a user namespace has: the first and how many, uids
-    /// and gids. Empty outside of one, where there are all.
+    /// The ranges of uids and of gids that this user namespace maps: the first id and
+    /// the count. Empty outside of a user namespace, where all ids exist.
     pub ids: [Vec<(u32, u32)>; 2],
 }
 
-/// The cgroup2 filesystem.
+/// A mounted cgroup2 filesystem.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Cgroup {
+pub struct CgroupMount {
     /// Where it is mounted.
     pub root: PathBuf,
     /// The controllers that its root offers.
     pub controllers: Vec<String>,
     /// The cgroup of this process, from the root, without the leading slash.
     pub own: PathBuf,
-    /// Whether a process that is born into a cgroup has its CPUs, since Linux 6.4.
+    /// Whether CLONE_INTO_CGROUP gives a process the CPUs of the cgroup, since Linux
+    /// 6.4.
     pub birth_gives_cpus: bool,
 }
 
-/// The container's cgroup and those above it, as they are before it is made.
+/// What is known of the container's cgroup and its ancestors before it is made.
 #[derive(Clone, Debug, Default)]
 pub struct Lineage {
-    /// Whether one of them has CPUs or memory nodes of its own; looked up where a
-    /// process that is born into a cgroup does not get them.
+    /// Whether one of them limits CPUs or memory nodes. Looked up only if
+    /// CLONE_INTO_CGROUP does not give them to a process.
     pub limits_cpus: bool,
-    /// Those in which this user may make cgroups; root may everywhere.
+    /// Those in which this user may make cgroups. Empty for root, which may in all.
     pub writable: Vec<PathBuf>,
 }
 
-/// Whose a namespace is that a path leads to.
+/// Whose namespace a path names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whose {
-    /// Some other's, or there is none.
+pub enum NamespaceOwner {
+    /// Another one's, or there is no such namespace.
     #[default]
-    Others,
-    /// That of the machine's first process.
-    Hosts,
+    Other,
+    /// The one of the host's first process.
+    Host,
     /// The caller's own.
-    Own,
+    Caller,
 }
 
-impl Whose {
-    /// Each of linux.namespaces in its place; those without a path are others'.
-    pub fn of(linux: &Linux) -> Vec<Whose> {
+impl NamespaceOwner {
+    /// The owner of each entry of linux.namespaces. An entry without a path is `Other`.
+    pub fn of(linux: &Linux) -> Vec<NamespaceOwner> {
         let name = |kind: &str| KINDS.iter().find(|(known, ..)| *known == kind);
         let whose = |namespace: &Namespace| match name(&namespace.kind) {
-            Some((_, name, _)) if !namespace.path.is_empty() => Whose::look(&namespace.path, name),
-            _ => Whose::Others,
+            Some((_, name, _)) if !namespace.path.is_empty() => {
+                NamespaceOwner::look(&namespace.path, name)
+            }
+            _ => NamespaceOwner::Other,
         };
         linux.namespaces.iter().map(whose).collect()
     }
 
-    /// Compares inodes; name is the namespace's file in /proc/PID/ns.
-    fn look(path: &str, name: &str) -> Whose {
+    /// Compares inodes. `name` is the namespace's file in /proc/PID/ns.
+    fn look(path: &str, name: &str) -> NamespaceOwner {
         let inode = |path: &str| {
             let found = stat(&*c_path(Path::new(path)).ok()?).ok()?;
             Some((found.st_dev, found.st_ino))
         };
         let Some(found) = inode(path) else {
-            return Whose::Others; // Joining it will say why.
+            return NamespaceOwner::Other; // Joining it will say why.
         };
         match () {
-            () if inode(&format!("/proc/self/ns/{name}")) == Some(found) => Whose::Own,
-            () if inode(&format!("/proc/1/ns/{name}")) == Some(found) => Whose::Hosts,
-            () => Whose::Others,
+            () if inode(&format!("/proc/self/ns/{name}")) == Some(found) => NamespaceOwner::Caller,
+            () if inode(&format!("/proc/1/ns/{name}")) == Some(found) => NamespaceOwner::Host,
+            () => NamespaceOwner::Other,
         }
     }
 }
@@ -143,7 +146,7 @@ impl Host {
         let cgroup = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
             .into_iter()
             .find(|path| magic(path) == CGROUP2_SUPER_MAGIC)
-            .map(Cgroup::read);
+            .map(CgroupMount::read);
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
             arch: Arch::native(),
@@ -162,17 +165,17 @@ impl Host {
         }
     }
 
-    /// Whether this is the root of the machine, and not of a user namespace.
+    /// Whether vial is root outside of any user namespace.
     pub fn is_privileged(&self) -> bool {
         self.uid == 0 && !self.in_user_namespace
     }
 }
 
-impl Cgroup {
-    fn read(root: &str) -> Cgroup {
+impl CgroupMount {
+    fn read(root: &str) -> CgroupMount {
         let root = PathBuf::from(root);
         let text = read_kernel(root.join("cgroup.controllers")).unwrap_or_default();
-        Cgroup {
+        CgroupMount {
             root,
             controllers: String::from_utf8_lossy(&text)
                 .split_whitespace()
@@ -183,7 +186,7 @@ impl Cgroup {
         }
     }
 
-    /// Looks at a cgroup, which need not exist, and those above it.
+    /// Looks at a cgroup, which need not exist, and its ancestors.
     pub fn look(&self, path: &Path, uid: u32) -> Lineage {
         let writable = path.ancestors().filter(|path| uid != 0 && self.is_writable(path));
         Lineage {
@@ -203,12 +206,12 @@ impl Cgroup {
     }
 }
 
-/// access(2): whether this caller may.
+/// Whether this user may, by access(2).
 fn may(path: &Path, what: Access) -> bool {
     c_path(path).is_ok_and(|path| access(&*path, what).is_ok())
 }
 
-/// The first two numbers of the kernel's release.
+/// The kernel's major and minor version.
 fn release() -> (u32, u32) {
     let names = rustix::system::uname();
     let mut numbers = names.release().to_bytes().split(|byte| !byte.is_ascii_digit());
@@ -216,8 +219,8 @@ fn release() -> (u32, u32) {
     (number().unwrap_or(0), number().unwrap_or(0))
 }
 
-/// The cgroup of a process, from the root of the hierarchy, without the leading
-/// slash. None: it cannot be read, or lies outside this cgroup namespace.
+/// The path of a process's cgroup, from the root of the hierarchy, without the
+/// leading slash. None: it cannot be read, or lies outside this cgroup namespace.
 pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
     let text = read_kernel(format!("/proc/{pid}/cgroup")).ok()?;
     let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
@@ -228,24 +231,25 @@ pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
 /// The inode number of the first user namespace (`USER_NS_INIT_INO`, linux/nsfs.h).
 const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
 
-/// Whether this is another user namespace than the first.
+/// Whether vial runs in a user namespace other than the first.
 pub fn in_user_namespace() -> bool {
     own_user_namespace().is_some_and(|inode| inode != FIRST_USER_NAMESPACE)
 }
 
-/// Without a procfs nothing is known, and stage 0 says so.
+/// The inode number of this user namespace. None without procfs; stage 0 says so.
 fn own_user_namespace() -> Option<u64> {
     stat("/proc/self/ns/user").ok().map(|namespace| namespace.st_ino)
 }
 
-/// Linux 5.12; a seccomp filter may hide it. To change nothing is allowed.
+/// Tries a call that changes nothing: the kernel may be older than 5.12, or a
+/// seccomp filter may hide the call.
 fn has_mount_setattr() -> bool {
     let nothing = Attributes::default();
     open(Path::new("/"), OFlags::PATH | OFlags::DIRECTORY)
         .is_ok_and(|root| mount_setattr(root.as_fd(), false, &nothing).is_ok())
 }
 
-/// The ids of a user namespace, from the lines of its uid_map or gid_map.
+/// Reads the ranges of ids inside, from the text of a uid_map or gid_map.
 fn ids(map: &str) -> Vec<(u32, u32)> {
     let line = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
@@ -255,8 +259,8 @@ fn ids(map: &str) -> Vec<(u32, u32)> {
     map.lines().filter_map(line).collect()
 }
 
-/// The kernel answers for each capability that it knows. Root mostly has the
-/// last one.
+/// Finds the highest capability that the kernel knows. Root usually has it;
+/// otherwise prctl(2) answers for each one.
 fn last_capability(permitted: u64) -> u32 {
     let known =
         |number: u32| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));

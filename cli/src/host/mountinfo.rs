@@ -1,14 +1,14 @@
-//! /proc/self/mountinfo (proc_pid_mountinfo(5)), as bytes: whoever may mount
-//! chooses the names in it.
+//! /proc/self/mountinfo (proc_pid_mountinfo(5)). It is read as bytes, since mount
+//! points may have any name.
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// Where proc and sysfs are mounted, the deepest first.
+/// The mount points of proc and sysfs, the deepest first.
 pub fn kernel_mounts() -> Vec<PathBuf> {
-    // Without a procfs nothing is known, and stage 0 says so.
+    // Without procfs the list is empty; stage 0 says so.
     let is_kernels = |kind: &[u8]| matches!(kind, b"proc" | b"sysfs");
     points(&fs::read("/proc/self/mountinfo").unwrap_or_default(), &is_kernels)
 }
@@ -27,7 +27,7 @@ fn points(mountinfo: &[u8], is_wanted: &dyn Fn(&[u8]) -> bool) -> Vec<PathBuf> {
         .filter_map(|line| {
             let mut words = line.split(|byte| *byte == b' ');
             let point = words.nth(4)?;
-            // A hyphen ends the optional fields; the type is the word behind it.
+            // A hyphen ends the optional fields; the type follows it.
             let kind = words.skip_while(|word| *word != b"-").nth(1)?;
             is_wanted(kind).then(|| PathBuf::from(OsString::from_vec(unescaped(point))))
         })
@@ -36,8 +36,7 @@ fn points(mountinfo: &[u8], is_wanted: &dyn Fn(&[u8]) -> bool) -> Vec<PathBuf> {
     points
 }
 
-/// The kernel writes space, tab, newline, backslash and `#` as a backslash and
-/// three octal digits.
+/// Decodes the kernel's octal escapes of space, tab, newline, backslash and `#`.
 fn unescaped(word: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word;
@@ -82,7 +81,7 @@ mod tests {
     fn every_escape_is_undone() {
         let text = b"22 21 0:5 / /a\\040b\\011c\\012d\\134e\\043f\\8 rw - proc proc rw\n";
         assert_eq!(found(text), [b"/a b\tc\nd\\e#f\\8"]);
-        // Undone once: what looks like an escape behind a backslash is none.
+        // Decoded once: `\134040b` is `\040b`.
         let text = b"22 21 0:5 / /a\\134040b rw - proc proc rw\n";
         assert_eq!(found(text), [b"/a\\040b"]);
     }

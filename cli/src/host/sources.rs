@@ -1,5 +1,5 @@
-//! What the mounts of config.json bring with them: looked up only where nothing
-//! filters devices, so that the planner knows which files are devices.
+//! Which devices the mounts of config.json bring in. Looked up only if the host has
+//! no cgroup2 and so nothing filters devices.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -14,13 +14,13 @@ use crate::file::c_path;
 
 const DEVPTS_SUPER_MAGIC: u64 = general::DEVPTS_SUPER_MAGIC as u64;
 
-/// How deep /dev is looked through: /dev/bus/usb/001/002 is four below it.
+/// How deep to search /dev: /dev/bus/usb/001/002 is four levels below it.
 const MAX_DEPTH: u32 = 6;
 
-/// A device.
+/// A device's type and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// A block device, and not a character device.
+    /// Whether it is a block device; otherwise a character device.
     pub is_block: bool,
     /// The major number.
     pub major: u32,
@@ -28,29 +28,30 @@ pub struct Device {
     pub minor: u32,
 }
 
-/// The multiplexer of pseudo-terminals. A node of it looks for devpts beside it,
-/// which a bind of the node alone does not have; that of devpts does without.
+/// The pseudo-terminal multiplexer. The kernel looks for devpts beside such a node,
+/// and finds none beside a bind mount of the node. The node inside devpts needs
+/// nothing beside it.
 pub const PTMX: Device = Device { is_block: false, major: 5, minor: 2 };
-/// As PTMX, below /dev.
+/// Its node inside devpts, below /dev.
 pub const PTMX_OF_DEVPTS: &str = "pts/ptmx";
 
-/// What one mount brings.
+/// What one mount brings in.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
-    /// Where it is taken from; empty for a filesystem that is new.
+    /// Its source on the host; empty for a new filesystem.
     pub path: PathBuf,
-    /// The device that it is itself.
+    /// The device, if the source is one.
     pub itself: Option<Device>,
-    /// The devices in a directory for /dev, by their paths below it.
+    /// The devices below the source, if it is mounted on /dev, by their paths below it.
     pub below: Vec<(PathBuf, Device)>,
-    /// Whether it is a devpts, which holds terminals and nothing else.
+    /// Whether it is devpts, which holds only terminals.
     pub is_devpts: bool,
-    /// Whether other mounts lie below it.
+    /// Whether the host has other mounts below it.
     pub has_mounts: bool,
 }
 
 impl Source {
-    /// Each of mounts in its place there.
+    /// The source of each entry of mounts.
     pub fn of(config: &Config, bundle: &Path) -> Vec<Source> {
         config.mounts.iter().map(|mount| Source::look(mount, bundle)).collect()
     }
@@ -59,11 +60,11 @@ impl Source {
         let options = || mount.options.iter().flat_map(|text| text.split(','));
         let is_bind = mount.kind == "bind" || options().any(|one| matches!(one, "bind" | "rbind"));
         let path = match mount.kind.as_str() {
-            "devtmpfs" => PathBuf::from("/dev"), // There is one, whoever mounts it.
+            "devtmpfs" => PathBuf::from("/dev"), // All mounts of devtmpfs show the same files.
             _ if is_bind => bundle.join(&mount.source),
             _ => return Source::default(),
         };
-        // What cannot be found is for the bind to say.
+        // If it cannot be found, the bind mount will fail and say so.
         let (Ok(found), Ok(real)) = (fs::metadata(&path), fs::canonicalize(&path)) else {
             return Source { path, ..Source::default() };
         };
@@ -80,7 +81,7 @@ impl Source {
     }
 }
 
-/// Whether other mounts lie below the rootfs.
+/// Whether the host has other mounts below the rootfs.
 pub fn rootfs_has_mounts(config: &Config, bundle: &Path) -> bool {
     let rootfs = config.rootfs(bundle).ok();
     let real = rootfs.and_then(|rootfs| fs::canonicalize(rootfs).ok());
@@ -94,12 +95,12 @@ fn device(found: &Metadata) -> Option<Device> {
     is_device.then(|| Device { is_block, major: major(number), minor: minor(number) })
 }
 
-/// Those of one filesystem, without what is mounted in it.
+/// Adds the devices of one filesystem, but not of filesystems mounted in it.
 fn add_devices(top: &Path, below: &Path, depth: u32, found: &mut Vec<(PathBuf, Device)>) {
     let here = top.join(below);
     let Ok(filesystem) = fs::metadata(&here).map(|here| here.dev()) else { return };
     for entry in fs::read_dir(&here).into_iter().flatten().flatten() {
-        let Ok(entry_found) = entry.metadata() else { continue }; // It is gone.
+        let Ok(entry_found) = entry.metadata() else { continue }; // It was removed meanwhile.
         let path = below.join(entry.file_name());
         if let Some(device) = device(&entry_found) {
             if device != PTMX || top.join(PTMX_OF_DEVPTS).exists() {

@@ -1,5 +1,5 @@
-//! A failed call in words: what, on which path, asked for by which field, by
-//! which call, with which errno; and what to do.
+//! A failed call in words: what for, on which path, for which field of config.json,
+//! which call, which errno, and what to do about it.
 
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -12,7 +12,7 @@ use crate::error::{Error, errno_words};
 use crate::plan::Plan;
 use crate::words::describe;
 
-/// The words for a failure of a Plan that was sent.
+/// The error for a failure that vial-init reported.
 pub fn words(plan: &Plan, failed: &Failed) -> Error {
     let errno = Errno::from_raw_os_error(failed.errno.cast_signed());
     match failed.step {
@@ -43,13 +43,12 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
     }
 }
 
-/// The words where the Plan that was sent cannot be read, which would say what
-/// it acted on.
+/// The error if the Plan cannot be read, so that the path and field are not known.
 pub fn without_plan(failed: &Failed, why: &Error) -> Error {
     Error::new(format_args!("item {} of the plan: {}; {why}", failed.item, cause(failed)))
 }
 
-/// What the call was for, the call, and why it failed.
+/// What the call was for, its name, and the errno.
 fn cause(failed: &Failed) -> String {
     let why = match (failed.step, failed.errno) {
         (Step::MapHelper, 0) => "it was ended by a signal".to_owned(),
@@ -63,9 +62,9 @@ fn cause(failed: &Failed) -> String {
     }
 }
 
-/// Why a process ended between its last word and execve, if it did. Its memory
-/// goes before its fds, so that a program that lives is seen by its file; one that
-/// has ended keeps its name until somebody has waited for it.
+/// Why a process ended after its last reply and before execve, if it did. A living
+/// program is seen by /proc/PID/exe: an ending process loses its memory before its
+/// fds close. After its end its name stays until it is waited for.
 pub fn silence(pid: u32) -> Option<Error> {
     match std::fs::read_link(format!("/proc/{pid}/exe")) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -75,7 +74,7 @@ pub fn silence(pid: u32) -> Option<Error> {
     let killed_by = |signal: Signal| process.end & 0x7f == signal.as_raw().unsigned_abs();
     let how = match process.name.as_slice() {
         b"vial-init" if killed_by(Signal::SYS) => "killed by the seccomp filter (SIGSYS)",
-        b"vial-init" if killed_by(Signal::KILL) => return None, // Somebody's wish.
+        b"vial-init" if killed_by(Signal::KILL) => return None, // Another verb has killed it.
         b"vial-init" => "denied by the seccomp filter, as is write(2), which would say why",
         _ => return None,
     };
@@ -87,7 +86,8 @@ pub fn silence(pid: u32) -> Option<Error> {
     )
 }
 
-/// Engines read these, to tell a missing program from one that may not run.
+/// The sentences by which engines tell a missing program from one that may not be
+/// executed.
 fn program(plan: &Plan, item: &Item<'_>, origin: &str, step: Step, errno: Errno) -> Option<Error> {
     let Item::Stage2(Stage2::Process(ProcessItem::Program { .. } | ProcessItem::Execute {})) = item
     else {

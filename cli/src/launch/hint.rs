@@ -1,11 +1,11 @@
-//! What the user can do about a failure, by the item that failed.
+//! Hints: what the user can do about a failed item.
 
 use rustix::io::Errno;
 use vial_plan::{
     CgroupItem, Item, LeaveItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1, Stage2, Step,
 };
 
-/// What the user can do; None where vial does not know.
+/// What the user can do. None: vial does not know.
 pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     let of_step = match step {
         Step::SymlinkTarget => Some("/proc, /sys and /dev themselves may not be symbolic links"),

@@ -1,5 +1,5 @@
-//! From a Plan to a process: a sealed copy of vial-init is started, gets the
-//! Plan, and answers.
+//! From a Plan to a process: starts a sealed copy of vial-init, sends it the Plan,
+//! and reads its replies.
 
 pub mod failure;
 pub mod hint;
@@ -32,30 +32,31 @@ use crate::foreground::Foreground;
 use crate::plan::{Lent, Plan};
 use crate::socket;
 
-/// Where vial-init lies if not beside vial itself.
+/// Where packages install vial-init, if not beside vial.
 const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-init"];
 
-/// An fd to lend, if there is one, and if the Plan has a slot for it.
+/// An fd to lend, if there is one.
 pub type Fd<'a> = (Lent, Option<BorrowedFd<'a>>);
 
-/// A process that is complete but for execve, and waits. It is a child of this
-/// one, and a guard: out of scope it ends, unless it was told to go on without.
+/// A process of which only execve is left, and which waits for a word. It is a
+/// child of vial. As a guard, it is killed when this goes out of scope, unless it
+/// was told to go on.
 #[derive(Debug)]
 pub struct Ready {
     /// Its pid.
     pub pid: u32,
     channel: OwnedFd,
-    /// Whether it goes on.
+    /// Whether it was told to go on.
     is_kept: bool,
 }
 
-/// Starts vial-init on a Plan, for the container of this state dir, and waits for
-/// its answer. If it fails, nothing that it started is left.
+/// Starts vial-init on a Plan, for the container of this state dir, and waits until
+/// the process is ready. If it fails, no process is left.
 pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Result<Ready, Error> {
     let program = find_init()?;
     let (channel, theirs) =
         socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
-    // Where vial-init writes the present item, see container/progress.rs.
+    // Room for the number of the present item, see container/progress.rs.
     let item = "0".repeat(plan.count().to_string().len());
     let words =
         [b"vial-init", &*lend(theirs.as_fd())?, item.as_bytes(), dir.as_os_str().as_bytes()]
@@ -85,17 +86,16 @@ pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Res
     }
 }
 
-/// Lets a child inherit an fd, and answers its number. It keeps that number, which
-/// a sole thread can do without another process inheriting it.
+/// Lets the child inherit an fd, and returns its number as text. vial has one
+/// thread, so no other child can inherit it.
 fn lend(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Error> {
     fcntl_setfd(fd, FdFlags::empty()).map_err(|errno| Error::errno("fcntl(2)", errno))?;
     Ok(fd.as_raw_fd().to_string().into())
 }
 
-/// Starts a program without an environment, in a child of which this is the
-/// pid. What a library does besides (a stack, a pipe, a handler for each signal)
-/// is a third of the system calls of the CLI. A failure of execve is answered
-/// on the channel, as every other of the child's.
+/// Executes a program in a child, without an environment, and returns its pid.
+/// std::process would make a third of the CLI's system calls, for a stack, a pipe
+/// and a handler for each signal. A failed execve is reported on the channel.
 fn execute(
     program: &OwnedFd,
     arguments: Vec<CString>,
@@ -114,21 +114,21 @@ fn execute(
             let errno = execve(&path, &list, &environment).raw_os_error().unsigned_abs();
             let (stage, call, step) = (Stage::Zero, Call::Execve, Step::StartInit);
             let failed = Failed { stage, call, step, item: 0, errno };
-            let _ = write_all(channel, &Reply::Failed(failed).to_bytes()); // Nobody else to tell.
+            let _ = write_all(channel, &Reply::Failed(failed).to_bytes()); // EPIPE: vial was killed.
             exit(1)
         }
     }
 }
 
-/// How a launch ends that makes no process.
+/// Why a launch made no process.
 enum Ended {
-    /// By itself: with this failure, or none that it told.
+    /// vial-init ended, with this failure or without a reply.
     Answered(Option<Error>),
-    /// By another's wish, while it is still at work.
+    /// vial gives up while vial-init is still at work.
     Watched(Error),
 }
 
-/// Sends the Plan and reads replies until the process is ready: its pid.
+/// Sends the Plan and reads replies until the process is ready. Returns its pid.
 fn talk(
     plan: &Plan,
     channel: &OwnedFd,
@@ -139,7 +139,7 @@ fn talk(
     set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
         .map_err(|errno| failed("talk to vial-init: setsockopt(2)", errno))?;
     match write_all(channel, &plan.to_bytes()) {
-        // EPIPE: the other side has ended, and may have said why before.
+        // EPIPE: vial-init has ended, and its reply may say why.
         Ok(()) | Err(Errno::PIPE) => {}
         Err(errno) => return Err(failed("send the plan to vial-init", errno)),
     }
@@ -155,17 +155,17 @@ fn talk(
     }
 }
 
-/// Reads one reply, if one comes before the end.
+/// Reads one reply. None: the channel was closed.
 pub fn read_reply(channel: &OwnedFd) -> Option<Reply> {
     let mut bytes = [0; Reply::SIZE];
     read_whole(channel, &mut bytes).ok()?.then(|| Reply::from_bytes(&bytes))?
 }
 
-/// The same on a channel that waits for a [`PERIOD`] at a time.
+/// The same, on a channel whose timeout is [`PERIOD`]. Checks the watch each time.
 fn await_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
     let mut bytes = [0; Reply::SIZE];
     loop {
-        // A reply is written whole, so that none is cut by the timeout.
+        // A reply is written at once, so the timeout cannot cut one in two.
         match read_whole(channel, &mut bytes) {
             Ok(true) => return Ok(Reply::from_bytes(&bytes)),
             Err(Errno::AGAIN) => watch.check()?,
@@ -175,23 +175,23 @@ fn await_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Reply>, Er
 }
 
 impl Ready {
-    /// Lets the process go on to execve; returns once it is the program. If it
+    /// Lets the process call execve, and returns once that has succeeded. If it
     /// fails, the process has ended.
     fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
         write_all(&self.channel, b"g")
             .map_err(|errno| Error::errno("tell the process to start", errno))?;
-        // Nothing else keeps the process from saying what failed.
+        // Only a filter can keep the process from saying what failed.
         let has_filter = plan.items().any(|(_, item, _)| {
             matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
         });
         loop {
             match await_reply(&self.channel, watch)? {
-                // The channel is closed by execve.
+                // EOF: execve closed the channel.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
                     Some(error) => return Err(error),
                     None => break,
                 },
-                // Stage 0 said so after the process was ready.
+                // Stage 0 may report this after the process was ready.
                 Some(Reply::Started { .. }) => {}
                 Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
                 Some(Reply::At { .. }) => return Err(Error::new("vial-init answered twice")),
@@ -201,7 +201,7 @@ impl Ready {
         Ok(())
     }
 
-    /// Lets the process wait for start, for longer than this one lives.
+    /// Lets the process wait for start, and outlive vial.
     pub fn keep(mut self) -> Result<(), Error> {
         write_all(&self.channel, b"k")
             .map_err(|errno| Error::errno("tell the process to wait", errno))?;
@@ -219,7 +219,7 @@ impl Drop for Ready {
     }
 }
 
-/// Lets a process go on to execve, with its terminal taken before it can write.
+/// Lets a process call execve. Takes its terminal first, before it can write.
 pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Result<(), Error> {
     let Some(foreground) = foreground else {
         return ready.go(plan, &Watch::default());
@@ -228,15 +228,15 @@ pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Res
     ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None })
 }
 
-/// The processes that this launch has started: children of vial's, which may
-/// have others, of whoever executed it in its own place.
+/// The processes that this launch has started. vial may have other children: those
+/// of the program that called execve(2) to become vial.
 struct Started(Vec<u32>);
 
 impl Started {
-    /// Waits for the stages that have nothing left to do; the container stays.
+    /// Waits for the stages that are done; the container stays.
     fn end_but_for(self, ready: u32) {
         for pid in self.0.into_iter().filter(|pid| *pid != ready) {
-            // Mostly it has ended. One that is stopped would never.
+            // Usually it has ended. If it is stopped, it would never end.
             if wait_for(pid, WaitOptions::NOHANG).is_none() {
                 kill(pid);
                 wait_for(pid, WaitOptions::empty());
@@ -244,8 +244,8 @@ impl Started {
         }
     }
 
-    /// Kills them all. Each that starts another says so before it ends, and most
-    /// have nothing to do but end: so they are heard first.
+    /// Kills all of them. A stage reports each process that it starts: read these
+    /// replies first, and again after the kill, so that none is missed.
     fn kill(&mut self, channel: &OwnedFd) {
         for _ in 0..2 {
             while let Some(reply) = read_reply(channel) {
@@ -257,9 +257,9 @@ impl Started {
         }
     }
 
-    /// Waits for them all, which are ending. Returns whether one was killed.
+    /// Waits for all of them to end. Returns whether one was killed by SIGKILL.
     fn end(self) -> bool {
-        // Every one is waited for, also after one that was killed.
+        // count() does not stop at the first: each one must be waited for.
         let killed = |pid: &u32| {
             wait_for(*pid, WaitOptions::empty())
                 .is_some_and(|status| status.terminating_signal() == Some(9))
@@ -270,12 +270,11 @@ impl Started {
 
 fn kill(pid: u32) {
     if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
-        let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended by itself.
+        let _ = kill_process(pid, Signal::KILL); // ESRCH: it has ended.
     }
 }
 
-/// Waits for the end of a child. None: it goes on, or was waited for before, or
-/// was reaped by the kernel.
+/// Waits for a child to end. None: it is alive, or was reaped before.
 fn wait_for(pid: u32, options: WaitOptions) -> Option<WaitStatus> {
     Some(waitpid(Pid::from_raw(pid.cast_signed()), options).ok()??.1)
 }
@@ -292,7 +291,7 @@ fn silence(plan: &Plan, killed: bool) -> Error {
     }
 }
 
-/// vial-init beside vial, or where packages put it, sealed.
+/// A sealed copy of the vial-init beside vial, or where packages put it.
 fn find_init() -> Result<OwnedFd, Error> {
     let own = fs::read_link("/proc/self/exe").map_err(|e| Error::io("read /proc/self/exe", &e))?;
     let beside = own.with_file_name("vial-init");
@@ -308,14 +307,14 @@ fn find_init() -> Result<OwnedFd, Error> {
     .hint("install both binaries of one build, side by side"))
 }
 
-/// A copy of vial-init in memory, sealed: each start has an inode of its own.
-/// A container finds the program that it starts from as /proc/PID/exe. If that
-/// were the host's file, or any file that two starts share, a container could
-/// write to it (CVE-2019-5736) or hold up all others by a lease (fcntl(2)).
-/// A read-only overlayfs over the file would have an inode of its own too, but
-/// the host's pages: a kernel that lets a reader write to the page cache
-/// (CVE-2022-0847, CVE-2026-31431) would let a container write to the host's
-/// program. None: there is no such file.
+/// A sealed copy of vial-init in memory, so that each start executes an inode of its
+/// own. A container can open the program that it starts from as /proc/PID/exe. If
+/// that were the host's file, or a file that two starts share, a container could
+/// write to it (CVE-2019-5736) or delay all other starts by a lease (fcntl(2)).
+/// A read-only overlayfs over the file would have an inode of its own too, but share
+/// the host's pages: a kernel fault that lets a reader write to the page cache
+/// (CVE-2022-0847, CVE-2026-31431) would let a container change the host's program.
+/// None: there is no such file.
 fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let failed =
         |what: &str, errno| Error::errno(format_args!("copy {}: {what}", path.display()), errno);
@@ -328,7 +327,7 @@ fn sealed(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let size = fstat(&file).map_err(|errno| failed("fstat(2)", errno))?.st_size;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memory = match memfd_create("vial-init", flags | MemfdFlags::EXEC) {
-        // KERNEL(6.3): executable without being asked to be.
+        // KERNEL(6.3): a memfd is executable without MFD_EXEC.
         Err(Errno::INVAL) => memfd_create("vial-init", flags),
         result => result,
     }

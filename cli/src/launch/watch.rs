@@ -1,4 +1,4 @@
-//! What may end a launch before its time.
+//! What may end a launch early.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use crate::cgroup::Cgroup;
 use crate::error::Error;
 use crate::foreground::Foreground;
 
-/// How long an answer is waited for before this is looked at.
+/// How often the watch is checked while vial waits for a reply.
 pub const PERIOD: Duration = Duration::from_millis(100);
 
-/// Who else is heard while vial-init is at work.
+/// What to check while vial-init is at work.
 #[derive(Debug, Default)]
 pub struct Watch<'a> {
-    /// Signals that ask for the end.
+    /// Signals to vial.
     pub foreground: Option<&'a Foreground>,
-    /// The cgroup in which nothing runs while it is frozen.
+    /// The container's cgroup. If it is frozen, vial-init cannot run in it.
     pub cgroup: Option<Cgroup>,
 }
 
 impl Watch<'_> {
-    /// An error if there is no sense in waiting any longer.
+    /// An error if vial should not wait any longer.
     pub fn check(&self) -> Result<(), Error> {
         if let Some(foreground) = self.foreground {
             foreground.check()?;

@@ -1,14 +1,14 @@
-//! The Plan as it is kept in the state dir: for the words of what fails later,
-//! for `vial plan ID`, and for whoever removes what a dead create left.
+//! The Plan in the state dir. start words its failures by it, `vial plan ID` prints
+//! it, and delete finds the cgroup of a dead create in it.
 //!
 //! ```text
 //! length, texts   the bundle; the mount point of cgroup2, the container's cgroup below
 //!                 it, how many cgroups are made; the origin of each item; the warnings
-//! the Plan        as it was sent
+//! the Plan        as vial-init got it
 //! ```
 //!
-//! The list keeps its form for ever: which cgroup to remove is known whatever the
-//! build that made it.
+//! The list of texts must keep its form for ever, so that any build of vial can
+//! remove the cgroup.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +20,7 @@ use super::{CgroupPlace, Plan};
 use crate::error::Error;
 
 impl Plan {
-    /// The Plan as it is kept.
+    /// The bytes for the state dir.
     pub fn to_kept(&self) -> Vec<u8> {
         let place = self.cgroup.clone().unwrap_or_default();
         let made = place.made.to_string();
@@ -37,7 +37,7 @@ impl Plan {
         [&(list.len() as u32).to_le_bytes()[..], &list, &self.to_bytes()].concat()
     }
 
-    /// Reads a kept Plan.
+    /// Reads those bytes.
     pub fn from_kept(bytes: &[u8]) -> Result<Plan, Error> {
         let (mut texts, sent) = parts(bytes).ok_or_else(damaged)?;
         let bundle = texts.next().map(path_of).unwrap_or_default();
@@ -52,7 +52,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reads the sections, and the origin of each item.
+    /// Reads the items by section, and the origin of each.
     fn read<'a>(
         &mut self,
         header: &Header,
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 impl CgroupPlace {
-    /// Reads it from a kept Plan, which another build may have made.
+    /// Reads the place from those bytes, even if another build wrote them.
     pub fn from_kept(bytes: &[u8]) -> Option<CgroupPlace> {
         CgroupPlace::read(&mut parts(bytes)?.0.skip(1))
     }
@@ -95,7 +95,7 @@ fn path_of(text: &CStr) -> PathBuf {
     OsStr::from_bytes(text.to_bytes()).into()
 }
 
-/// The texts, and the Plan as it was sent.
+/// Splits the bytes into the texts and the Plan as vial-init got it.
 fn parts(bytes: &[u8]) -> Option<(impl Iterator<Item = &CStr>, &[u8])> {
     let list = Cursor::new(bytes).bytes();
     let sent = bytes.get(size_of::<u32>() + list.len()..)?;
@@ -110,7 +110,7 @@ fn damaged() -> Error {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::host::{Cgroup, Host};
+    use crate::host::{CgroupMount, Host};
     use crate::planner::{Request, create};
     use crate::words::describe;
 
@@ -124,7 +124,7 @@ mod tests {
                 "maskedPaths": ["/proc/kcore"],
                 "seccomp": {"defaultAction": "SCMP_ACT_ALLOW",
                     "syscalls": [{"names": ["nonsense"], "action": "SCMP_ACT_ALLOW"}]}}}"#;
-        let cgroup = Cgroup { root: "/sys/fs/cgroup".into(), ..Cgroup::default() };
+        let cgroup = CgroupMount { root: "/sys/fs/cgroup".into(), ..CgroupMount::default() };
         let host = Host { cgroup: Some(cgroup), ..Host::default() };
         let request = Request { id: "web".into(), bundle: "/b".into(), ..Request::default() };
         let config = config::parse(text.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! The Plan as the CLI holds it: the bytes that vial-init gets, and for each
-//! item the field of config.json that asked for it.
+//! The Plan in the CLI: the bytes for vial-init, and for each item its origin, the
+//! field of config.json that asked for it.
 
 pub mod kept;
 
@@ -11,44 +11,44 @@ use vial_plan::{Encode, Header, Item, Items, Stage, write_item};
 
 use crate::cgroup::Cgroup;
 
-/// The path of a field of config.json, as `mounts[2].options`; empty where an
-/// item stands for no field.
+/// The path of a field of config.json, as in `mounts[2].options`. Empty for an item
+/// that no field asked for.
 pub type Origin = Cow<'static, str>;
 
-/// A Plan while it is made, and as it is kept for the words of its failures.
+/// A Plan.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(crate) sections: [Section; 3],
     pub(crate) pointers: u32,
-    /// What is in each slot as vial-init begins.
+    /// What vial lends to vial-init in each slot.
     pub(crate) slots: Vec<Option<Lent>>,
-    /// What was left out or done otherwise, a sentence each.
+    /// What was left out or done differently, one sentence each.
     pub warnings: Vec<String>,
     /// The bundle; empty for an exec.
     pub bundle: PathBuf,
-    /// Where the container's cgroup is, if it gets one.
+    /// The place of the container's cgroup, if it gets one.
     pub cgroup: Option<CgroupPlace>,
 }
 
-/// An fd that vial lends to vial-init. Where vial has none, the slot is empty.
+/// An fd that vial lends to vial-init. If vial has none, the slot stays empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lent {
-    /// The socket on which `start` will connect.
+    /// The socket that start connects to.
     Start,
     /// The connected console socket.
     Console,
-    /// A pidfd of the container's init, to be joined.
+    /// A pidfd of the container's init, whose namespaces are joined.
     Init,
 }
 
-/// Where a container's cgroup is, as its create sees it.
+/// The place of a container's cgroup.
 #[derive(Clone, Debug, Default)]
 pub struct CgroupPlace {
     /// Where the cgroup2 filesystem is mounted.
     pub root: PathBuf,
-    /// The cgroup, from there.
+    /// The path from there.
     pub path: PathBuf,
-    /// How many of it and those above it are made: those that were not there.
+    /// How many cgroups create makes, of this one and its ancestors.
     pub made: usize,
 }
 
@@ -76,17 +76,18 @@ impl Plan {
         let listed = write_item(item, &mut |part| section.bytes.extend_from_slice(part));
         section.origins.push(origin);
         if listed != 0 {
-            // Lists are for execve: each ends with a null, and two texts may join.
+            // A list is for execve(2): it ends with a null pointer, and vial-init may add
+            // two texts.
             self.pointers = self.pointers.max(listed as u32 + 4);
         }
     }
 
-    /// A slot for an fd that one item hands to another.
+    /// Adds a slot for an fd that one item hands to another.
     pub fn slot(&mut self) -> u32 {
         self.add_slot(None)
     }
 
-    /// The slot of an fd that vial lends.
+    /// The slot of an fd that vial lends; the same one each time.
     pub fn lent(&mut self, lent: Lent) -> u32 {
         match self.slots.iter().position(|slot| *slot == Some(lent)) {
             Some(slot) => slot as u32,
@@ -99,12 +100,12 @@ impl Plan {
         (self.slots.len() - 1) as u32
     }
 
-    /// What is to be lent in each slot.
+    /// What vial lends in each slot.
     pub fn slots(&self) -> &[Option<Lent>] {
         &self.slots
     }
 
-    /// Adds a warning of a field.
+    /// Adds a warning about a field.
     pub fn warn(&mut self, field: impl Display, what: impl Display) {
         self.add_warning(&field, &what);
     }
@@ -113,7 +114,7 @@ impl Plan {
         self.warnings.push(format!("config.json {field}: {what}"));
     }
 
-    /// The Plan as it is sent.
+    /// The bytes for vial-init.
     pub fn to_bytes(&self) -> Vec<u8> {
         let sections = &self.sections;
         let header = Header {
@@ -145,7 +146,7 @@ impl Plan {
         self.sections.iter().map(|section| section.origins.len()).sum()
     }
 
-    /// The item with this index, counted over all sections, and its origin.
+    /// The item with this index, counted over all stages, and its origin.
     pub fn item(&self, index: u32) -> Option<(Item<'_>, &str)> {
         self.items().nth(index as usize).map(|(_, item, origin)| (item, origin))
     }

@@ -10,7 +10,7 @@ use super::limits::{Limit, limits};
 use super::{Request, device_filter, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{Cgroup, Host, Lineage};
+use crate::host::{CgroupMount, Host, Lineage};
 use crate::plan::{CgroupPlace, Plan};
 
 /// The controllers that every container gets where they can be enabled: what
@@ -21,7 +21,7 @@ const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 /// counts from that root; a relative one, or none, from where the caller's own
 /// cgroup lies: that one holds processes, so that no controller could be
 /// enabled below it.
-pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBuf, Error> {
+pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<PathBuf, Error> {
     let beside_own = cgroup.own.parent().unwrap_or(Path::new(""));
     let path = match configured {
         "" => beside_own.join(format!("vial-{id}")),
@@ -55,7 +55,7 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &Cgroup) -> Result<PathBu
 ///
 /// KERNEL(6.4): a process that is born into a cgroup by CLONE_INTO_CGROUP has
 /// its parent's CPUs, not the cgroup's; one that enters it has the right ones.
-pub(super) fn must_be_entered(config: &Config, lineage: &Lineage, cgroup: &Cgroup) -> bool {
+pub(super) fn must_be_entered(config: &Config, lineage: &Lineage, cgroup: &CgroupMount) -> bool {
     !cgroup.birth_gives_cpus && (limits_cpus(config) || lineage.limits_cpus)
 }
 
@@ -141,7 +141,7 @@ fn make(
     plan: &mut Plan,
     path: &Path,
     limits: &[Limit],
-    cgroup: &Cgroup,
+    cgroup: &CgroupMount,
     request: &Request,
     host: &Host,
 ) -> Result<(), Error> {
@@ -173,7 +173,7 @@ fn directory(path: &Path) -> Result<CString, Error> {
     text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")
 }
 
-fn check_offered(limits: &[Limit], cgroup: &Cgroup) -> Result<(), Error> {
+fn check_offered(limits: &[Limit], cgroup: &CgroupMount) -> Result<(), Error> {
     for limit in limits {
         let controller = limit.controller();
         if controller != "cgroup" && !cgroup.controllers.iter().any(|offered| offered == controller)
@@ -192,7 +192,7 @@ fn check_offered(limits: &[Limit], cgroup: &Cgroup) -> Result<(), Error> {
 }
 
 /// As `+io +cpu`, of what the kernel offers: those for threads last.
-fn controllers(cgroup: &Cgroup, wanted: impl Fn(&str) -> bool) -> Result<CString, Error> {
+fn controllers(cgroup: &CgroupMount, wanted: impl Fn(&str) -> bool) -> Result<CString, Error> {
     let mut names: Vec<&String> = cgroup.controllers.iter().filter(|name| wanted(name)).collect();
     names.sort_by_key(|name| matches!(name.as_str(), "cpu" | "cpuset" | "perf_event" | "pids"));
     let enabled: Vec<String> = names.iter().map(|name| format!("+{name}")).collect();

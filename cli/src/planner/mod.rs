@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::sources::Source;
-use crate::host::{Host, Lineage, Whose};
+use crate::host::{Host, Lineage, NamespaceOwner};
 use crate::plan::Plan;
 
 pub(crate) use capabilities::number as capability_number;
@@ -56,9 +56,9 @@ pub struct Request {
     pub no_new_keyring: bool,
     /// How many fds from 3 on the container is to have.
     pub preserve_fds: u32,
-    /// Whose the namespaces are that linux.namespaces names by path, each in its
+    /// Whose namespaces the paths of linux.namespaces name, one for each entry.
     /// place there.
-    pub namespaces: Vec<Whose>,
+    pub namespaces: Vec<NamespaceOwner>,
     /// Those of them that are from systemd's socket activation.
     pub listen_fds: ListenFds,
     /// What mounts brings, each in its place there; looked up where there is no

@@ -7,7 +7,7 @@ use super::{text, wrong};
 use crate::config::Config;
 use crate::config::linux::{IdMapping, Linux};
 use crate::error::Error;
-use crate::host::{Host, Whose};
+use crate::host::{Host, NamespaceOwner};
 use crate::namespace::{KINDS, kind};
 
 /// The namespaces of a container.
@@ -37,7 +37,7 @@ pub struct Joined {
 impl Namespaces {
     /// Reads linux.namespaces; whose those are that it names by path was looked
     /// up before.
-    pub fn from_config(linux: &Linux, whose: &[Whose]) -> Result<Namespaces, Error> {
+    pub fn from_config(linux: &Linux, whose: &[NamespaceOwner]) -> Result<Namespaces, Error> {
         let mut result = Namespaces::default();
         let mut seen = 0;
         for (index, namespace) in linux.namespaces.iter().enumerate() {
@@ -59,10 +59,10 @@ impl Namespaces {
             let path = text(&*namespace.path, &field)?;
             let field = format!("{field}.path");
             let whose = whose.get(index).copied().unwrap_or_default();
-            if whose != Whose::Others {
+            if whose != NamespaceOwner::Other {
                 result.hosts.push((kind, field.clone()));
             }
-            if whose != Whose::Own {
+            if whose != NamespaceOwner::Caller {
                 result.joined.push(Joined { kind, path, field });
             }
         }

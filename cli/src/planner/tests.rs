@@ -13,7 +13,7 @@ use super::{Request, create, device_filter, limits};
 use crate::config::resources::Resources;
 use crate::config::{self, Config};
 use crate::error::Error;
-use crate::host::{Cgroup, Host, Whose};
+use crate::host::{CgroupMount, Host, NamespaceOwner};
 use crate::plan::Plan;
 
 fn host() -> Host {
@@ -22,7 +22,7 @@ fn host() -> Host {
     Host {
         last_capability: 40,
         permitted: u64::MAX >> 23,
-        cgroup: Some(Cgroup { root, controllers, ..Cgroup::default() }),
+        cgroup: Some(CgroupMount { root, controllers, ..CgroupMount::default() }),
         ..Host::default()
     }
 }
@@ -235,7 +235,7 @@ fn what_is_wrong_is_named_by_its_field() {
 
 #[test]
 fn nothing_is_set_in_a_namespace_of_the_hosts() {
-    let joining = |whose: Whose, edit: fn(&mut Value)| {
+    let joining = |whose: NamespaceOwner, edit: fn(&mut Value)| {
         let mut value = json!({
             "ociVersion": "1.3.0",
             "root": {"path": "rootfs"},
@@ -244,20 +244,20 @@ fn nothing_is_set_in_a_namespace_of_the_hosts() {
         });
         edit(&mut value);
         let config: Config = config::parse(value.to_string().as_bytes()).unwrap();
-        let namespaces = vec![Whose::Others, whose];
+        let namespaces = vec![NamespaceOwner::Other, whose];
         let bundle = PathBuf::from("/bundle");
         create(&config, &Request { bundle, namespaces, ..Request::default() }, &host())
     };
     let sysctl = |c: &mut Value| c["linux"]["sysctl"] = json!({"net.ipv4.x": "1"});
-    assert!(joining(Whose::Others, sysctl).is_ok());
-    for whose in [Whose::Own, Whose::Hosts] {
+    assert!(joining(NamespaceOwner::Other, sysctl).is_ok());
+    for whose in [NamespaceOwner::Caller, NamespaceOwner::Host] {
         let error = joining(whose, sysctl).unwrap_err().to_string();
         let words = "linux.sysctl.net.ipv4.x: linux.namespaces[1].path is the host's own";
         assert!(error.contains(words), "{error}");
     }
     let join = "join the network namespace /x";
-    has(&joining(Whose::Hosts, |_| {}).unwrap(), Stage::Zero, join);
-    let acts = acts(&joining(Whose::Own, |_| {}).unwrap(), Stage::Zero);
+    has(&joining(NamespaceOwner::Host, |_| {}).unwrap(), Stage::Zero, join);
+    let acts = acts(&joining(NamespaceOwner::Caller, |_| {}).unwrap(), Stage::Zero);
     assert!(acts.iter().all(|act| act != join), "to join the own one changes nothing: {acts:?}");
 }
 
