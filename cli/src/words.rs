@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use linux_raw_sys::general::{MS_PRIVATE, MS_REC, MS_SLAVE, MS_UNBINDABLE};
 use vial_plan::{
     CgroupItem, Item, LeaveItem, NO_SLOT, NamespaceItem, ProcessItem, RootfsItem, SetupItem,
     Stage0, Stage1, Stage2,
@@ -275,10 +276,10 @@ fn kinds(flags: u32) -> String {
 }
 
 fn propagation(flags: u32) -> &'static str {
-    match flags & !0x4000 {
-        0x2_0000 => "unbindable",
-        0x4_0000 => "private",
-        0x8_0000 => "slave",
+    match flags & !MS_REC {
+        MS_UNBINDABLE => "unbindable",
+        MS_PRIVATE => "private",
+        MS_SLAVE => "slave",
         _ => "shared",
     }
 }
@@ -286,9 +287,10 @@ fn propagation(flags: u32) -> &'static str {
 fn capabilities(bits: u64) -> String {
     let names: Vec<String> =
         (0..64).filter(|bit| bits & (1 << bit) != 0).filter_map(capability_name).collect();
+    let known = (0..64).filter_map(capability_name).count();
     match names.len() {
         0 => "none".into(),
-        41 => "all".into(),
+        count if count == known => "all".into(),
         _ => names.join(" "),
     }
 }

@@ -147,7 +147,7 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Error {
     Error::new(format_args!("invalid UTF-8 at line {line} column {column}"))
 }
 
-/// Reads a JSON file of at most [`MAX_SIZE`].
+/// Reads a JSON file of at most 16 MiB.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::io(format_args!("read {}", path.display()), &error);
     let file = open(path, OFlags::RDONLY).map_err(failed)?;

@@ -1,11 +1,11 @@
-//! process.capabilities: the five sets of capabilities(7) as bits. What cannot
-//! be granted is left out with a warning (config.md, "Linux Process").
+//! process.capabilities: the five sets of capabilities(7) as bits. A capability that
+//! cannot be granted is left out with a warning (config.md, "Linux Process").
 
 use super::process::Subject;
 use crate::host::Host;
 use crate::plan::Plan;
 
-/// The names of capabilities(7), each in the place of its number.
+/// The names of capabilities(7), indexed by their numbers.
 pub const CAPABILITIES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
@@ -52,7 +52,7 @@ pub const CAPABILITIES: [&str; 41] = [
 
 pub(super) const SYS_ADMIN: u64 = 1 << 21;
 
-/// As `CAP_KILL` of 5.
+/// The name of a capability, as in `CAP_KILL` for 5.
 pub fn capability_name(number: usize) -> Option<String> {
     CAPABILITIES.get(number).map(|name| format!("CAP_{name}"))
 }
@@ -88,14 +88,14 @@ impl Sets {
         let why = "left out, as it is not in the permitted set";
         keep(plan, &mut effective, permitted, &of_effective, why);
         if !subject.user_namespace {
-            // Whoever makes a user namespace has every capability in it.
+            // In a new user namespace, its first process has every capability.
             let why = "left out, as the caller does not have it";
             keep(plan, &mut permitted, host.permitted, &of_permitted, why);
             keep(plan, &mut inheritable, host.permitted, &of_inheritable, why);
             effective &= permitted;
         }
         if !subject.devices_are_filtered {
-            // The container could otherwise make itself any device of the host.
+            // Otherwise the container could make a node of any device.
             let why = "left out, as without cgroup2 nothing filters the devices that it makes";
             keep(plan, &mut permitted, !MKNOD, &of_permitted, why);
             effective &= !MKNOD;
@@ -106,14 +106,14 @@ impl Sets {
             let what = "CAP_SYS_CHROOT lets the container out of its root, as without a mount namespace that is a chroot";
             plan.warn(format_args!("{}.capabilities", subject.at), what);
         }
-        // The kernel lets only what is permitted and inheritable be ambient;
-        // `runc spec` and engines list more, and mean this.
+        // An ambient capability must be permitted and inheritable. `runc spec` and
+        // engines list more, and mean this.
         let ambient = ambient & permitted & inheritable;
         Sets { bounding, effective, permitted, inheritable, ambient }
     }
 }
 
-/// The bits of a list of names that this kernel has.
+/// The bits of a list of names. Leaves out those that the kernel does not know.
 fn bits(plan: &mut Plan, names: &[String], field: &str, host: &Host) -> u64 {
     let mut bits = 0;
     for (index, name) in names.iter().enumerate() {
@@ -132,7 +132,7 @@ fn bits(plan: &mut Plan, names: &[String], field: &str, host: &Host) -> u64 {
     bits
 }
 
-/// Keeps in a set what is in another one, and warns of the rest.
+/// Keeps the bits of a set that are in another one, and warns about the rest.
 fn keep(plan: &mut Plan, set: &mut u64, other: u64, field: &str, why: &str) {
     for number in (0..64).filter(|number| *set & !other & (1 << number) != 0) {
         plan.warn(field, format_args!("{} is {why}", capability_name(number).unwrap_or_default()));

@@ -1,5 +1,5 @@
-//! linux.cgroupsPath: where the container's cgroup lies, and the acts that
-//! make it, with the controllers enabled on the way down.
+//! linux.cgroupsPath: the place of the container's cgroup, and the items that make
+//! it and enable its controllers.
 
 use std::ffi::CString;
 use std::path::{Component, Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::error::Error;
 use crate::host::{CgroupMount, Host, Lineage};
 use crate::plan::{CgroupPlace, Plan};
 
-/// The controllers that every container gets where they can be enabled: what
-/// users expect to see accounted, whether limited or not.
+/// The controllers that every container gets if they can be enabled, with or without
+/// limits, so that its usage is accounted.
 const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// The container's cgroup from the root of the hierarchy. An absolute path
-/// counts from that root; a relative one, or none, from where the caller's own
-/// cgroup lies: that one holds processes, so that no controller could be
+/// The path of the container's cgroup from the root of the hierarchy. An absolute
+/// path counts from the root. A relative one, or none, counts from the parent of
+/// the caller's cgroup: the caller's own holds processes, so no controller could be
 /// enabled below it.
 pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<PathBuf, Error> {
     let beside_own = cgroup.own.parent().unwrap_or(Path::new(""));
@@ -51,10 +51,10 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<P
     }
 }
 
-/// Whether a process must enter the cgroup to have its CPUs.
+/// Whether a process must enter the cgroup after its birth to get its CPUs.
 ///
-/// KERNEL(6.4): a process that is born into a cgroup by CLONE_INTO_CGROUP has
-/// its parent's CPUs, not the cgroup's; one that enters it has the right ones.
+/// KERNEL(6.4): a process that CLONE_INTO_CGROUP puts into a cgroup has its parent's
+/// CPUs, not the cgroup's. A process that enters the cgroup gets the right ones.
 pub(super) fn must_be_entered(config: &Config, lineage: &Lineage, cgroup: &CgroupMount) -> bool {
     !cgroup.birth_gives_cpus && (limits_cpus(config) || lineage.limits_cpus)
 }
@@ -65,7 +65,7 @@ fn limits_cpus(config: &Config) -> bool {
     unified || !resources.cpu.cpus.is_empty() || !resources.cpu.mems.is_empty()
 }
 
-/// Adds the acts that make the container's cgroup, which stands in the Plan then.
+/// Adds the items that make the container's cgroup, and puts its place into the Plan.
 pub(super) fn plan(
     plan: &mut Plan,
     config: &Config,
@@ -115,7 +115,7 @@ pub(super) fn plan(
         plan.push(&item, origin.clone());
     }
     if host.is_privileged() {
-        // An empty program, too: a cgroup that was there may have a filter.
+        // Push an empty program too: it removes the filter of a cgroup that existed.
         let program = device_filter::filter(&config.linux.resources.devices)?.unwrap_or_default();
         let item = CgroupItem::Devices { program: &program };
         plan.push(&item, "linux.resources.devices");
@@ -123,20 +123,20 @@ pub(super) fn plan(
     Ok(())
 }
 
-/// Whether this user may make cgroups in one.
+/// Whether this user may make cgroups in this one.
 fn may_make(path: &Path, request: &Request, host: &Host) -> bool {
     host.uid == 0 || request.lineage.writable.iter().any(|writable| writable == path)
 }
 
-/// Whether what linux.resources.devices denies is denied. Without cgroup2 nothing
-/// filters; only root of the machine could make a device that may be opened,
-/// in a user namespace nobody can.
+/// Whether access to devices is limited as linux.resources.devices says. Without
+/// cgroup2 nothing filters devices. In a user namespace nothing needs to: nobody can
+/// make a device there that may be opened.
 pub(super) fn filters_devices(config: &Config, host: &Host) -> Result<bool, Error> {
     let has_filter = host.cgroup.is_some() || !host.is_privileged();
     Ok(has_filter || device_filter::filter(&config.linux.resources.devices)?.is_none())
 }
 
-/// Each directory on the way, its controllers enabled before the next is made.
+/// Makes each cgroup on the way down, and enables its controllers before the next.
 fn make(
     plan: &mut Plan,
     path: &Path,
@@ -156,7 +156,7 @@ fn make(
         if depth > 0 {
             plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
         }
-        // Above what was delegated to an unprivileged user, nothing is theirs.
+        // An ordinary user may change only cgroups that were delegated to them.
         if !wanted.is_empty() && may_make(parent, request, host) {
             let (directory, controllers) = (&directory, &wanted);
             let item = CgroupItem::Controllers { directory, controllers, required: &required };
@@ -191,7 +191,8 @@ fn check_offered(limits: &[Limit], cgroup: &CgroupMount) -> Result<(), Error> {
     Ok(())
 }
 
-/// As `+io +cpu`, of what the kernel offers: those for threads last.
+/// The text for cgroup.subtree_control, as in `+io +cpu`, of the controllers that
+/// the kernel offers. Those for threads come last.
 fn controllers(cgroup: &CgroupMount, wanted: impl Fn(&str) -> bool) -> Result<CString, Error> {
     let mut names: Vec<&String> = cgroup.controllers.iter().filter(|name| wanted(name)).collect();
     names.sort_by_key(|name| matches!(name.as_str(), "cpu" | "cpuset" | "perf_event" | "pids"));

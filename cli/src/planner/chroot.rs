@@ -1,5 +1,5 @@
-//! A container without a mount namespace: its root is changed by chroot(2), and
-//! nothing is mounted, as the host would have it too.
+//! A container without a mount namespace. Its root is changed by chroot(2), and
+//! nothing may be mounted: the host would see it.
 
 use vial_plan::RootfsItem;
 
@@ -12,7 +12,7 @@ use crate::plan::Plan;
 
 const HINT: &str = "add {\"type\": \"mount\"} to linux.namespaces";
 
-/// Refuses what could not be had without a mount.
+/// Refuses all fields that need a mount.
 pub(super) fn refuse_mounts(
     config: &Config,
     process: &Process,
@@ -21,7 +21,7 @@ pub(super) fn refuse_mounts(
 ) -> Result<(), Error> {
     let linux = &config.linux;
     if namespaces.has(kind::USER) || host.in_user_namespace {
-        // The list names one, or the caller is in one.
+        // It is in the list, or the caller is in one.
         let index = linux.namespaces.iter().position(|namespace| namespace.kind == "user");
         let field = index.filter(|_| namespaces.has(kind::USER));
         let field =
@@ -47,7 +47,7 @@ pub(super) fn refuse_mounts(
     Ok(())
 }
 
-/// Refuses a terminal, of the container's process or of an exec's.
+/// Refuses a terminal, for the container's process and for exec.
 pub(super) fn terminal(process: &Process) -> Result<(), Error> {
     match process.terminal {
         true => {
@@ -58,7 +58,7 @@ pub(super) fn terminal(process: &Process) -> Result<(), Error> {
     }
 }
 
-/// The nodes of /dev are made where the rootfs lies.
+/// Makes the nodes of /dev in the rootfs itself.
 pub(super) fn filesystem(
     plan: &mut Plan,
     config: &Config,
@@ -70,7 +70,7 @@ pub(super) fn filesystem(
     plan.push(&RootfsItem::OpenRootfs { path: &root }, "root.path");
     device_nodes::devices(plan, config, &|_| false)?;
     process::make_directory(plan, process, "process")?;
-    // Last, as it takes the host's files out of sight.
+    // Last, since the host's files cannot be reached after it.
     plan.push(&RootfsItem::Chroot {}, "root.path");
     Ok(())
 }

@@ -1,20 +1,25 @@
-//! linux.resources.devices: the rules as an eBPF program, which the kernel asks
-//! at each open and mknod of a device in the cgroup.
+//! linux.resources.devices: compiles the rules to an eBPF program. The kernel runs
+//! it for each open(2) and mknod(2) of a device in the cgroup.
+
+use linux_raw_sys::ptrace::{
+    BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LDX, BPF_LSH, BPF_MEM, BPF_OR, BPF_RSH, BPF_W,
+    BPF_X,
+};
 
 use super::wrong;
 use crate::config::resources::DeviceRule;
 use crate::error::Error;
 use crate::host::sources::Device;
 
-/// A rule with every part decided.
+/// A checked rule. None matches anything.
 #[derive(Clone, Copy, Debug)]
 struct Rule {
     allow: bool,
-    /// BPF_DEVCG_DEV_BLOCK or _CHAR; None is both.
+    /// BPF_DEVCG_DEV_BLOCK or _CHAR.
     kind: Option<i32>,
     major: Option<i32>,
     minor: Option<i32>,
-    /// BPF_DEVCG_ACC_MKNOD, _READ and _WRITE.
+    /// BPF_DEVCG_ACC_MKNOD, _READ and _WRITE, as bits.
     access: i32,
 }
 
@@ -24,11 +29,11 @@ const MKNOD: i32 = 1;
 const READ: i32 = 2;
 const WRITE: i32 = 4;
 const ALL: i32 = MKNOD | READ | WRITE;
-/// As in dev_t: 12 bits of a major, 20 bits of a minor number.
+/// The kernel's dev_t has 12 bits for the major and 20 bits for the minor number.
 const MINOR_BITS: i32 = 20;
 
-/// What every container may: make nodes, which grants nothing, and use the
-/// default devices, terminals included.
+/// What every container may do: make nodes, which grants no access, and use the
+/// default devices and terminals.
 const DEFAULT: [(Option<i32>, Option<i32>, i32); 8] = [
     (Some(1), Some(3), ALL), // null
     (Some(1), Some(5), ALL), // zero
@@ -40,8 +45,8 @@ const DEFAULT: [(Option<i32>, Option<i32>, i32); 8] = [
     (Some(136), None, ALL),  // pts
 ];
 
-/// The program, 8 bytes an instruction. What no rule allows is denied; None:
-/// everything is allowed, so that nothing needs to be asked.
+/// The program, 8 bytes for each instruction. It denies what no rule allows. None:
+/// everything is allowed, so no program is needed.
 pub(super) fn filter(rules: &[DeviceRule]) -> Result<Option<Vec<u8>>, Error> {
     let mut decided = decided(rules)?;
     if decided.last().is_some_and(|rule| rule.allow && rule.is_terminal()) {
@@ -51,7 +56,7 @@ pub(super) fn filter(rules: &[DeviceRule]) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(compile(&decided)))
 }
 
-/// What may be done with a device, by itself: `rw`, `r`, `w` or nothing.
+/// The access that the rules give to a device: `rw`, `r`, `w` or empty.
 pub(super) fn access(rules: &[DeviceRule], device: Device) -> Result<&'static str, Error> {
     let mut decided = decided(rules)?;
     add_default(&mut decided);
@@ -124,14 +129,14 @@ fn decide(rule: &DeviceRule, field: &str) -> Result<Rule, Error> {
             .ok_or_else(|| wrong(format_args!("{field}.{name}"), "not a device number")),
     };
     let (major, minor) = (number(rule.major, "major")?, number(rule.minor, "minor")?);
-    // No access given is all of it, as cgroup v1 reads an empty rule.
+    // An empty access means all, as in cgroup v1.
     let access = if access == 0 { ALL } else { access };
     Ok(Rule { allow: rule.allow, kind, major, minor, access })
 }
 
 impl Rule {
-    /// The number of the one device that it is for, whatever is done with it, as
-    /// in register 6: below 2^31, as the kernel compares signed numbers.
+    /// The number in register 6, if the rule is for one device and any access. Below
+    /// 2^31, since the kernel compares signed numbers.
     fn device(&self) -> Option<i32> {
         let (major, minor) = (self.major?, self.minor?);
         let whole = self.kind.is_some() && self.access == ALL;
@@ -139,29 +144,34 @@ impl Rule {
         (whole && small).then_some(major << MINOR_BITS | minor)
     }
 
-    /// Whether it decides every request, so that no earlier rule matters.
+    /// Whether it matches every request, so that no earlier rule matters.
     fn is_terminal(&self) -> bool {
         (self.kind, self.major, self.minor, self.access) == (None, None, None, ALL)
     }
 }
 
-// eBPF: opcodes of bpf_common.h and bpf.h, as a class, a source and an act.
-const LOAD_WORD: u8 = 0x61;
-const MOVE_REGISTER: u8 = 0xbc;
-const MOVE: u8 = 0xb4;
-const AND: u8 = 0x54;
-const SHIFT_RIGHT: u8 = 0x74;
-const SHIFT_LEFT: u8 = 0x64;
-const OR_REGISTER: u8 = 0x4c;
-const JUMP_IF_NOT_EQUAL: u8 = 0x55;
-const JUMP_IF_EQUAL: u8 = 0x15;
-const EXIT: u8 = 0x95;
+// Opcodes of eBPF: an operation, its class, and where its operand is.
+const LOAD_WORD: u8 = (BPF_LDX | BPF_W | BPF_MEM) as u8;
+const MOVE_REGISTER: u8 = (BPF_ALU | BPF_MOV | BPF_X) as u8;
+const MOVE: u8 = (BPF_ALU | BPF_MOV | BPF_K) as u8;
+const AND: u8 = (BPF_ALU | BPF_AND | BPF_K) as u8;
+const SHIFT_RIGHT: u8 = (BPF_ALU | BPF_RSH | BPF_K) as u8;
+const SHIFT_LEFT: u8 = (BPF_ALU | BPF_LSH | BPF_K) as u8;
+const OR_REGISTER: u8 = (BPF_ALU | BPF_OR | BPF_X) as u8;
+const JUMP_IF_NOT_EQUAL: u8 = (BPF_JMP | BPF_JNE | BPF_K) as u8;
+const JUMP_IF_EQUAL: u8 = (BPF_JMP | BPF_JEQ | BPF_K) as u8;
+const EXIT: u8 = (BPF_JMP | BPF_EXIT) as u8;
 
-/// The registers: 1 the context, 2 the type, 3 the access, 4 the major and 5 the
-/// minor number, 6 both as one number, 0 the answer, 7 for reckoning.
+// Of linux/bpf.h; linux-raw-sys has those of classic BPF only.
+const BPF_MOV: u32 = 0xb0;
+const BPF_JNE: u32 = 0x50;
+const BPF_EXIT: u32 = 0x90;
+
+/// Registers: 0 the result, 1 the context, 2 the type, 3 the access, 4 the major
+/// number, 5 the minor number, 6 both in one number, 7 scratch.
 fn compile(rules: &[Rule]) -> Vec<u8> {
     let mut program = Program(Vec::new());
-    program.add(LOAD_WORD, 2, 1, 0, 0); // access_type: the access above, the type below
+    program.add(LOAD_WORD, 2, 1, 0, 0); // access_type: the access in the upper half
     program.add(MOVE_REGISTER, 3, 2, 0, 0);
     program.add(AND, 2, 0, 0, 0xffff);
     program.add(SHIFT_RIGHT, 3, 0, 0, 16);
@@ -170,9 +180,9 @@ fn compile(rules: &[Rule]) -> Vec<u8> {
     program.add(MOVE_REGISTER, 6, 4, 0, 0);
     program.add(SHIFT_LEFT, 6, 0, 0, MINOR_BITS);
     program.add(OR_REGISTER, 6, 5, 0, 0);
-    // A later rule wins, so that the last one is asked first; rules for single
-    // devices that answer alike are asked as one, which the kernel's verifier
-    // has less to do with.
+    // Later rules win, so test the last one first. Neighbouring rules for single
+    // devices with the same result become one group, which is less work for the
+    // kernel's verifier.
     let alike = |a: &Rule, b: &Rule| {
         a.device().is_some() && b.device().is_some() && (a.kind, a.allow) == (b.kind, b.allow)
     };
@@ -203,7 +213,7 @@ impl Program {
         self.add(EXIT, 0, 0, 0, 0);
     }
 
-    /// Rules for single devices of one type, with one answer.
+    /// Adds rules for single devices of one type, with the same result.
     fn devices(&mut self, rules: &[Rule]) {
         let mut behind = rules.len() as i16 + 3;
         if let Some(kind) = rules.first().and_then(|rule| rule.kind) {
@@ -220,7 +230,7 @@ impl Program {
         self.answer(rules.iter().any(|rule| rule.allow));
     }
 
-    /// Each test that fails jumps behind the rule's answer.
+    /// Adds one rule. Each test that fails jumps past the rule's result.
     fn rule(&mut self, rule: &Rule) {
         let numbers = [(2, rule.kind), (4, rule.major), (5, rule.minor)];
         let tests = numbers.iter().filter(|(_, wanted)| wanted.is_some()).count();
@@ -233,7 +243,7 @@ impl Program {
             }
         }
         if access != 0 {
-            // An allowance covers a request whole; a denial, any part of it.
+            // To allow, the rule must cover all of the request; to deny, any part of it.
             let mask = if rule.allow { !rule.access } else { rule.access };
             let leave = if rule.allow { JUMP_IF_NOT_EQUAL } else { JUMP_IF_EQUAL };
             self.add(MOVE_REGISTER, 7, 3, 0, 0);

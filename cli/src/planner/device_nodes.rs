@@ -1,4 +1,4 @@
-//! linux.devices and the default devices: the nodes and links of /dev.
+//! The nodes and links of /dev: linux.devices and the defaults of the spec.
 
 use vial_plan::RootfsItem;
 
@@ -28,8 +28,9 @@ const LINKS: [(&std::ffi::CStr, &std::ffi::CStr); 5] = [
     (c"pts/ptmx", c"/dev/ptmx"),
 ];
 
-/// Device nodes and links, unless the host's /dev is bound there. `is_bound` says
-/// of a path whether a node could not be opened there, so that one is bound.
+/// Adds device nodes and links, unless the host's /dev is bound there. `is_bound`
+/// tells for a path whether a node there could not be opened, so that the host's
+/// must be bound.
 pub(super) fn devices(
     plan: &mut Plan,
     config: &Config,
@@ -45,7 +46,7 @@ pub(super) fn devices(
     }
     for (path, major, minor) in DEVICES {
         if config.linux.devices.iter().any(|device| device.path == path) {
-            continue; // config.json says how it is to be.
+            continue; // linux.devices has its own entry for it.
         }
         let bind = is_bound(path);
         let path = text(path, "")?;

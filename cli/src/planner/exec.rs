@@ -1,5 +1,5 @@
-//! The Plan of an exec: the same stages and the same hardening as for the
-//! container's own process, joining instead of creating.
+//! The Plan of an exec: the stages and the hardening of create, but it joins
+//! namespaces instead of making them.
 
 use std::path::PathBuf;
 
@@ -13,38 +13,38 @@ use crate::host::{Host, Lineage};
 use crate::namespace::{KINDS, kind};
 use crate::plan::{Lent, Plan};
 
-/// What an exec is about.
+/// What the planner needs to know for an exec.
 #[derive(Debug)]
 pub struct Exec<'a> {
     /// The container's id.
     pub id: &'a str,
     /// The pid of its init.
     pub pid: u32,
-    /// The container's Config, as it was created.
+    /// The Config that create used.
     pub config: &'a Config,
     /// The process to execute.
     pub process: &'a Process,
     /// The container's cgroup from the root of the hierarchy, if it has one.
     pub cgroup: Option<PathBuf>,
-    /// That cgroup and those above it.
+    /// What is known of that cgroup and its ancestors.
     pub lineage: Lineage,
-    /// Whether the container has another user namespace than the caller.
+    /// Whether the container's user namespace differs from the caller's.
     pub user_namespace: bool,
-    /// Whether the container has another mount namespace than the caller.
+    /// Whether the container's mount namespace differs from the caller's.
     pub mount_namespace: bool,
     /// Whether its root was changed by chroot(2).
     pub is_chroot: bool,
     /// Whether setgroups(2) is denied in it.
     pub denies_setgroups: bool,
-    /// How many fds from 3 on the process is to have.
+    /// How many fds, from 3 on, the process gets.
     pub preserve_fds: u32,
-    /// Those of them that are from systemd's socket activation.
+    /// Which of them come from systemd's socket activation.
     pub listen_fds: ListenFds,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
 }
 
-/// What is done to execute a process in a container.
+/// Makes the Plan.
 pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let process = exec.process;
     refuse::process(process, "process")?;
@@ -61,7 +61,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     }
     process::oom_score_adj(&mut plan, process, "process")?;
     process::raise_limits(&mut plan, process, "process")?;
-    // Processes of the container must not trace this one once it is among them.
+    // Before it joins: processes of the container must not trace this one.
     plan.push(&SetupItem::Undumpable {}, "");
     let Joins { first, later, enters_cgroup } = Joins::of(exec, host)?;
     if enters_cgroup {
@@ -70,7 +70,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let pid = exec.pid;
     let (root, pidfd) = (plan.slot(), plan.lent(Lent::Init));
     if exec.is_chroot {
-        // Before a pid or mount namespace is joined, in which it is another's.
+        // Before a pid namespace is joined, in which this pid means another process.
         let path = text(format!("{pid}/root"), "root.path")?;
         plan.push(&SetupItem::OpenRootfs { path: &path, root }, "root.path");
     }
@@ -85,12 +85,12 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// What the new process does in the container, to execve; root: the slot of the
-/// root, for a chroot.
+/// What the new process does in the container, up to execve. `root` is the slot of
+/// the container's root, for a chroot.
 fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(), Error> {
     let process = exec.process;
     if exec.is_chroot {
-        // Before anything that the container's files decide.
+        // Before any step that looks at files of the container.
         plan.push(&RootfsItem::LentRoot { root }, "");
         plan.push(&RootfsItem::Chroot {}, "");
     }
@@ -118,12 +118,12 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
 
 /// The namespaces to join, as CLONE_NEW* flags.
 struct Joins {
-    /// By the process that starts the new one.
+    /// Joined by stage 0, which starts the new process.
     first: u32,
-    /// By the new one, once it is in the cgroup.
+    /// Joined by the new process, once it is in the cgroup.
     later: u32,
-    /// Whether the first enters the cgroup before, as the new one cannot be born
-    /// into it.
+    /// Whether stage 0 enters the cgroup, because the new process cannot be born into
+    /// it.
     enters_cgroup: bool,
 }
 
@@ -133,16 +133,16 @@ impl Joins {
         let all = KINDS.iter().map(|(_, _, flag)| *flag);
         let mut kinds: u32 = all.filter(|flag| namespaces.has(*flag)).sum();
         if !exec.user_namespace {
-            kinds &= !kind::USER; // Joining the own one is EINVAL.
+            kinds &= !kind::USER; // setns(2) into one's own user namespace is EINVAL.
         }
         if exec.is_chroot {
             let mount = if exec.mount_namespace { kind::MOUNT } else { 0 };
             kinds = kinds & !kind::MOUNT | mount;
         }
-        // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
-        // cgroup from within a cgroup namespace that does not hold his own: the new
-        // process joins it, once it is in the cgroup. One that was given by a path
-        // may belong to the host, which takes the privileges of this process.
+        // If cgroup2 is mounted with nsdelegate, as systemd does, CLONE_INTO_CGROUP
+        // fails within a cgroup namespace that does not hold the caller's own cgroup.
+        // So the new process joins it, once it is in the cgroup. A namespace given by
+        // path may belong to the host, and joining it needs stage 0's privileges.
         let later = if namespaces.joins(kind::CGROUP) { 0 } else { kinds & kind::CGROUP };
         let first = kinds & !later;
         let enters_cgroup = match (&exec.cgroup, &host.cgroup) {

@@ -1,4 +1,4 @@
-//! linux.resources: each limit as a file of cgroup v2 and what is written.
+//! linux.resources: each limit as a file of cgroup v2 and the value to write.
 
 use super::{refuse, wrong};
 use crate::config::resources::{BlockIo, Cpu, Memory, Resources};
@@ -7,14 +7,14 @@ use crate::error::Error;
 /// One write to the container's cgroup.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Limit {
-    /// The file.
+    /// The name of the file.
     pub(super) file: String,
-    /// What is written.
+    /// The value to write.
     pub(super) value: String,
     /// The field of config.json.
     pub(super) origin: String,
-    /// The file and value instead, where the kernel has no such file; both are
-    /// empty where nothing is to be done then.
+    /// The file and value to write if the kernel does not have the first file. If both
+    /// are empty, nothing is written then.
     pub(super) otherwise: Option<(String, String)>,
 }
 
@@ -25,7 +25,7 @@ impl Limit {
     }
 }
 
-/// Every limit, in the order in which they are written.
+/// All limits, in the order of the writes.
 pub(super) fn limits(resources: &Resources) -> Result<Vec<Limit>, Error> {
     let mut limits = Limits(Vec::new());
     memory(&resources.memory, &mut limits)?;
@@ -72,7 +72,7 @@ impl Limits {
         });
     }
 
-    /// What to do instead of the last one where the kernel has no such file.
+    /// Sets what to write instead of the last one if its file is missing.
     fn otherwise(&mut self, file: &str, value: impl ToString) {
         if let Some(limit) = self.0.last_mut() {
             limit.otherwise = Some((file.to_owned(), value.to_string()));
@@ -90,7 +90,7 @@ fn memory(memory: &Memory, limits: &mut Limits) -> Result<(), Error> {
             return Err(only_v1(field));
         }
     }
-    // Swap first: a limit on memory alone would let it all be swapped out.
+    // Swap first: with only a limit on memory, everything could be swapped out.
     if let Some(both) = memory.swap.filter(|both| *both != 0) {
         let swap = match (both, memory.limit) {
             (-1, _) => "max".to_owned(),
@@ -111,8 +111,8 @@ fn memory(memory: &Memory, limits: &mut Limits) -> Result<(), Error> {
         let nothing_to_limit = matches!(&*swap, "max" | "0");
         limits.add("memory.swap.max", swap, "memory.swap");
         if nothing_to_limit {
-            // A kernel that accounts for no swap has not the file: there is none
-            // to be limited, as is asked, or none to be had.
+            // The file is missing if the kernel does not account swap. Then no limit
+            // was asked for, or there is no swap to use.
             limits.otherwise("", "");
         }
     }
@@ -158,8 +158,8 @@ fn cpu(cpu: &Cpu, limits: &mut Limits) -> Result<(), Error> {
     Ok(())
 }
 
-/// cpu.weight of cpu.shares, so that the defaults 1024 and 100 correspond, as
-/// the smallest and the largest do: a quadratic in the logarithm of shares.
+/// Converts cpu.shares to cpu.weight, so that the minima, the defaults 1024 and 100,
+/// and the maxima correspond: a quadratic function of the logarithm of the shares.
 fn weight(shares: u64) -> u64 {
     if shares <= 2 {
         return 1;
@@ -172,9 +172,9 @@ fn weight(shares: u64) -> u64 {
     exp2(exponent * std::f64::consts::LOG2_10).ceil() as u64
 }
 
-/// The logarithm of a number from 1 on, a binary digit at a time: squaring
-/// doubles it, so that what passes 2 is the next digit. The functions of libm
-/// would bring 10 KiB of tables for this one formula.
+/// The binary logarithm of a number that is at least 1, one binary digit at a time:
+/// squaring doubles the logarithm, so the next digit is whether the square reaches 2.
+/// libm's functions would bring 10 KiB of tables for this one formula.
 fn log2(mut number: f64) -> f64 {
     let mut log = 0.0;
     while number >= 2.0 {
@@ -193,7 +193,7 @@ fn log2(mut number: f64) -> f64 {
     log
 }
 
-/// 2 to a power from 0 on, the same way: each binary digit stands for a root.
+/// 2 to a power that is at least 0. Each binary digit of the power stands for a root.
 fn exp2(mut power: f64) -> f64 {
     let mut result = 1.0;
     while power >= 1.0 {
@@ -243,8 +243,8 @@ fn block_io(io: &BlockIo, limits: &mut Limits) -> Result<(), Error> {
     Ok(())
 }
 
-/// A weight of blkio, 10 to 1000: to bfq as it is, where that scheduler is; if
-/// not, 1 to 10000 for io.weight.
+/// Writes a weight of blkio, 10 to 1000, to io.bfq.weight unchanged, or, without the
+/// bfq scheduler, to io.weight, scaled to 1 to 10000.
 fn io_weight(limits: &mut Limits, device: &str, weight: u16, field: &str) -> Result<(), Error> {
     if !(10..=1000).contains(&weight) {
         let field = format_args!("linux.resources.{field}");

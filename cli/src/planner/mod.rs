@@ -1,8 +1,8 @@
-//! Config -> Plan: the only place that validates, that fills in what the spec
-//! leaves open, and that says what is not supported. A pure function of its
-//! arguments, so that it is tested without privileges.
+//! Config -> Plan. Only the planner validates, fills in defaults, and refuses what is
+//! not supported. It is a pure function of its arguments, so it can be tested without
+//! privileges.
 //!
-//! **Invariant:** after the planner nobody asks whether something is set.
+//! **Invariant:** nothing after the planner asks whether a field is set.
 //! **Invariant:** every error names the field of config.json.
 
 mod capabilities;
@@ -43,7 +43,7 @@ pub use namespaces::Namespaces;
 pub use process::limit_name;
 pub use program::ListenFds;
 
-/// What a caller asks for beside config.json.
+/// What create needs to know besides config.json and the host.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The container's id.
@@ -54,36 +54,36 @@ pub struct Request {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
-    /// How many fds from 3 on the container is to have.
+    /// How many fds, from 3 on, the container gets.
     pub preserve_fds: u32,
-    /// Whose namespaces the paths of linux.namespaces name, one for each entry.
-    /// place there.
+    /// The owner of the namespace of each entry of linux.namespaces.
     pub namespaces: Vec<NamespaceOwner>,
-    /// Those of them that are from systemd's socket activation.
+    /// Which fds come from systemd's socket activation.
     pub listen_fds: ListenFds,
-    /// What mounts brings, each in its place there; looked up where there is no
-    /// cgroup2.
+    /// The source of each entry of mounts. Looked up only if there is no cgroup2.
     pub sources: Vec<Source>,
-    /// Whether other mounts lie below the rootfs, looked up likewise.
+    /// Whether the host has mounts below the rootfs. Looked up only if there is no
+    /// cgroup2.
     pub rootfs_has_mounts: bool,
-    /// The container's cgroup and those above it.
+    /// What is known of the container's cgroup and its ancestors.
     pub lineage: Lineage,
-    /// proc and sysfs mounts of the host, to be hidden if the root is moved.
+    /// The host's mounts of proc and sysfs, to hide if the root is moved instead of
+    /// pivoted.
     pub host_mounts: Vec<PathBuf>,
 }
 
-/// What is done to make a container and start it.
+/// Makes the Plan of a container, from nothing to execve.
 pub fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
     refuse::refuse(config)?;
     timeline::create(config, request, host)
 }
 
-/// A text for the kernel; one that holds a NUL would end early.
+/// A string for the kernel. Refuses a NUL, at which the kernel would stop.
 fn text(value: impl Into<Vec<u8>>, field: &str) -> Result<CString, Error> {
     CString::new(value).map_err(|_| Error::new(format_args!("config.json {field}: holds a NUL")))
 }
 
-/// An error of a field.
+/// An error about a field.
 fn wrong(field: impl Display, what: impl Display) -> Error {
     wrong_of(&field, &what)
 }

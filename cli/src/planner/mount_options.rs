@@ -1,105 +1,100 @@
 //! The options of a mount: flags of mount(2), attributes of mount_setattr(2),
-//! propagation, and what is the filesystem's own.
+//! propagation, and data for the filesystem.
+
+use linux_raw_sys::general::{
+    MOUNT_ATTR__ATIME as ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME,
+    MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY,
+    MOUNT_ATTR_RELATIME, MOUNT_ATTR_STRICTATIME, MS_BIND, MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME,
+    MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW,
+    MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE,
+    MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+};
 
 use super::wrong;
 use crate::error::Error;
 
-/// MS_* of mount(2).
-pub(super) mod ms {
-    pub(crate) const RDONLY: u32 = 1;
-    pub(crate) const REMOUNT: u32 = 0x20;
-    pub(crate) const BIND: u32 = 0x1000;
-    pub(crate) const REC: u32 = 0x4000;
-    pub(crate) const UNBINDABLE: u32 = 0x2_0000;
-    pub(crate) const PRIVATE: u32 = 0x4_0000;
-    pub(crate) const SLAVE: u32 = 0x8_0000;
-    pub(crate) const SHARED: u32 = 0x10_0000;
-}
-
-/// A mount's options, sorted by what they mean.
+/// A mount's options, sorted by their meaning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
     /// MS_* flags for mount(2).
     pub(super) flags: u32,
-    /// MOUNT_ATTR_* to set and to clear.
+    /// MOUNT_ATTR_* to set.
     pub(super) set: u64,
-    /// As set.
+    /// MOUNT_ATTR_* to clear.
     pub(super) clear: u64,
-    /// The same for the mounts below too.
+    /// MOUNT_ATTR_* to set on this mount and those below.
     pub(super) recursive_set: u64,
-    /// As recursive_set.
+    /// MOUNT_ATTR_* to clear on this mount and those below.
     pub(super) recursive_clear: u64,
-    /// The propagation, and whether it reaches below.
+    /// The propagation, and whether it is recursive.
     pub(super) propagation: Option<(u32, bool)>,
-    /// Whether what is covered is copied into it.
+    /// Whether the files that it covers are copied into it (tmpcopyup).
     pub(super) copy_up: bool,
-    /// What is left, for the filesystem, by commas.
+    /// All other options, for the filesystem, separated by commas.
     pub(super) data: String,
 }
 
 enum Kind {
-    /// Sets a flag: MS_*, MOUNT_ATTR_*.
-    Set(u32, u64),
-    /// Clears it.
-    Clear(u32, u64),
-    /// A flag of mount(2) that is no attribute of a mount.
+    /// Sets MS_* and MOUNT_ATTR_*.
+    Set(u32, u32),
+    /// Clears MS_* and MOUNT_ATTR_*.
+    Clear(u32, u32),
+    /// Sets MS_* which is not an attribute of a mount.
     Flag(u32),
     NoFlag(u32),
-    /// The access time: one of several values in the place of flags.
-    Time(u32, u64),
+    /// One of the values of the access time.
+    Time(u32, u32),
     Propagation(u32),
     Nothing,
     CopyUp,
 }
 
-const ATIME: u64 = 0x70;
-
 const OPTIONS: &[(&str, Kind)] = &[
-    ("async", Kind::NoFlag(16)),
-    ("atime", Kind::Clear(0x400, 0x10)),
-    ("bind", Kind::Flag(ms::BIND)),
+    ("async", Kind::NoFlag(MS_SYNCHRONOUS)),
+    ("atime", Kind::Clear(MS_NOATIME, MOUNT_ATTR_NOATIME)),
+    ("bind", Kind::Flag(MS_BIND)),
     ("defaults", Kind::Nothing),
-    ("dev", Kind::Clear(4, 4)),
-    ("diratime", Kind::Clear(0x800, 0x80)),
-    ("dirsync", Kind::Flag(128)),
-    ("exec", Kind::Clear(8, 8)),
-    ("iversion", Kind::Flag(0x80_0000)),
-    ("lazytime", Kind::Flag(0x200_0000)),
-    ("loud", Kind::NoFlag(0x8000)),
-    ("mand", Kind::Flag(64)),
-    ("noatime", Kind::Time(0x400, 0x10)),
-    ("nodev", Kind::Set(4, 4)),
-    ("nodiratime", Kind::Set(0x800, 0x80)),
-    ("noexec", Kind::Set(8, 8)),
-    ("noiversion", Kind::NoFlag(0x80_0000)),
-    ("nolazytime", Kind::NoFlag(0x200_0000)),
-    ("nomand", Kind::NoFlag(64)),
+    ("dev", Kind::Clear(MS_NODEV, MOUNT_ATTR_NODEV)),
+    ("diratime", Kind::Clear(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME)),
+    ("dirsync", Kind::Flag(MS_DIRSYNC)),
+    ("exec", Kind::Clear(MS_NOEXEC, MOUNT_ATTR_NOEXEC)),
+    ("iversion", Kind::Flag(MS_I_VERSION)),
+    ("lazytime", Kind::Flag(MS_LAZYTIME)),
+    ("loud", Kind::NoFlag(MS_SILENT)),
+    ("mand", Kind::Flag(MS_MANDLOCK)),
+    ("noatime", Kind::Time(MS_NOATIME, MOUNT_ATTR_NOATIME)),
+    ("nodev", Kind::Set(MS_NODEV, MOUNT_ATTR_NODEV)),
+    ("nodiratime", Kind::Set(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME)),
+    ("noexec", Kind::Set(MS_NOEXEC, MOUNT_ATTR_NOEXEC)),
+    ("noiversion", Kind::NoFlag(MS_I_VERSION)),
+    ("nolazytime", Kind::NoFlag(MS_LAZYTIME)),
+    ("nomand", Kind::NoFlag(MS_MANDLOCK)),
     ("norelatime", Kind::Nothing),
-    ("nostrictatime", Kind::Clear(0x100_0000, 0x20)),
-    ("nosuid", Kind::Set(2, 2)),
-    ("nosymfollow", Kind::Set(256, 0x20_0000)),
-    ("private", Kind::Propagation(ms::PRIVATE)),
-    ("rbind", Kind::Flag(ms::BIND | ms::REC)),
-    ("relatime", Kind::Time(0x20_0000, 0)),
-    ("remount", Kind::Flag(ms::REMOUNT)),
-    ("ro", Kind::Set(1, 1)),
-    ("rprivate", Kind::Propagation(ms::PRIVATE | ms::REC)),
-    ("rshared", Kind::Propagation(ms::SHARED | ms::REC)),
-    ("rslave", Kind::Propagation(ms::SLAVE | ms::REC)),
-    ("runbindable", Kind::Propagation(ms::UNBINDABLE | ms::REC)),
-    ("rw", Kind::Clear(1, 1)),
-    ("shared", Kind::Propagation(ms::SHARED)),
-    ("silent", Kind::Flag(0x8000)),
-    ("slave", Kind::Propagation(ms::SLAVE)),
-    ("strictatime", Kind::Time(0x100_0000, 0x20)),
-    ("suid", Kind::Clear(2, 2)),
-    ("symfollow", Kind::Clear(256, 0x20_0000)),
-    ("sync", Kind::Flag(16)),
+    ("nostrictatime", Kind::Clear(MS_STRICTATIME, MOUNT_ATTR_STRICTATIME)),
+    ("nosuid", Kind::Set(MS_NOSUID, MOUNT_ATTR_NOSUID)),
+    ("nosymfollow", Kind::Set(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW)),
+    ("private", Kind::Propagation(MS_PRIVATE)),
+    ("rbind", Kind::Flag(MS_BIND | MS_REC)),
+    ("relatime", Kind::Time(MS_RELATIME, MOUNT_ATTR_RELATIME)),
+    ("remount", Kind::Flag(MS_REMOUNT)),
+    ("ro", Kind::Set(MS_RDONLY, MOUNT_ATTR_RDONLY)),
+    ("rprivate", Kind::Propagation(MS_PRIVATE | MS_REC)),
+    ("rshared", Kind::Propagation(MS_SHARED | MS_REC)),
+    ("rslave", Kind::Propagation(MS_SLAVE | MS_REC)),
+    ("runbindable", Kind::Propagation(MS_UNBINDABLE | MS_REC)),
+    ("rw", Kind::Clear(MS_RDONLY, MOUNT_ATTR_RDONLY)),
+    ("shared", Kind::Propagation(MS_SHARED)),
+    ("silent", Kind::Flag(MS_SILENT)),
+    ("slave", Kind::Propagation(MS_SLAVE)),
+    ("strictatime", Kind::Time(MS_STRICTATIME, MOUNT_ATTR_STRICTATIME)),
+    ("suid", Kind::Clear(MS_NOSUID, MOUNT_ATTR_NOSUID)),
+    ("symfollow", Kind::Clear(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW)),
+    ("sync", Kind::Flag(MS_SYNCHRONOUS)),
     ("tmpcopyup", Kind::CopyUp),
-    ("unbindable", Kind::Propagation(ms::UNBINDABLE)),
+    ("unbindable", Kind::Propagation(MS_UNBINDABLE)),
 ];
 
-/// The recursive forms: an `r`, then an option that is an attribute.
+/// The recursive options: an `r`, then the name of an attribute.
 const RECURSIVE: [&str; 18] = [
     "ratime",
     "rdev",
@@ -121,12 +116,12 @@ const RECURSIVE: [&str; 18] = [
     "rsymfollow",
 ];
 
-/// Every option that is not a filesystem's own, for `features`.
+/// All options that are not for the filesystem, for `features`.
 pub fn supported() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|(name, _)| *name).chain(RECURSIVE)
 }
 
-/// The options that MS_* flags stand for.
+/// The names of MS_* flags.
 pub fn flag_names(flags: u32) -> Vec<&'static str> {
     let named = OPTIONS.iter().filter(|(_, kind)| match *kind {
         Kind::Set(flag, _) | Kind::Time(flag, _) | Kind::Flag(flag) => flags & flag == flag,
@@ -135,19 +130,22 @@ pub fn flag_names(flags: u32) -> Vec<&'static str> {
     named.map(|(name, _)| *name).collect()
 }
 
-/// The options that MOUNT_ATTR_* to be set and cleared stand for.
+/// The names of MOUNT_ATTR_* to set and to clear.
 pub fn attribute_names(set: u64, clear: u64) -> Vec<&'static str> {
+    let has = |bits: u64, attribute: u32| bits & u64::from(attribute) == u64::from(attribute);
     let named = OPTIONS.iter().filter(|(_, kind)| match *kind {
-        Kind::Set(_, attribute) => set & attribute == attribute,
-        Kind::Clear(_, attribute) => attribute & ATIME == 0 && clear & attribute == attribute,
-        Kind::Time(_, attribute) => clear & ATIME == ATIME && set & ATIME == attribute,
+        Kind::Set(_, attribute) => has(set, attribute),
+        Kind::Clear(_, attribute) => attribute & ATIME == 0 && has(clear, attribute),
+        Kind::Time(_, attribute) => {
+            has(clear, ATIME) && set & u64::from(ATIME) == u64::from(attribute)
+        }
         _ => false,
     });
     named.map(|(name, _)| *name).collect()
 }
 
-/// Sorts the options of a mount; later ones win. As in mount(8) one text may
-/// hold several, with commas between them.
+/// Sorts the options of a mount. Later ones win. As in mount(8), one string may
+/// hold several options, separated by commas.
 pub(super) fn options(list: &[String], field: &str) -> Result<Options, Error> {
     let mut options = Options::default();
     let single =
@@ -183,12 +181,12 @@ impl Options {
             }
             Kind::Clear(flag, attribute) => {
                 self.flags &= if recursive { u32::MAX } else { !flag };
-                // One value of the access time is left by clearing the field.
+                // An access time is a value of a field, so clear the whole field.
                 let field = if attribute & ATIME != 0 { ATIME } else { attribute };
                 self.attribute(0, field, recursive);
             }
             Kind::Time(flag, attribute) => {
-                const TIMES: u32 = 0x400 | 0x20_0000 | 0x100_0000; // One holds, the last named.
+                const TIMES: u32 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
                 if !recursive {
                     self.flags = (self.flags & !TIMES) | flag;
                 }
@@ -197,26 +195,27 @@ impl Options {
             Kind::Flag(flag) => self.flags |= flag,
             Kind::NoFlag(flag) => self.flags &= !flag,
             Kind::Propagation(kind) => {
-                self.propagation = Some((kind & !ms::REC, kind & ms::REC != 0));
+                self.propagation = Some((kind & !MS_REC, kind & MS_REC != 0));
             }
             Kind::Nothing => {}
             Kind::CopyUp => self.copy_up = true,
         }
     }
 
-    /// mount_setattr(2) wants the whole access time field cleared where one of
-    /// its values is set, and a bit in one of both sets only.
-    fn attribute(&mut self, set: u64, clear: u64, recursive: bool) {
+    /// Adds attributes. mount_setattr(2) demands that the whole access time field is
+    /// cleared if a value of it is set, and that no other bit is in both sets.
+    fn attribute(&mut self, set: u32, clear: u32, recursive: bool) {
+        let (set, clear) = (u64::from(set), u64::from(clear));
         let (present_set, present_clear) = match recursive {
             true => (&mut self.recursive_set, &mut self.recursive_clear),
             false => (&mut self.set, &mut self.clear),
         };
         *present_set = (*present_set & !clear) | set;
-        *present_clear = (*present_clear & !(set & !ATIME)) | clear;
+        *present_clear = (*present_clear & !(set & !u64::from(ATIME))) | clear;
     }
 
     pub(super) fn is_bind(&self) -> bool {
-        self.flags & ms::BIND != 0
+        self.flags & MS_BIND != 0
     }
 }
 

@@ -1,10 +1,11 @@
-//! mounts, masked and read-only paths: how the rootfs is furnished.
+//! mounts, linux.maskedPaths and linux.readonlyPaths.
 
 use std::path::Path;
 
+use linux_raw_sys::general::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use vial_plan::RootfsItem;
 
-use super::mount_options::{Options, ms, options};
+use super::mount_options::{Options, options};
 use super::nodev::Nodev;
 use super::{Namespaces, text, wrong};
 use crate::config::{Config, Mount};
@@ -13,8 +14,8 @@ use crate::host::Host;
 use crate::namespace::kind;
 use crate::plan::Plan;
 
-/// Files of /proc over which one may be bound: what says how much of the
-/// machine there is, as lxcfs does, and whether its cryptography is FIPS's.
+/// Files of /proc that a mount may cover: those that lxcfs replaces, which tell the
+/// size and load of the machine, and the switch for FIPS mode.
 const PROC_FILES: [&str; 11] = [
     "cpuinfo",
     "diskstats",
@@ -29,7 +30,7 @@ const PROC_FILES: [&str; 11] = [
     "uptime",
 ];
 
-/// Everything that is mounted, in the order of config.json.
+/// Adds all mounts, in the order of config.json.
 pub(super) fn mounts(
     plan: &mut Plan,
     config: &Config,
@@ -45,7 +46,7 @@ pub(super) fn mounts(
         }
         let mut options = options(&mount.options, &field)?;
         if is_filled_later(config, mount) {
-            options.flags &= !ms::RDONLY;
+            options.flags &= !MS_RDONLY;
         }
         if mount.destination.is_empty() {
             return Err(wrong(format_args!("{field}.destination"), "missing"));
@@ -56,10 +57,10 @@ pub(super) fn mounts(
         if options.is_bind() || mount.kind == "bind" {
             bind(plan, mount, &options, bundle, &field)?;
             nodev.bind_allowed(plan, index, &mount.destination, &options)?;
-        } else if options.flags & ms::REMOUNT != 0 {
+        } else if options.flags & MS_REMOUNT != 0 {
             let (target, data) =
                 (text(&*mount.destination, &field)?, text(&*options.data, &field)?);
-            let flags = options.flags & !ms::REMOUNT;
+            let flags = options.flags & !MS_REMOUNT;
             plan.push(&RootfsItem::Remount { target: &target, flags, data: &data }, field);
         } else {
             filesystem(plan, mount, &options, namespaces, host, &field)?;
@@ -69,8 +70,8 @@ pub(super) fn mounts(
     Ok(())
 }
 
-/// Whether something is to be made in a read-only tmpfs: what else is mounted
-/// there, or the nodes of /dev.
+/// Whether something will be made in a read-only tmpfs: mount points, or the nodes
+/// of /dev.
 fn is_filled_later(config: &Config, mount: &Mount) -> bool {
     let readonly = mount.options.iter().flat_map(|text| text.split(','));
     let readonly = readonly.fold(false, |ro, one| one == "ro" || (ro && one != "rw"));
@@ -85,7 +86,7 @@ fn is_filled_later(config: &Config, mount: &Mount) -> bool {
             || config.linux.devices.iter().any(|device| is_below(&device.path)))
 }
 
-/// A tmpfs that was left writable to be filled becomes read-only.
+/// Makes those tmpfs read-only, after they were filled.
 pub(super) fn readonly(plan: &mut Plan, config: &Config) -> Result<(), Error> {
     let filled = |(_, mount): &(usize, &Mount)| is_filled_later(config, mount);
     for (index, mount) in config.mounts.iter().enumerate().filter(filled) {
@@ -96,8 +97,8 @@ pub(super) fn readonly(plan: &mut Plan, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The path below the root that a path names: `..` ends at the root, and no
-/// slash at the end says that it is a directory.
+/// Cleans a path, relative to the root: `..` stops at the root, and a slash at the
+/// end is removed.
 pub(super) fn below_root(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -114,8 +115,8 @@ fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<()
     let at = format!("{field}.destination");
     let below = Path::new(mount.destination.trim_start_matches('/'));
     if let Ok(file) = below.strip_prefix("proc") {
-        // What lies in /proc is read by the runtime and by security modules:
-        // something else in its place would be taken for the kernel's word.
+        // The runtime and security modules trust what they read in /proc, so
+        // nothing else may be mounted there.
         let whole = file.as_os_str().is_empty();
         let real = mount.kind == "proc" || (options.is_bind() && mount.source == "/proc");
         let known = PROC_FILES.iter().any(|known| file == Path::new(known));
@@ -154,7 +155,7 @@ fn bind(
     let item = RootfsItem::Bind {
         source: &source,
         target: &target,
-        recursive: options.flags & ms::REC != 0,
+        recursive: options.flags & MS_REC != 0,
         set: options.set,
         clear: options.clear,
     };
@@ -191,13 +192,14 @@ fn filesystem(
         return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));
     }
     let (source, fstype, data) = (&*source, &*fstype, &*data);
-    // As users expect of /tmp, and peers do: a tmpfs is as open as what it covers.
+    // A tmpfs gets the mode of the directory that it covers, as users expect of
+    // /tmp. runc and crun do the same.
     let given = |name: &str| options.data.split(',').any(|option| option.starts_with(name));
     let mode = mount.kind == "tmpfs" && !given("mode=");
     let item = match options.copy_up {
-        // Read-only only once it holds what is copied: that comes after.
+        // It becomes read-only after the copy.
         true => {
-            let (flags, owner) = (flags & !ms::RDONLY, !given("uid=") && !given("gid="));
+            let (flags, owner) = (flags & !MS_RDONLY, !given("uid=") && !given("gid="));
             RootfsItem::MountCopy { source, target, fstype, flags, data, mode, owner }
         }
         false => {
@@ -207,7 +209,7 @@ fn filesystem(
     };
     plan.push(&item, field.to_owned());
     covered(plan, target, field);
-    if options.copy_up && flags & ms::RDONLY != 0 {
+    if options.copy_up && flags & MS_RDONLY != 0 {
         let item = RootfsItem::MountAttributes {
             target,
             set: 1,
@@ -221,15 +223,15 @@ fn filesystem(
     Ok(())
 }
 
-/// A mount on the root covers it: what follows lies in that mount.
+/// If a mount covers the root, all that follows is in that mount.
 fn covered(plan: &mut Plan, target: &std::ffi::CStr, field: &str) {
     if target == c"/" {
         plan.push(&RootfsItem::CoveredRoot {}, field.to_owned());
     }
 }
 
-/// A view of the container's own cgroup. Without a cgroup namespace it would
-/// be the host's whole hierarchy: that one is shown read-only (CVE-2023-25809).
+/// A mount of cgroup2. Without a cgroup namespace it would show the host's whole
+/// hierarchy, so it is read-only then (CVE-2023-25809).
 fn cgroup(
     plan: &mut Plan,
     target: &std::ffi::CStr,
@@ -240,7 +242,7 @@ fn cgroup(
 ) -> Result<(), Error> {
     let mut flags = options.flags;
     if !namespaces.has(kind::CGROUP) && !host.is_privileged() {
-        flags |= ms::RDONLY;
+        flags |= MS_RDONLY;
     }
     let root = host.cgroup.as_ref().map(|cgroup| cgroup.root.clone()).unwrap_or_default();
     let root = text(root.into_os_string().into_encoded_bytes(), field)?;
@@ -248,8 +250,8 @@ fn cgroup(
     Ok(())
 }
 
-/// Recursive attributes and propagation, after the mount. A new filesystem is
-/// private already.
+/// Adds recursive attributes and propagation, after the mount. A new filesystem is
+/// private anyway.
 fn attributes(
     plan: &mut Plan,
     target: &std::ffi::CStr,
@@ -268,7 +270,7 @@ fn attributes(
         plan.push(&item, field.to_owned());
     }
     if let Some((propagation, recursive)) = options.propagation
-        && (bind || propagation != ms::PRIVATE)
+        && (bind || propagation != MS_PRIVATE)
     {
         let propagation = u64::from(propagation);
         let item = RootfsItem::MountAttributes { target, set: 0, clear: 0, propagation, recursive };
@@ -276,7 +278,7 @@ fn attributes(
     }
 }
 
-/// linux.maskedPaths and linux.readonlyPaths
+/// Adds linux.maskedPaths and linux.readonlyPaths.
 pub(super) fn masks(plan: &mut Plan, config: &Config) -> Result<(), Error> {
     for (index, path) in config.linux.masked_paths.iter().enumerate() {
         let field = format!("linux.maskedPaths[{index}]");

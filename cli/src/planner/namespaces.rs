@@ -1,4 +1,4 @@
-//! linux.namespaces: which are made, which are joined, and the mappings.
+//! linux.namespaces: the new ones, the joined ones, and the id mappings.
 
 use std::ffi::CString;
 use std::fmt::Write;
@@ -13,13 +13,13 @@ use crate::namespace::{KINDS, kind};
 /// The namespaces of a container.
 #[derive(Debug, Default)]
 pub struct Namespaces {
-    /// Those to make, as flags.
+    /// The kinds to make, as CLONE_NEW* flags.
     pub new: u32,
-    /// Those to join, the user namespace first. One's own is not among them: to
-    /// join it changes nothing, and for a user namespace fails (setns(2)).
+    /// Those to join, the user namespace first. The caller's own are left out: joining
+    /// them changes nothing, and fails for a user namespace (setns(2)).
     pub joined: Vec<Joined>,
-    /// Those that are the caller's own or the host's, and the field which says
-    /// so: what is set in them would be the host's.
+    /// The kinds that are shared with the caller or the host, each with its field in
+    /// config.json. Settings in them would change the host.
     hosts: Vec<(u32, String)>,
 }
 
@@ -28,15 +28,14 @@ pub struct Namespaces {
 pub struct Joined {
     /// Its CLONE_NEW* flag.
     pub kind: u32,
-    /// Where it is.
+    /// Its path.
     pub path: CString,
-    /// The field of config.json that says so.
+    /// Its field in config.json.
     pub field: String,
 }
 
 impl Namespaces {
-    /// Reads linux.namespaces; whose those are that it names by path was looked
-    /// up before.
+    /// Reads linux.namespaces. `whose` has the owner of each entry.
     pub fn from_config(linux: &Linux, whose: &[NamespaceOwner]) -> Result<Namespaces, Error> {
         let mut result = Namespaces::default();
         let mut seen = 0;
@@ -70,7 +69,7 @@ impl Namespaces {
         Ok(result)
     }
 
-    /// Whether a kind is made or joined.
+    /// Whether a kind is made or joined, rather than inherited.
     pub fn has(&self, kind: u32) -> bool {
         self.new & kind != 0 || self.joins(kind)
     }
@@ -80,7 +79,7 @@ impl Namespaces {
         self.joined.iter().any(|joined| joined.kind == kind)
     }
 
-    /// Refuses to set something in a namespace that is not the container's.
+    /// Refuses a field that would change a namespace that is not the container's.
     pub(super) fn must_have(&self, kind: u32, field: &str) -> Result<(), Error> {
         if let Some((_, path)) = self.hosts.iter().find(|(hosts, _)| *hosts == kind) {
             let what = format_args!("{path} is the host's own namespace, which it would change");
@@ -96,16 +95,16 @@ impl Namespaces {
     }
 }
 
-/// How a new user namespace is mapped.
+/// How the ids of a new user namespace are mapped.
 #[derive(Debug)]
 pub(super) enum Mapping {
     /// By a write to uid_map or gid_map.
     Write(CString),
-    /// By newuidmap or newgidmap, with these numbers, NUL-terminated each.
+    /// By newuidmap(1) or newgidmap(1), with these arguments, each NUL-terminated.
     Helper(CString, Vec<u8>),
 }
 
-/// Every id that the caller has, as itself.
+/// Maps every id of the caller to itself.
 fn same_ids(ids: &[(u32, u32)]) -> Mapping {
     let all = [(0, u32::MAX)];
     let ids = if ids.is_empty() { &all[..] } else { ids };
@@ -114,8 +113,8 @@ fn same_ids(ids: &[(u32, u32)]) -> Mapping {
     Mapping::Write(CString::new(lines).unwrap_or_default()) // Digits hold no NUL.
 }
 
-/// Decides how a map is written. `own` is the caller's id, the one that an
-/// unprivileged caller may map without help.
+/// Decides how a map is written. An unprivileged caller may map only `own`, its own
+/// id, without a helper.
 fn mapping(map: &[IdMapping], field: &str, own: u32, host: &Host) -> Result<Mapping, Error> {
     if map.is_empty() {
         return Err(wrong(field, "missing, but a new user namespace needs a mapping"));
@@ -153,7 +152,7 @@ fn mapping(map: &[IdMapping], field: &str, own: u32, host: &Host) -> Result<Mapp
     Ok(Mapping::Helper(text(helper.as_os_str().as_encoded_bytes(), field)?, numbers))
 }
 
-/// The lines of /proc/PID/timens_offsets.
+/// The text for /proc/PID/timens_offsets.
 pub(super) fn time_offsets(linux: &Linux) -> Result<Option<CString>, Error> {
     let mut lines = String::new();
     for (clock, offset) in &linux.time_offsets {
@@ -198,9 +197,8 @@ impl Mapped {
             return Ok(None);
         }
         if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() && host.uid == 0 {
-            // What a namespace without mappings could be asked for by root: its
-            // own capabilities, and the ids as they are. crun does so; runc
-            // refuses it.
+            // Without mappings, map all ids to themselves: root asked only for the
+            // capabilities of a new namespace. crun does so; runc refuses it.
             let [uids, gids] = host.ids.each_ref().map(|ids| same_ids(ids));
             return Ok(Some(Mapped { uids, gids, denies_setgroups: false }));
         }

@@ -1,13 +1,14 @@
-//! Machines without cgroup2: nothing filters devices. What an image or a volume
-//! has of them cannot be opened all the same, as mounts are nodev but for those
-//! in which nobody has made a node before vial does.
+//! Hosts without cgroup2, where nothing filters devices. Mounts are nodev there, so
+//! that device nodes of an image or a volume cannot be opened. Only mounts that are
+//! empty at first, in which vial makes the nodes, are not.
 
 use std::ffi::CString;
 use std::path::Path;
 
+use linux_raw_sys::general::{MOUNT_ATTR_NODEV, MS_NODEV, MS_REC};
 use vial_plan::RootfsItem;
 
-use super::mount_options::{Options, ms};
+use super::mount_options::Options;
 use super::mounts::below_root;
 use super::{Namespaces, Request, cgroup, device_filter, text};
 use crate::config::{Config, Mount};
@@ -17,17 +18,17 @@ use crate::host::sources::{Device, PTMX, PTMX_OF_DEVPTS, Source};
 use crate::namespace::kind;
 use crate::plan::Plan;
 
-/// MS_NODEV and MOUNT_ATTR_NODEV
-const NODEV: u32 = 4;
+/// MOUNT_ATTR_NODEV, as the attributes of a Plan have it.
+const NODEV: u64 = MOUNT_ATTR_NODEV as u64;
 
-/// Where devices can be opened.
+/// Decides which mounts are nodev.
 #[derive(Debug)]
 pub(super) struct Nodev<'a> {
     config: &'a Config,
     sources: &'a [Source],
     /// Whether nothing filters devices.
     pub(super) applies: bool,
-    /// Whether mounts below another can be changed with it.
+    /// Whether the kernel can change a whole tree of mounts.
     recursive: bool,
 }
 
@@ -42,7 +43,7 @@ impl<'a> Nodev<'a> {
         Ok(Nodev { config, sources: &request.sources, applies, recursive })
     }
 
-    /// The mount of config.json that a path lies on; none: on the rootfs.
+    /// The entry of mounts that a path lies on. None: it lies on the rootfs.
     fn holder(&self, path: &str) -> Option<usize> {
         let holds = |mount: &Mount| {
             let place = below_root(&mount.destination);
@@ -53,12 +54,12 @@ impl<'a> Nodev<'a> {
         self.config.mounts.iter().rposition(holds)
     }
 
-    /// Whether a node that is made at a path can be opened.
+    /// Whether a node that vial makes at this path can be opened.
     pub(super) fn node_opens(&self, path: &str) -> bool {
         !self.applies || self.holder(path).is_some_and(|index| self.is_new_tmpfs(index))
     }
 
-    /// Whether a mount is empty at first.
+    /// Whether a mount is a tmpfs that is empty at first.
     fn is_new_tmpfs(&self, index: usize) -> bool {
         self.config.mounts.get(index).is_some_and(|mount| {
             mount.kind == "tmpfs"
@@ -66,7 +67,7 @@ impl<'a> Nodev<'a> {
         })
     }
 
-    /// Whether devices on a mount may be opened.
+    /// Whether this mount is not nodev.
     fn keeps(&self, plan: &mut Plan, index: usize) -> Result<bool, Error> {
         let mounts = &self.config.mounts;
         let Some(mount) = mounts.get(index) else { return Ok(false) };
@@ -102,7 +103,7 @@ impl<'a> Nodev<'a> {
         Ok(is_devpts || (self.is_new_tmpfs(index) && has_nodes()))
     }
 
-    /// Takes devices away from the options of a mount.
+    /// Adds nodev to a mount's options, if it must be.
     pub(super) fn restrict(
         &self,
         plan: &mut Plan,
@@ -112,17 +113,17 @@ impl<'a> Nodev<'a> {
         if !self.applies || self.keeps(plan, index)? {
             return Ok(());
         }
-        options.flags |= NODEV;
-        options.set |= u64::from(NODEV);
-        options.clear &= !u64::from(NODEV);
-        options.recursive_clear &= !u64::from(NODEV);
+        options.flags |= MS_NODEV;
+        options.set |= NODEV;
+        options.clear &= !NODEV;
+        options.recursive_clear &= !NODEV;
         let Some(source) = self.sources.get(index) else { return Ok(()) };
-        if !options.is_bind() || options.flags & ms::REC == 0 || !source.has_mounts {
+        if !options.is_bind() || options.flags & MS_REC == 0 || !source.has_mounts {
             return Ok(());
         }
-        // Of the host's /dev, devpts is among them.
+        // Below the host's /dev there is devpts, which must stay usable.
         match self.recursive && source.below.is_empty() {
-            true => options.recursive_set |= u64::from(NODEV),
+            true => options.recursive_set |= NODEV,
             false => plan.warn(
                 format_args!("mounts[{index}]"),
                 "devices in what is mounted below it can be opened, as without cgroup2 nothing filters them",
@@ -131,7 +132,7 @@ impl<'a> Nodev<'a> {
         Ok(())
     }
 
-    /// Of a directory for /dev, binds once more what the rules allow.
+    /// For a directory that is bound on /dev, binds each device that the rules allow.
     pub(super) fn bind_allowed(
         &self,
         plan: &mut Plan,
@@ -150,7 +151,7 @@ impl<'a> Nodev<'a> {
             let bytes = |path: &Path| text(path.as_os_str().as_encoded_bytes(), &field);
             let (source, target) =
                 (bytes(&source.path.join(from))?, bytes(&Path::new(target).join(path))?);
-            let (set, clear) = (options.set & !u64::from(NODEV), options.clear);
+            let (set, clear) = (options.set & !NODEV, options.clear);
             let item =
                 RootfsItem::Bind { source: &source, target: &target, recursive: false, set, clear };
             plan.push(&item, field);
@@ -158,13 +159,13 @@ impl<'a> Nodev<'a> {
         Ok(())
     }
 
-    /// Takes devices away from the rootfs.
+    /// Makes the rootfs nodev.
     pub(super) fn rootfs(&self, plan: &mut Plan, request: &Request) {
         if !self.applies {
             return;
         }
         let (target, recursive): (CString, _) = (c"/".into(), self.recursive);
-        let set = u64::from(NODEV);
+        let set = NODEV;
         let item = RootfsItem::MountAttributes {
             target: &target,
             set,
@@ -178,7 +179,7 @@ impl<'a> Nodev<'a> {
         }
     }
 
-    /// Warns of what no mount can keep from being opened.
+    /// Warns about devices that can be opened all the same.
     pub(super) fn warn(&self, plan: &mut Plan, namespaces: &Namespaces) -> Result<(), Error> {
         if !self.applies {
             return Ok(());

@@ -1,4 +1,4 @@
-//! process: user, limits, labels, and the order of what makes a process one.
+//! process: what turns stage 2 into the user's process, in order.
 
 use std::ffi::CString;
 
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::plan::{Lent, Plan};
 
-/// The limits of getrlimit(2), each in the place of its number.
+/// The limits of getrlimit(2), indexed by their numbers.
 const LIMITS: [&str; 16] = [
     "RLIMIT_CPU",
     "RLIMIT_FSIZE",
@@ -31,35 +31,35 @@ const LIMITS: [&str; 16] = [
     "RLIMIT_RTTIME",
 ];
 
-/// As `RLIMIT_NOFILE` of 7.
+/// The name of a limit, as in `RLIMIT_NOFILE` for 7.
 pub fn limit_name(number: u32) -> &'static str {
     LIMITS.get(number as usize).copied().unwrap_or("an unknown limit")
 }
 
-/// Where a process's items stand in its Plan.
+/// The process to plan, and what its items depend on.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     /// The process.
     pub(super) process: &'a Process,
-    /// Its field in config.json.
+    /// Its path in config.json.
     pub(super) at: &'a str,
-    /// Whether its cgroup filters devices, as linux.resources.devices says.
+    /// Whether its cgroup filters devices.
     pub(super) devices_are_filtered: bool,
     /// Whether its root is changed by chroot(2).
     pub(super) is_chroot: bool,
-    /// Whether setgroups(2) works: not where an unprivileged mapping denies it.
+    /// Whether setgroups(2) works. An unprivileged mapping denies it.
     pub(super) set_groups: bool,
     /// The compiled seccomp filter and its flags.
     pub(super) seccomp: Option<(u32, Vec<u8>)>,
-    /// How many fds from 3 on it is to have.
+    /// How many fds, from 3 on, it gets.
     pub(super) preserve_fds: u32,
-    /// Whether it is in another user namespace than the caller.
+    /// Whether its user namespace differs from the caller's.
     pub(super) user_namespace: bool,
-    /// The fds of $LISTEN_FDS, which are among them.
+    /// Which of them are the fds of $LISTEN_FDS.
     pub(super) listen_fds: &'a ListenFds,
 }
 
-/// Raises hard limits, before privileges are gone.
+/// Raises hard limits, while stage 0 still has the privilege.
 pub(super) fn raise_limits(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     for (index, limit) in process.rlimits.iter().enumerate() {
         let field = format!("{at}.rlimits[{index}]");
@@ -81,7 +81,7 @@ fn resource(name: &str, field: &str) -> Result<u32, Error> {
     found.map(|number| number as u32).ok_or_else(unknown)
 }
 
-/// process.oomScoreAdj
+/// Adds process.oomScoreAdj.
 pub(super) fn oom_score_adj(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     let Some(value) = process.oom_score_adj else {
         return Ok(());
@@ -95,25 +95,24 @@ pub(super) fn oom_score_adj(plan: &mut Plan, process: &Process, at: &str) -> Res
     Ok(())
 }
 
-/// From the owner of the streams to execve: what a container's process and an
-/// exec's have in common, to the last step.
+/// Adds all items from the owner of stdio to execve. create and exec share them.
 pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Result<(), Error> {
     let Subject { process, at, .. } = *subject;
     let sets = Sets::from_process(plan, subject, host);
     let user = &process.user;
     let field = |name: &str| format!("{at}.{name}");
 
-    // Nothing of the host stays open from here on, before a working directory is
-    // entered that a link of the container's may lead to (CVE-2024-21626).
+    // Close the host's fds before chdir: a symbolic link of the container may name
+    // one by /proc/self/fd (CVE-2024-21626).
     let socket = plan.lent(Lent::Start);
     plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds, but: socket }, "");
     plan.push(&ProcessItem::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
-    // While root can still enter a directory that the user cannot.
+    // While it is still root, which may enter directories that the user may not.
     let directory = directory(process, at)?;
     plan.push(&ProcessItem::WorkingDirectory { path: &directory }, field("cwd"));
-    // CAP_SETPCAP is needed, which the next steps take away.
-    // What the kernel does not know need not be dropped.
+    // While it still has CAP_SETPCAP.
+    // Capabilities that the kernel does not know need not be dropped.
     let unknown = u64::MAX.checked_shl(host.last_capability + 1).unwrap_or(0);
     let keep = sets.bounding | unknown;
     plan.push(&ProcessItem::BoundingSet { keep }, field("capabilities.bounding"));
@@ -124,8 +123,8 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     plan.push(&ProcessItem::Umask { mask }, field("user.umask"));
     change_user(plan, subject)?;
 
-    // Without no_new_privs a filter takes CAP_SYS_ADMIN to load; it is kept
-    // until then where the sets of config.json do not hold it.
+    // Without no_new_privs, loading a filter needs CAP_SYS_ADMIN. Keep it until
+    // then, even if config.json does not grant it.
     let filter = subject.seccomp.as_ref();
     let borrowed =
         filter.is_some() && !process.no_new_privileges && sets.effective & SYS_ADMIN == 0;
@@ -143,7 +142,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     }
     program::plan(plan, subject)?;
     plan.push(&ProcessItem::AwaitStart { socket }, "");
-    // After the last fd is made: a limit of 3 would hinder vial-init itself.
+    // After the last fd is opened: a low RLIMIT_NOFILE would stop vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");
         let resource = resource(&limit.kind, &at)?;
@@ -163,8 +162,8 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     Ok(())
 }
 
-/// process.apparmorProfile and process.selinuxLabel: what the execve to come
-/// changes to. Written while procfs is at hand; no program runs before that one.
+/// Adds process.apparmorProfile and process.selinuxLabel: the kernel applies them at
+/// the next execve. They are written while procfs can still be reached.
 fn labels(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     if !process.apparmor_profile.is_empty() {
         let field = format!("{at}.apparmorProfile");
@@ -188,11 +187,11 @@ fn directory(process: &Process, at: &str) -> Result<CString, Error> {
     }
 }
 
-/// process.cwd, for the rootfs to have it.
+/// Makes process.cwd in the rootfs.
 pub(super) fn make_directory(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
     let path = directory(process, at)?;
-    // What /proc holds is the kernel's to make; that it is not there, or leads
-    // out of the rootfs, is chdir's to say.
+    // Nothing can be made in /proc. chdir will fail if it is missing or leads out
+    // of the rootfs.
     if path.as_c_str() != c"/" && !path.as_bytes().starts_with(b"/proc/") {
         plan.push(&RootfsItem::Directory { path: &path }, format!("{at}.cwd"));
     }

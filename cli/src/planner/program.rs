@@ -1,4 +1,4 @@
-//! process.args and process.env: what is executed, with which environment.
+//! process.args and process.env: the program, its arguments, its environment.
 
 use std::collections::BTreeSet;
 
@@ -9,19 +9,19 @@ use super::{text, wrong};
 use crate::error::Error;
 use crate::plan::Plan;
 
-/// PATH where process.env has none, as in confstr(3) and what engines set.
+/// PATH if process.env has none: what engines set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The fds of systemd's socket activation that go on to the program.
+/// The fds of systemd's socket activation that the program gets.
 #[derive(Clone, Debug, Default)]
 pub struct ListenFds {
     /// How many, from 3 on.
     pub count: u32,
-    /// Their names, as $LISTEN_FDNAMES has them.
+    /// Their names, as in $LISTEN_FDNAMES.
     pub names: Option<String>,
 }
 
-/// The program, its arguments and its environment.
+/// Adds the program, its arguments and its environment.
 pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
     let (process, at) = (subject.process, subject.at);
     if process.args.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> 
     let value = |name: &str| env.iter().find_map(|entry| entry.strip_prefix(name));
     let path = text(value("PATH=").unwrap_or(DEFAULT_PATH), &field)?;
     let home = value("HOME=").is_none_or(str::is_empty);
-    // Those that vial-init adds take the place of what was given.
+    // vial-init adds these variables itself.
     let listens = subject.listen_fds.count > 0;
     let given = env
         .into_iter()
@@ -55,8 +55,8 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> 
     Ok(())
 }
 
-/// As systemd tells a service (sd_listen_fds(3)), but for the pid, which only
-/// the process itself knows.
+/// The variables of sd_listen_fds(3), without LISTEN_PID, which only vial-init
+/// knows.
 fn listen_variables(fds: &ListenFds) -> Vec<String> {
     if fds.count == 0 {
         return Vec::new();
@@ -66,8 +66,8 @@ fn listen_variables(fds: &ListenFds) -> Vec<String> {
     variables
 }
 
-/// One entry for each variable: the last, in the last one's place. Of two, it
-/// would depend on the program which one it takes.
+/// One entry for each variable: the last one, in its own place. If there were two,
+/// programs would differ in which one they take.
 fn last_of_each<'a>(entries: impl DoubleEndedIterator<Item = &'a String>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     let name = |entry: &'a str| entry.split('=').next().unwrap_or_default();
@@ -77,7 +77,7 @@ fn last_of_each<'a>(entries: impl DoubleEndedIterator<Item = &'a String>) -> Vec
     last
 }
 
-/// The texts one after the other, each with its NUL.
+/// Joins strings, each followed by a NUL.
 fn strings<'a>(texts: impl Iterator<Item = &'a str>, field: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     for (index, entry) in texts.enumerate() {

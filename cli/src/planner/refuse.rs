@@ -1,10 +1,10 @@
-//! What is in config.json and cannot be done: said, never dropped.
+//! Refuses fields of config.json that vial does not support.
 
 use super::wrong;
 use crate::config::{Config, Hooks, Process};
 use crate::error::Error;
 
-/// Refuses a version of another major, and what vial does not do yet.
+/// Refuses other major versions of the spec, and unsupported fields.
 pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     version(&config.oci_version)?;
     hooks(&config.hooks)?;
@@ -23,7 +23,7 @@ pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses what a process, of the container or of an exec, asks for.
+/// Refuses unsupported fields of a process.
 pub(super) fn process(process: &Process, at: &str) -> Result<(), Error> {
     for (field, present) in [
         ("scheduler", process.scheduler.is_some()),
@@ -37,7 +37,7 @@ pub(super) fn process(process: &Process, at: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Any 1.x: a newer minor only adds fields.
+/// Accepts any 1.x: a newer minor version only adds fields.
 fn version(version: &str) -> Result<(), Error> {
     let mut parts = version.split(['.', '-', '+']);
     let numbers = [parts.next(), parts.next(), parts.next()];

@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::namespace::kind;
 use crate::plan::Plan;
 
-/// linux.sysctl: only what a namespace of the container's own holds.
+/// Adds linux.sysctl. Refuses parameters that do not belong to one of the
+/// container's namespaces.
 pub(super) fn sysctl(
     plan: &mut Plan,
     config: &Config,
@@ -16,7 +17,7 @@ pub(super) fn sysctl(
 ) -> Result<(), Error> {
     for (key, value) in &config.linux.sysctl {
         let field = format!("linux.sysctl.{key}");
-        // Either separator may be used; the one that comes first is it.
+        // The first `.` or `/` is the separator.
         let path = match key.find(['.', '/']).map(|at| key.as_bytes()[at]) {
             Some(b'.') => key.chars().map(swap).collect(),
             _ => key.clone(),
@@ -49,7 +50,7 @@ pub(super) fn sysctl(
     Ok(())
 }
 
-/// `net.ipv4.conf.eth0/1.x`: the other separator stands for itself.
+/// Swaps the separators: `net.ipv4.conf.eth0/1.x` means eth0.1 (sysctl(8)).
 fn swap(letter: char) -> char {
     match letter {
         '.' => '/',

@@ -1,14 +1,15 @@
-//! The life of a container, act by act, each with the reason why it stands
-//! where it stands. What vial-init does is what is written here, in this order.
+//! The life of a container, item by item, each with the reason for its place.
+//! vial-init does what is written here, in this order.
 
 use std::ffi::CStr;
 
+use linux_raw_sys::general::{MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
 use vial_plan::{
     CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, ProcessItem, RootfsItem, SetupItem, Stage,
     Stage1, Strings,
 };
 
-use super::mount_options::{ms, root_propagation};
+use super::mount_options::root_propagation;
 use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
@@ -22,9 +23,9 @@ use crate::namespace::kind;
 use crate::plan::{Lent, Plan};
 use crate::seccomp;
 
-/// What is done to make a container and start it.
+/// Makes the Plan of a container.
 pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
-    // It is needed by start alone (config.md, "Process").
+    // Only start needs a process (config.md, "Process").
     let none = Process { cwd: "/".into(), ..Process::default() };
     let process = config.process.as_ref().unwrap_or(&none);
     let namespaces = Namespaces::from_config(&config.linux, &request.namespaces)?;
@@ -39,8 +40,8 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let (namespaces, mapped) = (&namespaces, mapped.as_ref());
     let mut plan = Plan::default();
     let mut slot_if = |is_needed| if is_needed { plan.slot() } else { NO_SLOT };
-    // A helper process keeps the host's privileges, and opens in the new mount
-    // namespace what the root of a user namespace may not.
+    // The opener keeps the host's privileges, and opens in the new mount namespace
+    // what root of a user namespace may not.
     let has_opener =
         host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0;
     let (opener, pipe) = (slot_if(has_opener), slot_if(mapped.is_some()));
@@ -50,7 +51,7 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     Ok(plan)
 }
 
-/// A container to be made.
+/// A new container.
 struct New<'a> {
     config: &'a Config,
     request: &'a Request,
@@ -60,21 +61,21 @@ struct New<'a> {
     mapped: Option<&'a Mapped>,
     /// The slot of the socket to the opener, if there is one.
     opener: u32,
-    /// The slot of the pipe over which the next stage hears that it is mapped.
+    /// The slot of the pipe that tells the next stage that it was mapped.
     pipe: u32,
 }
 
 impl New<'_> {
-    /// Stage 0, and stage 1 where it is needed: whether it is.
+    /// Adds stage 0, and stage 1 if it is needed. Returns whether it is.
     fn stage_0(&self, plan: &mut Plan) -> Result<bool, Error> {
         let New { config, request, host, process, namespaces, mapped, .. } = *self;
         begin(plan, request.preserve_fds);
-        // The limits before the process that they are for: it is born within them.
+        // Set the limits before clone, so that the process is born within them.
         cgroup::plan(plan, config, request, host)?;
-        // What takes the host's privileges, and is inherited.
+        // These need the host's privileges, and children inherit them.
         process::oom_score_adj(plan, process, "process")?;
         process::raise_limits(plan, process, "process")?;
-        // Before any namespace is joined: it keeps the host's privileges.
+        // Before any namespace is joined, so that it keeps the host's privileges.
         if self.opener != NO_SLOT {
             plan.push(&SetupItem::Opener { socket: self.opener }, "");
         }
@@ -85,42 +86,42 @@ impl New<'_> {
         let mut file = NO_SLOT;
         if !namespaces.joined.is_empty() {
             if offsets.is_some() && mapped.is_none() {
-                // An undumpable process's files in /proc are those of the host's
+                // The files in /proc of an undumpable process belong to the host's
                 // root (proc(5)), which the caller may not be.
                 file = plan.slot();
                 plan.push(&LeaveItem::OpenTimeOffsets { file }, "linux.timeOffsets");
             }
             plan.push(&SetupItem::Undumpable {}, "");
         }
-        // With cgroup2 mounted as systemd does (nsdelegate), nobody is born into a
-        // cgroup from within a cgroup namespace that does not hold his own.
+        // If cgroup2 is mounted with nsdelegate, CLONE_INTO_CGROUP fails within a
+        // cgroup namespace that does not hold the caller's own cgroup.
         if let (Some(_), Some(cgroup)) = (&plan.cgroup, &host.cgroup)
             && (namespaces.joins(kind::CGROUP)
                 || cgroup::must_be_entered(config, &request.lineage, cgroup))
         {
             plan.push(&CgroupItem::Enter {}, "linux.namespaces");
         }
-        // The user namespace comes first in the list: it grants the right to join
-        // those that it owns. By this process itself, as it is done after this.
+        // The user namespace is first: it grants the right to join those that it owns.
+        // Stage 0 itself joins them; nothing else follows in it.
         for Joined { kind, path, field } in &namespaces.joined {
             plan.push(&LeaveItem::JoinPath { path, kind: *kind }, field.clone());
         }
-        // A new cgroup namespace must be made within the cgroup, so not by clone3:
-        // its root is where the caller is (cgroup_namespaces(7)).
+        // Not the cgroup namespace: its root becomes the caller's cgroup
+        // (cgroup_namespaces(7)), so stage 2 makes it, within the container's.
         let by_clone = namespaces.new & !kind::CGROUP;
         match &offsets {
             None => self.clone_and_map(plan, Stage::Two, by_clone),
             Some(offsets) => self.set_clocks(plan, offsets, file, by_clone),
         }
         if self.opener != NO_SLOT {
-            // Nothing that was started stays behind.
+            // No helper may stay behind.
             plan.push(&SetupItem::EndOpener { socket: self.opener }, "");
         }
         Ok(offsets.is_some() && mapped.is_some())
     }
 
-    /// Offsets are written before the first process enters the time namespace, by
-    /// one who is privileged over it (time_namespaces(7)).
+    /// Adds the offsets of clocks. They must be written before the first process enters
+    /// the time namespace, by a process that is privileged over it (time_namespaces(7)).
     fn set_clocks(&self, plan: &mut Plan, offsets: &CStr, file: u32, by_clone: u32) {
         let (kinds, field) = (kind::TIME, "linux.namespaces");
         let rest = by_clone & !kind::TIME;
@@ -134,14 +135,14 @@ impl New<'_> {
         plan.push(&Stage1::AwaitMapping { pipe: self.pipe }, "");
         plan.push(&Stage1::Unshare { kinds }, field);
         plan.push(&Stage1::TimeOffsets { offsets }, "linux.timeOffsets");
-        // After the offsets: with other ids the process is undumpable, and its
-        // files in /proc are those of the host's root (proc(5)).
+        // After the offsets: a change of ids makes the process undumpable, and its
+        // files in /proc then belong to the host's root (proc(5)).
         plan.push(&Stage1::BecomeRoot { groups: !mapped.denies_setgroups }, "");
         let (stage, kinds) = (Stage::Two as u32, rest & !kind::USER);
         plan.push(&Stage1::Clone { stage, kinds }, field);
     }
 
-    /// One clone3 for every namespace, and the mapping from outside after it.
+    /// Adds one clone3 for all namespaces, then the mapping from outside.
     fn clone_and_map(&self, plan: &mut Plan, to: Stage, kinds: u32) {
         let item = LeaveItem::Clone { stage: to as u32, kinds, pipe: self.pipe };
         plan.push(&item, "linux.namespaces");
@@ -166,11 +167,11 @@ impl New<'_> {
         plan.push(&LeaveItem::ReleaseChild { pipe: self.pipe }, "");
     }
 
-    /// Stage 2: what the container's first process does before it is one.
+    /// Adds stage 2, up to execve.
     fn stage_2(&self, plan: &mut Plan, has_stage_1: bool) -> Result<(), Error> {
         let New { config, request, host, process, namespaces, mapped, .. } = *self;
-        // Root of the user namespace before anything is made, to own it. With stage 1
-        // in between, it is who was mapped, and became root.
+        // Become root of the user namespace first, to own what is made. If there is a
+        // stage 1, it has done so.
         match mapped {
             Some(mapped) if !has_stage_1 => {
                 plan.push(&NamespaceItem::AwaitMapping { pipe: self.pipe }, "");
@@ -184,8 +185,8 @@ impl New<'_> {
         let keyring = (!request.no_new_keyring).then_some(&*request.id);
         session(plan, keyring, true)?;
         identity(plan, config, namespaces)?;
-        // The old root is still there, and /proc the host's: nothing of the
-        // container's can stand in the way of a kernel parameter.
+        // While the old root is there: /proc is the host's, so that no file of the
+        // container can stand in a kernel parameter's place.
         sysctl::sysctl(plan, config, namespaces)?;
         let nodev = Nodev::new(config, request, host)?;
         nodev.warn(plan, namespaces)?;
@@ -216,19 +217,19 @@ impl New<'_> {
         process::plan(plan, &subject, host)
     }
 
-    /// The mounts, from the rootfs to the root.
+    /// Adds all that makes the container's filesystem, up to the change of the root.
     fn filesystem(&self, plan: &mut Plan, nodev: &Nodev<'_>) -> Result<(), Error> {
         let New { config, request, host, process, namespaces, .. } = *self;
         let root = config.rootfs(&request.bundle)?.into_os_string().into_encoded_bytes();
         let root = text(root, "root.path")?;
         let propagation = root_propagation(&config.linux.rootfs_propagation)?;
-        // First of all mounts: none that follows may reach the host. A shared root
-        // is asked for to reach it; then at least the rootfs's own mount is not.
-        // An unbindable rootfs could not be bound on itself: it becomes so later.
-        let bindable = propagation.filter(|flags| flags & ms::UNBINDABLE == 0);
-        let flags = bindable.unwrap_or(ms::SLAVE | ms::REC);
-        plan.push(&RootfsItem::Propagation { flags: flags | ms::REC }, "linux.rootfsPropagation");
-        if flags & ms::SHARED != 0 {
+        // Before all mounts, so that none of them propagates to the host. If the user
+        // asks for a shared root, they do, except for the rootfs's own mount. An
+        // unbindable rootfs could not be bound on itself, so that comes later.
+        let bindable = propagation.filter(|flags| flags & MS_UNBINDABLE == 0);
+        let flags = bindable.unwrap_or(MS_SLAVE | MS_REC);
+        plan.push(&RootfsItem::Propagation { flags: flags | MS_REC }, "linux.rootfsPropagation");
+        if flags & MS_SHARED != 0 {
             plan.push(&RootfsItem::ParentPrivate { path: &root }, "linux.rootfsPropagation");
         }
         let item = RootfsItem::Rootfs {
@@ -237,36 +238,36 @@ impl New<'_> {
             initramfs: host.root_is_memory && !request.no_pivot,
         };
         plan.push(&item, "root.path");
-        if flags & ms::SHARED != 0 {
-            // Nor may the mount be shared that becomes the root (pivot_root(2)).
+        if flags & MS_SHARED != 0 {
+            // pivot_root(2) refuses a new root that is shared.
             let item = RootfsItem::MountAttributes {
                 target: c"/",
                 set: 0,
                 clear: 0,
-                propagation: u64::from(ms::PRIVATE),
+                propagation: u64::from(MS_PRIVATE),
                 recursive: false,
             };
             plan.push(&item, "linux.rootfsPropagation");
         }
-        // Before any mount, to which it is not meant.
+        // Before the mounts, since it is only for the rootfs.
         nodev.rootfs(plan, request);
         mounts::mounts(plan, config, &request.bundle, namespaces, host, nodev)?;
-        // After the mounts, which bring /dev.
+        // After the mounts, one of which is /dev.
         let must_bind = host.in_user_namespace || namespaces.has(kind::USER);
         device_nodes::devices(plan, config, &|path| must_bind || !nodev.node_opens(path))?;
         process::make_directory(plan, process, "process")?;
-        // After /dev/pts, of which the terminal is.
+        // After the mount of /dev/pts, in which the terminal is opened.
         terminal(plan, process, true);
         mounts::readonly(plan, config)?;
-        // After everything that writes, or looks, where they are.
+        // After everything that makes or opens files in these places.
         mounts::masks(plan, config)?;
         if config.root.as_ref().is_some_and(|root| root.readonly) {
             plan.push(&RootfsItem::ReadonlyRoot {}, "root.readonly");
         }
-        // Last, as it takes the host's files out of sight.
+        // Last, since the host's files cannot be reached after it.
         match request.no_pivot {
             false => {
-                let shared = flags & ms::SHARED != 0;
+                let shared = flags & MS_SHARED != 0;
                 plan.push(&RootfsItem::PivotRoot { shared }, "root.path");
             }
             true => {
@@ -284,17 +285,17 @@ impl New<'_> {
     }
 }
 
-/// What every Plan begins with.
+/// Adds the items that every Plan begins with.
 pub(super) fn begin(plan: &mut Plan, preserve_fds: u32) {
-    // First, so that nothing that leaked into this process is in reach of it.
+    // First, so that no fd that the caller leaked can be used.
     plan.push(&SetupItem::CloseInherited { from: 3 + preserve_fds }, "");
-    // Before any namespace is joined: the host's, whatever a joined one holds.
+    // Before any namespace is joined, so that it is the host's.
     plan.push(&SetupItem::Procfs {}, "");
     plan.push(&SetupItem::DefaultSignals {}, "");
 }
 
-/// Neither the caller's session, and terminal, nor its keys are shared. keyring:
-/// the id of the container, if its session has a keyring of its own.
+/// Adds a new session, without the caller's terminal, and a new session keyring.
+/// `keyring` is the container's id; None keeps the caller's keyring.
 pub(super) fn session(plan: &mut Plan, keyring: Option<&str>, make: bool) -> Result<(), Error> {
     plan.push(&NamespaceItem::Session {}, "");
     if let Some(id) = keyring {
@@ -304,10 +305,10 @@ pub(super) fn session(plan: &mut Plan, keyring: Option<&str>, make: bool) -> Res
     Ok(())
 }
 
-/// Names and interfaces, which belong to new namespaces only.
+/// Adds the host name, the domain name and `lo`, in new namespaces only.
 fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(), Error> {
     if namespaces.new & kind::CGROUP != 0 {
-        // The process is in its cgroup by now, which becomes the root.
+        // The process is in its cgroup, which becomes the root of the namespace.
         plan.push(&NamespaceItem::Unshare { kinds: kind::CGROUP }, "linux.namespaces");
     }
     if namespaces.new & kind::NETWORK != 0 {
@@ -330,7 +331,7 @@ fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result
     Ok(())
 }
 
-/// process.terminal and process.consoleSize
+/// Adds process.terminal and process.consoleSize.
 pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
     if process.terminal {
         let size = process.console_size.unwrap_or_default();
@@ -340,7 +341,7 @@ pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
     }
 }
 
-/// linux.seccomp as the kernel takes it: flags and instructions.
+/// Compiles linux.seccomp to flags and instructions for the kernel.
 pub(super) fn filter(
     plan: &mut Plan,
     config: &Config,
@@ -357,7 +358,7 @@ pub(super) fn filter(
     Ok(Some((filter.flags, filter.to_bytes())))
 }
 
-/// Whether the supplementary groups stay those of the caller.
+/// Whether the process keeps the caller's supplementary groups.
 pub(super) fn keeps_groups(config: &Config) -> bool {
     config.annotations.contains_key("run.oci.keep_original_groups")
 }

@@ -27,11 +27,11 @@ pub(super) const NAMES: [(&str, u32); 8] = [
 /// The upper half of a return value, without the errno.
 const ACTION: u32 = linux_raw_sys::ptrace::SECCOMP_RET_ACTION_FULL;
 
-/// What a call gets that is newer than the profile.
+/// The return value for calls that are newer than the profile.
 pub(super) const NO_SUCH_CALL: u32 = ERRNO | ENOSYS;
 
-/// The return value for an action and its errno, whose fields are `action` and
-/// `errno` under linux.seccomp.
+/// The return value for an action and its errno. `action` and `errno` are the paths
+/// of their fields below linux.seccomp.
 pub(super) fn resolve(
     name: &str,
     errno: Option<u32>,
@@ -45,13 +45,13 @@ pub(super) fn resolve(
         return Err(Error::new(paths().0, message));
     };
     let action = *action;
-    // The kernel lowers a greater errno to 4095 in silence, and libseccomp
-    // refuses it; a tracer gets 16 bits.
+    // The kernel silently lowers a greater errno to 4095, and libseccomp refuses
+    // it. A tracer gets 16 bits.
     let limit = match action {
         ERRNO => 4095,
         TRACE => SECCOMP_RET_DATA,
         _ if errno.is_some() => {
-            // The spec demands this error. runc drops the value.
+            // The spec demands this error. runc ignores the value.
             return Err(Error::new(paths().1, format!("{name} has no errno to return")));
         }
         _ => return Ok(action),
@@ -65,16 +65,15 @@ pub(super) fn resolve(
     }
 }
 
-/// Whether a profile with this default denies what it does not name. One that
-/// allows, logs or leaves the call to a tracer lets new calls reach the kernel,
-/// which answers for itself.
+/// Whether a profile with this default action denies the calls that it does not
+/// name. If it allows, logs or traces them, new calls reach the kernel, which
+/// returns ENOSYS itself.
 pub(super) fn denies(action: u32) -> bool {
     !matches!(action & ACTION, ALLOW | LOG | TRACE)
 }
 
-/// Whether an action lets through less than another: the kernel's own order,
-/// which is that of signed numbers (seccomp(2), "the filter return value of the
-/// highest precedence").
+/// Whether an action has higher precedence than another (seccomp(2)). The kernel
+/// compares them as signed numbers.
 pub(super) fn is_stricter(action: u32, than: u32) -> bool {
     ((action & ACTION) as i32) < ((than & ACTION) as i32)
 }

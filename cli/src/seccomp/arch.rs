@@ -1,14 +1,14 @@
-//! The architectures whose system calls a filter can tell apart.
+//! The architectures that a filter can distinguish.
 
 use linux_raw_sys::ptrace;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// An architecture with a table of system calls here.
+/// An architecture with a table of system calls.
 ///
-/// x32 is one to a profile, as it is to libseccomp, though the kernel reports
-/// it as x86_64 with a bit in the number.
+/// x32 counts as one, as in libseccomp, although the kernel reports it as x86_64
+/// with a bit set in the call's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Arch {
     /// `SCMP_ARCH_X86_64`
@@ -35,7 +35,7 @@ pub(super) const NAMES: [(&str, Arch); 6] = [
     ("SCMP_ARCH_X86_64", Arch::X86_64),
 ];
 
-/// The architectures of the spec that no machine vial runs on can execute.
+/// The architectures of the spec that cannot run on any machine that vial supports.
 const FOREIGN: [&str; 17] = [
     "LOONGARCH64",
     "M68K",
@@ -63,7 +63,7 @@ impl Default for Arch {
 }
 
 impl Arch {
-    /// The architecture that this program was built for.
+    /// The architecture that vial was built for.
     pub const fn native() -> Arch {
         #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
         return Arch::X86_64;
@@ -90,14 +90,14 @@ impl Arch {
         }
     }
 
-    /// Whether all 64 bits of an argument count. On the others the kernel fills
-    /// the high half with zeros; on x32 it does not, and there libseccomp
-    /// compares the low half alone, as the callee does.
+    /// Whether all 64 bits of an argument are compared. On 32-bit architectures the
+    /// kernel zeroes the high half. On x32 it does not; libseccomp compares only the low
+    /// half there, which is all that the kernel's code reads.
     pub(super) const fn is_64_bit(self) -> bool {
         matches!(self, Arch::X86_64 | Arch::Aarch64 | Arch::Riscv64)
     }
 
-    /// Whether one machine runs both: a filter need not speak of the others.
+    /// Whether one machine can run both.
     const fn runs_beside(self, other: Arch) -> bool {
         self.family() == other.family()
     }
@@ -111,13 +111,12 @@ impl Arch {
     }
 }
 
-/// What a filter speaks of: `native` first, as most calls are its, then what
-/// the profile lists and the machine could run.
+/// The architectures of a filter: `native` first, since most calls are its own, then
+/// those that the profile lists and the machine can run.
 ///
-/// The native architecture is in every filter, listed or not, as in
-/// libseccomp's, whose filters start with it. One that this machine cannot run
-/// is left out: the kernel never reports it, and libseccomp, which would
-/// compile it, refuses it only for another byte order.
+/// The native architecture is in every filter, listed or not, as in libseccomp. One
+/// that this machine cannot run is left out, since the kernel never reports it.
+/// libseccomp would compile it.
 pub(super) fn listed(names: &[String], native: Arch) -> Result<Vec<Arch>, Error> {
     let mut listed = vec![native];
     for (i, name) in names.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::config::seccomp::Arg;
 
-/// What an argument is tested for. The other operators are these, negated.
+/// A test of an argument. The other operators are these, negated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Test {
     /// `argument & mask == value`
@@ -14,7 +14,7 @@ pub(super) enum Test {
     GreaterOrEqual,
 }
 
-/// The operators: each tests, and some are negated.
+/// The operators: name, test, whether it is negated.
 pub(super) const OPERATORS: [(&str, Test, bool); 7] = [
     ("SCMP_CMP_EQ", Test::Equal, false),
     ("SCMP_CMP_GE", Test::GreaterOrEqual, false),
@@ -33,12 +33,12 @@ pub(super) struct Condition {
     pub(super) negated: bool,
     pub(super) mask: u64,
     pub(super) value: u64,
-    /// Whether the high half of the argument counts.
+    /// Whether the high half of the argument is compared.
     pub(super) wide: bool,
 }
 
 impl Condition {
-    /// The condition in `arg`, which is at `path` under linux.seccomp.
+    /// Reads the condition in `arg`, whose path below linux.seccomp is `path`.
     fn resolve(arg: &Arg, path: &dyn Fn(&str) -> String) -> Result<Condition, Error> {
         let Some((_, test, negated)) = OPERATORS.iter().find(|(known, ..)| *known == arg.op) else {
             return Err(Error::new(path("op"), format!("unknown operator {:?}", arg.op)));
@@ -50,7 +50,7 @@ impl Condition {
                 format!("{} is above 5, the last argument of a system call", arg.index),
             ));
         }
-        // Bits of the value outside the mask do not count, as in libseccomp.
+        // Bits of the value outside the mask are ignored, as in libseccomp.
         let (mask, value) = match arg.op.as_str() {
             "SCMP_CMP_MASKED_EQ" => (arg.value, arg.value_two & arg.value),
             _ => (u64::MAX, arg.value),
@@ -58,31 +58,29 @@ impl Condition {
         Ok(Condition { index: arg.index, test, negated, mask, value, wide: true })
     }
 
-    /// The same condition on the low half of the argument, for an architecture
-    /// of 32 bits. What the value has above 32 bits is dropped, as in
-    /// libseccomp.
+    /// The same condition on the low half of the argument, for 32-bit architectures.
+    /// The high half of the value is dropped, as in libseccomp.
     pub(super) fn narrowed(self) -> Condition {
         const LOW: u64 = 0xffff_ffff;
         Condition { mask: self.mask & LOW, value: self.value & LOW, wide: false, ..self }
     }
 
-    /// Whether any argument will do: a mask of nothing.
+    /// Whether every argument matches, because the mask is empty.
     pub(super) fn always_holds(self) -> bool {
         self.mask == 0
     }
 
-    /// Whether it compares with a single value, bit for bit.
+    /// Whether it compares all bits with one value.
     pub(super) fn is_plain_equal(self) -> bool {
         let all = if self.wide { u64::MAX } else { 0xffff_ffff };
         self.test == Test::Equal && !self.negated && self.mask == all
     }
 }
 
-/// The alternatives that a rule's `args` stand for: one, all of whose
-/// conditions must hold, unless two conditions are on the same argument. Then
-/// each condition is an alternative of its own, which is how runc read such
-/// rules from the beginning and how profiles are written since: to allow one of
-/// several values.
+/// The alternatives of a rule's `args`. Usually there is one, whose conditions must
+/// all hold. If two conditions are on the same argument, each condition is an
+/// alternative: runc has always read such rules so, and profiles use this to allow
+/// one of several values.
 pub(super) fn resolve(
     args: &[Arg],
     path: impl Fn(usize, &str) -> String,

@@ -1,41 +1,40 @@
-//! Which decision holds for which number: the profile's rules, sorted into
-//! ranges.
+//! Sorts the rules of a profile into ranges of numbers with the same decision.
 
 use super::arch::Arch;
 use super::args::{Condition, Test};
 use super::table::{ARM_PRIVATE, X32_BIT};
 use super::{Profile, Rule, action};
 
-/// The numbers of one AUDIT_ARCH_* value, from 0 to 2^32 - 1. x86_64 and x32
-/// share one.
+/// The decisions for all 32-bit numbers of one AUDIT_ARCH_* value. x86_64 and x32
+/// share one value.
 pub(super) struct Space {
     pub(super) audit: u32,
-    /// In the order of the numbers, the first at 0; no two neighbours are alike.
+    /// Sorted; the first starts at 0, and no two neighbours have the same decision.
     pub(super) ranges: Vec<Range>,
 }
 
-/// Numbers from `first` to the next range.
+/// The numbers from `first` up to the next range.
 pub(super) struct Range {
     pub(super) first: u32,
     pub(super) decision: Decision,
-    /// How much the range counts when the search tree is balanced.
+    /// The weight of the range when the search tree is balanced.
     pub(super) weight: u32,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The same action whatever the arguments.
+    /// This action, whatever the arguments.
     Always(u32),
-    /// The action of the first rule that matches, or else the default.
+    /// The action of the first rule that matches, or the default.
     First(Vec<Rule>, u32),
 }
 
-/// What libseccomp returns for a call of an architecture that is not in the
-/// filter (SCMP_FLTATR_ACT_BADARCH), which neither runc nor crun changes.
+/// The action for a call of an architecture that is not in the filter: libseccomp's
+/// default for SCMP_FLTATR_ACT_BADARCH, which runc and crun keep.
 pub(super) const BAD_ARCH: u32 = action::KILL_THREAD;
 
-/// The number that a tracer sets to skip a call; it is no call of any
-/// architecture, and libseccomp never takes it for a bad one.
+/// The number that a tracer sets to skip a call. libseccomp does not count it as a
+/// call of another architecture, although it has the bit of x32.
 const SKIPPED: u32 = u32::MAX;
 
 /// The number spaces of `archs`, in their order.
@@ -70,8 +69,7 @@ pub(super) fn spaces(profile: &Profile, archs: &[Arch]) -> Vec<Space> {
 struct Ranges(Vec<Range>);
 
 impl Ranges {
-    /// What holds from `first` on. A range that would only repeat the last one
-    /// is not made.
+    /// Adds the decision from `first` on. Adds no range if it is that of the last one.
     fn push(&mut self, first: u32, decision: Decision) {
         if self.0.last().is_none_or(|last| last.decision != decision) {
             self.0.push(Range { first, decision, weight: 1 });
@@ -99,8 +97,8 @@ impl Ranges {
         }
     }
 
-    /// Sets the weights: calls in use lie in long ranges more often than in
-    /// short ones, and x32 is hardly in use at all.
+    /// Sets the weights: calls are more often in long ranges than in short ones, and
+    /// hardly any program uses x32.
     fn weigh(&mut self) {
         let mut end = u32::MAX;
         for range in self.0.iter_mut().rev() {
@@ -116,7 +114,7 @@ impl Ranges {
 struct Numbered {
     number: u32,
     rule: u32,
-    /// For a call inside socketcall(2) or ipc(2): which one it is.
+    /// For a call inside socketcall(2) or ipc(2): its number there.
     multiplexed: Option<u32>,
 }
 
@@ -137,12 +135,12 @@ fn numbered(profile: &Profile, arch: Arch) -> Vec<Numbered> {
     sorted(calls, if arch == Arch::X32 { X32_BIT } else { 0 })
 }
 
-/// By number, those of one number in the order they had. All but arm's private
-/// calls have small numbers above `base`, which are counted and put in place.
+/// Sorts by number and keeps the order of equal ones. A counting sort: all numbers
+/// but those of arm's private calls are close to `base`.
 fn sorted(calls: Vec<Numbered>, base: u32) -> Vec<Numbered> {
     const SMALL: usize = 1024;
     let mut places = [0_u32; SMALL + 1];
-    // A great number stands behind all small ones.
+    // One bucket for all great numbers, after the small ones.
     let bucket = |call: &Numbered| ((call.number - base) as usize).min(SMALL);
     for call in &calls {
         places[bucket(call)] += 1;
@@ -157,24 +155,24 @@ fn sorted(calls: Vec<Numbered>, base: u32) -> Vec<Numbered> {
         sorted[*place as usize] = *call;
         *place += 1;
     }
-    // Where the small ones end; of the great ones there are few.
+    // Sort the great numbers, which are few.
     let great = places[SMALL - 1] as usize;
     sorted[great..].sort_by_key(|call| call.number);
     sorted
 }
 
-/// What holds for the numbers that the profile does not name.
+/// The actions for numbers that the profile does not name.
 struct Unnamed {
     first: u32,
-    /// Where each action begins, in order.
+    /// The first number of each action, sorted.
     actions: [(u32, u32); 4],
 }
 
 impl Unnamed {
     fn new(profile: &Profile, arch: Arch, calls: &[Numbered], last: u32) -> Unnamed {
         let first = if arch == Arch::X32 { X32_BIT } else { 0 };
-        // Numbers that are not handed out in order: they say nothing about how
-        // new the profile is, and the kernel never gives them to a new call.
+        // Numbers that are not assigned in order: they do not tell how new the profile
+        // is, and no new call gets one.
         let (reserved, resumed) = match arch {
             Arch::Arm => (ARM_PRIVATE, ARM_PRIVATE + 7),
             Arch::X32 => (X32_BIT + 512, X32_BIT + 548),
@@ -196,15 +194,15 @@ impl Unnamed {
                     [(first, default), (new, beyond), (last, beyond), (last, beyond)]
                 }
             }
-            // As in runc: a profile that names nothing of this architecture
-            // does not tell how new it is.
+            // As in runc: a profile that names no call of this architecture does not
+            // tell how new it is.
             _ => [(first, default); 4],
         };
         Unnamed { first, actions }
     }
 
-    /// Adds what holds from `start` up to `end`. The range at `end` comes after
-    /// it or is of no interest, so that it does not matter if it is included.
+    /// Adds the actions for the numbers from `start` up to `end`. May add one for `end`
+    /// too, which the caller replaces or does not need.
     fn fill(&self, start: u32, end: u32, ranges: &mut Ranges) {
         if start >= end {
             return;
@@ -218,8 +216,7 @@ impl Unnamed {
     }
 }
 
-/// The decision of the rules for one number, or none if all of them were
-/// skipped.
+/// The decision of the rules for one number. None if all of them were skipped.
 fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision> {
     let mut rules: Vec<Rule> = Vec::new();
     for call in group {
@@ -227,7 +224,7 @@ fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision>
         if rule.action == profile.default {
             continue;
         }
-        // Most rules have none, which needs no look at them.
+        // The quick path: most rules have no conditions.
         if rule.conditions.is_empty() && call.multiplexed.is_none() {
             return Some(Decision::Always(rule.action));
         }
@@ -240,7 +237,7 @@ fn decide(profile: &Profile, arch: Arch, group: &[Numbered]) -> Option<Decision>
     (!rules.is_empty()).then_some(Decision::First(rules, profile.default))
 }
 
-/// The conditions of a rule as `arch` can test them.
+/// The conditions of a rule on `arch`.
 fn conditions(rule: &Rule, arch: Arch, multiplexed: Option<u32>) -> Vec<Condition> {
     let which = multiplexed.map(|which| Condition {
         index: 0,
@@ -260,7 +257,7 @@ fn conditions(rule: &Rule, arch: Arch, multiplexed: Option<u32>) -> Vec<Conditio
         .collect()
 }
 
-/// Adds a rule, unless a wider one is there; narrower ones make way for it.
+/// Adds a rule, unless there is a wider one. Removes narrower ones.
 fn add_rule(rules: &mut Vec<Rule>, rule: Rule) {
     fn is_wider(a: &Rule, b: &Rule) -> bool {
         a.conditions.iter().all(|condition| b.conditions.contains(condition))

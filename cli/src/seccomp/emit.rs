@@ -1,7 +1,7 @@
-//! Ranges to BPF.
+//! Writes ranges as a BPF program.
 //!
-//! BPF jumps only forward, so the program is written from its end: whatever an
-//! instruction jumps to is already there and its distance is known.
+//! BPF jumps only forward. The program is written from its end, so that the target
+//! of a jump exists already and its distance is known.
 
 use super::Error;
 use super::args::{Condition, Test};
@@ -33,16 +33,15 @@ impl Instruction {
     }
 }
 
-/// The most instructions that the kernel takes (BPF_MAXINSNS).
+/// The kernel's limit on instructions (BPF_MAXINSNS).
 const MAX_LEN: usize = 4096;
 
-/// The farthest that a conditional jump reaches is 255. What is needed nearby
-/// stays a little below, since two jumps of one instruction may each need a
-/// longer jump next to it.
+/// A conditional jump reaches 255 instructions. Stay a little below, since both
+/// jumps of an instruction may need a long jump next to it.
 const REACH: usize = 250;
 
-/// Within this distance a return is shared; beyond it another copy, one
-/// instruction as a jump to it would be, serves what follows.
+/// Within this distance a return is shared. Beyond it, a copy is made: it takes one
+/// instruction, as a jump would.
 const SHARED: usize = 200;
 
 const LOAD: u16 = (BPF_LD | BPF_W | BPF_ABS) as u16;
@@ -58,8 +57,8 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGS: u32 = 16;
 
-/// The program that finds the space of a call's architecture and then the
-/// decision for its number. The first space, the native one, is found first.
+/// The program: it finds the space of the call's architecture, then the decision
+/// for its number. The first space, the native one, is tested first.
 pub(super) fn program(spaces: &[Space]) -> Result<Vec<Instruction>, Error> {
     let mut writer = Writer::default();
     let mut entries = Vec::new();
@@ -82,16 +81,16 @@ pub(super) fn program(spaces: &[Space]) -> Result<Vec<Instruction>, Error> {
     Ok(writer.backward)
 }
 
-/// An instruction that is already written: its distance from the end.
+/// An instruction that is already written, by its distance from the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Label(usize);
 
 #[derive(Default)]
 struct Writer<'a> {
     backward: Vec<Instruction>,
-    /// The latest return of each action.
+    /// The last written return of each action.
     returns: Vec<(u32, Label)>,
-    /// The checks that were written for decisions with conditions.
+    /// The code that was written for decisions with conditions.
     checks: Vec<(&'a Decision, Label)>,
 }
 
@@ -102,23 +101,23 @@ impl<'a> Writer<'a> {
         label
     }
 
-    /// How many instructions the next one has to skip to reach `to`.
+    /// How many instructions the next one must skip to reach `to`.
     fn distance(&self, to: Label) -> usize {
         self.backward.len().saturating_sub(to.0 + 1)
     }
 
-    /// Something within reach that leads to `to`: itself, a copy of it if it is
-    /// a return, or a jump.
+    /// An instruction within reach that leads to `to`: `to` itself, a copy if it is a
+    /// return, or a jump.
     fn near(&mut self, to: Label) -> Label {
         if self.distance(to) <= REACH { to } else { self.adjacent(to) }
     }
 
-    /// Something right behind the next instruction that leads to `to`.
+    /// An instruction directly after the next one that leads to `to`.
     fn adjacent(&mut self, to: Label) -> Label {
         match (self.distance(to), self.backward.get(to.0)) {
             (0, _) => to,
             (_, Some(&Instruction { code: RETURN, k, .. })) => self.push(RETURN, 0, 0, k),
-            // A program whose jumps exceed 32 bits is refused for its length.
+            // It fits 32 bits: the program would be refused for its length before.
             (distance, _) => self.push(JUMP, 0, 0, distance as u32),
         }
     }
@@ -154,18 +153,18 @@ impl<'a> Writer<'a> {
         }
         let holds = self.near(holds);
         let fails = self.near(fails);
-        // `near` saw to it that both fit.
+        // `near` has made sure that both fit.
         let jt = self.distance(holds) as u8;
         let jf = self.distance(fails) as u8;
         self.push(code, jt, jf, k)
     }
 
-    /// The search for a number, which is loaded, among `ranges`.
+    /// Writes the search for the loaded number among `ranges`.
     fn tree(&mut self, ranges: &'a [Range]) -> Label {
         match ranges {
             [] => self.ret(BAD_ARCH),
             [range] => self.decision(&range.decision),
-            // One number amid others: one comparison tells.
+            // A single number between equal neighbours needs one comparison.
             [before, one, after]
                 if before.decision == after.decision && one.first + 1 == after.first =>
             {
@@ -197,7 +196,7 @@ impl<'a> Writer<'a> {
             if let [condition] = last.conditions.as_slice()
                 && condition.is_plain_equal()
             {
-                // Rules for some values of one argument, such as those for
+                // If rules compare one argument with several values, as for
                 // personality(2), load it once.
                 let alike = rest
                     .iter()
@@ -262,8 +261,8 @@ impl<'a> Writer<'a> {
         self.load(high_offset(condition), compared)
     }
 
-    /// One half of an argument, compared under a mask; without bits in the mask
-    /// there is nothing to compare.
+    /// Writes the comparison of one half of an argument under a mask. Nothing, if the
+    /// mask is empty.
     fn half(&mut self, offset: u32, mask: u32, value: u32, holds: Label, fails: Label) -> Label {
         if mask == 0 {
             return holds;
@@ -276,14 +275,13 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Where to cut `ranges` in two of about the same weight.
+/// Where to cut `ranges` into two parts of about the same weight.
 fn middle(ranges: &[Range]) -> usize {
     let total: u64 = ranges.iter().map(|range| u64::from(range.weight)).sum();
     let mut before = 0;
     for (i, range) in ranges.iter().enumerate() {
         let weight = u64::from(range.weight);
-        // The cut stands before the range that holds the middle or behind it,
-        // whichever is nearer.
+        // Cut before or after the range that holds the middle, whichever is nearer.
         if 2 * before + weight >= total {
             return i.clamp(1, ranges.len() - 1);
         }
@@ -300,7 +298,7 @@ fn high(value: u64) -> u32 {
     (value >> 32) as u32
 }
 
-/// Where the low half of the argument is: every architecture here is
+/// The offset of the low half of the argument. Every architecture here is
 /// little-endian.
 fn low_offset(condition: &Condition) -> u32 {
     ARGS + 8 * condition.index

@@ -1,56 +1,52 @@
-//! `linux.seccomp` of config.json as the classic BPF program that seccomp(2)
-//! takes.
+//! Compiles `linux.seccomp` of config.json to a classic BPF program for seccomp(2).
 //!
-//! What a profile means is defined by libseccomp, which the spec takes its
-//! words from, and by what runc does around it; both are followed here but for
-//! the differences listed below. The program is not libseccomp's: system calls
-//! that share a decision are ranges of numbers, and the ranges are found by
-//! binary search, so that a call costs about 9 instructions with the engines'
-//! default profile, and the kernel (5.11 and later) can still see which numbers
-//! it always allows and skip the program for them.
+//! The meaning of a profile is that of libseccomp, whose words the spec uses, and of
+//! what runc adds. Differences are listed below. The program is not libseccomp's:
+//! numbers with the same decision form ranges, and a binary search finds the range.
+//! A call costs about 9 instructions with the engines' default profile, and the
+//! kernel (since 5.11) can still see which numbers are always allowed and skip the
+//! program for them.
 //!
 //! | word | meaning |
 //! |---|---|
 //! | profile | what the user wrote: `config::seccomp::Seccomp` |
 //! | rule | an action for some calls, if its conditions hold |
 //! | action | what the filter returns: SECCOMP_RET_*, with the errno |
-//! | decision | what holds for one number of one architecture: an action, or rules to try in turn |
+//! | decision | the result for one number of one architecture: an action, or rules to try in order |
 //! | range | neighbouring numbers with the same decision |
 //!
 //! # What a profile means
-//! - The native architecture is always part of it. A call by any other that is
-//!   not listed kills the thread, as libseccomp's default for a bad
-//!   architecture does.
-//! - For one call, a rule without conditions decides over rules with
-//!   conditions, and the first one decides over later ones. Of two rules whose
-//!   conditions are part of one another the wider decides.
+//! - The native architecture is always part of it. A call of an architecture that
+//!   is not listed kills the thread, which is libseccomp's default.
+//! - For one call, a rule without conditions wins over rules with conditions, and an
+//!   earlier one over later ones. If one rule's conditions include another's, the
+//!   wider rule wins.
 //! - A rule with the default action is skipped.
-//! - On x86 a rule for a socket or IPC call holds for the direct call and for
-//!   the one in socketcall(2) or ipc(2), where the call's number takes the
-//!   place of the first argument.
-//! - Numbers above the greatest one that the profile names get ENOSYS if the
-//!   default action denies: libc then falls back to an older call, where EPERM
-//!   would be the final answer. runc puts this in front of libseccomp's program.
+//! - On x86 a rule for a socket or IPC call applies to the direct call and to the
+//!   one inside socketcall(2) or ipc(2), whose first argument is the call's number.
+//! - Numbers above the greatest one in the profile get ENOSYS if the default action
+//!   denies: libc then falls back to an older call, which it would not do after
+//!   EPERM. runc puts the same in front of libseccomp's program.
 //! - Without `flags` the filter gets SECCOMP_FILTER_FLAG_SPEC_ALLOW, as in runc.
 //!
 //! # Where it differs on purpose
-//! - Rules with conditions that overlap, none part of the other, and with
-//!   different actions: the first in the profile decides. In libseccomp it is
-//!   the shape of its tree that decides, and it refuses two rules of the same
-//!   conditions and a wider rule behind a narrower one.
+//! - If the conditions of two rules overlap, none includes the other, and the
+//!   actions differ, the first rule wins. In libseccomp the shape of its tree
+//!   decides, and it refuses two rules with the same conditions, and a wider rule
+//!   after a narrower one.
 //! - SCMP_CMP_LE on a 32-bit architecture after another condition means LE, and
 //!   rules with NE, LT or LE on one argument are alternatives. libseccomp 2.5
 //!   takes the first for GT and loses alternatives when it merges the others.
-//! - ENOSYS also stands above the calls of an unlisted native architecture, and
-//!   on arm and x32 the private and legacy numbers (0xf0000 to 0xf0006, 512 to
-//!   547) do not count as the greatest: runc, which counts them, never answers
-//!   ENOSYS to a new call there. On x86 the direct numbers of socket calls
-//!   count; runc takes socketcall's for all of them.
-//! - A system call that no architecture has, newer than the table or misspelt,
-//!   is skipped with a warning where the rule is laxer than the default or as
-//!   strict: the call is denied then. Where the rule is stricter it is an error,
-//!   as it would deny nothing; runc skips it there too. A call that another
-//!   architecture has is skipped without a word.
+//! - New calls get ENOSYS on an unlisted native architecture too. On arm and x32 the
+//!   private and legacy numbers (0xf0000 to 0xf0006, 512 to 547) do not count as the
+//!   greatest: runc counts them, and so never returns ENOSYS for a new call there.
+//!   On x86 the direct numbers of socket calls count; runc uses socketcall's for all
+//!   of them.
+//! - A name that no architecture has, because it is newer than the table or
+//!   misspelt, is skipped with a warning if the rule is not stricter than the
+//!   default: the call is denied then. If the rule is stricter, it is an error, since
+//!   nothing would be denied; runc skips it. A name that only another architecture
+//!   has is skipped silently.
 //! - An `errnoRet` for an action without one is an error, as the spec demands.
 
 mod action;
@@ -73,17 +69,16 @@ use table::Call;
 /// A program for seccomp(2), `SECCOMP_SET_MODE_FILTER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// SECCOMP_FILTER_FLAG_* for the call.
+    /// The SECCOMP_FILTER_FLAG_* flags.
     pub flags: u32,
     /// The program, at most 4096 instructions.
     pub program: Vec<Instruction>,
-    /// Names that were skipped.
+    /// Warnings about names that were skipped.
     pub warnings: Vec<Error>,
 }
 
 impl Filter {
-    /// The program as an array of `struct sock_filter`, 8 bytes each, in this
-    /// machine's byte order: what `sock_fprog.filter` points to.
+    /// The program as an array of `struct sock_filter`, in this machine's byte order.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.program.iter().flat_map(|instruction| instruction.to_bytes()).collect()
     }
@@ -118,7 +113,7 @@ impl std::error::Error for Error {}
 struct Profile {
     default: u32,
     rules: Vec<Rule>,
-    /// Which rule is for which call, in the order of the profile.
+    /// The calls, each with the index of its rule, in the order of the profile.
     calls: Vec<(Call, u32)>,
     warnings: Vec<Error>,
 }
@@ -130,8 +125,7 @@ struct Rule {
     conditions: Vec<Condition>,
 }
 
-/// What a profile may name, for `features`: actions, operators, architectures
-/// and flags, by the tables that profiles are read with.
+/// The known actions, operators, architectures and flags, for `features`.
 pub fn known_names() -> [Vec<&'static str>; 4] {
     [
         action::NAMES.iter().map(|(name, _)| *name).collect(),
@@ -158,9 +152,9 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
     Ok(Filter { flags, program, warnings: profile.warnings })
 }
 
-/// The flags for seccomp(2). Their absence is not the empty list: then runc
-/// sets SPEC_ALLOW, since a filter would otherwise slow every process in the
-/// container by turning on mitigations that Linux 5.16 no longer ties to it.
+/// The flags for seccomp(2). If `flags` is absent, rather than empty, runc sets
+/// SPEC_ALLOW, and so does vial: before Linux 5.16 a filter turns on mitigations that
+/// slow down the container.
 fn flags(names: Option<&[String]>) -> Result<u32, Error> {
     let Some(names) = names else {
         return Ok(ptrace::SECCOMP_FILTER_FLAG_SPEC_ALLOW);
@@ -181,8 +175,8 @@ fn flags(names: Option<&[String]>) -> Result<u32, Error> {
     Ok(flags)
 }
 
-/// Resolves the rules of a profile, the skipped ones too: a mistake in them is
-/// a mistake, and the calls that they name are calls that the profile knows.
+/// Resolves the rules of a profile, including those that are skipped: a mistake in
+/// them is an error too, and the calls that they name count as known.
 fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
     if profile.listener_metadata.is_some() && profile.listener_path.is_none() {
         let message = "must not be set without listenerPath".into();

@@ -1,36 +1,35 @@
 //! The numbers of the system calls, per architecture.
 //!
-//! Facts, not code: up to Linux 5.17 they are what libseccomp 2.5.4 resolves
-//! (seccomp_syscall_resolve_name_arch(3)), checked against the kernel's
-//! asm/unistd_{32,64,x32}.h and asm-generic/unistd.h of Linux 6.1. The calls
-//! since then are from libseccomp's syscalls.csv of Linux 6.16 and, for uprobe,
-//! listns and rseq_slice_yield, from the kernel patches that added them. A name
-//! without any number exists on another architecture of Linux only; it is here
-//! because the engines' default profiles name it. A test compares every row
-//! with the installed libseccomp.
+//! Sources: up to Linux 5.17, what libseccomp 2.5.4 resolves
+//! (seccomp_syscall_resolve_name_arch(3)), checked against asm/unistd_{32,64,x32}.h
+//! and asm-generic/unistd.h of Linux 6.1. Later calls: libseccomp's syscalls.csv for
+//! Linux 6.16 and, for uprobe, listns and rseq_slice_yield, the kernel patches that
+//! added them. A name without any number exists only on architectures that are not
+//! here; the engines' default profiles name it. A test compares every row with the
+//! installed libseccomp.
 //!
 //! Two rows differ from libseccomp 2.5.4 on purpose: on x86 the socket and IPC
 //! calls have their direct numbers here (the multiplexed form is `multiplexed`
 //! below), and `sync_file_range2` has arm's number 341, which libseccomp knows
 //! only as `arm_sync_file_range`.
 //!
-//! `ROWS` is what a person reads and edits. It is a `const`, so it is not in
-//! the binary: the compiler packs it into one string of names and arrays of
-//! `u16`, about 12 KB, without a single pointer to relocate.
+//! Edit `ROWS`. It is a `const`, so it is not in the binary itself: const functions
+//! pack it into one string of names and arrays of `u16`, about 12 KB without
+//! pointers.
 
 use super::arch::Arch;
 
 /// The architecture has no such call.
 const NO: u16 = u16::MAX;
 
-/// arm's private calls, 0xf0000 and up, as they stand in a `u16`.
+/// arm's private calls, from 0xf0000 on, as a `u16`.
 const P: u16 = 0xf000;
 
 /// The first of arm's private calls (`__ARM_NR_BASE`).
 pub(super) const ARM_PRIVATE: u32 = 0xf_0000;
 
-/// The bit in the number that tells an x32 call from an x86_64 one. The x32
-/// column is without it.
+/// The bit that distinguishes an x32 call from an x86_64 one. The x32 column omits
+/// it.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
 /// Numbers of x86_64, x86, x32, aarch64, arm and riscv64, sorted by name.
@@ -549,13 +548,13 @@ const ROWS: &[(&str, [u16; COLUMNS])] = &[
 const COLUMNS: usize = 6;
 const COUNT: usize = ROWS.len();
 
-/// Every name, one after the other, in the order of `ROWS`.
+/// All names, joined, in the order of `ROWS`.
 static NAMES: [u8; names_len()] = names();
 
 /// Where each name starts in `NAMES`; the last entry is its end.
 static STARTS: [u16; COUNT + 1] = starts();
 
-/// The numbers of `ROWS`, a column after the other.
+/// The numbers of `ROWS`, column by column.
 static NUMBERS: [[u16; COUNT]; COLUMNS] = numbers();
 
 const fn names_len() -> usize {
@@ -587,8 +586,8 @@ const fn names() -> [u8; names_len()] {
     names
 }
 
-/// Whether `a` sorts before `b`: the binary search depends on it, so a row in
-/// the wrong place must not compile.
+/// Whether `a` sorts before `b`. The binary search needs sorted rows, so a row in the
+/// wrong place must not compile.
 const fn before(a: &[u8], b: &[u8]) -> bool {
     let mut at = 0;
     while at < a.len() && at < b.len() {
@@ -610,7 +609,7 @@ const fn starts() -> [u16; COUNT + 1] {
     starts
 }
 
-/// The first row of each initial, from `_` to `z`: the search begins there.
+/// The first row of each initial letter, from `_` to `z`, where the search begins.
 static INITIALS: [u16; 29] = initials();
 
 const fn initials() -> [u16; 29] {
@@ -619,7 +618,7 @@ const fn initials() -> [u16; 29] {
     while row > 0 {
         row -= 1;
         let mut letter = (ROWS[row].0.as_bytes()[0] - b'_') as usize + 1;
-        // All letters up to this one begin no later.
+        // Letters without a row get the row of the next letter.
         while letter > 0 && initials[letter - 1] > row as u16 {
             initials[letter - 1] = row as u16;
             letter -= 1;
@@ -642,12 +641,12 @@ const fn numbers() -> [[u16; COUNT]; COLUMNS] {
     numbers
 }
 
-/// A system call that exists on some architecture of Linux: its row.
+/// A system call of the table, by its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call(u16);
 
 impl Call {
-    /// The call of this name, if any architecture has it.
+    /// The call with this name. None: no architecture has it.
     pub(super) fn named(name: &str) -> Option<Call> {
         let letter = usize::from(name.bytes().next()?.checked_sub(b'_')?);
         let mut low = usize::from(*INITIALS.get(letter)?);
@@ -682,9 +681,8 @@ impl Call {
         }
     }
 
-    /// The call that carries this one on x86 and the value of its first
-    /// argument that says so: socketcall(2) and ipc(2), linux/net.h and
-    /// linux/ipc.h.
+    /// The call that carries this one on x86, socketcall(2) or ipc(2), and the value of
+    /// its first argument (linux/net.h, linux/ipc.h).
     pub(super) fn multiplexed(self) -> Option<(u32, u32)> {
         let found = MULTIPLEXED.binary_search_by_key(&self.0, |(row, ..)| *row);
         let (_, carrier, which) = MULTIPLEXED.get(found.ok()?)?;
@@ -695,7 +693,7 @@ impl Call {
 const SOCKETCALL: u8 = 102;
 const IPC: u8 = 117;
 
-/// Row, number of the carrier and which call of it, sorted by row.
+/// Row, number of the carrier, value of its first argument; sorted by row.
 static MULTIPLEXED: [(u16, u8, u8); 32] = multiplexed([
     ("accept", SOCKETCALL, 5),
     ("accept4", SOCKETCALL, 18),
@@ -731,7 +729,7 @@ static MULTIPLEXED: [(u16, u8, u8); 32] = multiplexed([
     ("socketpair", SOCKETCALL, 8),
 ]);
 
-/// Names to rows, which must both be sorted, or it does not compile.
+/// Turns names into rows. Does not compile unless both are sorted.
 const fn multiplexed(names: [(&str, u8, u8); 32]) -> [(u16, u8, u8); 32] {
     let mut rows = [(0, 0, 0); 32];
     let (mut row, mut at) = (0, 0);
@@ -752,7 +750,7 @@ fn name_bytes(row: usize) -> Option<&'static [u8]> {
     NAMES.get(start..end)
 }
 
-/// Every name of the table, for tests that go over all of it.
+/// All names of the table, for tests.
 #[cfg(test)]
 pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.0)
