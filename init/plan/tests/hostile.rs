@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod common;
+
 use vial_plan::{
     Call, CgroupItem, Failed, Gate, Header, Item, Items, LeaveItem, NamespaceItem, ProcessItem,
-    Reply, RootfsItem, SetupItem, Stage, Stage0, Stage1, Stage2, Step, Strings, item_size,
-    write_item,
+    Reply, RootfsItem, SetupItem, Stage, Stage0, Stage1, Step, Strings, item_size, write_item,
 };
+
+use common::{namespace, process, random_numbers, rootfs};
 
 /// Values to write over a length or a number: the ends of the ranges, and values
 /// that overflow a sum.
@@ -23,18 +26,6 @@ fn cgroup(item: CgroupItem<'static>) -> Item<'static> {
 
 fn leave(item: LeaveItem<'static>) -> Item<'static> {
     Item::Stage0(Stage0::Leave(item))
-}
-
-fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Namespace(item))
-}
-
-fn rootfs(item: RootfsItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Rootfs(item))
-}
-
-fn process(item: ProcessItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Process(item))
 }
 
 /// Items for the three sections, with every kind of field.
@@ -227,13 +218,8 @@ fn list_with_a_wrong_count_or_end_is_malformed() {
 /// Random changes after the magic, the version and the fingerprint.
 #[test]
 fn randomly_changed_plans_are_survived() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
+    let mut numbers = random_numbers();
+    let mut random = move || numbers() as usize;
     let whole = whole();
     let (mut beyond_header, mut malformed) = (0, 0);
     for _ in 0..50_000 {

@@ -3,22 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod common;
+
 use vial_plan::{
     Call, Failed, Gate, Header, Item, Items, NamespaceItem, ProcessItem, Refused, Reply,
-    RootfsItem, Stage, Stage1, Stage2, Step, Strings, item_size, write_item,
+    RootfsItem, Stage, Stage1, Step, Strings, item_size, write_item,
 };
 
-fn namespace(item: NamespaceItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Namespace(item))
-}
-
-fn rootfs(item: RootfsItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Rootfs(item))
-}
-
-fn process(item: ProcessItem<'static>) -> Item<'static> {
-    Item::Stage2(Stage2::Process(item))
-}
+use common::{namespace, process, random_numbers, rootfs};
 
 /// Some items of stage 2, with every kind of field.
 fn samples() -> Vec<Item<'static>> {
@@ -130,13 +122,7 @@ fn no_item_is_read_after_a_malformed_one() {
 /// more.
 #[test]
 fn random_bytes_are_survived() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = random_numbers();
     let whole = bytes(&samples());
     for round in 0..20_000 {
         let mut hostile = match round % 2 {
