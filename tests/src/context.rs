@@ -34,6 +34,14 @@ impl Done {
         if self.code == 0 { Ok(self) } else { Err(format!("exit code {self}")) }
     }
 
+    /// Standard output, parsed as JSON.
+    ///
+    /// # Errors
+    /// It is not JSON: the parser's error and both outputs.
+    pub fn json(&self) -> Result<Value, String> {
+        serde_json::from_str(&self.stdout).map_err(|error| format!("{error}: {self}"))
+    }
+
     /// Returns itself if the program failed.
     ///
     /// # Errors
@@ -147,15 +155,25 @@ impl Context {
     /// A `vial` command with the state folder and these arguments.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = match &self.hidden {
-            None => Command::new(&self.vial),
-            Some((errno, calls)) => {
-                let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
-                let mut command = Command::new(&self.probe);
-                command.args(["refuse", &errno.to_string(), &calls.join(",")]).arg(&self.vial);
-                command
-            }
-        };
+        if let Some((errno, calls)) = &self.hidden {
+            return self.command_without(calls, *errno, arguments);
+        }
+        let mut command = Command::new(&self.vial);
+        command.arg("--root").arg(&self.state).args(arguments);
+        command
+    }
+
+    /// The same command, with these system calls failing with `errno`.
+    #[must_use]
+    pub fn command_without(
+        &self,
+        calls: &[libc::c_long],
+        errno: i32,
+        arguments: &[&str],
+    ) -> Command {
+        let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
+        let mut command = Command::new(&self.probe);
+        command.args(["refuse", &errno.to_string(), &calls.join(",")]).arg(&self.vial);
         command.arg("--root").arg(&self.state).args(arguments);
         command
     }
@@ -207,8 +225,16 @@ impl Context {
     /// # Errors
     /// vial cannot be started.
     pub fn run_bundle(&self, bundle: &Bundle) -> Result<Done, Error> {
-        let mut command = self.command(&["run", "--bundle"]);
-        self.run(command.arg(&bundle.path).arg(self.id()))
+        self.run_bundle_with(bundle, &[])
+    }
+
+    /// The same with these options of `run`.
+    ///
+    /// # Errors
+    /// vial cannot be started.
+    pub fn run_bundle_with(&self, bundle: &Bundle, options: &[&str]) -> Result<Done, Error> {
+        let mut command = self.command(&["run"]);
+        self.run(command.args(options).arg("--bundle").arg(&bundle.path).arg(self.id()))
     }
 
     /// The probe's report from a container whose config.json is the base one
@@ -217,8 +243,7 @@ impl Context {
     /// # Errors
     /// The container fails, or does not print a report.
     pub fn report(&self, edit: impl FnOnce(&mut Value)) -> Result<Value, String> {
-        let done = self.run_bundle(&self.bundle(edit)?)?.success()?;
-        serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
+        self.run_bundle(&self.bundle(edit)?)?.success()?.json()
     }
 
     /// Everything that a container could leave behind, at this moment.

@@ -5,25 +5,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{Pid, WaitStatus};
 
-use crate::sys;
-
-// linux/ptrace.h
-const PTRACE_TRACEME: usize = 0;
-const PTRACE_CONT: usize = 7;
-const PTRACE_SYSCALL: usize = 24;
-const PTRACE_SETOPTIONS: usize = 0x4200;
-const EVENT_EXEC: i32 = 4;
-/// `TRACESYSGOOD`, and the fork, vfork, clone and exec events.
-const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4;
-/// SIGTRAP with the bit of `TRACESYSGOOD`: a stop at a system call.
-const SYSCALL_STOP: i32 = 5 | 0x80;
-/// wait(2): threads too.
-const WALL: u32 = 0x4000_0000;
+use crate::ptrace;
 
 /// A traced process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,9 +40,9 @@ pub fn run(
     let child = Command::new(own).arg("be-traced").args(words).spawn()?;
     let first = Pid::from_raw(child.id().cast_signed()).ok_or(io::ErrorKind::NotFound)?;
     let mut tracer =
-        Tracer { first, tasks: BTreeMap::new(), left: nth, errno, failed: None, forks: None };
+        Tracer { first, tasks: BTreeMap::new(), left: nth, errno, failed: None, has_begun: false };
     loop {
-        let Some((pid, status)) = wait(WaitOptions::from_bits_retain(WALL))? else { continue };
+        let Some((pid, status)) = ptrace::wait()? else { continue };
         match status.stopping_signal() {
             Some(signal) => match tracer.stopped(pid, signal, status) {
                 // It was killed while stopped; a later wait(2) reports its end.
@@ -72,22 +58,6 @@ pub fn run(
     }
 }
 
-/// What [`run`] starts: asks to be traced, stops, and executes the program.
-///
-/// # Errors
-/// It returns only if that failed.
-pub fn be_traced(words: &[&str]) -> io::Error {
-    let Some((program, arguments)) = words.split_first() else {
-        return io::ErrorKind::InvalidInput.into();
-    };
-    if let Err(error) = ptrace(PTRACE_TRACEME, None, 0, 0) {
-        return error;
-    }
-    // The parent sees the stop, sets its options and resumes this process.
-    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
-    Command::new(program).args(arguments).exec()
-}
-
 struct Tracer {
     first: Pid,
     tasks: BTreeMap<i32, Task>,
@@ -95,8 +65,8 @@ struct Tracer {
     left: u32,
     errno: i32,
     failed: Option<libc::c_long>,
-    /// The process that last executed vial-init; None before that.
-    forks: Option<i32>,
+    /// Whether vial-init was executed.
+    has_begun: bool,
 }
 
 impl Tracer {
@@ -104,17 +74,16 @@ impl Tracer {
         let number = pid.as_raw_nonzero().get();
         let is_new = !self.tasks.contains_key(&number);
         if is_new {
-            // After vial-init was executed, all new processes are vial-init's.
-            let is_init = self.forks.is_some();
-            self.tasks.insert(number, Task { is_init, ..Task::default() });
+            // Once vial-init was executed, all new processes are vial-init's.
+            self.tasks.insert(number, Task { is_init: self.has_begun, ..Task::default() });
         }
         if is_new && pid == self.first {
-            ptrace(PTRACE_SETOPTIONS, Some(pid), 0, OPTIONS)?;
+            ptrace::set_options(pid, 0)?;
         }
         let mut task = self.tasks.get(&number).copied().unwrap_or_default();
         let mut passed_on = 0;
         match (signal, status.as_raw() >> 16) {
-            (SYSCALL_STOP, _) => {
+            (ptrace::SYSCALL_STOP, _) => {
                 task.in_call = !task.in_call;
                 if task.in_call {
                     task.failing = self.fails(pid, task)?;
@@ -122,13 +91,11 @@ impl Tracer {
                     registers::answer(pid, -i64::from(self.errno))?;
                 }
             }
-            (_, EVENT_EXEC) => {
+            (_, ptrace::EVENT_EXEC) => {
                 // Its executable has no path, so recognise it by argv[0].
                 let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
                 task.is_init = words.starts_with(b"vial-init\0");
-                if task.is_init {
-                    self.forks = Some(number);
-                }
+                self.has_begun |= task.is_init;
                 // Its next stop is the exit from execve(2).
                 task.in_call = true;
             }
@@ -139,8 +106,8 @@ impl Tracer {
         self.tasks.insert(number, task);
         // Stop at the system calls of vial-init alone. PTRACE_O_TRACEEXEC still
         // reports when another process executes vial-init.
-        let how = if task.is_init { PTRACE_SYSCALL } else { PTRACE_CONT };
-        ptrace(how, Some(pid), 0, passed_on.unsigned_abs() as usize)
+        let how = if task.is_init { ptrace::SYSCALL } else { ptrace::CONT };
+        ptrace::request(how, Some(pid), 0, passed_on.unsigned_abs() as usize)
     }
 
     /// Counts a system call, and cancels it if it is the one to fail.
@@ -160,14 +127,9 @@ impl Tracer {
     }
 }
 
-fn ptrace(request: usize, pid: Option<Pid>, place: usize, data: usize) -> io::Result<()> {
-    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs() as usize);
-    sys::call(libc::SYS_ptrace, [request, pid, place, data, 0, 0]).map(|_| ())
-}
-
 /// The registers of a stopped process: PTRACE_GETREGSET and PTRACE_SETREGSET.
 mod registers {
-    use super::{Pid, io, ptrace};
+    use super::{Pid, io, ptrace::request};
 
     const GETREGSET: usize = 0x4204;
     const SETREGSET: usize = 0x4205;
@@ -176,9 +138,9 @@ mod registers {
     /// `struct user_regs_struct` of either architecture, as an array.
     type Words = [u64; 40];
 
-    fn exchange(request: usize, pid: Pid, set: usize, words: &mut [u64]) -> io::Result<usize> {
+    fn exchange(number: usize, pid: Pid, set: usize, words: &mut [u64]) -> io::Result<usize> {
         let mut vector = [words.as_mut_ptr().expose_provenance(), size_of_val(words)];
-        ptrace(request, Some(pid), set, vector.as_mut_ptr().expose_provenance())?;
+        request(number, Some(pid), set, vector.as_mut_ptr().expose_provenance())?;
         Ok(vector[1] / size_of::<u64>())
     }
 
@@ -217,7 +179,7 @@ mod registers {
             let mut none = -1_i32;
             let mut vector = [(&raw mut none).expose_provenance(), size_of::<i32>()];
             let place = vector.as_mut_ptr().expose_provenance();
-            ptrace(SETREGSET, Some(pid), NT_ARM_SYSTEM_CALL, place)
+            request(SETREGSET, Some(pid), NT_ARM_SYSTEM_CALL, place)
         }
     }
 

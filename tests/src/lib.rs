@@ -22,6 +22,7 @@ pub mod inject;
 pub mod leftovers;
 pub mod modules;
 pub mod processes;
+pub mod ptrace;
 pub mod runner;
 pub mod sys;
 pub mod system;

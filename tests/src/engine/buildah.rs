@@ -7,6 +7,7 @@ use vial_targets::command::OnPath;
 
 use crate::context::{Done, same};
 use crate::engine::podman::{Podman, in_storage, tar};
+use crate::engine::printed;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -22,9 +23,7 @@ fn buildah(context: &Context, words: &[&str]) -> Result<Done, String> {
 }
 
 fn success(context: &Context, words: &[&str]) -> Result<String, String> {
-    let done = buildah(context, words)?.success();
-    let done = done.map_err(|why| format!("buildah {}: {why}", words.join(" ")))?;
-    Ok(done.stdout.trim().to_owned())
+    printed("buildah", words, buildah(context, words)?)
 }
 
 fn build_runs_its_steps_and_keeps_their_files(context: &Context) -> Outcome {
@@ -50,6 +49,6 @@ fn buildah_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     let vial = context.vial.to_string_lossy();
     let front = ["run", "--runtime", &vial, "--isolation", "oci", "--network=none", &name, "--"];
     let done = buildah(context, &[&front[..], &["sh", "-c", "echo out; exit 42"]].concat())?;
-    same("what came out", (done.code, done.stdout.as_str()), (42, "out\n"))?;
+    same("exit code and output", (done.code, done.stdout.as_str()), (42, "out\n"))?;
     Ok(success(context, &["rm", &name]).map(drop)?)
 }

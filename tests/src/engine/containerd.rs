@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::context::{Done, same};
 use crate::engine::podman::{Podman, archive, wait_until};
+use crate::engine::printed;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -42,9 +43,7 @@ impl<'a> Ctr<'a> {
     }
 
     fn success(&self, words: &[&str]) -> Result<String, String> {
-        let done = self.call(words)?.success();
-        let done = done.map_err(|why| format!("ctr {}: {why}", words.join(" ")))?;
-        Ok(done.stdout.trim().to_owned())
+        printed("ctr", words, self.call(words)?)
     }
 
     /// `ctr run OPTIONS IMAGE ID sh -c SCRIPT` on vial.
@@ -69,14 +68,14 @@ impl<'a> Ctr<'a> {
         let done = self.call(&["task", "delete", id])?.success()?;
         same(&format!("137 is said: {done}"), done.stderr.contains("137"), true)?;
         self.success(&["container", "delete", id])?;
-        same("its state", Path::new(STATE).join(id).exists(), false)
+        same("whether its state exists", Path::new(STATE).join(id).exists(), false)
     }
 }
 
 fn ctr_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     let ctr = Ctr::ready(context)?;
     let done = ctr.run("--rm", &context.id(), "echo out; exit 42")?;
-    Ok(same("what came out", (done.code, done.stdout.as_str()), (42, "out\n"))?)
+    Ok(same("exit code and output", (done.code, done.stdout.as_str()), (42, "out\n"))?)
 }
 
 fn task_is_started_entered_killed_and_deleted(context: &Context) -> Outcome {

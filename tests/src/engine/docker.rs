@@ -10,6 +10,7 @@ use vial_targets::command::OnPath;
 
 use crate::context::{Done, same};
 use crate::engine::podman::{Podman, tar, wait_until};
+use crate::engine::printed;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -54,9 +55,7 @@ impl<'a> Docker<'a> {
     }
 
     fn success(&self, words: &[&str]) -> Result<String, String> {
-        let done = self.call(words)?.success();
-        let done = done.map_err(|why| format!("docker {}: {why}", words.join(" ")))?;
-        Ok(done.stdout.trim().to_owned())
+        printed("docker", words, self.call(words)?)
     }
 }
 
@@ -72,7 +71,7 @@ fn docker_run_passes_output_and_exit_code(context: &Context) -> Outcome {
         "echo out; echo err >&2; exit 42",
     ])?;
     let (out, err) = (done.stdout.as_str(), done.stderr.as_str());
-    Ok(same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?)
+    Ok(same("exit code and output", (done.code, out, err), (42, "out\n", "err\n"))?)
 }
 
 fn docker_exec_enters_and_stop_sends_sigterm(context: &Context) -> Outcome {

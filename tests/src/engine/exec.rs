@@ -34,7 +34,7 @@ fn podman_exec_passes_output_and_exit_codes(context: &Context) -> Outcome {
     in_a_sleeper(context, &[], |podman, name| {
         let done = podman.call(&["exec", name, "sh", "-c", "echo out; echo err >&2; exit 7"])?;
         let seen = (done.code, done.stdout.as_str(), done.stderr.contains("err\n"));
-        same("what came out", seen, (7, "out\n", true))?;
+        same("exit code and output", seen, (7, "out\n", true))?;
         for (program, code) in [("nosuch", 127), ("/no/such", 127), ("/bin/not-executable", 126)] {
             let done = podman.call(&["exec", name, program])?;
             same(program, done.code, code).map_err(|why| format!("{why}: {done}"))?;
@@ -87,11 +87,11 @@ fn podman_exec_joins_the_containers_namespaces(context: &Context) -> Outcome {
             link.to_string_lossy().into_owned()
         };
         let its: Vec<_> = kinds.iter().map(|kind| inode(&pid, kind)).collect();
-        same("those of exec", said.lines().collect::<Vec<_>>(), its)?;
+        same("the exec's namespaces", said.lines().collect::<Vec<_>>(), its)?;
         // None is the host's.
         let hosts: Vec<_> = kinds.iter().map(|kind| inode("self", kind)).collect();
         let own = said.lines().all(|inode| !hosts.iter().any(|hosts| hosts == inode));
-        same("all are its own", own, true)
+        same("whether none is the host's", own, true)
     })
 }
 
@@ -99,7 +99,7 @@ fn podman_exec_names_a_missing_workdir(context: &Context) -> Outcome {
     in_a_sleeper(context, &[], |podman, name| {
         let done = podman.call(&["exec", "--workdir", "/no/such", name, "true"])?;
         same("the exit code", done.code, 127).map_err(|why| format!("{why}: {done}"))?;
-        same("it is named", done.stderr.contains("/no/such"), true)
+        same("whether it is named", done.stderr.contains("/no/such"), true)
             .map_err(|why| format!("{why}: {done}"))
     })
 }

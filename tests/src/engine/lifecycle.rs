@@ -37,10 +37,10 @@ fn pause_freezes_and_unpause_thaws(context: &Context) -> Outcome {
     let name = podman.start(&[], "exec sleep 1000")?;
     podman.success(&["pause", &name])?;
     same("the status", podman.inspect(&name, "State.Status")?.as_str(), "paused")?;
-    same("frozen", frozen(&podman, &name)?, true)?;
+    same("whether it is frozen", frozen(&podman, &name)?, true)?;
     podman.success(&["unpause", &name])?;
     same("the status", podman.inspect(&name, "State.Status")?.as_str(), "running")?;
-    same("frozen", frozen(&podman, &name)?, false)?;
+    same("whether it is frozen", frozen(&podman, &name)?, false)?;
     // A frozen container can be removed.
     podman.success(&["pause", &name])?;
     Ok(podman.remove(&name)?)
@@ -83,12 +83,12 @@ fn inspect_tells_running_from_exited_and_start_restarts(context: &Context) -> Ou
     let state = "State.Status}} {{.State.Running}} {{.State.ExitCode";
     same("the state", podman.inspect(&name, state)?.as_str(), "running true 0")?;
     let status = fs::read_to_string(format!("/proc/{}/status", podman.pid(&name)?));
-    same("the process is there", status.is_ok(), true)?;
+    same("whether the process exists", status.is_ok(), true)?;
     wait_until("the note", || Ok(podman.call(&["exec", &name, "ls", "/tmp/again"])?.code == 0))?;
     podman.success(&["stop", "--time", "0", &name])?;
     same("the state", podman.inspect(&name, state)?.as_str(), "exited false 137")?;
     same("the pid", podman.pid(&name)?.as_str(), "0")?;
-    same("the code of start", podman.call(&["start", "--attach", &name])?.code, 4)?;
+    same("the exit code of start", podman.call(&["start", "--attach", &name])?.code, 4)?;
     same("the state", podman.inspect(&name, state)?.as_str(), "exited false 4")?;
     Ok(podman.remove(&name)?)
 }
@@ -100,7 +100,7 @@ fn restart_makes_a_new_process(context: &Context) -> Outcome {
     podman.success(&["restart", "--time", "0", &name])?;
     let second = podman.pid(&name)?;
     let there = |pid: &str| fs::exists(format!("/proc/{pid}")).unwrap_or(false);
-    same("who is there", (there(&first), there(&second)), (false, true))?;
+    same("which processes exist", (there(&first), there(&second)), (false, true))?;
     Ok(podman.remove(&name)?)
 }
 

@@ -6,6 +6,7 @@
 //! user asks the engine for. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows
 //! whether a test asks for that or for what vial happens to do.
 
+use crate::context::Done;
 use crate::runner::Topic;
 
 mod buildah;
@@ -37,3 +38,9 @@ pub const ALL: &[&Topic] = &[
     &docker::TOPIC,
     &buildah::TOPIC,
 ];
+
+/// What an engine's program printed, trimmed. It must have succeeded.
+fn printed(program: &str, words: &[&str], done: Done) -> Result<String, String> {
+    let done = done.success().map_err(|why| format!("{program} {}: {why}", words.join(" ")))?;
+    Ok(done.stdout.trim().to_owned())
+}

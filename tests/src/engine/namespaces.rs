@@ -40,14 +40,18 @@ fn namespaces_are_new_by_default(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let seen = podman.says(&[], INODES)?;
     same("how many it has", seen.lines().count(), KINDS.len())?;
-    Ok(same("the host's among them", shared(&hosts(), &seen), Vec::<&str>::new())?)
+    Ok(same("the host's namespaces among them", shared(&hosts(), &seen), Vec::<&str>::new())?)
 }
 
 fn namespaces_are_the_hosts_on_request(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--pid=host", "--ipc=host", "--uts=host", "--network=host"];
     let seen = podman.says(&options, INODES)?;
-    Ok(same("the host's among them", shared(&hosts(), &seen), vec!["ipc", "net", "pid", "uts"])?)
+    Ok(same(
+        "the host's namespaces among them",
+        shared(&hosts(), &seen),
+        vec!["ipc", "net", "pid", "uts"],
+    )?)
 }
 
 fn network_none_has_only_a_loopback_that_is_up(context: &Context) -> Outcome {
@@ -69,7 +73,8 @@ fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
     // For the host name, podman may join the uts namespace along with the network.
     let joined = shared(&its, &seen);
     let well = joined == ["ipc", "net", "pid"] || joined == ["ipc", "net", "pid", "uts"];
-    same("those alone are joined", well, true).map_err(|why| format!("{why}: {joined:?}"))?;
+    same("whether only those are joined", well, true)
+        .map_err(|why| format!("{why}: {joined:?}"))?;
     Ok(same("its PID 1", seen.lines().last(), Some("sleep"))?)
 }
 
@@ -102,7 +107,7 @@ fn automatic_user_namespace_works(context: &Context) -> Outcome {
     };
     same("the map", (inside, size, uid), ("0", "2048", "0"))?;
     let who = outside.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap_or_default();
-    Ok(same("who it is outside", who.split('\t').next(), Some(first))?)
+    Ok(same("its uid on the host", who.split('\t').next(), Some(first))?)
 }
 
 fn mapped_root_has_no_power_over_the_host(context: &Context) -> Outcome {
@@ -150,14 +155,14 @@ fn containers_of_a_pod_share_its_namespaces(context: &Context) -> Outcome {
     })();
     podman.success(&["pod", "rm", "--force", "--time", "0", &pod])?;
     let (status, [first, second]) = shown?;
-    same("the pod is up", ["Running", "Degraded"].contains(&status.as_str()), true)
+    same("whether the pod is up", ["Running", "Degraded"].contains(&status.as_str()), true)
         .map_err(|why| format!("{why}: {status}"))?;
     let (first, second) = (first?, second?);
     let its: Vec<_> = first.lines().map(String::from).collect();
     same("what they share", shared(&its, &second), vec!["ipc", "net", "uts"])?;
-    same("the host's among them", shared(&hosts(), &second), Vec::<&str>::new())?;
+    same("the host's namespaces among them", shared(&hosts(), &second), Vec::<&str>::new())?;
     let end: Vec<_> = second.lines().skip(KINDS.len()).collect();
-    Ok(same("name, and what one served to the other", end, vec!["pod", "served"])?)
+    Ok(same("the host name, and what it received", end, vec!["pod", "served"])?)
 }
 
 fn bridge_connects_containers_and_host(context: &Context) -> Outcome {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use vial_targets::command::OnPath;
 
 use crate::context::Done;
+use crate::engine::printed;
 use crate::{Context, processes};
 
 /// All of podman's files, in the machine's memory: created once per boot.
@@ -55,9 +56,7 @@ impl<'a> Podman<'a> {
 
     /// Runs podman, which must succeed. Returns what it printed, trimmed.
     pub(super) fn success(&self, words: &[&str]) -> Result<String, String> {
-        let done = self.call(words)?.success();
-        let done = done.map_err(|why| format!("podman {}: {why}", words.join(" ")))?;
-        Ok(done.stdout.trim().to_owned())
+        printed("podman", words, self.call(words)?)
     }
 
     /// Runs `podman run --rm OPTIONS box WORDS`, and returns how it ended.

@@ -28,7 +28,7 @@ fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     same("the limits", said.get(..6), Some(&wanted[..]))?;
     // 1024 shares give 39 by runc's old formula and 100 by the one of 2025.
     let weight = said.get(6).copied().unwrap_or_default();
-    same("a weight of 1024 shares", ["39", "100"].contains(&weight), true)?;
+    same("whether 1024 shares give a known weight", ["39", "100"].contains(&weight), true)?;
     Ok(same("processors, and the view", said.get(7..), Some(&["1", "read-only"][..]))?)
 }
 
@@ -37,7 +37,7 @@ fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
     let script = "for n in 1 2 3 4 5 6; do sleep 9 & done 2>&1; echo no error";
     let done = podman.run(&["--pids-limit=4"], &["sh", "-c", script])?;
     let said = done.stdout + &done.stderr;
-    Ok(same("fork failed", said.contains("can't fork") && !said.contains("no error"), true)
+    Ok(same("whether fork failed", said.contains("can't fork") && !said.contains("no error"), true)
         .map_err(|why| format!("{why}: {said}"))?)
 }
 

@@ -26,7 +26,7 @@ fn output_and_exit_code_pass(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let done = podman.run(&[], &["sh", "-c", "echo out; echo err >&2; exit 42"])?;
     let (out, err) = (done.stdout.as_str(), done.stderr.as_str());
-    same("what came out", (done.code, out, err), (42, "out\n", "err\n"))?;
+    same("exit code and output", (done.code, out, err), (42, "out\n", "err\n"))?;
     let done = podman.run(&[], &["true"])?;
     same("the end of true", (done.code, done.stderr.as_str()), (0, ""))?;
     Ok(same("the end of false", podman.run(&[], &["false"])?.code, 1)?)
@@ -90,7 +90,7 @@ fn stdin_and_preserved_fds_reach_the_container(context: &Context) -> Outcome {
 fn detached_container_is_logged_and_waited_for(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let name = podman.start(&[], "echo one; echo two >&2; exit 3")?;
-    same("what it waited for", podman.success(&["wait", &name])?.as_str(), "3")?;
+    same("the exit code from wait", podman.success(&["wait", &name])?.as_str(), "3")?;
     let done = podman.call(&["logs", &name])?.success()?;
     same("the log", (done.stdout.as_str(), done.stderr.as_str()), ("one\n", "two\n"))?;
     let runtime = context.vial.file_name().unwrap_or_default().to_string_lossy();
@@ -122,16 +122,20 @@ fn healthcheck_tells_healthy_from_unhealthy(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let options = ["--health-cmd", "test -e /tmp/healthy", "--health-interval", "disable"];
     let name = podman.start(&options, "exec sleep 1000")?;
-    same("the sick one", podman.call(&["healthcheck", "run", &name])?.code, 1)?;
+    same(
+        "the exit code of an unhealthy check",
+        podman.call(&["healthcheck", "run", &name])?.code,
+        1,
+    )?;
     podman.success(&["exec", &name, "touch", "/tmp/healthy"])?;
-    same("the healthy one", podman.call(&["healthcheck", "run", &name])?.code, 0)?;
+    same("the exit code of a healthy check", podman.call(&["healthcheck", "run", &name])?.code, 0)?;
     Ok(podman.remove(&name)?)
 }
 
 fn missing_workdir_is_named(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let done = podman.run(&["--workdir=/no/such"], &["true"])?.failure()?;
-    same("it did not start", [126, 127].contains(&done.code), true)
+    same("whether the exit code is 126 or 127", [126, 127].contains(&done.code), true)
         .map_err(|why| format!("{why}: {done}"))?;
     Ok(one_sentence(&done, &["workdir", "/no/such", "does not exist"])?)
 }
@@ -149,12 +153,12 @@ fn init_is_pid_1_and_passes_on_the_exit_code(context: &Context) -> Outcome {
     let init = said.first().copied().unwrap_or_default();
     same("PID 1 is init", init.contains("init -- sh -c"), true)
         .map_err(|why| format!("{why}: {init}"))?;
-    same("its child is the program", said.get(1).copied(), Some("2"))?;
+    same("the program's pid", said.get(1).copied(), Some("2"))?;
     // PID 1 adopts the orphan and must reap it.
     podman.success(&["exec", &name, "sh", "-c", "(true &); sleep 0.5"])?;
     let script = "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z'; true";
     let zombies = podman.success(&["exec", &name, "sh", "-c", script])?;
-    same("the zombies", zombies.as_str(), "0")?;
+    same("the number of zombies", zombies.as_str(), "0")?;
     podman.success(&["stop", "--time", "30", &name])?;
     same("the exit code", podman.inspect(&name, "State.ExitCode")?.as_str(), "9")?;
     Ok(podman.remove(&name)?)

@@ -106,7 +106,11 @@ fn privileged_has_all_that_the_host_has(context: &Context) -> Outcome {
     let said = podman.says(&["--privileged"], &script)?;
     let said: Vec<_> = said.lines().filter(|line| !line.contains("mounting")).collect();
     let capabilities = [NONE, all, all, all, NONE].join(" ");
-    Ok(same("what it may", said, vec![capabilities.as_str(), "0", "mounted", "writable", "bare"])?)
+    Ok(same(
+        "what it may do",
+        said,
+        vec![capabilities.as_str(), "0", "mounted", "writable", "bare"],
+    )?)
 }
 
 fn no_new_privileges_is_set_when_asked_for(context: &Context) -> Outcome {
@@ -125,7 +129,7 @@ fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
     fs::write(&profile, text).map_err(|error| error.to_string())?;
     let option = format!("--security-opt=seccomp={}", profile.display());
     let said = podman.says(&[&option], "probe mkdir /tmp/x; touch /tmp/y && echo touched")?;
-    Ok(same("what it may", said.as_str(), "ETIMEDOUT\ntouched")?)
+    Ok(same("what it may do", said.as_str(), "ETIMEDOUT\ntouched")?)
 }
 
 fn seccomp_profile_is_podmans_unless_unconfined(context: &Context) -> Outcome {
@@ -148,5 +152,5 @@ fn sysctls_are_set_in_its_namespaces(context: &Context) -> Outcome {
         podman.says(&options, "cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward")?;
     same("what it sees", said.as_str(), "4444\n1")?;
     let after = fs::read_to_string("/proc/sys/kernel/msgmax").map_err(|error| error.to_string())?;
-    Ok(same("the host's", after, before)?)
+    Ok(same("the value on the host", after, before)?)
 }

@@ -6,6 +6,7 @@ use vial_targets::disk::USER;
 
 use crate::context::{Done, same};
 use crate::engine::podman::{Podman, configuration, tar};
+use crate::engine::printed;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -44,9 +45,7 @@ impl<'a> User<'a> {
     }
 
     fn success(&self, words: &[&str]) -> Result<String, String> {
-        let done = self.call(words)?.success();
-        let done = done.map_err(|why| format!("podman {}: {why}", words.join(" ")))?;
-        Ok(done.stdout.trim().to_owned())
+        printed("podman", words, self.call(words)?)
     }
 }
 
@@ -55,7 +54,11 @@ fn users_container_has_the_users_subordinate_ids(context: &Context) -> Outcome {
     let script = "id -u; cat /proc/self/uid_map | xargs";
     let said = user.success(&["run", "--rm", "box", "sh", "-c", script])?;
     let ids: Vec<&str> = said.split_whitespace().collect();
-    same("its id and the first of its map", ids.get(..4), Some(&["0", "0", "1000", "1"][..]))?;
+    same(
+        "its uid, and the first entry of its uid_map",
+        ids.get(..4),
+        Some(&["0", "0", "1000", "1"][..]),
+    )?;
     Ok(same("how many are subordinate", ids.get(6), Some(&"65536"))?)
 }
 

@@ -10,6 +10,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, 
 use serde_json::json;
 
 use super::container::{Container, refused, words};
+use super::edit;
 use crate::context::{Done, same};
 use crate::runner::{in_machine, topic};
 use crate::{Context, Outcome};
@@ -82,9 +83,9 @@ fn full_state_folder_is_refused(context: &Context) -> Outcome {
     let done = run_at(context, &root);
     let left = fs::read_dir(&root).map(Iterator::count);
     unmount(&root, UnmountFlags::DETACH).map_err(words)?;
-    same("it is full", filled.is_err(), true)?;
+    same("whether the file system is full", filled.is_err(), true)?;
     refused(&done?, "ENOSPC (no space left on device)")?;
-    same("what is in the state folder", left.map_err(words)?, 1)?;
+    same("the number of entries in the state folder", left.map_err(words)?, 1)?;
     Ok(context.nothing_left_since(&before)?)
 }
 
@@ -108,7 +109,7 @@ fn state_behind_a_link_is_refused(context: &Context) -> Outcome {
         refused(&done, "ENOTDIR").map_err(|why| format!("{verb:?}: {why}"))?;
     }
     fs::remove_file(context.state.join(&id)).map_err(words)?;
-    Ok(same("the file is there", other.join("file").exists(), true)?)
+    Ok(same("whether the file exists", other.join("file").exists(), true)?)
 }
 
 /// config.json in it may hold secrets, and whoever connects to its socket starts it.
@@ -182,7 +183,11 @@ fn other_program_in_vial_inits_place_is_refused(context: &Context) -> Outcome {
     command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
     let done = context.run(command.arg(&bundle.path).arg(context.id()))?.failure()?;
     // The other program may have printed something before.
-    same("it is said", done.stderr.contains("vial: vial-init ended without an answer"), true)?;
+    same(
+        "whether it is reported",
+        done.stderr.contains("vial: vial-init ended without an answer"),
+        true,
+    )?;
     context.nothing_left_since(&before)?;
     fs::write(folder.join("vial-init"), "").map_err(words)?;
     Ok(run_by(context, &folder, "vial-init")?)
@@ -205,13 +210,7 @@ fn disabled_user_namespaces_are_reported_with_the_sysctl(context: &Context) -> O
     }
     let setting = "/proc/sys/user/max_user_namespaces";
     let before = context.leftovers();
-    let bundle = context.bundle(|config| {
-        let mapping = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
-        config["linux"]["uidMappings"] = mapping.clone();
-        config["linux"]["gidMappings"] = mapping;
-        let namespaces = config["linux"]["namespaces"].as_array_mut();
-        let _ = namespaces.map(|list| list.push(json!({ "type": "user" })));
-    })?;
+    let bundle = context.bundle(|config| edit::user_namespace(config, 100_000))?;
     let was = fs::read_to_string(setting).map_err(words)?;
     fs::write(setting, "0").map_err(words)?;
     let done = context.run_bundle(&bundle);
@@ -233,5 +232,5 @@ fn failed_write_to_stdout_is_a_failure(context: &Context) -> Outcome {
         .map_err(words)?;
     same("the exit code", status.code(), Some(1))?;
     let said = fs::read_to_string(&err).map_err(words)?;
-    Ok(same("it is said", said.contains("ENOSPC"), true)?)
+    Ok(same("whether it is reported", said.contains("ENOSPC"), true)?)
 }

@@ -1,12 +1,14 @@
 //! Binds of directories, files and trees: their flags and their propagation.
 
 use std::fs;
-use std::path::PathBuf;
 
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount,
+};
 use serde_json::{Value, json};
 
 use super::edit::{self, Container, bind, has, mount_at};
+use super::mounted::Mounted;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -29,33 +31,9 @@ topic!(
     unknown_option_of_a_bind_is_refused[Root],
 );
 
-/// A mount on the host with another mount below it. Dropping it unmounts both.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(context: &Context) -> Result<Self, String> {
-        let tree = Self(context.folder.join("tree"));
-        fs::create_dir_all(tree.0.join("below")).map_err(|e| e.to_string())?;
-        let flags = rustix::mount::MountFlags::empty();
-        for (place, name) in [(tree.0.clone(), "upper"), (tree.0.join("below"), "lower")] {
-            fs::create_dir_all(&place).map_err(|e| e.to_string())?;
-            rustix::mount::mount(name, &place, "tmpfs", flags, None).map_err(|e| e.to_string())?;
-            fs::write(place.join(name), name).map_err(|e| e.to_string())?;
-        }
-        Ok(tree)
-    }
-
-    fn path(&self) -> String {
-        self.0.to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        // A test may have mounted more on top, so unmount until nothing is left.
-        while unmount(self.0.join("below"), UnmountFlags::DETACH).is_ok() {}
-        while unmount(&self.0, UnmountFlags::DETACH).is_ok() {}
-    }
+/// A mount with a submount.
+fn tree(context: &Context) -> Result<Mounted, String> {
+    Mounted::tree(context, MountFlags::empty())
 }
 
 fn directory_and_file_are_bound(context: &Context) -> Outcome {
@@ -74,7 +52,7 @@ fn directory_and_file_are_bound(context: &Context) -> Outcome {
 }
 
 fn bind_has_the_given_flags(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     let report = context.report(|config| {
         bind(config, &tree.path(), "/a", &["bind", "nosuid", "nodev", "noexec", "noatime", "ro"]);
         bind(config, &tree.path(), "/b", &["bind"]);
@@ -89,7 +67,7 @@ fn bind_has_the_given_flags(context: &Context) -> Outcome {
 }
 
 fn plain_bind_leaves_out_submounts(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     let text = edit::said(context, &["ls", "/tree", "+", "ls", "/tree/below"], |config| {
         bind(config, &tree.path(), "/tree", &["bind"]);
     })?;
@@ -97,7 +75,7 @@ fn plain_bind_leaves_out_submounts(context: &Context) -> Outcome {
 }
 
 fn recursive_bind_keeps_submounts(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     let text =
         edit::said(context, &["cat", "/tree/upper", "+", "cat", "/tree/below/lower"], |c| {
             bind(c, &tree.path(), "/tree", &["rbind"]);
@@ -106,30 +84,30 @@ fn recursive_bind_keeps_submounts(context: &Context) -> Outcome {
 }
 
 fn readonly_bind_refuses_writes(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     // Not recursive: mount(8) says that submounts stay writable.
     let words = ["create", "/tree/below/x", "", "+", "create", "/tree/x", ""];
     let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "ro"]);
     let done = edit::run(context, &words, edit)?.failure()?;
     same("the errno", done.stdout.trim(), "EROFS")?;
-    same("the failed deed", done.stderr.contains("create /tree/x"), true)?;
+    same("whether the right deed failed", done.stderr.contains("create /tree/x"), true)?;
     let host = fs::write(tree.0.join("of-the-host"), "");
-    Ok(same("the host may write", host.is_ok(), true)?)
+    Ok(same("whether the host may write", host.is_ok(), true)?)
 }
 
 fn recursive_readonly_reaches_submounts(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     for path in ["/tree/x", "/tree/below/x"] {
         let edit = |config: &mut Value| bind(config, &tree.path(), "/tree", &["rbind", "rro"]);
         let done = edit::run(context, &["create", path, ""], edit)?.failure()?;
         same(path, done.stdout.trim(), "EROFS")?;
     }
     let host = fs::write(tree.0.join("below/of-the-host"), "");
-    Ok(same("the host may write", host.is_ok(), true)?)
+    Ok(same("whether the host may write", host.is_ok(), true)?)
 }
 
 fn recursive_options_reach_submounts(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     let report = context.report(|config| {
         let options = ["rbind", "rnosuid", "rnodev", "rnoexec", "rnoatime"];
         bind(config, &tree.path(), "/tree", &options);
@@ -151,7 +129,7 @@ fn propagation(mount: &Value) -> Vec<String> {
 }
 
 fn bind_has_the_given_propagation(context: &Context) -> Outcome {
-    let tree = Tree::new(context)?;
+    let tree = tree(context)?;
     mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
     let below = tree.0.join("below");
     mount_change(&below, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
@@ -185,7 +163,7 @@ fn bind_has_the_given_propagation(context: &Context) -> Outcome {
 
 fn mount_of_the_host_appears_in_a_slave_and_a_shared_bind(context: &Context) -> Outcome {
     for (option, appears) in [("rprivate", false), ("rslave", true), ("rshared", true)] {
-        let tree = Tree::new(context)?;
+        let tree = tree(context)?;
         mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
         fs::create_dir(tree.0.join("new")).map_err(|e| e.to_string())?;
         let container = Container::start(context, &["sleep", "60"], |config| {

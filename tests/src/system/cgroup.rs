@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::container::cgroup_of;
 use super::edit::{self, Container, show_cgroup};
 use crate::context::same;
 use crate::runner::topic;
@@ -29,13 +30,6 @@ topic!(
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
-
-/// The cgroup of a process of the host, by proc_pid_cgroup(5).
-fn cgroup_of(pid: u32) -> Result<PathBuf, String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| e.to_string())?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).ok_or(text.clone())?;
-    Ok(Path::new(ROOT).join(path))
-}
 
 fn limited(context: &Context, resources: &Value) -> Result<Value, String> {
     context.report(|config| {
@@ -158,11 +152,11 @@ fn cgroup_is_removed_with_its_container(context: &Context) -> Outcome {
         edit::namespace(config, "cgroup");
     })?;
     let cgroup = cgroup_of(container.pid)?;
-    same("it is there", cgroup.is_dir(), true)?;
+    same("whether it exists", cgroup.is_dir(), true)?;
     // A cgroup below it, as systemd in a container creates one.
     fs::create_dir(cgroup.join("below")).map_err(|e| e.to_string())?;
     drop(container);
-    Ok(same("it is there", cgroup.exists(), false)?)
+    Ok(same("whether it exists", cgroup.exists(), false)?)
 }
 
 fn empty_cgroup_is_used_and_a_populated_one_refused(context: &Context) -> Outcome {
@@ -177,7 +171,7 @@ fn empty_cgroup_is_used_and_a_populated_one_refused(context: &Context) -> Outcom
     same("the cgroup", cgroup_of(container.pid)?, folder.clone())?;
     let second = context.run_bundle(&context.bundle(at)?)?.failure()?;
     edit::one_sentence(&second)?;
-    same("the first one still runs", cgroup_of(container.pid)?, folder)
+    same("the cgroup of the first container", cgroup_of(container.pid)?, folder)
         .map_err(|why| format!("{why} after {second}"))?;
     Ok(())
 }

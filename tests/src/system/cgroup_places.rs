@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::container::{Container, words};
+use super::container::{Container, cgroup_of, words};
 use super::edit;
-use super::hostile::cgroup_of;
+use super::fallbacks::failing;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -74,7 +74,7 @@ fn controller_that_cannot_be_enabled_matters_only_to_its_limit(context: &Context
     })?;
     let wanted = parent.below();
     let inside = said.ends_with(wanted.as_str().unwrap_or_default());
-    same("it is in its cgroup", inside, true).map_err(|why| format!("{why}: {said}"))?;
+    same("whether it is in its cgroup", inside, true).map_err(|why| format!("{why}: {said}"))?;
     let sentence = ["enable +io", "limits need +pids", "write(2): EBUSY"];
     Ok(edit::refused(context, &sentence, |config| {
         config["linux"]["cgroupsPath"] = parent.below();
@@ -90,7 +90,7 @@ fn parent_cgroup_may_have_no_controller(context: &Context) -> Outcome {
     });
     let _ = fs::remove_dir(parent.path.join("below")); // As above.
     let said = said?;
-    Ok(same("it is in its cgroup", said.ends_with(&path), true)
+    Ok(same("whether it is in its cgroup", said.ends_with(&path), true)
         .map_err(|why| format!("{why}: {said}"))?)
 }
 
@@ -129,16 +129,11 @@ fn optional_cgroup_file_may_be_missing(context: &Context) -> Outcome {
         resources["memory"] = json!({ "limit": 64 << 20, "swap": 64 << 20 });
         resources["blockIO"] = json!({ "weight": 500 });
     })?;
-    let seen = context.folder.join("seen");
     let (mut without_swap, mut without_bfq) = (false, false);
     for nth in 15_u32..60 {
-        let mut command = Command::new(&context.probe);
-        command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &libc::ENOENT.to_string()]);
-        command.arg(&context.vial).arg("--root").arg(&context.state).args(["run", "--bundle"]);
-        let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
-        crate::processes::reap();
+        let (done, _) = failing(context, &bundle, nth, libc::ENOENT)?;
         if done.code == 0 {
-            let report: Value = serde_json::from_str(&done.stdout).map_err(words)?;
+            let report: Value = done.json()?;
             let is = |file: &str, value| report["cgroup_files"][file].as_str() == Some(value);
             without_swap |= is("memory.swap.max", "max");
             without_bfq |= is("io.weight", "default 4950");
@@ -147,8 +142,8 @@ fn optional_cgroup_file_may_be_missing(context: &Context) -> Outcome {
             return Ok(());
         }
     }
-    same("memory.swap.max was done without", without_swap, true)?;
-    Ok(same("io.weight took the place of io.bfq.weight", without_bfq, true)?)
+    same("whether a container ran without memory.swap.max", without_swap, true)?;
+    Ok(same("whether io.weight replaced io.bfq.weight", without_bfq, true)?)
 }
 
 fn invalid_weight_is_refused(context: &Context) -> Outcome {

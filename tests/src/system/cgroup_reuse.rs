@@ -3,11 +3,11 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::container::words;
+use super::container::{cgroup_root, words};
 use super::edit::{self, Container};
 use crate::context::same;
 use crate::runner::topic;
@@ -29,26 +29,19 @@ const CGROUP_DEVICE: u32 = 6;
 const ALLOW_OVERRIDE: u32 = 1;
 const ALLOW_MULTI: u32 = 2;
 
-/// The mount point of cgroup2.
-fn root() -> &'static Path {
-    let whole = Path::new("/sys/fs/cgroup");
-    let is_v2 = whole.join("cgroup.procs").exists();
-    if is_v2 { whole } else { Path::new("/sys/fs/cgroup/unified") }
-}
-
 /// A cgroup of this test. Dropping it removes it.
 struct Made(PathBuf);
 
 impl Made {
     fn new(context: &Context, name: &str) -> Result<Self, String> {
-        let path = root().join(format!("{}-{name}", context.tag));
+        let path = cgroup_root().join(format!("{}-{name}", context.tag));
         fs::create_dir(&path).map_err(words)?;
         Ok(Self(path))
     }
 
     /// Its linux.cgroupsPath.
     fn path(&self) -> String {
-        let below = self.0.strip_prefix(root()).unwrap_or(&self.0);
+        let below = self.0.strip_prefix(cgroup_root()).unwrap_or(&self.0);
         format!("/{}", below.display())
     }
 

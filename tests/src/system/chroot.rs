@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use serde_json::{Value, json};
 
 use super::container::{refused, words};
+use super::device_binds::without_mknod;
 use super::edit::{self, Container};
-use crate::context::{Done, same};
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome, sys};
 
@@ -65,9 +65,7 @@ fn rootfs_is_the_root(context: &Context) -> Outcome {
             bare(config);
         })?;
         fs::write(bundle.rootfs.join("marker"), "inside").map_err(words)?;
-        let mut command = context.command(&["run", "--bundle"]);
-        let done = context.run(command.arg(&bundle.path).args(options).arg(context.id()))?;
-        let said = done.success()?.stdout;
+        let said = context.run_bundle_with(&bundle, options)?.success()?.stdout;
         let (marker, names) = said.split_once('\n').ok_or("two lines")?;
         same("the marker", marker, "inside")?;
         let entries = fs::read_dir(&bundle.rootfs).map_err(words)?.flatten();
@@ -96,22 +94,10 @@ fn hosts_mounts_do_not_change(context: &Context) -> Outcome {
     Ok(same("the mounts after delete", mounts()?, before.as_str())?)
 }
 
-/// vial without CAP_MKNOD, as inside of another container.
-fn without_mknod(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Done, String> {
-    let bundle = context.bundle(|config| {
-        bare(config);
-        edit(config);
-    })?;
-    let mut command = Command::new(&context.probe);
-    command.args(["without-capability", "27"]).arg(&context.vial).arg("--root");
-    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
-    Ok(context.run(&mut command)?)
-}
-
 fn device_that_cannot_be_made_causes_no_mount(context: &Context) -> Outcome {
     mounts_of_its_own()?;
     let (before, left) = (mounts()?, context.leftovers());
-    let done = without_mknod(context, |_| {})?;
+    let done = without_mknod(context, &context.bundle(bare)?)?;
     refused(
         &done,
         "make device /dev/null (c 1:3, mode 0666): make the device node: mknodat(2): E",
@@ -194,7 +180,7 @@ fn dev_that_is_a_link_is_refused(context: &Context) -> Outcome {
         symlink(to, bundle.rootfs.join("dev")).map_err(words)?;
         edit::refused_bundle(context, &bundle, &["make device /dev/null", "ELOOP"])?;
     }
-    same("what was made outside", fs::read_dir(&outside).map_err(words)?.count(), 0)?;
+    same("the number of files outside", fs::read_dir(&outside).map_err(words)?.count(), 0)?;
     Ok(())
 }
 
@@ -278,7 +264,6 @@ fn no_file_of_the_host_is_held(context: &Context) -> Outcome {
         let done = container.exec(&["--cwd", &directory], &["exit", "0"])?;
         edit::words_of_refusal(&done, &["process.cwd"])?;
     }
-    let fds = container.exec(&[], &["fds"])?.success()?.stdout;
-    let fds: Value = serde_json::from_str(&fds).map_err(words)?;
+    let fds = container.exec(&[], &["fds"])?.success()?.json()?;
     Ok(same("its fds", fds.as_object().map(|fds| fds.len()), Some(3))?)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::chroot::{bare, mounts, mounts_of_its_own, sleeping};
 use super::container::{refused, wait_until, words};
@@ -30,8 +30,7 @@ fn exec_has_the_same_root(context: &Context) -> Outcome {
     fs::create_dir(root.join("home")).map_err(words)?;
     let said = container.exec(&["--cwd", "/home"], &["cat", "../marker"])?.success()?.stdout;
     same("the marker", said.as_str(), "inside")?;
-    let report = container.exec(&[], &["report"])?.success()?.stdout;
-    let report: Value = serde_json::from_str(&report).map_err(words)?;
+    let report = container.exec_report(&[])?;
     same("HOME", report["env"]["HOME"].as_str(), Some("/home/inside"))?;
     same("cwd", report["cwd"].as_str(), Some("/"))?;
     let exec = |program: &str| context.vial(&["exec", &container.id, program, "cat", "/marker"]);
@@ -45,7 +44,7 @@ fn exec_without_a_pidfd_is_refused(context: &Context) -> Outcome {
     let container = sleeping(&hidden)?;
     let done = container.exec(&[], &["exit", "0"])?;
     refused(&done, "without a pidfd it cannot be made sure which root container")?;
-    same("its hint", done.stderr.contains("\nhint: "), true)?;
+    same("whether there is a hint", done.stderr.contains("\nhint: "), true)?;
     Ok(())
 }
 
@@ -91,7 +90,11 @@ fn cap_sys_chroot_causes_a_warning(context: &Context) -> Outcome {
         let id = context.id();
         let bundle = bundle.path.to_string_lossy().into_owned();
         same(capability, said(&["create", "--bundle", &bundle, &id])?, warnings)?;
-        same("of exec", said(&["exec", &id, "/probe", "exit", "0"])?, warnings)?;
+        same(
+            "the number of warnings from exec",
+            said(&["exec", &id, "/probe", "exit", "0"])?,
+            warnings,
+        )?;
         context.vial(&["delete", "--force", &id])?.success()?;
     }
     Ok(())

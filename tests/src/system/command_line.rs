@@ -19,7 +19,7 @@ topic!(
     global_option_after_the_verb_gets_a_hint,
     missing_and_unexpected_arguments_are_named,
     last_value_of_an_option_holds,
-    value_that_is_none_is_refused,
+    invalid_value_is_refused,
 );
 
 /// Runs vial with these arguments alone.
@@ -30,7 +30,7 @@ fn vial(context: &Context, words: &str) -> Result<Done, String> {
 
 fn begins_with(done: &Done, text: &str) -> Result<(), String> {
     let begins = done.stdout.starts_with(text);
-    same("how it begins", begins, true).map_err(|why| format!("{text}: {why}: {done}"))
+    same("whether it begins so", begins, true).map_err(|why| format!("{text}: {why}: {done}"))
 }
 
 fn no_arguments_print_the_help(context: &Context) -> Outcome {
@@ -107,7 +107,7 @@ fn check(context: &Context, words: &str, sentence: &str, hint: &str) -> Result<(
     same(hint, done.stderr.contains(hint), true)
         .map_err(|why| format!("{words}: {why}: {done}"))?;
     let longest = done.stderr.lines().map(str::len).max().unwrap_or_default();
-    same("it is short", longest < 80, true).map_err(|why| format!("{words}: {why}: {done}"))
+    same("whether it is short", longest < 80, true).map_err(|why| format!("{words}: {why}: {done}"))
 }
 
 fn mistyped_verb_gets_a_suggestion(context: &Context) -> Outcome {
@@ -146,11 +146,11 @@ fn last_value_of_an_option_holds(context: &Context) -> Outcome {
     vial(context, &words)?.success()?;
     let words = format!("--root {root} run --detach --detach=false -b{bundle} {id}");
     let done = vial(context, &words)?.success()?;
-    // It was not detached: its report is there.
+    // It was not detached, so run waited and the probe printed its report.
     Ok(same("its output", done.stdout.is_empty(), false)?)
 }
 
-fn value_that_is_none_is_refused(context: &Context) -> Outcome {
+fn invalid_value_is_refused(context: &Context) -> Outcome {
     let hint = "try `vial run --help`";
     check(context, "run --keep=maybe x", "--keep is true or false, not \"maybe\"", hint)?;
     check(context, "run --bundle", "missing value of --bundle", hint)?;

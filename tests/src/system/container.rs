@@ -1,17 +1,21 @@
 //! A container for the tests of the verbs, and checks that many topics share.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use serde_json::Value;
 
+use super::edit;
 use crate::Context;
 use crate::bundle::Bundle;
-use crate::context::{Done, probe_arguments, same};
+use crate::context::{Done, same};
+use crate::leftovers::Leftovers;
 
 /// How long to wait for something to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,7 +31,7 @@ pub(super) struct Container<'a> {
 impl<'a> Container<'a> {
     /// A created container whose process is the probe with these deeds.
     pub(super) fn created(context: &'a Context, deeds: &[&str]) -> Result<Self, String> {
-        Self::created_from(context, |config| config["process"]["args"] = probe_arguments(deeds))
+        Self::created_from(context, |config| edit::deeds(config, deeds))
     }
 
     /// A created container with the base config.json after `edit`.
@@ -35,13 +39,20 @@ impl<'a> Container<'a> {
         context: &'a Context,
         edit: impl FnOnce(&mut Value),
     ) -> Result<Self, String> {
-        let container = Self::planned(context, edit)?;
+        let container = Self::prepared_from(context, edit)?;
         container.create(&[])?.success()?;
         Ok(container)
     }
 
-    /// A bundle and an id, without a container yet.
-    pub(super) fn planned(
+    /// A bundle whose process is the probe with these deeds, and an id, without a
+    /// container yet.
+    pub(super) fn prepared(context: &'a Context, deeds: &[&str]) -> Result<Self, String> {
+        Self::prepared_from(context, |config| edit::deeds(config, deeds))
+    }
+
+    /// A bundle of the base config.json after `edit`, and an id, without a container
+    /// yet.
+    pub(super) fn prepared_from(
         context: &'a Context,
         edit: impl FnOnce(&mut Value),
     ) -> Result<Self, String> {
@@ -53,9 +64,14 @@ impl<'a> Container<'a> {
 
     /// Runs `create` with these options. output() returns what the container prints.
     pub(super) fn create(&self, options: &[&str]) -> Result<Done, String> {
-        let mut command = self.context.command(&["create", "--bundle"]);
-        command.arg(&self.bundle.path).args(options).arg(&self.id);
-        run_into(self.context, &mut command, &self.out)
+        run_into(self.context, self.command("create").args(options), &self.out)
+    }
+
+    /// A `vial VERB --bundle BUNDLE ID` command.
+    pub(super) fn command(&self, verb: &str) -> Command {
+        let mut command = self.context.command(&[verb, "--bundle"]);
+        command.arg(&self.bundle.path).arg(&self.id);
+        command
     }
 
     /// A started container whose process is the probe with these deeds.
@@ -72,8 +88,7 @@ impl<'a> Container<'a> {
 
     /// The JSON that `state` prints.
     pub(super) fn state(&self) -> Result<Value, String> {
-        let done = self.vial("state", &[])?.success()?;
-        serde_json::from_str(&done.stdout).map_err(words)
+        self.vial("state", &[])?.success()?.json()
     }
 
     /// The status that `state` prints.
@@ -89,6 +104,12 @@ impl<'a> Container<'a> {
     /// The pid that `state` prints.
     pub(super) fn pid(&self) -> Result<u64, String> {
         self.state()?["pid"].as_u64().ok_or_else(|| "state has no pid".into())
+    }
+
+    /// The host's pids of its processes, from `ps`.
+    pub(super) fn pids(&self) -> Result<Vec<u64>, String> {
+        let done = self.context.vial(&["ps", "--format", "json", &self.id])?.success()?;
+        serde_json::from_value(done.json()?).map_err(words)
     }
 
     /// What the container has printed so far.
@@ -134,6 +155,12 @@ pub(super) fn run_into(
         stdout: fs::read_to_string(out).map_err(words)?,
         stderr: fs::read_to_string(err).map_err(words)?,
     })
+}
+
+/// Starts a program without input or output.
+pub(super) fn start(command: &mut Command) -> Result<Child, String> {
+    let streams = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    streams.spawn().map_err(words)
 }
 
 /// Starts all programs, and then waits for them.
@@ -193,6 +220,35 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<
         sleep(Duration::from_millis(5));
     }
     Ok(())
+}
+
+/// Waits until nothing is left behind since `before`.
+pub(super) fn nothing_left(context: &Context, before: &Leftovers) -> Result<(), String> {
+    wait_until("nothing to be left", || {
+        crate::processes::reap();
+        context.nothing_left_since(before).is_ok()
+    })
+    .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(before)))
+}
+
+/// Sends a signal to a process of the host.
+pub(super) fn send(pid: u64, signal: Signal) -> Result<(), String> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("no pid")?;
+    kill_process(pid, signal).map_err(words)
+}
+
+/// The mount point of cgroup2.
+pub(super) fn cgroup_root() -> &'static Path {
+    let whole = Path::new("/sys/fs/cgroup");
+    if whole.join("cgroup.procs").exists() { whole } else { Path::new("/sys/fs/cgroup/unified") }
+}
+
+/// The directory of a process's cgroup on the host, by proc_pid_cgroup(5).
+pub(super) fn cgroup_of(pid: impl Into<u64>) -> Result<PathBuf, String> {
+    let text = fs::read(format!("/proc/{}/cgroup", pid.into())).map_err(words)?;
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let path = lines.find_map(|line| line.strip_prefix(b"0::/")).ok_or("no cgroup2")?;
+    Ok(cgroup_root().join(OsStr::from_bytes(path)))
 }
 
 /// The text of an error.

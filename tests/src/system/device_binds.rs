@@ -3,15 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::edit::{self, Container, has, mount_at};
-use super::userns::{NOBODY, own, rootless, run_as_nobody};
-use super::userns_sources::bundle;
+use super::userns::{NOBODY, bundle, own, rootless, run_as_nobody};
 use crate::bundle::Bundle;
-use crate::context::same;
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -52,9 +50,7 @@ fn device_that_the_host_lacks_is_made(context: &Context) -> Outcome {
     let other = Container::create(context, bundle(context, |_| {})?)?;
     let join = |config: &mut Value| {
         edit::join(config, "user", &other.namespace("user"));
-        for map in ["uidMappings", "gidMappings"] {
-            config["linux"].as_object_mut().map(|linux| linux.remove(map));
-        }
+        edit::without_maps(config);
     };
     for said in [made(context, &|_| {})?, made(context, &join)?] {
         let (stat, opened) = said.trim_end().rsplit_once('\n').ok_or("two lines")?;
@@ -65,7 +61,7 @@ fn device_that_the_host_lacks_is_made(context: &Context) -> Outcome {
         same("the mode", stat["mode"].as_str(), Some("0640"))?;
         same("the owner", (&stat["uid"], &stat["gid"]), (&json!(7), &json!(8)))?;
     }
-    same("on the host", fs::exists("/dev/deep").unwrap_or(true), false)?;
+    same("whether it exists on the host", fs::exists("/dev/deep").unwrap_or(true), false)?;
     let mounts = fs::read("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let mounts = String::from_utf8_lossy(&mounts);
     Ok(same("a mount of it on the host", mounts.contains("vial-node"), false)?)
@@ -105,9 +101,7 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
 fn link_at_a_bound_devices_path_is_refused(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| {
         // Removes the mount on /dev, so that the image's /dev/null is used.
-        config["mounts"].as_array_mut().into_iter().for_each(|list| {
-            list.retain(|m| !m["destination"].to_string().contains("/dev"));
-        });
+        edit::without_mounts(config, "/dev");
     })?;
     let target = bundle.rootfs.join("etc/target");
     fs::write(&target, "of the image").map_err(|e| e.to_string())?;
@@ -142,17 +136,14 @@ fn hosts_devices_do_not_change_with_all_ids_mapped(context: &Context) -> Outcome
     })
 }
 
-/// vial without CAP_MKNOD, as inside of another container.
-fn without_mknod(context: &Context, bundle: &Bundle) -> Result<crate::context::Done, String> {
-    let mut command = Command::new(&context.probe);
-    command.args(["without-capability", "27"]).arg(&context.vial).arg("--root");
-    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
-    Ok(context.run(&mut command)?)
+/// Runs a bundle by a vial without CAP_MKNOD, as inside another container.
+pub(super) fn without_mknod(context: &Context, bundle: &Bundle) -> Result<Done, String> {
+    let mut command = context.command_as("without:27", &["run", "--bundle"]);
+    Ok(context.run(command.arg(&bundle.path).arg(context.id()))?)
 }
 
 fn hosts_devices_are_bound_without_mknod(context: &Context) -> Outcome {
-    let report = without_mknod(context, &context.bundle(|_| {})?)?.success()?;
-    let report: Value = serde_json::from_str(&report.stdout).map_err(|e| e.to_string())?;
+    let report = without_mknod(context, &context.bundle(|_| {})?)?.success()?.json()?;
     for (name, number) in [("null", "1:3"), ("zero", "1:5"), ("tty", "5:0"), ("full", "1:7")] {
         same(name, report["dev"][name]["device"].as_str(), Some(number))?;
         let mount = mount_at(&report, &format!("/dev/{name}"))?;

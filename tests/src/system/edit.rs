@@ -55,6 +55,36 @@ pub(super) fn without_namespace(config: &mut Value, kind: &str) {
     }
 }
 
+/// Removes the mounts at a path and below it.
+pub(super) fn without_mounts(config: &mut Value, path: &str) {
+    if let Some(list) = config["mounts"].as_array_mut() {
+        list.retain(|mount| {
+            let rest = mount["destination"].as_str().and_then(|at| at.strip_prefix(path));
+            rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        });
+    }
+}
+
+/// Removes the mount of /proc, and the masked and read-only paths.
+pub(super) fn without_proc(config: &mut Value) {
+    without_mounts(config, "/proc");
+    for field in ["maskedPaths", "readonlyPaths"] {
+        config["linux"][field] = json!([]);
+    }
+}
+
+/// Removes the host name, which needs a new uts namespace.
+pub(super) fn without_hostname(config: &mut Value) {
+    config.as_object_mut().map(|fields| fields.remove("hostname"));
+}
+
+/// Removes the id maps, which a joined user namespace has already.
+pub(super) fn without_maps(config: &mut Value) {
+    for map in ["uidMappings", "gidMappings"] {
+        config["linux"].as_object_mut().map(|linux| linux.remove(map));
+    }
+}
+
 /// Adds a user namespace that maps ids 0 to 65535 to the host's from `first` on.
 pub(super) fn user_namespace(config: &mut Value, first: u32) {
     namespace(config, "user");
@@ -106,8 +136,7 @@ pub(super) fn said(
 
 /// Runs a bundle whose process is the probe, and returns its report.
 pub(super) fn report_of(context: &Context, bundle: &Bundle) -> Result<Value, String> {
-    let done = context.run_bundle(bundle)?.success()?;
-    serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
+    context.run_bundle(bundle)?.success()?.json()
 }
 
 /// Checks that vial refuses the base config.json after `edit` in one sentence that
@@ -192,8 +221,7 @@ impl<'a> Container<'a> {
         let mut command = context.command(&["create", "--bundle"]);
         context.run(command.arg(&bundle.path).args(options).arg(&id))?.success()?;
         let mut container = Self { context, id, pid: 0, bundle };
-        let state = context.vial(&["state", &container.id])?.success()?;
-        let state: Value = serde_json::from_str(&state.stdout).map_err(|e| e.to_string())?;
+        let state = context.vial(&["state", &container.id])?.success()?.json()?;
         container.pid = state["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
         Ok(container)
     }
@@ -230,6 +258,11 @@ impl<'a> Container<'a> {
         words.extend([&self.id, "/probe"]);
         words.extend(arguments);
         Ok(self.context.vial(&words)?)
+    }
+
+    /// The probe's report from an exec with these options.
+    pub(super) fn exec_report(&self, options: &[&str]) -> Result<Value, String> {
+        self.exec(options, &["report"])?.success()?.json()
     }
 
     /// The path of its root on the host.

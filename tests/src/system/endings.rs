@@ -6,10 +6,9 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::container::{Container, refused, wait_until, words};
+use super::container::{Container, cgroup_of, nothing_left, refused, send, wait_until, words};
 use super::edit;
-use super::hostile::{cgroup_of, send};
-use crate::context::{probe_arguments, same};
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -41,7 +40,7 @@ fn signal_0_checks_that_it_runs(context: &Context) -> Outcome {
 /// it if it exits.
 fn shared<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
     let container = Container::created_from(context, |config| {
-        config["process"]["args"] = probe_arguments(deeds);
+        edit::deeds(config, deeds);
         edit::without_namespace(config, "pid");
     })?;
     container.vial("start", &[])?.success()?;
@@ -58,8 +57,7 @@ fn kill_without_a_pid_namespace_ends_every_process(context: &Context) -> Outcome
         }
         container.vial("kill", &["KILL"])?.success()?;
         container.ends()?;
-        let ps = || context.run(context.command(&["ps", "--format", "json"]).arg(&container.id));
-        wait_until("the others' end", || ps().is_ok_and(|done| done.stdout == "[]\n"))?;
+        wait_until("the others' end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
         refused(&container.vial("kill", &["KILL"])?, "container not running")?;
         container.vial("delete", &[])?.success()?;
     }
@@ -71,17 +69,16 @@ fn delete_without_a_pid_namespace_ends_every_process(context: &Context) -> Outco
     let container = shared(context, &["fork", "3"])?;
     container.ends()?;
     container.vial("delete", &[])?.success()?;
-    wait_until("their end", || context.nothing_left_since(&before).is_ok())?;
+    nothing_left(context, &before)?;
     shared(context, &["fork", "3", "+", "sleep", "3600"])?.remove()?;
-    wait_until("their end", || context.nothing_left_since(&before).is_ok())?;
-    Ok(())
+    Ok(nothing_left(context, &before)?)
 }
 
 fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
     let before = context.leftovers();
     for shares_pids in [false, true] {
         let container = Container::created_from(context, |config| {
-            config["process"]["args"] = probe_arguments(&["fork", "1", "+", "sleep", "3600"]);
+            edit::deeds(config, &["fork", "1", "+", "sleep", "3600"]);
             if shares_pids {
                 edit::without_namespace(config, "pid");
             }
@@ -101,13 +98,12 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
         let mut stranger = stranger.args(["sleep", "3600"]).spawn().map_err(words)?;
         fs::write(other.join("cgroup.procs"), stranger.id().to_string()).map_err(words)?;
         container.is("running")?;
-        let done = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id))?;
-        let listed: Vec<u64> = serde_json::from_str(&done.success()?.stdout).map_err(words)?;
-        same("its process is listed", listed.contains(&container.pid()?), true)?;
+        let listed = container.pids()?;
+        same("whether its process is listed", listed.contains(&container.pid()?), true)?;
         same("how many are listed", listed.len(), if shares_pids { 1 } else { 2 })?;
         container.vial("kill", &["KILL"])?.success()?;
         container.ends()?;
-        same("the stranger's end", stranger.try_wait().map_err(words)?, None)?;
+        same("the exit status of the other process", stranger.try_wait().map_err(words)?, None)?;
         container.vial("delete", &[])?.success()?;
         stranger.kill().and_then(|()| stranger.wait()).map_err(words)?;
         if shares_pids {
@@ -143,9 +139,8 @@ fn filter_that_denies_execve_is_reported(context: &Context) -> Outcome {
         (kill, &silent[..1], "killed by the seccomp filter"),
     ];
     for (action, names, text) in cases {
-        let container = Container::planned(context, |config| deny(config, action, names))?;
-        let mut run = context.command(&["run", "--bundle"]);
-        let done = context.run(run.arg(&container.bundle.path).arg(&container.id))?;
+        let container = Container::prepared_from(context, |config| deny(config, action, names))?;
+        let done = context.run(&mut container.command("run"))?;
         refused(&done, text).map_err(|why| format!("run, {names:?}: {why}"))?;
         container.create(&[])?.success()?;
         let done = container.vial("start", &[])?;
@@ -175,22 +170,14 @@ fn filter_that_denies_execve_is_reported(context: &Context) -> Outcome {
 fn verbs_work_without_pidfds_and_close_range(context: &Context) -> Outcome {
     let before = context.leftovers();
     let calls = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_close_range];
-    let all = calls.map(|call| call.to_string());
-    for hidden in [&all[..1], &all[1..2], &all[2..], &all] {
-        let hidden = hidden.join(",");
-        let container = Container::planned(context, |config| {
-            config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
-            if let Some(mounts) = config["mounts"].as_array_mut() {
-                mounts.retain(|mount| mount["destination"] != "/proc");
-            }
-            config["linux"]["maskedPaths"] = json!([]);
-            config["linux"]["readonlyPaths"] = json!([]);
+    for hidden in [&calls[..1], &calls[1..2], &calls[2..], &calls] {
+        let container = Container::prepared_from(context, |config| {
+            edit::deeds(config, &["sleep", "3600"]);
+            edit::without_proc(config);
         })?;
         let vial = |words: &[&str]| {
-            let mut command = std::process::Command::new(&context.probe);
-            command.args(["refuse", "38", &hidden]).arg(&context.vial);
-            let done = context.run(command.arg("--root").arg(&context.state).args(words))?;
-            done.success().map_err(|why| format!("{words:?} without {hidden}: {why}"))
+            let done = context.run(&mut context.command_without(hidden, libc::ENOSYS, words))?;
+            done.success().map_err(|why| format!("{words:?} without {hidden:?}: {why}"))
         };
         let bundle = container.bundle.path.to_string_lossy().into_owned();
         vial(&["create", "--bundle", &bundle, &container.id])?;

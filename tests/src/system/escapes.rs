@@ -72,7 +72,7 @@ fn runtime_cannot_be_overwritten_by_its_container(context: &Context) -> Outcome 
         same(path, (done.code, done.stderr.as_str()), (1, BY_HAND))?;
     }
     let after = fs::read(&init).map_err(|e| e.to_string())?;
-    Ok(same("vial-init is as it was", before == after, true)?)
+    Ok(same("whether vial-init is unchanged", before == after, true)?)
 }
 
 /// The first process looks for processes that execute vial-init, tries to open their
@@ -85,13 +85,13 @@ fn runtime_cannot_be_overwritten_by_an_exec(context: &Context) -> Outcome {
     })?;
     for _ in 0..30 {
         let done = context.vial(&["exec", &container.id, "/proc/self/exe"])?;
-        same("what the exec said", (done.code, done.stderr.as_str()), (1, BY_HAND))?;
+        same("code and stderr of the exec", (done.code, done.stderr.as_str()), (1, BY_HAND))?;
         container.exec(&[], &["exit", "0"])?.success()?;
     }
     let seen = fs::read_to_string(container.bundle.rootfs.join("seen")).unwrap_or_default();
     same("files that could be written", seen.as_str(), "")?;
     let after = fs::read(&init).map_err(|e| e.to_string())?;
-    Ok(same("vial-init is as it was", before == after, true)?)
+    Ok(same("whether vial-init is unchanged", before == after, true)?)
 }
 
 /// A created container still executes vial-init. Another container in its pid namespace
@@ -118,10 +118,7 @@ fn dev_that_is_a_link_leads_nowhere(context: &Context) -> Outcome {
     for keeps_mounts in [true, false] {
         let bundle = context.bundle(|config| {
             if !keeps_mounts {
-                let list = config["mounts"].as_array_mut();
-                list.into_iter().for_each(|list| {
-                    list.retain(|m| !m["destination"].to_string().contains("/dev"));
-                });
+                edit::without_mounts(config, "/dev");
             }
         })?;
         link(&bundle, &outside, "dev")?;
@@ -154,7 +151,7 @@ fn link_in_a_mount_target_stays_within_the_root(context: &Context) -> Outcome {
     })?;
     link(&bundle, &outside, "tmp/link")?;
     let done = context.run_bundle(&bundle)?.success()?;
-    same("what is bound", done.stdout.starts_with("Linux version"), true)?;
+    same("whether the bound file is read", done.stdout.starts_with("Linux version"), true)?;
     untouched(&outside)?;
     // The link's target is resolved within the rootfs, and made there.
     Ok(made_inside(&bundle, &outside, "below")?)
@@ -231,7 +228,7 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
         let all = (0..50).try_for_each(|_| {
             let done = context.run_bundle(&bundle)?;
             match done.code {
-                0 => same("what it said", done.stdout.as_str(), "done\n")?,
+                0 => same("what it printed", done.stdout.as_str(), "done\n")?,
                 _ => edit::words_of_refusal(&done, &["config.json mounts["])?,
             }
             untouched(&outside)
@@ -241,7 +238,7 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
     })?;
     untouched(&outside)?;
     // Without the race it works.
-    Ok(same("what it says", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "done\n")?)
+    Ok(same("what it printed", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "done\n")?)
 }
 
 /// CVE-2025-31133: /dev/null was a link, and the runtime bound its target, writable, as
@@ -249,10 +246,7 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
 fn null_device_that_is_a_link_masks_nothing_of_the_host(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         // Removes the mount on /dev, so that the image's /dev/null is used.
-        let list = config["mounts"].as_array_mut();
-        list.into_iter().for_each(|list| {
-            list.retain(|m| !m["destination"].to_string().contains("/dev"));
-        });
+        edit::without_mounts(config, "/dev");
         config["linux"]["maskedPaths"] = json!(["/proc/sys/kernel/shmmax"]);
         config["linux"]["readonlyPaths"] = json!([]);
         edit::deeds(config, &["cat", "/proc/sys/kernel/shmmax"]);

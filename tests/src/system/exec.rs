@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::container::{Container, reap, refused, wait_until, words};
+use super::edit;
 use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -46,7 +47,7 @@ fn exec(container: &Container<'_>, options: &[&str], program: &[&str]) -> Result
 /// The probe's report from an exec with these options.
 fn report(container: &Container<'_>, options: &[&str]) -> Result<Value, String> {
     let done = exec(container, options, &["/probe", "report"])?.success()?;
-    serde_json::from_str(&done.stdout).map_err(|error| format!("{error}: {done}"))
+    done.json()
 }
 
 fn sleeping(context: &Context) -> Result<Container<'_>, String> {
@@ -57,7 +58,7 @@ fn arguments_after_the_id_belong_to_the_program(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     for word in ["--root=/x", "-d", "--", "", "a b", "--help", "-no-such", "\u{e9}\"'\\"] {
         let done = exec(&container, &[], &["/probe", "echo", word])?.success()?;
-        same("what came", done.stdout.as_str(), format!("{word}\n").as_str())?;
+        same("what it printed", done.stdout.as_str(), format!("{word}\n").as_str())?;
     }
     Ok(container.remove()?)
 }
@@ -112,9 +113,7 @@ fn streams_and_environment_are_the_containers(context: &Context) -> Outcome {
 fn process_is_in_every_namespace_and_the_cgroup(context: &Context) -> Outcome {
     let container = Container::created_from(context, |config| {
         config["process"]["args"] = json!(["/probe", "report", "+", "sleep", "3600"]);
-        if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
-            namespaces.push(json!({ "type": "cgroup" }));
-        }
+        edit::namespace(config, "cgroup");
     })?;
     container.vial("start", &[])?.success()?;
     wait_until("its report", || serde_json::from_str::<Value>(&container.output()).is_ok())?;
@@ -123,7 +122,7 @@ fn process_is_in_every_namespace_and_the_cgroup(context: &Context) -> Outcome {
     for same_in_both in ["namespaces", "mounts", "hostname", "cgroup", "rlimits", "capabilities"] {
         same(same_in_both, &second[same_in_both], &first[same_in_both])?;
     }
-    same("its parent is not in its pid namespace", second["ppid"].as_u64(), Some(0))?;
+    same("its parent's pid", second["ppid"].as_u64(), Some(0))?;
     Ok(container.remove()?)
 }
 
@@ -143,8 +142,7 @@ fn process_file_sets_everything(context: &Context) -> Outcome {
     });
     let file = write(context, "process.json", &process)?;
     // containerd uses this form. A program on the command line would be ignored.
-    let done = exec(&container, &["--process", &file], &[])?.success()?;
-    let seen: Value = serde_json::from_str(&done.stdout).map_err(words)?;
+    let seen = exec(&container, &["--process", &file], &[])?.success()?.json()?;
     same("cwd", seen["cwd"].as_str(), Some("/tmp"))?;
     same("A", seen["env"]["A"].as_str(), Some("b"))?;
     same("TERM", seen["env"].get("TERM"), None)?;
@@ -261,7 +259,7 @@ fn detached_exec_returns_with_its_pid_file_written(context: &Context) -> Outcome
     let first = i64::try_from(container.pid()?).map_err(words)?;
     same("its cgroup", cgroup(pid.into()), cgroup(first))?;
     let listed = context.vial(&["ps", "-f", "json", &container.id])?.success()?.stdout;
-    same("ps has it", listed.contains(&*text), true)?;
+    same("whether ps lists it", listed.contains(&*text), true)?;
     kill_process(Pid::from_raw(pid).ok_or("no pid")?, Signal::KILL).map_err(words)?;
     same("its end", reap(&file)?.terminating_signal(), Some(9))?;
     container.is("running")?;
@@ -314,7 +312,7 @@ fn exec_in_a_paused_container_is_refused_unless_asked_for(context: &Context) -> 
     let mut command = context.command(&["exec", "--ignore-paused", "--pid-file", &path]);
     let mut run = command.args([&container.id, "/probe", "exit", "5"]).spawn().map_err(words)?;
     std::thread::sleep(std::time::Duration::from_millis(100));
-    same("it runs while paused", run.try_wait().map_err(words)?.is_some(), false)?;
+    same("whether it has exited while paused", run.try_wait().map_err(words)?.is_some(), false)?;
     container.vial("resume", &[])?.success()?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(5))?;
     Ok(container.remove()?)

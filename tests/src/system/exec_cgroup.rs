@@ -4,8 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
+use super::container::cgroup_of;
 use super::edit::{self, Container};
 use crate::context::{Done, same};
 use crate::runner::topic;
@@ -25,13 +24,6 @@ topic!(
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
-
-/// The cgroup of a process of the host.
-fn cgroup_of(pid: u32) -> Result<PathBuf, String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| e.to_string())?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).ok_or("no cgroup v2")?;
-    Ok(PathBuf::from(ROOT).join(path))
-}
 
 /// The cgroup of an exec, as the exec sees it.
 fn seen(container: &Container<'_>) -> Result<String, String> {
@@ -53,8 +45,7 @@ fn move_into(pid: u32, cgroup: &PathBuf) -> Result<(), String> {
 fn exec_is_born_into_the_cgroup_and_its_namespace(context: &Context) -> Outcome {
     let container = with_namespace(context)?;
     same("the cgroup", seen(&container)?.as_str(), "/")?;
-    let done = container.exec(&[], &["report"])?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = container.exec_report(&[])?;
     let inside = report["namespaces"]["cgroup"].as_str().unwrap_or_default();
     Ok(same("the namespace", inside, container.namespace_inode("cgroup")?.as_str())?)
 }
@@ -112,8 +103,7 @@ fn exec_runs_on_the_cpus_of_the_container(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |config| {
         config["linux"]["resources"]["cpu"] = serde_json::json!({ "cpus": "0" });
     })?;
-    let done = container.exec(&[], &["report"])?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = container.exec_report(&[])?;
     Ok(same("the affinity", report["affinity"].as_str(), Some("0"))?)
 }
 
@@ -133,8 +123,7 @@ fn cpus_of_a_parent_cgroup_apply(context: &Context) -> Outcome {
         let status = fs::read_to_string(status).map_err(|e| e.to_string())?;
         let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         same("the container's CPUs", allowed.map(str::trim), Some("0"))?;
-        let done = container.exec(&[], &["report"])?.success()?;
-        let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+        let report = container.exec_report(&[])?;
         same("the exec's CPUs", report["affinity"].as_str(), Some("0"))
     })();
     fs::remove_dir(&pod).map_err(|e| e.to_string())?;

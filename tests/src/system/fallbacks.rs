@@ -54,11 +54,8 @@ pub(super) fn without(
     bundle: &Bundle,
     id: &str,
 ) -> Result<Done, String> {
-    let numbers: Vec<String> = calls.iter().map(ToString::to_string).collect();
-    let mut command = Command::new(&context.probe);
-    command.args(["refuse", &errno.to_string(), &numbers.join(",")]).arg(&context.vial);
-    command.arg("--root").arg(&context.state).args([verb, "--bundle"]).arg(&bundle.path).arg(id);
-    Ok(context.run(&mut command)?)
+    let mut command = context.command_without(calls, errno, &[verb, "--bundle"]);
+    Ok(context.run(command.arg(&bundle.path).arg(id))?)
 }
 
 /// A bundle that uses everything that has a fallback.
@@ -93,7 +90,7 @@ fn check(context: &Context, calls: &[libc::c_long], errno: i32, name: &str) -> R
     let plain = what_matters(&edit::report_of(context, &bundle)?);
     let done = without(context, calls, errno, "run", &bundle, &context.id())?;
     let done = done.success().map_err(|why| format!("without {name}: {why}"))?;
-    let seen: Value = serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))?;
+    let seen: Value = done.json()?;
     // Under a filter of the host's, the process has that one too.
     let seen = what_matters(&seen);
     for (field, wanted) in plain.as_object().into_iter().flatten() {
@@ -149,7 +146,7 @@ fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
         same(&format!("files outside after {at} led to {}", to.display()), names, 0)?;
         match refusal {
             Some(field) => edit::words_of_refusal(&done, &[field, "ELOOP"])?,
-            None => same("what it said", done.success()?.stdout.as_str(), "ran\n")?,
+            None => same("what it printed", done.success()?.stdout.as_str(), "ran\n")?,
         }
     }
     Ok(())
@@ -205,7 +202,7 @@ const CALLED: &[(&str, libc::c_long)] = &[
 /// nothing is ever left behind. Invariant 9.
 fn sweep(context: &Context, verb: &str) -> Outcome {
     let bundle = context.probe_bundle(&["echo", "ran"])?;
-    same("what it says", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "ran\n")?;
+    same("what it printed", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "ran\n")?;
     let mut failures = Vec::new();
     for (name, number) in CALLED {
         for errno in [libc::EPERM, libc::ENOMEM, libc::EIO] {
@@ -214,7 +211,7 @@ fn sweep(context: &Context, verb: &str) -> Outcome {
             let done = without(context, &[*number], errno, verb, &bundle, &id)?;
             let outcome = match done.code {
                 0 if verb == "create" => Ok(()),
-                0 => same("what it said", done.stdout.as_str(), "ran\n"),
+                0 => same("what it printed", done.stdout.as_str(), "ran\n"),
                 _ => edit::one_sentence(&done),
             };
             if done.code == 0 && verb == "create" {
@@ -276,30 +273,41 @@ fn names_the_call(done: &Done, call: &str) -> Result<(), String> {
     if is_it { Ok(()) } else { Err(format!("it was not {name}(2) that failed: {done}")) }
 }
 
+/// Runs a bundle with the `nth` call of vial-init failing with `errno`. Also returns the
+/// number of that call as text, or nothing if vial-init made fewer calls.
+pub(super) fn failing(
+    context: &Context,
+    bundle: &Bundle,
+    nth: u32,
+    errno: i32,
+) -> Result<(Done, String), String> {
+    let seen = context.folder.join("seen");
+    let mut command = Command::new(&context.probe);
+    command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &errno.to_string()]);
+    command.arg(&context.vial).arg("--root").arg(&context.state).args(["run", "--bundle"]);
+    let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+    let call = std::fs::read_to_string(&seen).map_err(|e| format!("{}: {e}", seen.display()))?;
+    crate::processes::reap();
+    Ok((done, call))
+}
+
 /// Fails the first call of vial-init, then the second, until a start has no more calls.
 /// Each start works, or vial prints one sentence; nothing is ever left behind.
 fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outcome {
     let bundle = furnished(context, |config| edit::deeds(config, &["echo", "ran"]))?;
-    let seen = context.folder.join("seen");
     let mut failures = Vec::new();
     let (mut tried, mut refused) = (0, 0);
     // In an emulated machine every third call must do: all of them take minutes.
     let step = if crate::runner::in_machine() { 3 } else { 1 };
     for nth in (1_u32..).step_by(step) {
         let before = context.leftovers();
-        let mut command = Command::new(&context.probe);
-        command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &libc::EIO.to_string()]);
-        command.arg(&context.vial).arg("--root").arg(&context.state).args(["run", "--bundle"]);
-        let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
-        let call =
-            std::fs::read_to_string(&seen).map_err(|e| format!("{}: {e}", seen.display()))?;
+        let (done, call) = failing(context, &bundle, nth, libc::EIO)?;
         let outcome = match done.code {
-            0 => same("what it said", done.stdout.as_str(), "ran\n"),
+            0 => same("what it printed", done.stdout.as_str(), "ran\n"),
             _ => edit::one_sentence(&done).and_then(|()| names_the_call(&done, &call)),
         };
         tried += 1;
         refused += u32::from(done.code != 0);
-        crate::processes::reap();
         let left = context.nothing_left_since(&before);
         for why in [outcome.err(), left.err()].into_iter().flatten() {
             failures.push(format!("call {nth}, of number {call}, fails: {why}"));
@@ -307,7 +315,7 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
         crate::processes::end_descendants(std::process::id());
         if call.is_empty() {
             // No call failed: vial-init made fewer.
-            same("what a whole start said", done.stdout.as_str(), "ran\n")?;
+            same("what a complete start printed", done.stdout.as_str(), "ran\n")?;
             break;
         }
     }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::container::words;
 use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -20,7 +19,7 @@ topic!(
 
 fn features(context: &Context) -> Result<Value, String> {
     let done = context.vial(&["features"])?.success()?;
-    serde_json::from_str(&done.stdout).map_err(words)
+    done.json()
 }
 
 /// A list of the features, which must not be empty.
@@ -133,12 +132,12 @@ fn every_listed_namespace_can_be_new(context: &Context) -> Outcome {
         same(&format!("{kind} in {done}"), said.is_empty(), false)?;
     }
     let done = namespaces(context, "syslog")?.failure()?;
-    Ok(same("it names the field", done.stderr.contains("namespaces[1].type"), true)?)
+    Ok(same("whether it names the field", done.stderr.contains("namespaces[1].type"), true)?)
 }
 
 fn every_listed_capability_can_be_kept(context: &Context) -> Outcome {
     let listed = list(&features(context)?, "/linux/capabilities")?;
-    same("the kernel's 41", listed.len(), 41)?;
+    same("the number of capabilities", listed.len(), 41)?;
     for name in listed {
         let done = plan(context, |config| {
             config["process"]["capabilities"] = json!({ "bounding": [name] });

@@ -4,13 +4,12 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-
 use super::container::{Container, refused, wait_until, words};
-use crate::context::{probe_arguments, same};
+use super::edit;
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
+use rustix::process::{Pid, Signal, kill_process};
 
 topic!(
     "foreground",
@@ -45,26 +44,14 @@ fn spawn(
     container: &Container<'_>,
     edit: impl FnOnce(&mut Command) -> &mut Command,
 ) -> Result<Child, String> {
-    let mut command = container.context.command(&["run", "--bundle"]);
-    command.arg(&container.bundle.path).arg(&container.id).stdin(Stdio::null());
-    edit(&mut command).spawn().map_err(words)
-}
-
-fn planned<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
-    Container::planned(context, |config| config["process"]["args"] = probe_arguments(deeds))
-}
-
-fn share_pids(config: &mut Value) {
-    if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
-        namespaces.retain(|namespace| namespace["type"] != "pid");
-    }
+    edit(container.command("run").stdin(Stdio::null())).spawn().map_err(words)
 }
 
 fn exit_code_after_a_signal_is_128_plus_the_signal(context: &Context) -> Outcome {
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("KILL", 137)] {
-        let container = Container::planned(context, |config| {
-            config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
-            share_pids(config);
+        let container = Container::prepared_from(context, |config| {
+            edit::deeds(config, &["sleep", "3600"]);
+            edit::without_namespace(config, "pid");
         })?;
         let mut run = spawn(&container, |command| command)?;
         wait_until("it to run", || container.status().is_ok_and(|status| status == "running"))?;
@@ -83,7 +70,7 @@ fn no_signal_is_blocked_in_a_container(context: &Context) -> Outcome {
 
 fn exit_code_of_a_killed_pid_1_is_137(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let container = planned(context, &["sleep", "3600"])?;
+    let container = Container::prepared(context, &["sleep", "3600"])?;
     let mut run = spawn(&container, |command| command)?;
     wait_until("it to run", || container.status().is_ok_and(|status| status == "running"))?;
     container.vial("kill", &["KILL"])?.success()?;
@@ -92,7 +79,7 @@ fn exit_code_of_a_killed_pid_1_is_137(context: &Context) -> Outcome {
 }
 
 fn signals_are_passed_on(context: &Context) -> Outcome {
-    let container = planned(context, &["signals"])?;
+    let container = Container::prepared(context, &["signals"])?;
     let out = context.folder.join("signals");
     let file = File::create(&out).map_err(words)?;
     let mut run = spawn(&container, |command| command.stdout(file))?;
@@ -110,7 +97,7 @@ fn signals_are_passed_on(context: &Context) -> Outcome {
 
 fn run_deletes_its_container(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let container = planned(context, &["exit", "3"])?;
+    let container = Container::prepared(context, &["exit", "3"])?;
     let mut run = spawn(&container, |command| command)?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(3))?;
     refused(&container.vial("state", &[])?, "does not exist")?;
@@ -119,7 +106,7 @@ fn run_deletes_its_container(context: &Context) -> Outcome {
 
 fn keep_keeps_the_container(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let container = planned(context, &["exit", "3"])?;
+    let container = Container::prepared(context, &["exit", "3"])?;
     let mut run = spawn(&container, |command| command.arg("--keep"))?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(3))?;
     container.is("stopped")?;
@@ -128,7 +115,7 @@ fn keep_keeps_the_container(context: &Context) -> Outcome {
 }
 
 fn detached_run_returns_and_the_container_stays(context: &Context) -> Outcome {
-    let container = planned(context, &["sleep", "3600"])?;
+    let container = Container::prepared(context, &["sleep", "3600"])?;
     let mut run = spawn(&container, |command| command.arg("--detach"))?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(0))?;
     container.is("running")?;
@@ -141,7 +128,7 @@ fn pid_file_has_the_pid_and_nothing_else(context: &Context) -> Outcome {
     let folder = context.folder.join("pids");
     fs::create_dir(&folder).map_err(words)?;
     let file = folder.join("pid");
-    let container = planned(context, &["sleep", "3600"])?;
+    let container = Container::prepared(context, &["sleep", "3600"])?;
     let mut run =
         spawn(&container, |command| command.arg("--detach").arg("--pid-file").arg(&file))?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(0))?;
@@ -153,7 +140,7 @@ fn pid_file_has_the_pid_and_nothing_else(context: &Context) -> Outcome {
 
 fn pid_file_that_cannot_be_written_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let container = planned(context, &["sleep", "3600"])?;
+    let container = Container::prepared(context, &["sleep", "3600"])?;
     let done = container.create(&["--pid-file", "/no/such/folder/pid"])?;
     refused(&done, "/no/such/folder/pid")?;
     Ok(context.nothing_left_since(&before)?)
@@ -162,7 +149,7 @@ fn pid_file_that_cannot_be_written_is_refused(context: &Context) -> Outcome {
 fn pid_file_is_replaced(context: &Context) -> Outcome {
     let file = context.folder.join("pid");
     fs::write(&file, "1234567890123456789").map_err(words)?;
-    let container = planned(context, &["sleep", "3600"])?;
+    let container = Container::prepared(context, &["sleep", "3600"])?;
     container.create(&["--pid-file", &file.to_string_lossy()])?.success()?;
     let text = fs::read_to_string(&file).map_err(words)?;
     same("the pid file", text, container.pid()?.to_string())?;
@@ -170,7 +157,7 @@ fn pid_file_is_replaced(context: &Context) -> Outcome {
 }
 
 fn streams_are_the_callers_own(context: &Context) -> Outcome {
-    let container = planned(context, &["copy", "+", "complain", "oh dear"])?;
+    let container = Container::prepared(context, &["copy", "+", "complain", "oh dear"])?;
     let mut run = spawn(&container, |command| {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped())
     })?;
@@ -184,7 +171,7 @@ fn streams_are_the_callers_own(context: &Context) -> Outcome {
 fn mebibyte_of_bytes_passes_unchanged(context: &Context) -> Outcome {
     let bytes: Vec<u8> =
         (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let container = planned(context, &["copy"])?;
+    let container = Container::prepared(context, &["copy"])?;
     let mut run =
         spawn(&container, |command| command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let mut stdin = run.stdin.take().ok_or("no stdin")?;
@@ -195,11 +182,15 @@ fn mebibyte_of_bytes_passes_unchanged(context: &Context) -> Outcome {
     stdout.read_to_end(&mut taken).map_err(words)?;
     writer.join().map_err(|_| "the writer died")?.map_err(words)?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(0))?;
-    Ok(same("what came is what went", (taken.len(), taken == bytes), (bytes.len(), true))?)
+    Ok(same(
+        "length and equality of the bytes",
+        (taken.len(), taken == bytes),
+        (bytes.len(), true),
+    )?)
 }
 
 fn detached_container_writes_to_the_callers_stdout(context: &Context) -> Outcome {
-    let container = planned(context, &["echo", "hello"])?;
+    let container = Container::prepared(context, &["echo", "hello"])?;
     let mut run = spawn(&container, |command| command.arg("--detach").stdout(Stdio::piped()))?;
     // Read up to EOF: no other process may keep the pipe open.
     let mut text = String::new();

@@ -49,7 +49,8 @@ fn root_may_be_written_in_every_form(context: &Context) -> Outcome {
         let done = vial(context, &[form, &["state", "here"]].concat())?;
         same("the exit code", done.code, 1)?;
         let found = done.stderr.contains("here") && !done.stderr.contains("does not exist");
-        same("it looked there", found, true).map_err(|why| format!("{form:?}: {why}: {done}"))?;
+        same("whether it used that state folder", found, true)
+            .map_err(|why| format!("{form:?}: {why}: {done}"))?;
     }
     Ok(())
 }
@@ -73,9 +74,13 @@ fn json_log_has_one_object_for_a_failure(context: &Context) -> Outcome {
         same("level", object["level"].as_str(), Some("error"))?;
         let said = done.stderr.lines().next().unwrap_or_default().trim_start_matches("vial: ");
         let message = object["msg"].as_str().unwrap_or_default();
-        same("msg is what stderr says", message.starts_with(said), true)?;
+        same("whether msg begins like stderr", message.starts_with(said), true)?;
         let time = object["time"].as_str().unwrap_or_default();
-        same("time is RFC 3339", (time.len(), time.ends_with('Z')), (20, true))?;
+        same(
+            "length of the time, and whether it ends with Z",
+            (time.len(), time.ends_with('Z')),
+            (20, true),
+        )?;
         fs::remove_file(&log).map_err(self::words)?;
     }
     Ok(())
@@ -157,7 +162,7 @@ fn every_verb_has_a_help(context: &Context) -> Outcome {
     for verb in VERBS {
         let done = vial(context, &[verb, "--help"])?;
         same(verb, done.code, 0).map_err(|why| format!("{why}: {done}"))?;
-        same("it names the verb", done.stdout.contains(verb), true)?;
+        same("whether it names the verb", done.stdout.contains(verb), true)?;
     }
     Ok(())
 }

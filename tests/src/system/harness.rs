@@ -3,8 +3,6 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::context::same;
 use crate::runner::{in_machine, topic};
 use crate::{Context, Outcome};
@@ -24,15 +22,14 @@ fn probe(context: &Context, arguments: &[&str]) -> Result<crate::context::Done, 
 }
 
 fn probe_reports_what_the_kernel_shows(context: &Context) -> Outcome {
-    let done = probe(context, &["report"])?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = probe(context, &["report"])?.success()?.json()?;
     same("ppid", report["ppid"].as_u64(), Some(u64::from(std::process::id())))?;
     let hostname = fs::read_to_string("/proc/sys/kernel/hostname").map_err(|e| e.to_string())?;
     same("hostname", report["hostname"].as_str(), Some(hostname.trim()))?;
     let namespace = fs::read_link("/proc/self/ns/mnt").map_err(|e| e.to_string())?;
     same("namespaces.mnt", report["namespaces"]["mnt"].as_str(), namespace.to_str())?;
     same("rlimits", report["rlimits"].as_object().map(serde_json::Map::len), Some(16))?;
-    Ok(same("stdin is a tty", &report["stdin"]["tty"], false)?)
+    Ok(same("whether stdin is a tty", &report["stdin"]["tty"], false)?)
 }
 
 fn probe_names_the_errno_of_a_failed_call(context: &Context) -> Outcome {

@@ -6,15 +6,15 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
-use rustix::process::{Pid, Signal, kill_process};
 
-use super::container::{Container, refused, wait_until, words};
+use super::container::{Container, cgroup_of, refused, wait_until, words};
 use super::edit;
+use super::fallbacks::without;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -46,7 +46,7 @@ fn odd_process_name_does_not_hide_a_container(context: &Context) -> Outcome {
     let before = context.leftovers();
     // The kernel cuts a name after 15 bytes, here in the middle of a letter.
     let cut = "aaaaaaaaaaaaaa\u{e9}";
-    let by_file = Container::planned(context, |config| {
+    let by_file = Container::prepared_from(context, |config| {
         config["process"]["args"] = serde_json::json!([format!("/{cut}"), "sleep", "3600"]);
     })?;
     let rootfs = &by_file.bundle.rootfs;
@@ -124,7 +124,7 @@ fn process_that_reuses_the_pid_is_left_alone(context: &Context) -> Outcome {
     seen?;
     removed?;
     refused(&killed?, "container not running")?;
-    Ok(same("the other process is there", is_there.map_err(words)?, true)?)
+    Ok(same("whether the other process exists", is_there.map_err(words)?, true)?)
 }
 
 fn ps_escapes_control_characters(context: &Context) -> Outcome {
@@ -139,7 +139,7 @@ fn ps_escapes_control_characters(context: &Context) -> Outcome {
             let marks = ['\u{2028}', '\u{202e}', '\u{2066}'];
             (letter.is_control() && *letter != '\n') || marks.contains(letter)
         };
-        same("what steers", done.stdout.chars().find(steers), None)?;
+        same("a control character", done.stdout.chars().find(steers), None)?;
         same("the name", done.stdout.contains("/probe"), true)?;
     }
     Ok(container.remove()?)
@@ -152,12 +152,8 @@ fn home(context: &Context, make: impl Fn(&Path) -> std::io::Result<()>) -> Resul
     fs::create_dir_all(bundle.rootfs.join("srv")).map_err(words)?;
     make(&bundle.rootfs).map_err(words)?;
     let report = edit::report_of(context, &bundle)?;
-    let mut command = Command::new(&context.probe);
-    let openat2 = libc::SYS_openat2.to_string();
-    command.args(["refuse", "38", &openat2]).arg(&context.vial).arg("--root").arg(&context.state);
-    let id = context.id();
-    let done = context.run(command.args(["run", "--bundle"]).arg(&bundle.path).arg(id))?;
-    let old: serde_json::Value = serde_json::from_str(&done.success()?.stdout).map_err(words)?;
+    let (calls, id) = ([libc::SYS_openat2], context.id());
+    let old = without(context, &calls, libc::ENOSYS, "run", &bundle, &id)?.success()?.json()?;
     let of = |report: &serde_json::Value| report["env"]["HOME"].as_str().map(str::to_owned);
     let passwd = fs::read_link(bundle.rootfs.join("etc/passwd")).unwrap_or_default();
     // Without openat2, vial walks procfs's magic links by their text.
@@ -215,20 +211,9 @@ fn home_does_not_come_from_procfs(context: &Context) -> Outcome {
     let container = Container::started(context, &deeds)?;
     let passwd = container.bundle.rootfs.join("etc/passwd");
     symlink("/proc/1/cmdline", passwd).map_err(words)?;
-    let done = container.vial("exec", &["/probe", "report"])?.success()?;
-    let report: serde_json::Value = serde_json::from_str(&done.stdout).map_err(words)?;
+    let report = container.vial("exec", &["/probe", "report"])?.success()?.json()?;
     same("HOME", report["env"]["HOME"].as_str(), Some("/"))?;
     Ok(container.remove()?)
-}
-
-/// The directory of a process's cgroup on the host.
-pub(super) fn cgroup_of(pid: u64) -> Result<PathBuf, String> {
-    let text = fs::read(format!("/proc/{pid}/cgroup")).map_err(words)?;
-    let mut lines = text.split(|byte| *byte == b'\n');
-    let path = lines.find_map(|line| line.strip_prefix(b"0::/")).ok_or("no cgroup2")?;
-    let unified = Path::new("/sys/fs/cgroup/unified");
-    let root = if unified.exists() { unified } else { Path::new("/sys/fs/cgroup") };
-    Ok(root.join(OsStr::from_bytes(path)))
 }
 
 fn deeply_nested_cgroups_are_listed_and_removed(context: &Context) -> Outcome {
@@ -244,13 +229,12 @@ fn deeply_nested_cgroups_are_listed_and_removed(context: &Context) -> Outcome {
     }
     let procs = openat(&here, c"cgroup.procs", OFlags::WRONLY, Mode::empty()).map_err(words)?;
     rustix::io::write(&procs, container.pid()?.to_string().as_bytes()).map_err(words)?;
-    let listed = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id));
+    let listed = container.pids();
     let killed = context.vial(&["kill", "--all", &container.id, "KILL"]);
     container.remove()?;
-    let pids: Vec<u64> = serde_json::from_str(&listed?.success()?.stdout).map_err(words)?;
-    same("the processes", pids.len(), 2)?;
+    same("the processes", listed?.len(), 2)?;
     killed?.success()?;
-    same("its cgroup is there", top.exists(), false)?;
+    same("whether its cgroup exists", top.exists(), false)?;
     Ok(context.nothing_left_since(&before)?)
 }
 
@@ -260,14 +244,13 @@ fn cgroups_may_have_any_name(context: &Context) -> Outcome {
     let below = cgroup_of(container.pid()?)?.join(OsStr::from_bytes(b"\xff) \x1b"));
     fs::create_dir(&below).map_err(words)?;
     fs::write(below.join("cgroup.procs"), container.pid()?.to_string()).map_err(words)?;
-    let done = context.run(context.command(&["ps", "--format", "json"]).arg(&container.id))?;
-    same("ps", done.success()?.stdout.trim(), format!("[{}]", container.pid()?).as_str())?;
+    same("ps", container.pids()?, [container.pid()?])?;
     container.vial("exec", &["/probe", "exit", "0"])?.success()?;
     container.remove()?;
     // vial creates the container's cgroup beside its own, whose parent has an odd name.
     let mut name = context.tag.clone().into_bytes();
     name.push(0xff);
-    let own = cgroup_of(std::process::id().into())?;
+    let own = cgroup_of(std::process::id())?;
     let odd = own.join(OsStr::from_bytes(&name));
     let inner = odd.join("caller");
     fs::create_dir_all(&inner).map_err(words)?;
@@ -285,10 +268,4 @@ fn cgroups_may_have_any_name(context: &Context) -> Outcome {
     container.remove()?;
     fs::remove_dir(&inner).and_then(|()| fs::remove_dir(&odd)).map_err(words)?;
     Ok(context.nothing_left_since(&before)?)
-}
-
-/// Sends a signal to a process of the host.
-pub(super) fn send(pid: u64, signal: Signal) -> Result<(), String> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("no pid")?;
-    kill_process(pid, signal).map_err(words)
 }

@@ -29,10 +29,6 @@ topic!(
     offsets_in_a_joined_user_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
 );
 
-fn unnamed(config: &mut Value) {
-    config.as_object_mut().map(|fields| fields.remove("hostname"));
-}
-
 fn callers_namespace_can_be_joined_by_path(context: &Context) -> Outcome {
     const KINDS: [(&str, &str); 4] =
         [("uts", "uts"), ("ipc", "ipc"), ("network", "net"), ("pid", "pid")];
@@ -43,7 +39,7 @@ fn callers_namespace_can_be_joined_by_path(context: &Context) -> Outcome {
             for (kind, name) in KINDS {
                 join(config, kind, &format!("{base}/{name}"));
             }
-            unnamed(config);
+            edit::without_hostname(config);
         })?;
         for (_, name) in KINDS {
             let wanted = inode(&format!("/proc/self/ns/{name}"))?;
@@ -65,14 +61,16 @@ fn callers_user_namespace_by_path_counts_as_none(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         rootless(config);
         join(config, "user", "/proc/self/ns/user");
-        for map in ["uidMappings", "gidMappings"] {
-            config["linux"].as_object_mut().map(|linux| linux.remove(map));
-        }
+        edit::without_maps(config);
     })?;
     own(&bundle, NOBODY)?;
     let done = run_as_nobody(context, &bundle)?.failure()?;
     edit::one_sentence(&done)?;
-    Ok(same("a word of it", done.stderr.contains("a user namespace is needed"), true)?)
+    Ok(same(
+        "whether the error names it",
+        done.stderr.contains("a user namespace is needed"),
+        true,
+    )?)
 }
 
 /// Every kind of path to the host's own namespace.
@@ -101,7 +99,7 @@ fn sysctl_for_the_hosts_own_namespace_is_refused(context: &Context) -> Outcome {
             let words = [&*field, "linux.namespaces[4].path", "the host's own"];
             refused(context, &words, |config| {
                 join(config, kind, &path);
-                unnamed(config);
+                edit::without_hostname(config);
                 config["linux"]["sysctl"] = json!({ key: "99" });
             })?;
         }
@@ -120,7 +118,7 @@ fn names_for_the_hosts_own_namespace_are_refused(context: &Context) -> Outcome {
             let words = [field, "linux.namespaces[4].path", "the host's own"];
             refused(context, &words, |config| {
                 join(config, "uts", path);
-                unnamed(config);
+                edit::without_hostname(config);
                 config[field] = json!("taken");
             })?;
         }
@@ -149,14 +147,14 @@ fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
     }
     same("uid", report["uid"].as_u64(), Some(70_000))?;
     let own = inode("/proc/self/ns/user")?;
-    same("the host's namespace", report["namespaces"]["user"] == own, false)?;
+    same("whether it is the host's namespace", report["namespaces"]["user"] == own, false)?;
     // In a user namespace, the new one maps the ids that this one has.
     let bundle = context.bundle(|config| namespace(config, "user"))?;
     let mut command = context.command_as("namespaced-root", &["run", "--bundle"]);
     command.arg(&bundle.path).arg(context.id());
     // Later a file system may fail to mount there. The mapping comes before.
     let done = context.run(&mut command)?;
-    Ok(same("a word of mappings", done.stderr.contains("map uids"), false)?)
+    Ok(same("whether the error is about id maps", done.stderr.contains("map uids"), false)?)
 }
 
 fn uid_map_without_gid_map_is_refused(context: &Context) -> Outcome {
@@ -165,7 +163,8 @@ fn uid_map_without_gid_map_is_refused(context: &Context) -> Outcome {
             user_namespace(config, 100_000);
             let linux = config["linux"].as_object_mut();
             linux.map(|linux| linux.remove(map));
-            same("the other half", config["linux"][other].is_array(), true).unwrap_or_default();
+            same("whether the other map is there", config["linux"][other].is_array(), true)
+                .unwrap_or_default();
         })?;
     }
     Ok(())
@@ -191,7 +190,7 @@ fn offsets_beside_a_joined_namespace_are_set(context: &Context) -> Outcome {
             user_namespace(config, first);
             if joined {
                 join(config, "uts", &other.namespace("uts"));
-                unnamed(config);
+                edit::without_hostname(config);
             }
         })?;
         own(&bundle, first)?;
@@ -243,9 +242,7 @@ fn offsets_in_a_joined_user_namespace_are_set(context: &Context) -> Outcome {
     let holder = Holder::new(context, NOBODY)?;
     let bundle = context.bundle(|config| {
         rootless(config);
-        for map in ["uidMappings", "gidMappings"] {
-            config["linux"].as_object_mut().map(|linux| linux.remove(map));
-        }
+        edit::without_maps(config);
         ahead(config);
         join(config, "user", &holder.path());
     })?;

@@ -4,11 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::container::{Container, refused, wait_until, words};
+use super::container::{Container, cgroup_of, nothing_left, refused, words};
 use super::edit;
-use super::hostile::cgroup_of;
 use crate::bundle::base_config;
-use crate::context::{probe_arguments, same};
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -29,7 +28,7 @@ fn plan(context: &Context, arguments: &[&str]) -> Result<(String, Value), String
 }
 
 fn plan_of_a_container_is_the_one_of_its_create(context: &Context) -> Outcome {
-    let container = Container::planned(context, |config| {
+    let container = Container::prepared_from(context, |config| {
         edit::deeds(config, &["sleep", "3600"]);
         // This causes a warning, which is a part of the plan.
         config["linux"]["seccomp"] = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW",
@@ -37,7 +36,7 @@ fn plan_of_a_container_is_the_one_of_its_create(context: &Context) -> Outcome {
     })?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let before = plan(context, &["--bundle", &bundle, &container.id])?;
-    same("it warns", before.0.contains("warnings\n"), true)?;
+    same("whether it warns", before.0.contains("warnings\n"), true)?;
     container.create(&[])?.success()?;
     let kept = plan(context, &[&container.id])?;
     same("the plan of the container", &kept, &before)?;
@@ -47,11 +46,15 @@ fn plan_of_a_container_is_the_one_of_its_create(context: &Context) -> Outcome {
     container.bundle.write_config(&config)?;
     same("the plan of the container", &plan(context, &[&container.id])?, &before)?;
     let dry = plan(context, &["--bundle", &bundle, &container.id])?.0;
-    same("the dry run", dry.contains("set the host name to another"), true)?;
+    same(
+        "whether the dry run has the new name",
+        dry.contains("set the host name to another"),
+        true,
+    )?;
     let by_option = context
         .run(context.command(&["plan", "--no-pivot", &container.id]).current_dir(&bundle))?;
     let moves = by_option.success()?.stdout.contains("move the rootfs onto the root");
-    same("the dry run by its other option", moves, true)?;
+    same("whether the other option changes the dry run", moves, true)?;
     container.vial("start", &[])?.success()?;
     same("the plan of the container", &plan(context, &[&container.id])?, &before)?;
     Ok(container.remove()?)
@@ -60,9 +63,7 @@ fn plan_of_a_container_is_the_one_of_its_create(context: &Context) -> Outcome {
 fn failed_start_is_reported_by_the_kept_plan(context: &Context) -> Outcome {
     let before = context.leftovers();
     for (options, gone) in [(&[][..], false), (&[], true), (&["--no-pivot"], false)] {
-        let container = Container::planned(context, |config| {
-            config["process"]["args"] = probe_arguments(&["exit", "0"]);
-        })?;
+        let container = Container::prepared(context, &["exit", "0"])?;
         container.create(options)?.success()?;
         let mut config = base_config();
         config["process"]["args"] = serde_json::json!(["/another"]);
@@ -148,6 +149,5 @@ fn damaged_plan_is_reported_and_blocks_no_other_verb(context: &Context) -> Outco
         container.ends()?;
         container.vial("delete", &[])?.success()?;
     }
-    wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())?;
-    Ok(())
+    Ok(nothing_left(context, &before)?)
 }

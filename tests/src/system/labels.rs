@@ -39,7 +39,7 @@ fn unloaded_profile_of_an_exec_is_refused(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
     let done = container.exec(&["--apparmor", "no-such-profile"], &["exit", "0"])?.failure()?;
     edit::one_sentence(&done)?;
-    Ok(same("the path is said", done.stderr.contains(PATTERN), true)?)
+    Ok(same("whether the error has the path", done.stderr.contains(PATTERN), true)?)
 }
 
 fn unavailable_selinux_label_is_refused(context: &Context) -> Outcome {
@@ -53,7 +53,7 @@ fn unconfined_is_always_available(context: &Context) -> Outcome {
     let done = edit::run(context, &["echo", "ran"], |config| {
         config["process"]["apparmorProfile"] = json!("unconfined");
     })?;
-    Ok(same("what it said", done.success()?.stdout.as_str(), "ran\n")?)
+    Ok(same("what it printed", done.success()?.stdout.as_str(), "ran\n")?)
 }
 
 /// Loads a profile that denies reading /etc/secret.
@@ -94,7 +94,7 @@ fn is_confined(container: &Container<'_>, pid: u32) -> Result<(), String> {
     let done = container.exec(&[], &["cat", "/proc/self/attr/current"])?.success()?;
     same("an exec's", done.stdout.trim(), &*format!("{NAME} (enforce)"))?;
     let done = container.exec(&[], &["cat", "/etc/secret"])?.failure()?;
-    same("what the secret answers", done.stdout.trim(), "EACCES")
+    same("the errno of reading the secret", done.stdout.trim(), "EACCES")
 }
 
 fn profile_confines_the_container(context: &Context) -> Outcome {
@@ -119,11 +119,7 @@ fn profile_confines_in_a_user_namespace(context: &Context) -> Outcome {
 fn profile_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     load(context)?;
     let bundle = context.bundle(|config| {
-        config["mounts"].as_array_mut().into_iter().for_each(|list| {
-            list.retain(|mount| mount["destination"] != "/proc");
-        });
-        config["linux"]["maskedPaths"] = json!([]);
-        config["linux"]["readonlyPaths"] = json!([]);
+        edit::without_proc(config);
         config["process"]["apparmorProfile"] = json!(NAME);
         edit::deeds(config, &["cat", "/etc/secret"]);
     })?;
@@ -134,5 +130,5 @@ fn profile_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     }
     fs::write(bundle.rootfs.join("etc/secret"), "secret").map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.failure()?;
-    Ok(same("what the secret answers", done.stdout.trim(), "EACCES")?)
+    Ok(same("the errno of reading the secret", done.stdout.trim(), "EACCES")?)
 }

@@ -2,12 +2,12 @@
 //! of order.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::json;
 
-use super::container::{Container, at_once, refused, wait_until, words};
-use crate::context::{probe_arguments, same};
+use super::container::{Container, at_once, nothing_left, refused, wait_until, words};
+use super::edit;
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -65,10 +65,10 @@ fn state_has_the_fields_that_engines_read(context: &Context) -> Outcome {
     same("owner", state["owner"].as_str(), Some(""))?;
     let created = state["created"].as_str().unwrap_or_default();
     let rfc3339 = created.len() >= 20 && created.ends_with('Z') && created.get(10..11) == Some("T");
-    same("created is a time in UTC", (created, rfc3339), (created, true))?;
+    same("created, and whether it is a time in UTC", (created, rfc3339), (created, true))?;
     let pid = state["pid"].as_u64().unwrap_or_default();
     let children = fs::read_to_string("/proc/thread-self/children").map_err(words)?;
-    same("pid is a child of the caller's", children.trim(), pid.to_string().as_str())?;
+    same("the caller's children", children.trim(), pid.to_string().as_str())?;
     Ok(container.remove()?)
 }
 
@@ -134,8 +134,7 @@ fn delete_force_kills_what_a_stopped_container_left(context: &Context) -> Outcom
     container.ends()?;
     same("the processes left", context.leftovers().since(&before).is_empty(), false)?;
     container.remove()?;
-    wait_until("their end", || context.nothing_left_since(&before).is_ok())?;
-    Ok(())
+    Ok(nothing_left(context, &before)?)
 }
 
 /// A container whose processes outlive its first process.
@@ -144,10 +143,8 @@ fn without_pid_namespace<'a>(
     deeds: &[&str],
 ) -> Result<Container<'a>, String> {
     let container = Container::created_from(context, |config| {
-        config["process"]["args"] = probe_arguments(deeds);
-        if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
-            namespaces.retain(|namespace| namespace["type"] != "pid");
-        }
+        edit::deeds(config, deeds);
+        edit::without_namespace(config, "pid");
     })?;
     container.vial("start", &[])?.success()?;
     Ok(container)
@@ -188,9 +185,9 @@ fn kill_all_reaches_every_process(context: &Context) -> Outcome {
     // The kernel drops a SIGTERM that PID 1 of a pid namespace does not handle.
     let container = Container::started(context, &["fork", "3", "+", "sleep", "3600"])?;
     container.printed(1)?;
-    same("the processes", pids(&container)?.len(), 4)?;
+    same("the processes", container.pids()?.len(), 4)?;
     context.vial(&["kill", "--all", &container.id, "TERM"])?.success()?;
-    wait_until("the others' end", || pids(&container).is_ok_and(|pids| pids.len() == 1))?;
+    wait_until("the others' end", || container.pids().is_ok_and(|pids| pids.len() == 1))?;
     container.is("running")?;
     context.vial(&["kill", "--all", &container.id, "9"])?.success()?;
     container.ends()?;
@@ -202,17 +199,12 @@ fn kill_all_of_a_stopped_container_succeeds_and_kills_the_rest(context: &Context
     let before = context.leftovers();
     let container = without_pid_namespace(context, &["fork", "3"])?;
     container.ends()?;
-    same("the processes left", pids(&container)?.len(), 3)?;
+    same("the processes left", container.pids()?.len(), 3)?;
     context.vial(&["kill", "--all", &container.id, "KILL"])?.success()?;
-    wait_until("their end", || pids(&container).is_ok_and(|pids| pids.is_empty()))?;
+    wait_until("their end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
     context.vial(&["kill", "--all", &container.id, "KILL"])?.success()?;
     container.vial("delete", &[])?.success()?;
     Ok(context.nothing_left_since(&before)?)
-}
-
-fn pids(container: &Container<'_>) -> Result<Vec<u64>, String> {
-    let done = container.context.vial(&["ps", "--format", "json", &container.id])?.success()?;
-    serde_json::from_str(&done.stdout).map_err(words)
 }
 
 fn start_reports_that_the_program_is_gone(context: &Context) -> Outcome {
@@ -228,10 +220,7 @@ fn start_reports_that_the_program_is_gone(context: &Context) -> Outcome {
 fn id_in_use_is_refused(context: &Context) -> Outcome {
     let container = Container::created(context, &["sleep", "3600"])?;
     let pid = container.pid()?;
-    let again = context.run(
-        context.command(&["create", "--bundle"]).arg(&container.bundle.path).arg(&container.id),
-    )?;
-    refused(&again, "already exists")?;
+    refused(&context.run(&mut container.command("create"))?, "already exists")?;
     container.is("created")?;
     same("its pid", container.pid()?, pid)?;
     container.vial("start", &[])?.success()?;
@@ -239,19 +228,11 @@ fn id_in_use_is_refused(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn create_command(container: &Container<'_>) -> Command {
-    let mut command = container.context.command(&["create", "--bundle"]);
-    command.arg(&container.bundle.path).arg(&container.id);
-    command
-}
-
 fn one_of_two_creates_of_one_id_wins(context: &Context) -> Outcome {
     for _ in 0..10 {
         let before = context.leftovers();
-        let container = Container::planned(context, |config| {
-            config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
-        })?;
-        let done = at_once(context, (0..3).map(|_| create_command(&container)).collect())?;
+        let container = Container::prepared(context, &["sleep", "3600"])?;
+        let done = at_once(context, (0..3).map(|_| container.command("create")).collect())?;
         let (won, lost): (Vec<_>, Vec<_>) = done.iter().partition(|done| done.code == 0);
         same("the winners", won.len(), 1).map_err(|why| format!("{why}: {done:?}"))?;
         lost.iter().try_for_each(|done| refused(done, "already exists"))?;
@@ -267,13 +248,11 @@ fn one_of_two_creates_of_one_id_wins(context: &Context) -> Outcome {
 fn creates_at_once_do_not_disturb_each_other(context: &Context) -> Outcome {
     let before = context.leftovers();
     let containers: Vec<_> = (0..12)
-        .map(|_| {
-            Container::planned(context, |config| {
-                config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
-            })
-        })
+        .map(|_| Container::prepared(context, &["sleep", "3600"]))
         .collect::<Result<_, _>>()?;
-    for done in at_once(context, containers.iter().map(create_command).collect())? {
+    for done in
+        at_once(context, containers.iter().map(|container| container.command("create")).collect())?
+    {
         done.success()?;
     }
     let starts = containers.iter().map(|container| context.command(&["start", &container.id]));

@@ -143,7 +143,7 @@ fn resolv(context: &Context) -> Result<Bundle, String> {
 
 fn is_made_good(bundle: &Bundle, done: Done) -> Result<(), String> {
     let line = "nameserver 192.0.2.1\n";
-    same("what is inside", done.success()?.stdout, format!("{line}{line}x\n"))?;
+    same("what the container read", done.success()?.stdout, format!("{line}{line}x\n"))?;
     let seen = fs::read_link(bundle.rootfs.join("etc/resolv.conf")).map_err(|e| e.to_string())?;
     same("the link", seen.to_str(), Some(RESOLV))?;
     // Remove them, so that the next start creates them again.
@@ -184,9 +184,9 @@ fn link_above_the_root_stays_within_it(context: &Context) -> Outcome {
         link(&bundle, &[("etc/link", &to)])?;
         both(context, &bundle, |done| {
             let text = done.success()?.stdout;
-            same("what lies where it leads", text.starts_with("Linux version"), true)?;
+            same("whether the bound file is read", text.starts_with("Linux version"), true)?;
             let count = fs::read_dir(&outside).map_err(|e| e.to_string())?.count();
-            same("files on the host", count, 0)
+            same("the number of files on the host", count, 0)
         })?;
     }
     Ok(())
@@ -222,9 +222,7 @@ fn bind_on_a_link_of_a_bound_dev_covers_its_target(context: &Context) -> Outcome
     fs::create_dir(&dev).map_err(|e| e.to_string())?;
     symlink("../run/log", dev.join("log")).map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
-        config["mounts"].as_array_mut().into_iter().for_each(|list| {
-            list.retain(|m| !m["destination"].to_string().contains("/dev"));
-        });
+        edit::without_mounts(config, "/dev");
         bind(config, &dev.to_string_lossy(), "/dev", &["rbind"]);
         bind(config, "/proc/version", "/dev/log", &["bind"]);
         edit::deeds(config, &["cat", "/run/log"]);

@@ -89,7 +89,7 @@ fn cover_is_the_same_without_newer_calls(context: &Context) -> Outcome {
             let bundle = bundle(context, |_| {})?;
             let done = without(context, &[*call], errno, "run", &bundle, &context.id())?;
             let done = done.success().map_err(|why| format!("{name} answers {errno}: {why}"))?;
-            let report = serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))?;
+            let report = done.json()?;
             check(&report).map_err(|why| format!("{name} answers {errno}: {why}"))?;
         }
     }
@@ -157,7 +157,7 @@ fn changes_to_masked_paths_and_devices_do_not_reach_the_host(context: &Context) 
     let done = done.success()?;
     for path in ["/etc/secret", "/proc/kcore", "/proc/timer_list"] {
         let line = done.stdout.lines().find(|line| line.starts_with(path)).unwrap_or_default();
-        same("what the calls answered", line, &*format!("{path} EROFS EROFS EROFS"))?;
+        same("the errnos of the calls", line, &*format!("{path} EROFS EROFS EROFS"))?;
     }
     same("/dev/null inside", done.stdout.contains("/dev/null ok ok ok"), true)?;
     Ok(same("the host's devices", host()?, before)?)

@@ -35,6 +35,7 @@ mod lifecycle;
 mod links;
 mod masks;
 mod mount_order;
+mod mounted;
 mod moved;
 mod names;
 mod namespaces;

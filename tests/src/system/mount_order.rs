@@ -1,15 +1,15 @@
 //! The order of the mounts: a later entry may build on an earlier one.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::mount::{MountFlags, UnmountFlags, mount as mount2, unmount};
+use rustix::mount::MountFlags;
 use serde_json::{Value, json};
 
 use super::edit::{self, bind, has, mount, mount_at};
 use super::fallbacks::hidden_with;
+use super::mounted::Mounted;
 use crate::bundle::Bundle;
 use crate::context::same;
 use crate::runner::topic;
@@ -63,8 +63,8 @@ fn readonly_tmpfs_may_hold_mounts_and_nodes(context: &Context) -> Outcome {
             edit::add(&mut config["linux"]["devices"], device);
         })?
         .failure()?;
-        same("what is bound", done.stdout.starts_with("Linux version"), true)?;
-        same("what create answered", done.stdout.trim().ends_with("EROFS"), true)?;
+        same("whether the bound file is read", done.stdout.starts_with("Linux version"), true)?;
+        same("whether create fails with EROFS", done.stdout.trim().ends_with("EROFS"), true)?;
     }
     Ok(())
 }
@@ -109,32 +109,8 @@ fn source_in_the_rootfs_is_the_same_in_a_user_namespace(context: &Context) -> Ou
     Ok(same("what both show", done.stdout.as_str(), VOLUME_TWICE)?)
 }
 
-/// A mount on the host, and another mount below it. Dropping it unmounts both.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(context: &Context, flags: MountFlags) -> Result<Self, String> {
-        let tree = Self(context.folder.join("tree"));
-        for (place, name) in [(tree.0.clone(), "upper"), (tree.0.join("below"), "lower")] {
-            fs::create_dir_all(&place).map_err(|e| e.to_string())?;
-            mount2(name, &place, "tmpfs", flags, None).map_err(|e| e.to_string())?;
-        }
-        Ok(tree)
-    }
-
-    fn path(&self) -> String {
-        self.0.to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL if new() failed.
-    }
-}
-
 fn recursive_relatime_reaches_submounts(context: &Context) -> Outcome {
-    let tree = Tree::new(context, MountFlags::STRICTATIME)?;
+    let tree = Mounted::tree(context, MountFlags::STRICTATIME)?;
     let report = context.report(|config| {
         bind(config, &tree.path(), "/plain", &["rbind"]);
         bind(config, &tree.path(), "/tree", &["rbind", "rnostrictatime", "rnorelatime"]);
@@ -147,8 +123,7 @@ fn recursive_relatime_reaches_submounts(context: &Context) -> Outcome {
     ] {
         same(point, &mount_at(&report, point)?["options"], &options)?;
     }
-    let features = context.vial(&["features"])?.success()?;
-    let features: Value = serde_json::from_str(&features.stdout).map_err(|e| e.to_string())?;
+    let features = context.vial(&["features"])?.success()?.json()?;
     for option in ["rnostrictatime", "rnorelatime"] {
         same(option, has(&features["mountOptions"], option), true)?;
     }
@@ -158,7 +133,7 @@ fn recursive_relatime_reaches_submounts(context: &Context) -> Outcome {
 /// While vial sets attributes in a shared volume, another container swaps two folders
 /// that are mount points.
 fn attributes_are_set_on_the_right_mount(context: &Context) -> Outcome {
-    let tree = Tree::new(context, MountFlags::empty())?;
+    let tree = Mounted::tree(context, MountFlags::empty())?;
     let volume = context.folder.join("volume");
     let (a, b) = (volume.join("a"), volume.join("b"));
     for folder in [&a, &b] {
@@ -190,7 +165,7 @@ fn are_right(context: &Context, bundle: &Bundle) -> Result<usize, String> {
     if done.code != 0 {
         return edit::words_of_refusal(&done, &["config.json mounts["]).map(|()| 0);
     }
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))?;
+    let report: Value = done.json()?;
     for (source, option) in [("upper", "ro"), ("lower", "ro"), ("other", "rw")] {
         let mut mounts = report["mounts"].as_array().into_iter().flatten();
         let found = mounts.find(|mount| mount["source"] == source);

@@ -49,10 +49,6 @@ fn all_new(config: &mut Value) {
     namespace(config, "time");
 }
 
-fn unnamed(config: &mut Value) {
-    config.as_object_mut().map(|fields| fields.remove("hostname"));
-}
-
 fn own(name: &str) -> Result<String, String> {
     inode(&format!("/proc/self/ns/{name}"))
 }
@@ -76,7 +72,7 @@ fn other_namespaces_are_the_callers(context: &Context) -> Outcome {
         for kind in ["uts", "ipc", "network", "pid"] {
             without_namespace(config, kind);
         }
-        unnamed(config);
+        edit::without_hostname(config);
     })?;
     for name in ["uts", "ipc", "net", "pid", "cgroup", "time", "user"] {
         same(name, report["namespaces"][name].as_str(), Some(&*own(name)?))?;
@@ -90,7 +86,7 @@ fn namespaces_of_another_container_are_joined(context: &Context) -> Outcome {
         for (kind, name) in KINDS.into_iter().filter(|(kind, _)| *kind != "mount") {
             join(config, kind, &other.namespace(name));
         }
-        unnamed(config);
+        edit::without_hostname(config);
     })?;
     for (_, name) in KINDS.into_iter().filter(|(kind, _)| *kind != "mount") {
         let wanted = other.namespace_inode(name)?;
@@ -128,7 +124,7 @@ fn namespaces_of_a_joined_user_namespace_can_be_joined(context: &Context) -> Out
         for (kind, name) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("user", "user")] {
             join(config, kind, &other.namespace(name));
         }
-        unnamed(config);
+        edit::without_hostname(config);
     })?;
     for name in ["net", "ipc", "uts", "user"] {
         let wanted = other.namespace_inode(name)?;
@@ -213,7 +209,11 @@ fn sysctls_change_only_inside(context: &Context) -> Outcome {
             config["linux"]["sysctl"] = json!({ key: value });
         })?;
         same(key, seen.as_str(), value)?;
-        same("the host's", fs::read_to_string(&path).map_err(|e| e.to_string())?, before)?;
+        same(
+            "the value on the host",
+            fs::read_to_string(&path).map_err(|e| e.to_string())?,
+            before,
+        )?;
     }
     Ok(())
 }
@@ -254,7 +254,7 @@ fn check_offsets(context: &Context, edit: impl Fn(&mut Value)) -> Outcome {
         uptime.split(' ').next().and_then(|n| n.parse().ok()).ok_or("no uptime inside")?;
     let inside = Duration::from_secs_f64(seconds);
     let least = Duration::from_secs(DAYS * 86400);
-    Ok(same("more than 100 days of uptime inside", inside > least, true)?)
+    Ok(same("whether the uptime exceeds 100 days", inside > least, true)?)
 }
 
 fn time_offsets_apply_inside(context: &Context) -> Outcome {

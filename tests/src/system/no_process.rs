@@ -34,8 +34,7 @@ fn container_without_a_process_can_be_created_but_not_started(context: &Context)
 fn exec_enters_a_container_without_a_process(context: &Context) -> Outcome {
     let container = Container::created_from(context, without)?;
     let words = ["exec", "--cwd", "/tmp", &container.id, "/probe", "report"];
-    let done = context.vial(&words)?.success()?;
-    let seen: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let seen = context.vial(&words)?.success()?.json()?;
     same("the host name", seen["hostname"].as_str(), Some("vial"))?;
     same("the directory", seen["cwd"].as_str(), Some("/tmp"))?;
     let effective = seen["capabilities"]["CapEff"].as_str();
@@ -44,7 +43,7 @@ fn exec_enters_a_container_without_a_process(context: &Context) -> Outcome {
 }
 
 fn run_without_a_process_is_refused(context: &Context) -> Outcome {
-    let container = Container::planned(context, without)?;
+    let container = Container::prepared_from(context, without)?;
     let done = context.run_bundle(&container.bundle)?;
     Ok(refused(&done, "config.json process: missing")?)
 }

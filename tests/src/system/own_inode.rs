@@ -35,10 +35,10 @@ fn each_start_has_an_inode_of_its_own(context: &Context) -> Outcome {
     let (_first, first) = waiting(context)?;
     let (_second, second) = waiting(context)?;
     let (first, second) = (inode_of(&first)?, inode_of(&second)?);
-    same("one inode for both", first == second, false)?;
+    same("whether both have one inode", first == second, false)?;
     let file = context.vial.with_file_name("vial-init");
     let file = inode_of(&file.to_string_lossy())?;
-    Ok(same("the host's file among them", file == first || file == second, false)?)
+    Ok(same("whether one is the host's file", file == first || file == second, false)?)
 }
 
 /// CVE-2019-5736: the seals also hold when no process executes it, and the kernel

@@ -34,7 +34,7 @@ fn all_said(text: &str, sentences: &[&str]) -> Result<(), String> {
     for sentence in sentences {
         same(sentence, text.contains(sentence), true).map_err(|why| format!("{why}: {text}"))?;
     }
-    same("a number in the place of names", text.contains("0x"), false)
+    same("whether the plan has a raw number", text.contains("0x"), false)
         .map_err(|why| format!("{why}: {text}"))
 }
 
@@ -104,5 +104,5 @@ fn act_is_one_line_without_control_characters(context: &Context) -> Outcome {
     let text = context.vial(&["plan", "--bundle", &path])?.success()?.stdout;
     same("its words", text.matches("a\\nb\\u{1b}[2J\\u{202e}c").count(), 2)?;
     let steering = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
-    Ok(same("what steers", text.chars().find(|letter| steering(*letter)), None)?)
+    Ok(same("a control character", text.chars().find(|letter| steering(*letter)), None)?)
 }

@@ -8,7 +8,8 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use serde_json::{Map, Value};
 
 use super::container::{Container, refused, words};
-use crate::context::{Done, probe_arguments, same};
+use super::edit;
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -44,17 +45,14 @@ fn inherit(file: File, number: i32) -> Result<OwnedFd, String> {
 
 /// Runs a container that prints its fds.
 fn fds_of_run(context: &Context, options: &[&str], env: &[(&str, &str)]) -> Result<Done, String> {
-    let bundle = context.bundle(|config| {
-        config["process"]["args"] = probe_arguments(&["fds"]);
-    })?;
+    let bundle = context.probe_bundle(&["fds"])?;
     let mut command = context.command(&["run", "--bundle"]);
     command.arg(&bundle.path).args(options).arg(context.id()).envs(env.iter().copied());
     Ok(context.run(&mut command)?)
 }
 
 fn fds(done: Done) -> Result<Map<String, Value>, String> {
-    let done = done.success()?;
-    serde_json::from_str(&done.stdout).map_err(|error| format!("{error}: {done}"))
+    serde_json::from_value(done.success()?.json()?).map_err(words)
 }
 
 fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Result<(), String> {
@@ -66,7 +64,7 @@ fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Resu
         // The link shows a path outside the container's root.
         let name = format!("fd-{number}");
         let seen = fds[&number.to_string()].as_str().unwrap_or_default();
-        same("it leads to its file", seen.ends_with(&name), true)
+        same("whether it refers to its file", seen.ends_with(&name), true)
             .map_err(|why| format!("{why}: {seen} of {}", context.folder.display()))?;
     }
     Ok(())
@@ -118,7 +116,7 @@ fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
     // A working directory cannot lead through one of them either.
     for number in 3..30 {
         let bundle = context.bundle(|config| {
-            config["process"]["args"] = probe_arguments(&["ls", "."]);
+            edit::deeds(config, &["ls", "."]);
             config["process"]["cwd"] = format!("/proc/self/fd/{number}").into();
         })?;
         stays_inside(&context.run_bundle(&bundle)?, number)?;
@@ -131,7 +129,7 @@ fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
 /// vial-init has few fds, so a higher number refers to none.
 fn stays_inside(done: &Done, number: i32) -> Result<(), String> {
     match done.code {
-        0 => same("the secret is seen", done.stdout.contains("secret"), false),
+        0 => same("whether the secret is seen", done.stdout.contains("secret"), false),
         _ if number < 20 => refused(done, "cwd"),
         _ => refused(done, "chdir(2): ENOENT"),
     }
@@ -161,7 +159,7 @@ fn created_container_holds_only_streams_and_sockets(context: &Context) -> Outcom
         let link = fs::read_link(entry.path()).map_err(words)?;
         let link = link.to_string_lossy();
         let fine = number < 3 || link.starts_with("socket:") || link.starts_with("/memfd:");
-        same("it is a stream or a socket", fine, true)
+        same("whether it is a stream, a socket or a memfd", fine, true)
             .map_err(|why| format!("{why}: {number} is {link}"))?;
     }
     container.vial("start", &[])?.success()?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::edit::{self, Container};
 use super::preserve_fds::inherited;
 use crate::bundle::Bundle;
-use crate::context::{Done, probe_arguments, same};
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -54,7 +54,7 @@ fn logged(
 
 fn report(done: Done) -> Result<Value, String> {
     let done = done.success()?;
-    serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
+    done.json()
 }
 
 fn warned(log: &str, field: &str, name: &str) -> Result<(), String> {
@@ -179,11 +179,11 @@ fn device_of_the_host_keeps_its_owner(context: &Context) -> Outcome {
         command.arg(&bundle.path).arg(context.id());
         let Ok(input) = File::open(device) else { continue };
         let status = command.stdin(input).stdout(Stdio::null()).status();
-        same("it ran", status.is_ok_and(|status| status.success()), true)?;
+        same("whether it succeeded", status.is_ok_and(|status| status.success()), true)?;
         let after = fs::metadata(device).map_err(|e| e.to_string())?;
         same(&format!("the owner of {device}"), after.uid(), before.uid())?;
     }
-    Ok(same("there is a console", Path::new("/dev/console").exists(), true)?)
+    Ok(same("whether there is a console", Path::new("/dev/console").exists(), true)?)
 }
 
 /// Otherwise the user could not open /dev/stdout again.
@@ -202,7 +202,6 @@ fn pipe_is_given_to_the_user(context: &Context) -> Outcome {
 fn caller_may_have_few_fds(context: &Context) -> Outcome {
     let own = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(16), ..own }).map_err(|e| e.to_string())?;
-    let bundle =
-        context.bundle(|config| config["process"]["args"] = probe_arguments(&["exit", "42"]))?;
+    let bundle = context.bundle(|config| edit::deeds(config, &["exit", "42"]))?;
     Ok(same("the code", context.run_bundle(&bundle)?.code, 42)?)
 }

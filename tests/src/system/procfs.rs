@@ -46,7 +46,7 @@ fn covered_procfs_file_is_not_written(context: &Context) -> Outcome {
         let done = run(context, &bundle, &file, "/proc/sys/kernel/domainname", missing)?;
         edit::words_of_refusal(&done, &["linux.sysctl.kernel.domainname", "open the procfs file"])?;
         let text = fs::read_to_string(&file).map_err(|e| e.to_string())?;
-        same("what is in the file", text.as_str(), "as it was")?;
+        same("the content of the file", text.as_str(), "as it was")?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
-use rustix::mount::{MountFlags, UnmountFlags, unmount};
+use rustix::mount::MountFlags;
 use serde_json::{Value, json};
 
 use super::edit::{self, Container, bind, has, mount, mount_at};
+use super::mounted::Mounted;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -104,21 +104,9 @@ fn root_is_covered_without_openat2_and_without_pivot(context: &Context) -> Outco
         first(config, "bind", &other, &["bind"]);
         edit::deeds(config, &["cat", "/other"]);
     })?;
-    let path = bundle.path.to_string_lossy().into_owned();
-    let refuse = |errno: &str| ["refuse".to_owned(), errno.to_owned(), "437".to_owned()];
-    for (options, before) in [(&["--no-pivot"][..], None), (&[][..], Some(refuse("38")))] {
-        let mut command = match before {
-            None => context.command(&["run"]),
-            Some(words) => {
-                let mut command = std::process::Command::new(&context.probe);
-                command.args(words).arg(&context.vial).arg("--root").arg(&context.state);
-                command.arg("run");
-                command
-            }
-        };
-        command.args(options).args(["--bundle", &path, &context.id()]);
-        let done = context.run(&mut command)?.success()?;
-        same("the file of the other root", done.stdout.as_str(), "the other")?;
+    let old = context.hiding(libc::ENOSYS, &[libc::SYS_openat2])?;
+    for done in [context.run_bundle_with(&bundle, &["--no-pivot"])?, old.run_bundle(&bundle)?] {
+        same("the file of the other root", done.success()?.stdout.as_str(), "the other")?;
     }
     Ok(())
 }
@@ -142,8 +130,7 @@ fn dots_in_the_working_directory_end_at_the_root(context: &Context) -> Outcome {
         same(cwd, report["cwd"].as_str(), Some(wanted))?;
     }
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
-    let done = container.exec(&["--cwd", "/tmp/../../etc"], &["report"])?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = container.exec(&["--cwd", "/tmp/../../etc"], &["report"])?.success()?.json()?;
     Ok(same("the directory of an exec", report["cwd"].as_str(), Some("/etc"))?)
 }
 
@@ -188,34 +175,22 @@ fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
     Ok(same("the file", text.as_str(), "1")?)
 }
 
-/// A mount of the host whose path is not UTF-8. Dropping it unmounts it.
-struct Odd(PathBuf);
-
-impl Drop for Odd {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
-    }
-}
-
 /// Without pivot_root vial unmounts the host's sysfs in the container's mount namespace.
 /// If one remained visible, a user namespace could mount its own.
 fn hosts_sysfs_is_hidden_beside_any_other_mount(context: &Context) -> Outcome {
     let place = context.folder.join(OsStr::from_bytes(b"odd \xff\n\\#"));
     fs::create_dir(&place).map_err(|e| e.to_string())?;
-    let odd = Odd(place);
-    let flags = MountFlags::empty();
-    rustix::mount::mount("odd", &odd.0, "sysfs", flags, None).map_err(|e| e.to_string())?;
+    rustix::mount::mount("odd", &place, "sysfs", MountFlags::empty(), None)
+        .map_err(|e| e.to_string())?;
+    let _odd = Mounted(place); // Its path is not UTF-8.
     let (unshare, mount) = (libc::SYS_unshare.to_string(), libc::SYS_mount.to_string());
     // New user, mount and network namespaces, and a sysfs for the last.
     let words = ["call", &unshare, "0x50020000", "+"];
     let mounting = ["call", &mount, ":x", ":/tmp", ":sysfs", "0", "0"];
     let bundle = context.bundle(|config| {
         edit::deeds(config, &[&words[..], &mounting[..]].concat());
-        if let Some(mounts) = config["mounts"].as_array_mut() {
-            mounts.retain(|mount| mount["type"] != "sysfs");
-        }
+        edit::without_mounts(config, "/sys");
     })?;
-    let mut command = context.command(&["run", "--no-pivot", "--bundle"]);
-    let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+    let done = context.run_bundle_with(&bundle, &["--no-pivot"])?;
     Ok(same("unshare and mount", done.stdout.as_str(), "0\nEPERM\n")?)
 }

@@ -240,7 +240,7 @@ fn tmpcopyup_copies_the_covered_folder(context: &Context) -> Outcome {
     )?;
     same("the link", &link["link"], "/nowhere/at/all")?;
     let written = bundle.rootfs.join("etc/folder/new").exists();
-    Ok(same("the covered folder was written to", written, false)?)
+    Ok(same("whether the covered folder was written to", written, false)?)
 }
 
 fn default_devices_and_links_exist(context: &Context) -> Outcome {
@@ -330,7 +330,7 @@ fn masked_directory_is_empty_and_read_only(context: &Context) -> Outcome {
     fs::create_dir(&folder).map_err(|e| e.to_string())?;
     fs::write(folder.join("secret"), "").map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.failure()?;
-    Ok(same("what ls and create answered", done.stdout.trim(), "EROFS")?)
+    Ok(same("what ls and create printed", done.stdout.trim(), "EROFS")?)
 }
 
 fn missing_masked_path_is_ignored(context: &Context) -> Outcome {
@@ -364,7 +364,7 @@ fn readonly_root_refuses_writes_but_not_its_mounts(context: &Context) -> Outcome
     )?
     .failure()?;
     same("the errno", done.stdout.trim(), "EROFS")?;
-    Ok(same("the failed deed", done.stderr.contains("probe create /x 1"), true)?)
+    Ok(same("whether the right deed failed", done.stderr.contains("probe create /x 1"), true)?)
 }
 
 fn working_directory_is_made(context: &Context) -> Outcome {
@@ -390,11 +390,9 @@ fn no_mount_of_the_host_is_visible(context: &Context) -> Outcome {
 
 fn container_works_without_pivot_root(context: &Context) -> Outcome {
     let bundle = context.bundle(|_| {})?;
-    let mut command = context.command(&["run", "--no-pivot", "--bundle"]);
-    let done = context.run(command.arg(&bundle.path).arg(context.id()))?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = context.run_bundle_with(&bundle, &["--no-pivot"])?.success()?.json()?;
     same("pid", report["pid"].as_u64(), Some(1))?;
-    same("type of /proc", mount_at(&report, "/proc")?["type"].as_str(), Some("proc"))?;
+    same("the type of /proc", mount_at(&report, "/proc")?["type"].as_str(), Some("proc"))?;
     Ok(only_ours(&report)?)
 }
 

@@ -1,5 +1,6 @@
 //! `vial run`: one container from start to end.
 
+use super::edit;
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -36,28 +37,16 @@ fn device_not_in_the_list_is_refused(context: &Context) -> Outcome {
     let number = libc::SYS_mknodat.to_string();
     let words =
         ["call", &number, "-100", ":/tmp/mem", mode, device, "+", "open-device", "/tmp/mem", "r"];
-    let bundle = context.bundle(|config| {
-        config["process"]["args"] = crate::context::probe_arguments(&words);
-        let capabilities = serde_json::json!(["CAP_MKNOD", "CAP_SYS_RAWIO"]);
-        for set in ["bounding", "effective", "permitted"] {
-            config["process"]["capabilities"][set] = capabilities.clone();
-        }
+    let done = edit::run(context, &words, |config| {
+        edit::capabilities(config, &["CAP_MKNOD", "CAP_SYS_RAWIO"]);
     })?;
-    let done = context.run_bundle(&bundle)?.failure()?;
-    Ok(same("what mknodat and open answered", done.stdout.trim(), "0\nEPERM")?)
+    Ok(same("what mknodat and open printed", done.failure()?.stdout.trim(), "0\nEPERM")?)
 }
 
 fn memory_limit_is_in_the_cgroup(context: &Context) -> Outcome {
     let report = context.report(|config| {
         config["linux"]["resources"]["memory"] = serde_json::json!({ "limit": 64 << 20 });
-        let namespaces = config["linux"]["namespaces"].as_array_mut();
-        namespaces.into_iter().for_each(|list| list.push(serde_json::json!({ "type": "cgroup" })));
-        let mounts = config["mounts"].as_array_mut();
-        let cgroup = serde_json::json!({
-            "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-            "options": ["ro", "nosuid", "noexec", "nodev"]
-        });
-        mounts.into_iter().for_each(|list| list.push(cgroup.clone()));
+        edit::show_cgroup(config, &["ro", "nosuid", "noexec", "nodev"]);
     })?;
     let seen = &report["cgroup_files"]["memory.max"];
     Ok(same("memory.max", seen.as_str(), Some("67108864"))?)
@@ -76,7 +65,7 @@ fn nothing_is_left_of_a_container_that_cannot_start(context: &Context) -> Outcom
     })?;
     // A failure for any other reason would show nothing, so check the error.
     let done = context.run_bundle(&bundle)?.failure()?;
-    same("the error names the program", done.stderr.contains("/no/such/program"), true)
+    same("whether the error names the program", done.stderr.contains("/no/such/program"), true)
         .map_err(|why| format!("{why}: {done}"))?;
     Ok(context.nothing_left_since(&before)?)
 }

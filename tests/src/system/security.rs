@@ -105,8 +105,7 @@ fn callers_ambient_set_and_groups_are_dropped(context: &Context) -> Outcome {
     let path = bundle.path.to_string_lossy();
     for role in ["ambient:5", "groups:7"] {
         let mut command = context.command_as(role, &["run", "--bundle", &path, &context.id()]);
-        let done = context.run(&mut command)?.success()?;
-        let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+        let report = context.run(&mut command)?.success()?.json()?;
         let [.., inheritable, ambient] = sets(&report)?;
         same(role, [inheritable, ambient], [KILL, 0])?;
         same(role, &report["groups"], &json!([]))?;
@@ -124,23 +123,18 @@ fn ambient_without_inheritable_is_left_out(context: &Context) -> Outcome {
     Ok(same("the others", [permitted, effective, inheritable], [CHOWN; 3])?)
 }
 
-fn exec_report(container: &Container<'_>, options: &[&str]) -> Result<Value, String> {
-    let done = container.exec(options, &["report"])?.success()?;
-    serde_json::from_str(&done.stdout).map_err(|error| format!("report: {error}: {done}"))
-}
-
 fn exec_has_no_inheritable_capability_by_default(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
-    let [.., inheritable, ambient] = sets(&exec_report(&container, &[])?)?;
+    let [.., inheritable, ambient] = sets(&container.exec_report(&[])?)?;
     Ok(same("inheritable and ambient", [inheritable, ambient], [0, 0])?)
 }
 
 /// CVE-2022-29162, CVE-2022-27650: capabilities from `--cap` were inheritable too.
 fn exec_cap_adds_no_inheritable_capability(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
-    let report = exec_report(&container, &["--cap", "CAP_CHOWN"])?;
+    let report = container.exec_report(&["--cap", "CAP_CHOWN"])?;
     let [bounding, permitted, effective, inheritable, ambient] = sets(&report)?;
-    same("the added one", bounding & permitted & effective & CHOWN, CHOWN)?;
+    same("the added capability", bounding & permitted & effective & CHOWN, CHOWN)?;
     Ok(same("inheritable and ambient", [inheritable, ambient], [0, 0])?)
 }
 
@@ -238,9 +232,7 @@ fn session_keyring_is_new(context: &Context) -> Outcome {
 fn session_keyring_is_the_callers_on_request(context: &Context) -> Outcome {
     let own = sys::session_keyring().map_err(|e| e.to_string())?;
     let bundle = context.bundle(|_| {})?;
-    let mut command = context.command(&["run", "--no-new-keyring", "--bundle"]);
-    let done = context.run(command.arg(&bundle.path).arg(context.id()))?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = context.run_bundle_with(&bundle, &["--no-new-keyring"])?.success()?.json()?;
     Ok(same("the keyring", report["session_keyring"]["id"].as_i64(), Some(own))?)
 }
 
@@ -285,7 +277,7 @@ fn no_fd_of_the_caller_leaks(context: &Context) -> Outcome {
 fn no_fd_of_the_caller_leaks_into_exec(context: &Context) -> Outcome {
     let _leak = Leak::new()?;
     let container = Container::start(context, &["sleep", "60"], |_| {})?;
-    Ok(only_stdio(&exec_report(&container, &[])?["fds"])?)
+    Ok(only_stdio(&container.exec_report(&[])?["fds"])?)
 }
 
 /// Root may enter the folder and the user may not. Like runc, vial changes the directory
@@ -301,5 +293,5 @@ fn working_directory_may_be_closed_to_the_user(context: &Context) -> Outcome {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     fs::set_permissions(&place, mode).map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.success()?;
-    Ok(same("what it said", done.stdout.trim(), "entered")?)
+    Ok(same("what it printed", done.stdout.trim(), "entered")?)
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::container::{Container, reap, refused, wait_until, words};
-use super::hostile::{cgroup_of, send};
-use crate::context::{Done, probe_arguments, same};
+use super::container::{Container, cgroup_of, reap, refused, send, wait_until, words};
+use super::edit;
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -38,12 +38,8 @@ fn ignoring(context: &Context, signals: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn planned<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
-    Container::planned(context, |config| config["process"]["args"] = probe_arguments(deeds))
-}
-
 fn run_ignoring(context: &Context, signals: &str, deeds: &[&str]) -> Result<Done, String> {
-    let container = planned(context, deeds)?;
+    let container = Container::prepared(context, deeds)?;
     let bundle = container.bundle.path.to_string_lossy();
     let mut command = ignoring(context, signals, &["run", "--bundle", &bundle, &container.id]);
     Ok(context.run(&mut command)?)
@@ -59,7 +55,7 @@ fn caller_that_ignores_sigchld_gets_the_exit_code(context: &Context) -> Outcome 
     same("what exec did", (done.code, done.stderr.as_str()), (43, ""))?;
     container.remove()?;
     // A failure reaches the caller too.
-    let container = planned(context, &["exit", "0"])?;
+    let container = Container::prepared(context, &["exit", "0"])?;
     fs::remove_file(container.bundle.rootfs.join("probe")).map_err(words)?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let arguments = ["run", "--bundle", &bundle, &container.id];
@@ -84,9 +80,7 @@ fn signals_that_the_caller_ignores_are_default_in_a_run(context: &Context) -> Ou
     let done = run_ignoring(context, IGNORED, &["cat", "/proc/self/status"])?.success()?;
     all_default("a run", &done.stdout)?;
     // With many groups, SigIgn comes later in /proc/PID/status.
-    let container = Container::planned(context, |config| {
-        config["process"]["args"] = probe_arguments(&["cat", "/proc/self/status"]);
-    })?;
+    let container = Container::prepared(context, &["cat", "/proc/self/status"])?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let arguments = ["run", "--bundle", &bundle, &container.id];
     let mut command = ignoring(context, IGNORED, &arguments);
@@ -105,7 +99,7 @@ fn with_many_groups(context: &Context, command: &mut Command) -> Result<Done, St
 }
 
 fn signals_that_the_caller_ignores_are_default_after_create(context: &Context) -> Outcome {
-    let container = planned(context, &["cat", "/proc/self/status"])?;
+    let container = Container::prepared(context, &["cat", "/proc/self/status"])?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
     let out = context.folder.join("status");
     let file = fs::File::create(&out).map_err(words)?;
@@ -184,7 +178,7 @@ fn ends_at_once(
         after()?;
         // A stage 0 that stops at its very end delays nothing: the program has run.
         if launching && code != Some(0) {
-            same("whether it ended soon", began.elapsed() < Duration::from_secs(5), true)?;
+            same("whether it ended at once", began.elapsed() < Duration::from_secs(5), true)?;
             return same("the exit code", code, Some(128 + signal.as_raw()));
         }
     }
@@ -196,10 +190,8 @@ fn signal_to_a_launching_run_leaves_nothing(context: &Context) -> Outcome {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
         let run = || {
             // A program that exits soon, as many runs are not hit.
-            let container = planned(context, &["exit", "0"])?;
-            let mut command = context.command(&["run", "--bundle"]);
-            command.arg(&container.bundle.path).arg(&container.id).stderr(Stdio::null());
-            command.spawn().map_err(words)
+            let container = Container::prepared(context, &["exit", "0"])?;
+            container.command("run").stderr(Stdio::null()).spawn().map_err(words)
         };
         ends_at_once(signal, run, || context.nothing_left_since(&before))?;
     }
@@ -223,7 +215,7 @@ fn signal_to_a_launching_exec_leaves_nothing(context: &Context) -> Outcome {
 }
 
 fn frozen_cgroup_is_refused(context: &Context) -> Outcome {
-    let parent = cgroup_of(std::process::id().into())?.join(format!("{}-ice", context.tag));
+    let parent = cgroup_of(std::process::id())?.join(format!("{}-ice", context.tag));
     fs::create_dir(&parent).map_err(words)?;
     fs::write(parent.join("cgroup.freeze"), "1").map_err(words)?;
     let before = context.leftovers();
@@ -237,19 +229,18 @@ fn frozen_cgroup_is_refused(context: &Context) -> Outcome {
         let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
         refused(&done, "is frozen, so that no process starts in it")?;
         context.nothing_left_since(&before)?;
-        same("its cgroup is there", parent.join("inner").exists(), false)?;
+        same("whether its cgroup exists", parent.join("inner").exists(), false)?;
     }
     fs::remove_dir(&parent).map_err(words)?;
     Ok(())
 }
 
 fn output_of_a_terminal_to_a_file_has_no_cr(context: &Context) -> Outcome {
-    let container = Container::planned(context, |config| {
-        config["process"]["args"] = probe_arguments(&["echo", "one", "+", "echo", "two"]);
+    let container = Container::prepared_from(context, |config| {
+        edit::deeds(config, &["echo", "one", "+", "echo", "two"]);
         config["process"]["terminal"] = true.into();
     })?;
-    let mut run = context.command(&["run", "--bundle"]);
-    let done = context.run(run.arg(&container.bundle.path).arg(&container.id))?.success()?;
+    let done = context.run(&mut container.command("run"))?.success()?;
     same("what run printed", done.stdout.as_str(), "one\ntwo\n")?;
     let container = Container::started(context, &["sleep", "3600"])?;
     let words = ["exec", "--tty", &container.id, "/probe", "echo", "one"];

@@ -17,7 +17,8 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::{Value, json};
 
 use super::container::{Container, reap, refused, wait_until, words};
-use crate::context::{Done, probe_arguments, same};
+use super::edit;
+use crate::context::{Done, same};
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -72,8 +73,7 @@ impl Pty {
 
     /// Starts `run` with the slave as all of its streams.
     fn run(&self, container: &Container<'_>) -> Result<Child, String> {
-        let mut command = container.context.command(&["run", "--bundle"]);
-        command.arg(&container.bundle.path).arg(&container.id);
+        let mut command = container.command("run");
         let stream = || self.slave.try_clone().map_err(words);
         command.stdin(stream()?).stdout(stream()?).stderr(stream()?).spawn().map_err(words)
     }
@@ -100,11 +100,11 @@ pub(super) fn read_until(mut from: &File, wanted: &str) -> Result<String, String
 }
 
 fn with_terminal<'a>(context: &'a Context, deeds: &[&str]) -> Result<Container<'a>, String> {
-    Container::planned(context, |config| terminal(config, deeds))
+    Container::prepared_from(context, |config| terminal(config, deeds))
 }
 
 fn terminal(config: &mut Value, deeds: &[&str]) {
-    config["process"]["args"] = probe_arguments(deeds);
+    edit::deeds(config, deeds);
     config["process"]["terminal"] = json!(true);
 }
 
@@ -227,7 +227,7 @@ fn console_socket_may_have_a_long_path(context: &Context) -> Outcome {
 fn report(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Value, String> {
     let path = context.folder.join("report.sock");
     let listener = listen(&path)?;
-    let container = Container::planned(context, |config| {
+    let container = Container::prepared_from(context, |config| {
         terminal(config, &["report"]);
         edit(config);
     })?;
@@ -286,8 +286,7 @@ fn terminal_without_a_console_socket_is_refused(context: &Context) -> Outcome {
     let done = container.create(&[])?;
     refused(&done, "cannot allocate tty if ")?;
     refused(&done, " will detach without setting console socket")?;
-    let mut run = context.command(&["run", "--detach", "--bundle"]);
-    let done = context.run(run.arg(&container.bundle.path).arg(&container.id))?;
+    let done = context.run(container.command("run").arg("--detach"))?;
     refused(&done, " will detach without setting console socket")?;
     Ok(context.nothing_left_since(&before)?)
 }
@@ -296,7 +295,7 @@ fn console_socket_without_a_terminal_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let path = context.folder.join("unused.sock");
     let _listener = listen(&path)?;
-    let container = Container::planned(context, |_| {})?;
+    let container = Container::prepared_from(context, |_| {})?;
     let done = container.create(&["--console-socket", &path.to_string_lossy()])?;
     refused(&done, "cannot use console socket if ")?;
     Ok(context.nothing_left_since(&before)?)
@@ -336,11 +335,9 @@ fn create_in(
 ) -> Result<Done, String> {
     let path = context.folder.join(format!("{}.sock", context.id()));
     let _listener = listen(&path)?;
-    let container = Container::planned(context, |config| {
+    let container = Container::prepared_from(context, |config| {
         terminal(config, &["tty-echo"]);
-        config["mounts"].as_array_mut().into_iter().for_each(|list| {
-            list.retain(|m| !m["destination"].to_string().contains("/dev"));
-        });
+        edit::without_mounts(config, "/dev");
         edit(config);
     })?;
     image(&container.bundle.rootfs).map_err(words)?;
@@ -382,5 +379,5 @@ fn ptmx_of_the_image_is_refused(context: &Context) -> Outcome {
 }
 
 fn mount(config: &mut Value, kind: &str, place: &str) {
-    super::edit::mount(config, kind, kind, place, &["newinstance", "ptmxmode=0666"]);
+    edit::mount(config, kind, kind, place, &["newinstance", "ptmxmode=0666"]);
 }

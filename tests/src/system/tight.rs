@@ -1,13 +1,13 @@
 //! Mounts keep their restrictive attributes, also when system calls are missing.
 
 use std::fs;
-use std::path::PathBuf;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::MountFlags;
 use serde_json::{Value, json};
 
 use super::edit::{self, bind, has, mount_at};
 use super::fallbacks::{hidden_with, without};
+use super::mounted::Mounted;
 use crate::bundle::Bundle;
 use crate::context::same;
 use crate::runner::topic;
@@ -23,25 +23,12 @@ topic!(
 );
 
 /// A tmpfs on the host with nosuid, nodev, noexec and noatime.
-struct Tight(PathBuf);
-
-impl Tight {
-    fn new(context: &Context) -> Result<Self, String> {
-        let tight = Self(context.folder.join("tight"));
-        fs::create_dir_all(&tight.0).map_err(|e| e.to_string())?;
-        let flags =
-            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-        mount("tight", &tight.0, "tmpfs", flags, None).map_err(|e| e.to_string())?;
-        fs::create_dir(tight.0.join("folder")).map_err(|e| e.to_string())?;
-        fs::write(tight.0.join("file"), "").map_err(|e| e.to_string())?;
-        Ok(tight)
-    }
-}
-
-impl Drop for Tight {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL if new() failed.
-    }
+fn tight(context: &Context) -> Result<Mounted, String> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    let tight = Mounted::tmpfs(context.folder.join("tight"), "tight", flags)?;
+    fs::create_dir(tight.0.join("folder")).map_err(|e| e.to_string())?;
+    fs::write(tight.0.join("file"), "").map_err(|e| e.to_string())?;
+    Ok(tight)
 }
 
 /// The options of each path: those that were asked for, and those of the source.
@@ -53,8 +40,8 @@ const WANTED: [(&str, &[&str]); 5] = [
     ("/one-file", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
 ];
 
-fn bundle(context: &Context, tight: &Tight, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
-    let path = tight.0.to_string_lossy().into_owned();
+fn bundle(context: &Context, tight: &Mounted, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
+    let path = tight.path();
     let bundle = context.bundle(|config| {
         bind(config, &path, "/volume", &["rbind"]);
         bind(config, &path, "/readonly", &["bind", "ro"]);
@@ -81,23 +68,20 @@ fn check(report: &Value) -> Result<(), String> {
 }
 
 fn plain(context: &Context, edit: impl Fn(&mut Value)) -> Result<(), String> {
-    let tight = Tight::new(context)?;
+    let tight = tight(context)?;
     check(&edit::report_of(context, &bundle(context, &tight, edit)?)?)
 }
 
 /// The same with calls hidden. Also checks / of a container whose rootfs is such a mount.
 fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), String> {
-    let tight = Tight::new(context)?;
+    let tight = tight(context)?;
     let report = |bundle: &Bundle| -> Result<Value, String> {
         let done = without(context, calls, errno, "run", bundle, &context.id())?.success()?;
-        serde_json::from_str(&done.stdout).map_err(|e| format!("{e}: {done}"))
+        done.json()
     };
     check(&report(&bundle(context, &tight, |_| {})?)?)?;
     let place = context.folder.join(format!("root-{}", context.id()));
-    fs::create_dir_all(&place).map_err(|e| e.to_string())?;
-    let root = Mounted(place);
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("root", &root.0, "tmpfs", flags, None).map_err(|e| e.to_string())?;
+    let root = Mounted::tmpfs(place, "root", MountFlags::NOSUID | MountFlags::NODEV)?;
     let bundle = Bundle::new(&root.0, &context.probe, |config| {
         config["root"]["readonly"] = true.into();
     })?;
@@ -106,15 +90,6 @@ fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), S
         same(&format!("{option} of /"), has(&mount_at(&report, "/")?["options"], option), true)?;
     }
     Ok(())
-}
-
-/// A mount. Dropping it unmounts it.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
-    }
 }
 
 fn each(context: &Context, errno: i32) -> Outcome {

@@ -92,8 +92,7 @@ fn node_of_the_image_cannot_be_opened(context: &Context) -> Outcome {
         config["linux"]["rootfsPropagation"] = json!("shared");
     })?;
     let bundle = opening(context, "/node", |_| {})?;
-    let mut command = context.command(&["run", "--no-pivot", "--bundle"]);
-    let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
+    let done = context.run_bundle_with(&bundle, &["--no-pivot"])?;
     same("without pivot_root", done.stdout.trim(), "EACCES")?;
     Ok(())
 }

@@ -4,15 +4,14 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::container::{Container, refused, wait_until, words};
-use super::hostile::send;
-use crate::context::{probe_arguments, same};
+use super::container::{Container, nothing_left, refused, send, start, wait_until, words};
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -88,24 +87,11 @@ fn delete_reports_the_holder_of_the_lock(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn create_command(container: &Container<'_>) -> Command {
-    let mut command = container.context.command(&["create", "--bundle"]);
-    command.arg(&container.bundle.path).arg(&container.id);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn planned(context: &Context) -> Result<Container<'_>, String> {
-    Container::planned(context, |config| {
-        config["process"]["args"] = probe_arguments(&["sleep", "3600"]);
-    })
-}
-
 fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
     for _ in 0..200 {
         let before = context.leftovers();
-        let container = planned(context)?;
-        let mut create = create_command(&container).spawn().map_err(words)?;
+        let container = Container::prepared(context, &["sleep", "3600"])?;
+        let mut create = start(&mut container.command("create"))?;
         let config = context.state.join(&container.id).join("config.json");
         // Poll without a pause: on real hardware a create takes a few milliseconds.
         while !config.exists() && create.try_wait().is_ok_and(|status| status.is_none()) {}
@@ -114,7 +100,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         if hung {
             let progress = container.state()?["progress"].to_string();
             let stopped = format!("; process {} is stopped", create.id());
-            same("it is told", progress.contains(&stopped), true)
+            same("whether the progress says it is stopped", progress.contains(&stopped), true)
                 .map_err(|why| format!("{why}: {progress}"))?;
             refused(&container.vial("kill", &["KILL"])?, "is being created")?;
         }
@@ -122,8 +108,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         // Needed only if it was too far to be killed.
         let _ = send(create.id().into(), Signal::CONT);
         create.wait().map_err(words)?;
-        wait_until("the end of it all", || context.nothing_left_since(&before).is_ok())
-            .map_err(|why| format!("{why}: {:?}", context.nothing_left_since(&before)))?;
+        nothing_left(context, &before)?;
         if hung {
             return Ok(());
         }
@@ -133,8 +118,8 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
 
 fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
     let began = Instant::now();
-    let whole = planned(context)?;
-    create_command(&whole).status().map_err(words)?;
+    let whole = Container::prepared(context, &["sleep", "3600"])?;
+    start(&mut whole.command("create"))?.wait().map_err(words)?;
     let took = began.elapsed();
     whole.remove()?;
     // Most attempts are near its end, where the process waits to hear that its state was
@@ -143,8 +128,8 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
     for attempt in 0..120_u32 {
         let after = took.mul_f64(1.3 * (f64::from(attempt) / 120.0).sqrt());
         let before = context.leftovers();
-        let container = planned(context)?;
-        let mut create = create_command(&container).spawn().map_err(words)?;
+        let container = Container::prepared(context, &["sleep", "3600"])?;
+        let mut create = start(&mut container.command("create"))?;
         sleep(after);
         create.kill().map_err(words)?;
         let is_done = create.wait().map_err(words)?.success();
@@ -157,9 +142,7 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
         }
         let bundle = container.bundle.path.clone();
         container.remove().map_err(|why| format!("after {after:?}: {why}"))?;
-        wait_until("the end of it all", || context.nothing_left_since(&before).is_ok()).map_err(
-            |why| format!("{why}, {after:?}: {:?}", context.nothing_left_since(&before)),
-        )?;
+        nothing_left(context, &before).map_err(|why| format!("{why}, {after:?}"))?;
         fs::remove_dir_all(bundle).map_err(words)?; // A machine has little memory.
         done += u32::from(is_done);
         if done > 20 {
@@ -189,7 +172,7 @@ fn state_does_not_start_the_container(context: &Context) -> Outcome {
             break;
         }
     }
-    same("the queue when it is full", full, Err(rustix::io::Errno::AGAIN))?;
+    same("connecting to a full queue", full, Err(rustix::io::Errno::AGAIN))?;
     container.is("created")?;
     same("what it printed", container.output().as_str(), "")?;
     send(container.pid()?, Signal::CONT)?;
@@ -225,7 +208,7 @@ fn start_that_dies_after_its_message_has_started(context: &Context) -> Outcome {
     connect(&container)?.write_all(b"g").map_err(words)?;
     same("what it printed", container.printed(1)?.as_str(), "hello\n")?;
     let socket = context.state.join(&container.id).join("exec.sock");
-    same("the socket is there", fs::exists(&socket).map_err(words)?, true)?;
+    same("whether the socket exists", fs::exists(&socket).map_err(words)?, true)?;
     container.is("running")?;
     refused(&container.vial("start", &[])?, "cannot start an already running container")?;
     refused(&container.vial("delete", &[])?, "that is not stopped: running")?;

@@ -26,10 +26,10 @@ topic!(
     cgroups_of_the_host_are_read_only_for_an_unprivileged_user [Root, UserNamespaces],
 );
 
-const FIRST: u32 = 100_000;
+pub(super) const FIRST: u32 = 100_000;
 
 /// A bundle with a user namespace, whose files belong to the mapped root.
-fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
+pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         user_namespace(config, FIRST);
         edit(config);
@@ -142,8 +142,7 @@ fn exec_enters_the_user_namespace(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| edit::deeds(config, &["sleep", "60"]))?;
     let container = Container::create(context, bundle)?;
     context.vial(&["start", &container.id])?.success()?;
-    let done = container.exec(&["--user", "5:6"], &["report"])?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = container.exec(&["--user", "5:6"], &["report"])?.success()?.json()?;
     let wanted = container.namespace_inode("user")?;
     same("the user namespace", report["namespaces"]["user"].as_str(), Some(&*wanted))?;
     Ok(same("the user", (&report["uid"], &report["gid"]), (&json!(5), &json!(6)))?)
@@ -190,8 +189,7 @@ pub(crate) fn rootless(config: &mut Value) {
 fn unprivileged_user_runs_a_container(context: &Context) -> Outcome {
     let bundle = context.bundle(rootless)?;
     own(&bundle, NOBODY)?;
-    let done = run_as_nobody(context, &bundle)?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = run_as_nobody(context, &bundle)?.success()?.json()?;
     same("pid", report["pid"].as_u64(), Some(1))?;
     same("uid", report["uid"].as_u64(), Some(0))?;
     same("uid_map", words(&report["uid_map"]), ["0", "61234", "1"])?;
@@ -204,7 +202,7 @@ fn unprivileged_user_without_user_namespace_is_refused(context: &Context) -> Out
     own(&bundle, NOBODY)?;
     let done = run_as_nobody(context, &bundle)?.failure()?;
     edit::one_sentence(&done)?;
-    Ok(same("a word of it", done.stderr.contains("user namespace"), true)?)
+    Ok(same("whether the error names it", done.stderr.contains("user namespace"), true)?)
 }
 
 /// CVE-2023-25809: without a cgroup namespace, the mount shows the host's hierarchy.
@@ -214,8 +212,7 @@ fn cgroups_of_the_host_are_read_only_for_an_unprivileged_user(context: &Context)
         edit::mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", &[]);
     })?;
     own(&bundle, NOBODY)?;
-    let done = run_as_nobody(context, &bundle)?.success()?;
-    let report: Value = serde_json::from_str(&done.stdout).map_err(|e| e.to_string())?;
+    let report = run_as_nobody(context, &bundle)?.success()?.json()?;
     let mount = edit::mount_at(&report, "/sys/fs/cgroup")?;
     same("the type", mount["type"].as_str(), Some("cgroup2"))?;
     Ok(same("ro", edit::has(&mount["options"], "ro"), true)?)

@@ -4,14 +4,14 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, mount_remount};
 use serde_json::{Value, json};
 
-use super::edit::{self, Container, bind, has, mount_at, user_namespace};
-use super::userns::own;
-use crate::bundle::Bundle;
+use super::edit::{self, Container, bind, has, mount_at};
+use super::fallbacks::without;
+use super::mounted::Mounted;
+use super::userns::{FIRST, bundle};
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -29,44 +29,16 @@ topic!(
     failure_leaves_nothing [Root, UserNamespaces],
 );
 
-const FIRST: u32 = 100_000;
-
-/// A bundle with a user namespace, whose files belong to the mapped root.
-pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
-    let bundle = context.bundle(|config| {
-        user_namespace(config, FIRST);
-        edit(config);
-    })?;
-    own(&bundle, FIRST)?;
-    Ok(bundle)
-}
-
 /// A read-only tmpfs on the host with every flag that the kernel can lock, and a file in
-/// it. Dropping it unmounts it.
-struct Locked(PathBuf);
-
-impl Locked {
-    fn new(context: &Context) -> Result<Self, String> {
-        let locked = Self(context.folder.join("locked"));
-        fs::create_dir(&locked.0).map_err(|e| e.to_string())?;
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
-        mount("x", &locked.0, "tmpfs", flags, None).map_err(|e| e.to_string())?;
-        fs::write(locked.0.join("file"), "of the host").map_err(|e| e.to_string())?;
-        chown(locked.0.join("file"), Some(FIRST), Some(FIRST)).map_err(|e| e.to_string())?;
-        let flags = flags | MountFlags::RDONLY;
-        rustix::mount::mount_remount(&locked.0, flags, "").map_err(|e| e.to_string())?;
-        Ok(locked)
-    }
-
-    fn path(&self) -> String {
-        self.0.to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH); // EINVAL: it was never mounted.
-    }
+/// it.
+fn locked(context: &Context) -> Result<Mounted, String> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    let locked = Mounted::tmpfs(context.folder.join("locked"), "x", flags)?;
+    let file = locked.0.join("file");
+    fs::write(&file, "of the host").map_err(|e| e.to_string())?;
+    chown(&file, Some(FIRST), Some(FIRST)).map_err(|e| e.to_string())?;
+    mount_remount(&locked.0, flags | MountFlags::RDONLY, "").map_err(|e| e.to_string())?;
+    Ok(locked)
 }
 
 /// Binds it with these options, and checks its flags from inside.
@@ -85,7 +57,7 @@ fn stays_locked(context: &Context, path: &str, options: &[&str]) -> Outcome {
 }
 
 fn locked_flags_stay(context: &Context) -> Outcome {
-    let locked = Locked::new(context)?;
+    let locked = locked(context)?;
     for options in [
         &["bind"][..],
         &["bind", "rw"],
@@ -101,7 +73,7 @@ fn locked_flags_stay(context: &Context) -> Outcome {
 }
 
 fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
-    let locked = Locked::new(context)?;
+    let locked = locked(context)?;
     for options in [&["rbind", "rrw"][..], &["rbind", "rdev", "rnoexec", "noexec"]] {
         stays_locked(context, &locked.path(), options)
             .map_err(|why| format!("{options:?}: {why:?}"))?;
@@ -138,16 +110,12 @@ fn source_in_a_closed_folder_is_bound(context: &Context) -> Outcome {
     let folder = closed(context)?;
     let bundle = bundle(context, |config| bind_closed(config, &folder))?;
     for options in [&[][..], &["--no-pivot"]] {
-        let mut command = context.command(&["run"]);
-        command.args(options).arg("--bundle").arg(&bundle.path).arg(context.id());
-        let done = context.run(&mut command)?.success()?;
+        let done = context.run_bundle_with(&bundle, options)?.success()?;
         same("both files", done.stdout.as_str(), "fileinner/file")?;
     }
-    // Without open_tree, move_mount and mount_setattr.
-    let mut command = Command::new(&context.probe);
-    command.args(["refuse", "38", "428,429,442"]).arg(&context.vial).arg("--root");
-    command.arg(&context.state).args(["run", "--bundle"]).arg(&bundle.path).arg(context.id());
-    let done = context.run(&mut command)?.success()?;
+    let calls = [libc::SYS_open_tree, libc::SYS_move_mount, libc::SYS_mount_setattr];
+    let id = context.id();
+    let done = without(context, &calls, libc::ENOSYS, "run", &bundle, &id)?.success()?;
     Ok(same("both files", done.stdout.as_str(), "fileinner/file")?)
 }
 
@@ -157,9 +125,7 @@ fn source_in_a_joined_user_namespace_is_bound(context: &Context) -> Outcome {
     let joining = bundle(context, |config| {
         bind_closed(config, &folder);
         edit::join(config, "user", &other.namespace("user"));
-        for map in ["uidMappings", "gidMappings"] {
-            config["linux"].as_object_mut().map(|linux| linux.remove(map));
-        }
+        edit::without_maps(config);
     })?;
     let done = context.run_bundle(&joining)?.success()?;
     Ok(same("both files", done.stdout.as_str(), "fileinner/file")?)
@@ -187,7 +153,7 @@ fn rootfs_in_a_closed_folder_is_used(context: &Context) -> Outcome {
     let mode = fs::Permissions::from_mode(0o700);
     fs::set_permissions(&bundle.path, mode).map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.success()?;
-    Ok(same("what it said", done.stdout.as_str(), "runs\n")?)
+    Ok(same("what it printed", done.stdout.as_str(), "runs\n")?)
 }
 
 fn hundreds_of_sources_are_bound(context: &Context) -> Outcome {

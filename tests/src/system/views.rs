@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::container::{Container, refused, run_into, wait_until, words};
-use crate::context::{probe_arguments, same};
+use super::edit;
+use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
 
@@ -65,11 +66,11 @@ fn list_shows_every_container(context: &Context) -> Outcome {
     }
     let json: Value =
         serde_json::from_str(&list(context, &["--format", "json"])?).map_err(words)?;
-    same("of json", json.as_array().map(Vec::len), Some(3))?;
+    same("the number of containers in JSON", json.as_array().map(Vec::len), Some(3))?;
     let same_as_state = json.as_array().into_iter().flatten().any(|one| {
         one["id"] == *running.id && one["status"] == "running" && one["pid"].as_u64() > Some(0)
     });
-    same("the running one is in it", same_as_state, true)?;
+    same("whether it has the running container", same_as_state, true)?;
     same("ids", list(context, &["-q"])?.lines().count(), 3)?;
     created.remove()?;
     running.remove()?;
@@ -88,7 +89,7 @@ fn broken_state_hides_no_other_container(context: &Context) -> Outcome {
         fs::write(&file, content).map_err(words)?;
         for format in [&["-q"][..], &["-f", "json"], &[]] {
             let done = context.run(context.command(&["list"]).args(format))?.success()?;
-            same("the good one is there", done.stdout.contains(&*good.id), true)?;
+            same("whether the good container is listed", done.stdout.contains(&*good.id), true)?;
         }
         good.is("running")?;
         let done = bad.vial("state", &[])?;
@@ -96,12 +97,12 @@ fn broken_state_hides_no_other_container(context: &Context) -> Outcome {
     }
     fs::write(&file, whole).map_err(words)?;
     same(
-        "etc is untouched",
+        "whether /etc is untouched",
         Path::new("/etc/passwd").exists() || !Path::new("/etc").exists(),
         true,
     )?;
     context.vial(&["delete", "--force", "empty"])?.success()?;
-    same("the empty one is gone", context.state.join("empty").exists(), false)?;
+    same("whether the empty state exists", context.state.join("empty").exists(), false)?;
     bad.remove()?;
     Ok(good.remove()?)
 }
@@ -113,10 +114,14 @@ fn ps_lists_the_hosts_pids(context: &Context) -> Outcome {
     same("its lines", json.lines().count(), 1)?;
     let pids: Vec<u64> = serde_json::from_str(&json).map_err(|e| format!("{e}: {json}"))?;
     same("the processes", pids.len(), 3)?;
-    same("the first process is one", pids.contains(&container.pid()?), true)?;
+    same("whether it has the first process", pids.contains(&container.pid()?), true)?;
     for pid in &pids {
         let name = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_err(words)?;
-        same("it sleeps or forked", name.contains("sleep") || name.contains("fork"), true)?;
+        same(
+            "whether it is one of the probe's processes",
+            name.contains("sleep") || name.contains("fork"),
+            true,
+        )?;
     }
     let table = container.vial("ps", &[])?.success()?.stdout;
     let header = table.lines().next().unwrap_or_default();
@@ -192,14 +197,14 @@ fn spec_keeps_an_existing_file(context: &Context) -> Outcome {
     fs::remove_file(folder.join("config.json")).map_err(words)?;
     // Without --bundle, the working directory is the bundle.
     context.run(context.command(&["spec"]).current_dir(&folder))?.success()?;
-    Ok(same("the file is there", folder.join("config.json").exists(), true)?)
+    Ok(same("whether the file exists", folder.join("config.json").exists(), true)?)
 }
 
 fn spec_writes_a_config_that_runs(context: &Context) -> Outcome {
     let before = context.leftovers();
     let mut config = spec(context, &[])?;
     same("ociVersion", config["ociVersion"].as_str().map(|v| v.starts_with("1.")), Some(true))?;
-    config["process"]["args"] = probe_arguments(&["echo", "hello"]);
+    edit::deeds(&mut config, &["echo", "hello"]);
     config["process"]["terminal"] = json!(false);
     let bundle = context.bundle(|base| *base = config)?;
     let done = context.run_bundle(&bundle)?.success()?;
@@ -222,7 +227,7 @@ fn features_have_the_fields_that_engines_read(context: &Context) -> Outcome {
     // Engines call it without options before the verb.
     let done = context.run(std::process::Command::new(&context.vial).arg("features"))?.success()?;
     same("stderr", done.stderr.as_str(), "")?;
-    let features: Value = serde_json::from_str(&done.stdout).map_err(words)?;
+    let features: Value = done.json()?;
     for field in ["ociVersionMin", "ociVersionMax"] {
         same(field, features[field].as_str().map(|v| v.starts_with("1.")), Some(true))?;
     }
@@ -244,24 +249,24 @@ fn plan_prints_the_stages_in_order(context: &Context) -> Outcome {
     let text = context.run(command.arg(&bundle.path))?.success()?.stdout;
     let place = |what: &str| text.find(what).ok_or_else(|| format!("no {what}: {text}"));
     let stages = [place("stage 0")?, place("stage 2")?];
-    same("stage 0 is first", stages[0] < stages[1], true)?;
-    same("hostname is in stage 2", place("vial  (hostname)")? > stages[1], true)?;
+    same("whether stage 0 is first", stages[0] < stages[1], true)?;
+    same("whether the host name is set in stage 2", place("vial  (hostname)")? > stages[1], true)?;
     same("a mount", text.contains("mount proc on /proc  (mounts[0])"), true)?;
     let out = context.folder.join("plan.json");
     let mut command = context.command(&["plan", "--format", "json", "--bundle"]);
     let json = run_into(context, command.arg(&bundle.path), &out)?.success()?.stdout;
     let acts: Vec<Value> = serde_json::from_str(&json).map_err(words)?;
     let stages: Vec<u64> = acts.iter().filter_map(|act| act["stage"].as_u64()).collect();
-    same("every act has a stage", stages.len(), acts.len())?;
-    same("the stages are in order", stages.is_sorted(), true)?;
+    same("the number of stages", stages.len(), acts.len())?;
+    same("whether the stages are in order", stages.is_sorted(), true)?;
     let lines = text.lines().filter(|line| line.starts_with(' ')).count();
-    Ok(same("both forms have every act", lines, acts.len())?)
+    Ok(same("the number of lines", lines, acts.len())?)
 }
 
 fn plan_leaves_no_trace(context: &Context) -> Outcome {
     let before = context.leftovers();
     let bundle = context.bundle(|_| {})?;
     context.run(context.command(&["plan", "-b"]).arg(&bundle.path).arg("id"))?.success()?;
-    same("the state folder is there", context.state.exists(), false)?;
+    same("whether the state folder exists", context.state.exists(), false)?;
     Ok(context.nothing_left_since(&before)?)
 }

@@ -84,7 +84,7 @@ fn json_log_of_a_success_has_the_warning(context: &Context) -> Outcome {
     same("its objects", objects.len(), 1)?;
     same("level", objects[0].0.as_str(), "warning")?;
     let names_both = objects[0].1.contains(FIELD) && objects[0].1.contains(NAME);
-    Ok(same("it names field and call", names_both, true)?)
+    Ok(same("whether it names the field and the call", names_both, true)?)
 }
 
 fn json_log_of_a_failure_has_the_error_alone(context: &Context) -> Outcome {
@@ -112,7 +112,7 @@ fn json_log_of_a_failure_has_the_error_alone(context: &Context) -> Outcome {
     alone("levels after a second create")?;
     // Only warnings are removed from the log.
     logged(context, &log, "json", &["state", "nobody"])?.failure()?;
-    same("objects of two errors", objects(&log)?.len(), 2)?;
+    same("the number of objects after two errors", objects(&log)?.len(), 2)?;
     Ok(context.vial(&["delete", "--force", &id])?.success().map(drop)?)
 }
 
@@ -131,8 +131,8 @@ fn warning_is_printed_on_a_terminal(context: &Context) -> Outcome {
     drop(command);
     same("the exit code", code, Some(0))?;
     let said = super::terminal::read_until(&master, "\n")?;
-    same("it is a warning", said.starts_with("vial: warning: "), true)?;
-    Ok(same("it names the call", said.contains(NAME), true)?)
+    same("whether it is a warning", said.starts_with("vial: warning: "), true)?;
+    Ok(same("whether it names the call", said.contains(NAME), true)?)
 }
 
 fn exec_warns_too(context: &Context) -> Outcome {
@@ -151,7 +151,7 @@ fn plan_ends_with_its_warnings(context: &Context) -> Outcome {
     let done = context.vial(&["plan", "--bundle", &path])?.success()?;
     let last: Vec<&str> = done.stdout.lines().rev().take(2).collect();
     same("the title", last.get(1).copied(), Some("warnings"))?;
-    Ok(same("it names the call", last[0].contains(NAME), true)?)
+    Ok(same("whether it names the call", last[0].contains(NAME), true)?)
 }
 
 fn unopenable_log_is_refused_before_anything_is_done(context: &Context) -> Outcome {
@@ -170,6 +170,10 @@ fn unopenable_log_is_refused_before_anything_is_done(context: &Context) -> Outco
 
 fn unwritable_log_hides_no_error(context: &Context) -> Outcome {
     let done = context.vial(&["--log", "/dev/full", "state", "nobody"])?.failure()?;
-    same("the error", done.stderr.contains("does not exist"), true)?;
-    Ok(same("the log's", done.stderr.contains("write /dev/full"), true)?)
+    same("whether the error is reported", done.stderr.contains("does not exist"), true)?;
+    Ok(same(
+        "whether the error of the log is reported",
+        done.stderr.contains("write /dev/full"),
+        true,
+    )?)
 }

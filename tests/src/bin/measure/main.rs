@@ -37,6 +37,7 @@ use vial_targets::command::OnPath;
 use vial_targets::kernel::{self, Kernel};
 use vial_targets::ship::{self, Bin};
 use vial_targets::{Error, Target, debian};
+use vial_tests::ptrace;
 use vial_tests::vm::{BINARIES, Machine, Root};
 
 use crate::results::Results;
@@ -55,7 +56,9 @@ fn main() -> ExitCode {
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let result = match words[..] {
-        ["traced", ..] => Err(trace::be_traced(&arguments[1..])),
+        ["traced", ..] => {
+            Err(Error::new(format!("be traced: {}", ptrace::be_traced(&arguments[1..]))))
+        }
         ["here", binaries, rounds, mounts] => here(Path::new(binaries), rounds, mounts),
         _ => match wanted(&words) {
             Some(wanted) => all(wanted),

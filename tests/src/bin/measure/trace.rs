@@ -5,30 +5,14 @@
 //! memory. /proc shows the memory of the exiting process alone.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{Pid, WaitStatus};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
-use vial_tests::sys;
-
-// linux/ptrace.h
-const PTRACE_TRACEME: usize = 0;
-const PTRACE_CONT: usize = 7;
-const PTRACE_SYSCALL: usize = 24;
-const PTRACE_SETOPTIONS: usize = 0x4200;
-const EVENT_EXEC: i32 = 4;
-const EVENT_EXIT: i32 = 6;
-/// `TRACESYSGOOD`, and the fork, vfork, clone, exec and exit events.
-const OPTIONS: usize = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
-/// SIGTRAP with the bit of `TRACESYSGOOD`: a stop at a system call.
-const SYSCALL_STOP: i32 = 5 | 0x80;
-/// wait(2): threads too.
-const WALL: u32 = 0x4000_0000;
+use vial_tests::ptrace;
 
 /// What a traced run did.
 #[derive(Debug, Default)]
@@ -64,24 +48,10 @@ pub(crate) fn follow(command: &Command, program: &Path) -> Result<Seen, Error> {
     let first = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Error::new("no pid"))?;
     let (tasks, seen) = (BTreeMap::new(), Seen::default());
     let mut tracer = Tracer { first, program, tasks, has_begun: false, seen };
-    while let Ok(Some((pid, status))) = wait(WaitOptions::from_bits_retain(WALL)) {
+    while let Ok(Some((pid, status))) = ptrace::wait() {
         tracer.event(pid, status);
     }
     Ok(tracer.seen)
-}
-
-/// What [`follow`] starts: asks to be traced, stops, and executes the command.
-pub(crate) fn be_traced(words: &[OsString]) -> Error {
-    let Some((program, arguments)) = words.split_first() else {
-        return Error::new("nothing to trace");
-    };
-    if let Err(error) = ptrace(PTRACE_TRACEME, None, 0) {
-        return Error::new(format!("ptrace(2): {error}"));
-    }
-    // The parent sees the stop, sets its options and resumes this process.
-    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
-    let error = Command::new(program).args(arguments).exec();
-    Error::new(format!("execve(2): {error}"))
 }
 
 struct Tracer<'a> {
@@ -111,11 +81,11 @@ impl Tracer<'_> {
             .or_insert_with(|| Task { of_first: is_of(pid, first), ..Task::default() });
         if is_new && pid == first {
             // ESRCH: it was killed; the next event says so.
-            let _ = ptrace(PTRACE_SETOPTIONS, Some(pid), OPTIONS);
+            let _ = ptrace::set_options(pid, ptrace::TRACE_EXIT);
         }
         let mut passed_on = 0;
         match (signal, status.as_raw() >> 16) {
-            (SYSCALL_STOP, _) => {
+            (ptrace::SYSCALL_STOP, _) => {
                 task.in_call = !task.in_call;
                 if task.in_call && task.of_first {
                     self.seen.calls_of_first += 1;
@@ -123,20 +93,21 @@ impl Tracer<'_> {
                     self.seen.calls_of_others += 1;
                 }
             }
-            (_, EVENT_EXEC) => {
+            (_, ptrace::EVENT_EXEC) => {
                 if pid == first && !self.has_begun {
                     // Forget the launcher's calls; count execve(2) itself.
                     (self.has_begun, self.seen.calls_of_first) = (true, 1);
                 }
                 task.is_user_program = is_program(pid, self.program);
             }
-            (_, EVENT_EXIT) if pid == first => self.seen.peak_kib = peak_kib(pid),
+            (_, ptrace::EVENT_EXIT) if pid == first => self.seen.peak_kib = peak_kib(pid),
             (_, 0) if is_new => {} // The initial stop of a traced task.
             (_, 0) => passed_on = signal,
             _ => {}
         }
-        let how = if task.is_user_program { PTRACE_CONT } else { PTRACE_SYSCALL };
-        let _ = ptrace(how, Some(pid), passed_on.unsigned_abs() as usize); // ESRCH, as above.
+        let how = if task.is_user_program { ptrace::CONT } else { ptrace::SYSCALL };
+        // ESRCH, as above.
+        let _ = ptrace::request(how, Some(pid), 0, passed_on.unsigned_abs() as usize);
     }
 }
 
@@ -170,9 +141,4 @@ pub(crate) fn field(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-fn ptrace(request: usize, pid: Option<Pid>, data: usize) -> std::io::Result<()> {
-    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs() as usize);
-    sys::call(libc::SYS_ptrace, [request, pid, 0, data, 0, 0]).map(|_| ())
 }

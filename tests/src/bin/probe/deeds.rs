@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use vial_tests::{inject, sys};
+use vial_tests::{inject, ptrace, sys};
 
 use crate::{attacks, callers, report};
 
@@ -71,12 +71,6 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             sys::refuse_calls(&numbers, errno.parse()?)?;
             exec(program, arguments)?;
         }
-        ["without-capability", number, program, ref arguments @ ..] => {
-            // For root, execve(2) limits the permitted set to the bounding set.
-            let drop = libc::PR_CAPBSET_DROP.cast_unsigned() as usize;
-            sys::call(libc::SYS_prctl, [drop, number.parse()?, 0, 0, 0, 0])?;
-            exec(program, arguments)?;
-        }
         ["fail-nth", seen, nth, errno, ref words @ ..] => {
             fs::write(seen, "")?;
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
@@ -84,7 +78,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             fs::write(seen, failed.map_or_else(String::new, |call| call.to_string()))?;
             return Err(End::Exit(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255)));
         }
-        ["be-traced", ref words @ ..] => return Err(End::Failed(inject::be_traced(words))),
+        ["be-traced", ref words @ ..] => return Err(End::Failed(ptrace::be_traced(words))),
         ["fork", count] => fork(count.parse()?)?,
         ["ignore", signal, "sleep"] => {
             sys::ignore_signal(signal.parse()?);
