@@ -101,7 +101,7 @@ impl Need {
             Need::Containerd => (on_systemd("ctr"), "containerd in a machine with systemd"),
             Need::Docker => (on_systemd("docker"), "docker in a machine with systemd"),
             Need::Buildah => (on_systemd("buildah"), "buildah in a machine with systemd"),
-            Need::Systemd => (on_systemd("systemd-run"), "a machine with systemd"),
+            Need::Systemd => (on_systemd("systemd-run"), "machine with systemd"),
             Need::Newuidmap => {
                 (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
             }
@@ -111,7 +111,7 @@ impl Need {
                 "AppArmor with its parser",
             ),
             Need::Fuse => (exists("/dev/fuse"), "FUSE"),
-            Need::Machine => (in_machine(), "a machine that may be harmed"),
+            Need::Machine => (in_machine(), "machine that may be harmed"),
             Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
         (!there).then_some(feature)

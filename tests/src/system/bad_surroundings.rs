@@ -12,7 +12,7 @@ use serde_json::json;
 use super::container::{Container, refused, words};
 use super::edit;
 use crate::context::{Done, same};
-use crate::runner::{in_machine, topic};
+use crate::runner::{Failure, topic};
 use crate::{Context, Outcome};
 
 topic!(
@@ -27,7 +27,7 @@ topic!(
     vial_init_of_another_build_is_refused[Root],
     other_program_in_vial_inits_place_is_refused[Root],
     limit_without_its_controller_is_refused[Root],
-    disabled_user_namespaces_are_reported_with_the_sysctl[Root, UserNamespaces],
+    disabled_user_namespaces_are_reported_with_the_sysctl[Root, UserNamespaces, Machine],
     failed_write_to_stdout_is_a_failure,
 );
 
@@ -142,7 +142,7 @@ fn run_by(context: &Context, folder: &std::path::Path, text: &str) -> Result<(),
 
 fn missing_vial_init_is_reported(context: &Context) -> Outcome {
     if fs::exists("/usr/libexec/vial/vial-init").unwrap_or(false) {
-        return Ok(()); // An installed vial-init is found there, as it should be.
+        return Err(Failure::Skipped("host without an installed vial-init".into()));
     }
     Ok(run_by(context, &vial_alone(context)?, "vial-init is missing")?)
 }
@@ -166,7 +166,8 @@ fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
         patched += places.len();
     }
     if patched == 0 {
-        return Ok(()); // This architecture's code builds the number from smaller parts.
+        // This architecture's code builds the number from smaller parts.
+        return Err(Failure::Skipped("build number in one piece".into()));
     }
     let other = folder.join("vial-init");
     fs::copy(&init, &other).map_err(words)?;
@@ -205,9 +206,6 @@ fn limit_without_its_controller_is_refused(context: &Context) -> Outcome {
 }
 
 fn disabled_user_namespaces_are_reported_with_the_sysctl(context: &Context) -> Outcome {
-    if !in_machine() {
-        return Ok(()); // The sysctl affects the whole host.
-    }
     let setting = "/proc/sys/user/max_user_namespaces";
     let before = context.leftovers();
     let bundle = context.bundle(|config| edit::user_namespace(config, 100_000))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::context::same;
-use crate::runner::{in_machine, topic};
+use crate::runner::topic;
 use crate::{Context, Outcome};
 
 topic!(
@@ -13,7 +13,7 @@ topic!(
     probe_names_the_errno_of_a_failed_call,
     probe_exits_with_the_given_code,
     machine_has_every_controller_in_cgroup_v2[Cgroup2],
-    machine_has_a_root_that_pivot_root_accepts,
+    machine_has_a_root_that_pivot_root_accepts[Machine],
     leftovers_show_a_child_that_lives_on,
 );
 
@@ -55,9 +55,6 @@ fn machine_has_every_controller_in_cgroup_v2(_: &Context) -> Outcome {
 }
 
 fn machine_has_a_root_that_pivot_root_accepts(_: &Context) -> Outcome {
-    if !in_machine() {
-        return Ok(()); // A host may have any root.
-    }
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/"));
     match root {

@@ -158,13 +158,10 @@ fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
 }
 
 fn uid_map_without_gid_map_is_refused(context: &Context) -> Outcome {
-    for (map, other) in [("uidMappings", "gidMappings"), ("gidMappings", "uidMappings")] {
+    for map in ["uidMappings", "gidMappings"] {
         refused(context, &[&format!("linux.{map}")], |config| {
             user_namespace(config, 100_000);
-            let linux = config["linux"].as_object_mut();
-            linux.map(|linux| linux.remove(map));
-            same("whether the other map is there", config["linux"][other].is_array(), true)
-                .unwrap_or_default();
+            config["linux"].as_object_mut().map(|linux| linux.remove(map));
         })?;
     }
     Ok(())
