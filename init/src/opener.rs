@@ -23,13 +23,12 @@ use crate::fault::{During, Fault, Prepared};
 use crate::fds::close_all_but;
 use crate::path::PATH_MAX;
 use crate::procfs::Procfs;
-use crate::rootfs::attach;
 use crate::rootfs::device::Node;
+use crate::rootfs::{attach, clone_tree};
 use crate::slots::Slots;
 use crate::stage0::Outside;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::exit::exit;
-use crate::sys::open_tree;
 use crate::sys::recvmsg::receive;
 use crate::sys::setns::setns;
 
@@ -175,5 +174,5 @@ fn copy_of_node(node: &Node, target: &OwnedFd) -> Result<OwnedFd, Fault> {
     let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     chownat(&directory, c"node", Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
         .during(Call::Fchownat, Step::SetOwner)?;
-    open_tree::clone(directory.as_fd(), c"node", false).during(Call::OpenTree, Step::OpenSource)
+    clone_tree(directory.as_fd(), c"node", false).during(Call::OpenTree, Step::OpenSource)
 }

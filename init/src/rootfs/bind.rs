@@ -10,10 +10,9 @@ use rustix::mount::{MountFlags, mount, mount_move};
 use vial_plan::{Call, Step};
 
 use super::resolve::Make;
-use super::{Name, Rootfs, attach, attributes as attr, covers, is_directory};
+use super::{Name, Rootfs, attach, attributes as attr, clone_tree, covers, is_directory};
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
-use crate::sys::open_tree;
 
 /// Attributes to set and to clear, MOUNT_ATTR_*.
 pub fn attributes(set: u64, clear: u64) -> Attributes {
@@ -46,7 +45,7 @@ impl<'a> Source<'a> {
     }
 
     fn take(&self) -> Result<Taken, Fault> {
-        match open_tree::clone(self.at, self.path, self.recursive) {
+        match clone_tree(self.at, self.path, self.recursive) {
             Err(Errno::NOSYS | Errno::PERM) => self.find().map(Taken::Itself),
             copy => copy.during(Call::OpenTree, Step::OpenSource).map(Taken::Copy),
         }

@@ -25,7 +25,8 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
+    move_mount, open_tree,
 };
 use rustix::process::{Resource, fchdir, getrlimit};
 use vial_plan::{Call, Step};
@@ -34,7 +35,6 @@ use crate::fault::{During, Fault, Prepared};
 use crate::opener::Opener;
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
-use crate::sys::open_tree;
 
 /// Room for an fd's path in procfs.
 type Name = PathBuffer<32>;
@@ -94,7 +94,7 @@ impl Rootfs {
         };
         let place = &rootfs.root;
         // Copied before the covers lie on it, which are not to be in the copy.
-        let copy = open_tree::clone(place.as_fd(), c"", true);
+        let copy = clone_tree(place.as_fd(), c"", true);
         let covers = covers::make(&rootfs, place)?;
         let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
             attach(tree.as_fd(), place.as_fd())
@@ -177,6 +177,23 @@ impl Rootfs {
     }
 }
 
+/// open_tree(2): returns a detached copy of the mount at `path` below the directory
+/// `at`. An empty path copies the mount that the fd refers to. A recursive copy includes
+/// the mounts below it. Linux 5.2.
+pub(crate) fn clone_tree(
+    at: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    open_tree(at, path, flags)
+}
+
 /// move_mount(2): attaches a detached mount on what an fd refers to.
 pub(crate) fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> rustix::io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -196,9 +213,8 @@ fn leave_initramfs() -> Result<(), Fault> {
     mount_change(c"/", MountPropagationFlags::PRIVATE).during(Call::Mount, Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?;
-    let attached = open_tree::clone(CWD, c"/", true)
-        .during(Call::OpenTree, Step::BindRootfs)
-        .and_then(|tree| {
+    let attached =
+        clone_tree(CWD, c"/", true).during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
             attach(tree.as_fd(), root.as_fd())
                 .during(Call::MoveMount, Step::AttachRootfs)
                 .map(|()| tree)

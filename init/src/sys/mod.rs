@@ -14,7 +14,6 @@ pub mod inherited;
 pub mod keyctl;
 pub mod memory;
 pub mod mount_setattr;
-pub mod open_tree;
 pub mod recvmsg;
 pub mod seccomp;
 pub mod setgroups;

@@ -1,4 +1,5 @@
-//! setgroups(2)
+//! setgroups(2). rustix's `set_thread_groups` takes `&[Gid]`: up to 65,536 aligned numbers,
+//! which would have to be copied out of the unaligned Plan, without a heap.
 
 use linux_raw_sys::general::__NR_setgroups;
 use rustix::io::Result;
