@@ -1,5 +1,5 @@
-//! Gives both binaries one fingerprint: a hash of every source file below
-//! init/, so that a CLI never speaks to a vial-init of another build.
+//! Gives both binaries the same fingerprint: a hash of every source file below init/. A
+//! CLI refuses a vial-init of another build by it.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -37,8 +37,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// FNV-1a, 64 bit: its result depends on the bytes alone, not on the
-/// toolchain, and nobody gains by forging it.
+/// FNV-1a, 64 bit. It depends only on the bytes, not on the toolchain. It need not
+/// resist forgery: nobody gains from one.
 struct Fnv(u64);
 
 impl Fnv {

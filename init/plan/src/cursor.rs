@@ -1,13 +1,14 @@
-//! Bytes that are read from front to back.
+//! Reads bytes from front to back.
 
 use core::ffi::CStr;
 
 use crate::Strings;
 
-/// A place in bytes.
+/// A position in a byte slice.
 ///
-/// Where they are too few or wrong, what is read is zero or empty from there on,
-/// and [`is_right`](Cursor::is_right) says so once: cheaper than an answer each.
+/// If the bytes are too short or wrong, everything read from then on is zero or empty.
+/// [`is_right`](Cursor::is_right) tells at the end: one check is cheaper than a Result
+/// for each read.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
@@ -20,7 +21,7 @@ impl<'a> Cursor<'a> {
         Cursor { rest: bytes, is_wrong: false }
     }
 
-    /// The next `length` bytes; none if there are not as many.
+    /// The next `length` bytes, or none if fewer are left.
     pub fn take(&mut self, length: usize) -> &'a [u8] {
         let (head, tail) = self.rest.split_at_checked(length).unwrap_or_else(|| {
             self.is_wrong = true;
@@ -30,23 +31,23 @@ impl<'a> Cursor<'a> {
         head
     }
 
-    /// A number of 4 bytes, little-endian.
+    /// A little-endian number of 4 bytes.
     pub fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.take(4).try_into().unwrap_or([0; 4]))
     }
 
-    /// A number of 8 bytes, little-endian.
+    /// A little-endian number of 8 bytes.
     pub fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.take(8).try_into().unwrap_or([0; 8]))
     }
 
-    /// A length, and as many bytes.
+    /// A length, then that many bytes.
     pub fn bytes(&mut self) -> &'a [u8] {
         let length = self.u32();
         self.take(length as usize)
     }
 
-    /// A length, and a text with its NUL.
+    /// A length, then a string with its NUL.
     pub fn text(&mut self) -> &'a CStr {
         CStr::from_bytes_with_nul(self.bytes()).unwrap_or_else(|_| {
             self.refuse();
@@ -54,7 +55,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// How many texts there are, their length, and they one after the other.
+    /// A count, a length, then that many NUL-terminated strings.
     pub fn strings(&mut self) -> Strings<'a> {
         let count = self.u32() as usize;
         match Strings::new(self.bytes()) {
@@ -66,7 +67,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What was read is not what may stand there.
+    /// Marks what was read as wrong.
     pub fn refuse(&mut self) {
         *self = Cursor { rest: &[], is_wrong: true };
     }
@@ -76,7 +77,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Whether everything so far was as it must be.
+    /// Whether nothing was wrong so far.
     pub fn is_right(&self) -> bool {
         !self.is_wrong
     }

@@ -1,24 +1,24 @@
-//! How the fields of an item lie in bytes: its numbers first, then its texts, its
-//! lists and its bytes, each kind in the order in which the item names them. So one
-//! reader serves every item, by its [`Shape`].
+//! How the fields of an item are laid out in bytes: numbers first, then strings, lists
+//! and bytes, each kind in the order in which the item declares them. So one reader
+//! serves every item, given its [`Shape`].
 
 use core::ffi::CStr;
 
 use crate::Cursor;
 
-/// The most of each kind that an item may have.
+/// The maximum of each kind in one item.
 const NUMBERS: usize = 8;
 const TEXTS: usize = 4;
 const LISTS: usize = 2;
 
-/// What an item's fields are: how many of each kind, a few bits each.
+/// How many fields of each kind an item has, packed into a few bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(u16);
 
 impl Shape {
-    /// No item has this one.
+    /// The shape of a number that is no item.
     pub(crate) const NONE: Shape = Shape(u16::MAX);
-    /// That of an item without fields.
+    /// The shape of an item without fields.
     pub(crate) const EMPTY: Shape = Shape(0);
     const NUMBER: Shape = Shape(1);
     const TEXT: Shape = Shape(1 << 4);
@@ -43,15 +43,15 @@ impl Shape {
         (self.0 >> 9 & 3) as usize
     }
 
-    /// How many of the numbers are 0 or 1, which are the last.
+    /// How many of the numbers are 0 or 1. They are the last ones.
     const fn bools(self) -> usize {
         (self.0 >> 11 & 15) as usize
     }
 
-    /// This one, and the other's fields behind it.
+    /// This shape with the other one's fields added.
     pub(crate) const fn and(self, other: Shape) -> Shape {
         let both = Shape(self.0 + other.0);
-        // Asked while this is compiled.
+        // These are checked at compile time.
         assert!(both.numbers() <= NUMBERS && both.texts() <= TEXTS);
         assert!(both.lists() <= LISTS && both.bytes() <= 1);
         assert!(self.bools() == 0 || other.numbers() == other.bools(), "bools are the last");
@@ -59,8 +59,8 @@ impl Shape {
     }
 }
 
-/// The fields of one item, those first that most items have: what lies within 128
-/// bytes takes shorter instructions to reach.
+/// The fields of one item. The most frequent kinds come first: a field within 128 bytes
+/// takes shorter instructions.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Fields<'a> {
@@ -71,7 +71,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the fields of an item of that shape; None if these bytes hold others.
+    /// Reads the fields of an item of this shape. None if the bytes do not match it.
     pub(crate) fn read(shape: Shape, bytes: &'a [u8]) -> Option<Fields<'a>> {
         if shape == Shape::NONE {
             return None;
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
         (cursor.is_right() && cursor.is_empty()).then_some(fields)
     }
 
-    /// Writes the fields of an item of that shape, in parts.
+    /// Writes the fields of an item of this shape, in parts.
     pub(crate) fn write(&self, shape: Shape, put: &mut dyn FnMut(&[u8])) {
         for number in self.numbers.iter().take(shape.numbers()) {
             put(&number.to_le_bytes());
@@ -113,13 +113,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// How many texts its lists hold.
+    /// How many strings its lists hold.
     pub(crate) fn listed(&self) -> usize {
         self.lists.iter().map(Strings::len).sum()
     }
 }
 
-/// How many of each kind were taken, or given.
+/// How many of each kind were taken or given so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     numbers: usize,
@@ -127,14 +127,14 @@ struct Count {
     lists: usize,
 }
 
-/// The fields of an item that were not taken yet.
+/// Takes the fields of an item one by one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taker<'f, 'a> {
     fields: &'f Fields<'a>,
     taken: Count,
 }
 
-// Each place is known where it is compiled, so that nothing is left to be done.
+// Every index is known at compile time, so inlining leaves only loads.
 impl<'f, 'a> Taker<'f, 'a> {
     /// All of them.
     #[inline(always)]
@@ -143,7 +143,7 @@ impl<'f, 'a> Taker<'f, 'a> {
     }
 }
 
-/// The next of one kind, of which so many were taken.
+/// The next field of one kind, after `taken` others.
 #[inline(always)]
 fn next<T: Copy + Default>(all: &[T], taken: &mut usize) -> T {
     let found = all.get(*taken);
@@ -151,21 +151,21 @@ fn next<T: Copy + Default>(all: &[T], taken: &mut usize) -> T {
     found.copied().unwrap_or_default()
 }
 
-/// The fields of an item, one given after the other.
+/// Collects the fields of an item one by one.
 #[derive(Clone, Copy, Debug)]
 pub struct Giver<'a> {
     fields: Fields<'a>,
     given: Count,
 }
 
-// Called for each field of every item: not inlined, it takes a third of the bytes.
+// Called for each field of every item: without inlining, this is a third of the size.
 impl<'a> Giver<'a> {
-    /// None yet.
+    /// No fields yet.
     pub(crate) fn new() -> Self {
         Giver { fields: Fields::default(), given: Count::default() }
     }
 
-    /// All of them.
+    /// The collected fields.
     pub(crate) fn fields(self) -> Fields<'a> {
         self.fields
     }
@@ -181,7 +181,7 @@ impl<'a> Giver<'a> {
     }
 }
 
-/// Gives the next of one kind, of which so many were given.
+/// Gives the next field of one kind, after `given` others.
 fn give_next<T>(all: &mut [T], given: &mut usize, value: T) {
     if let Some(place) = all.get_mut(*given) {
         *place = value;
@@ -189,11 +189,11 @@ fn give_next<T>(all: &mut [T], given: &mut usize, value: T) {
     *given = given.wrapping_add(1);
 }
 
-/// Something an item is made of.
+/// The type of a field.
 pub(crate) trait Field<'a>: Sized {
-    /// What it is.
+    /// Its shape.
     const SHAPE: Shape;
-    /// Takes it from the fields of an item of the right shape.
+    /// Takes it from the fields of an item, which must have the right shape.
     fn take(fields: &mut Taker<'_, 'a>) -> Self;
     /// Gives it to the fields of an item.
     fn give(self, fields: &mut Giver<'a>);
@@ -210,7 +210,7 @@ impl Field<'_> for u32 {
     }
 }
 
-/// Two numbers, the lower half first.
+/// A u64 is two numbers, the lower half first.
 impl Field<'_> for u64 {
     const SHAPE: Shape = Shape::NUMBER.and(Shape::NUMBER);
     #[inline(always)]
@@ -274,7 +274,7 @@ fn put_with_length(bytes: &[u8], put: &mut dyn FnMut(&[u8])) {
     put(bytes);
 }
 
-/// A list of NUL-terminated texts, one after the other.
+/// A list of NUL-terminated strings, one after the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strings<'a> {
     count: u32,
@@ -282,7 +282,7 @@ pub struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    /// The texts in these bytes, each ended by its NUL; None if the last is not.
+    /// The strings in these bytes. None if the last one has no NUL.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         if bytes.last().is_some_and(|last| *last != 0) {
             return None;
@@ -291,7 +291,7 @@ impl<'a> Strings<'a> {
         Some(Strings { count: u32::try_from(count).ok()?, bytes })
     }
 
-    /// How many texts there are.
+    /// How many strings there are.
     pub fn len(&self) -> usize {
         self.count as usize
     }
@@ -301,7 +301,7 @@ impl<'a> Strings<'a> {
         self.count == 0
     }
 
-    /// The texts in order.
+    /// The strings in order.
     pub fn iter(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
         let mut rest = self.bytes;
         core::iter::from_fn(move || {

@@ -1,12 +1,10 @@
-//! The points where a process waits for a word of vial's.
+//! The gates: where a process waits for a word from vial.
 
-/// What a process waits for. The word is one byte. The end of the file says that
-/// vial is gone.
+/// What a process waits for. The word is one byte. EOF means that vial is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Gate {
-    /// To start: it is complete but for execve. The word comes now or, by `start`,
-    /// later.
+    /// Start: all is done but execve. The word comes at once, or later from `start`.
     Start = 1,
 }
 

@@ -1,26 +1,26 @@
-//! The first 64 bytes of a Plan: which build made it, and where its sections are.
+//! The first 64 bytes of a Plan: the build that made it, and where its sections are.
 
 use crate::{Cursor, Items, Stage};
 
-/// Counts changes of this layout; the fingerprint tells builds apart.
+/// The version of this layout. The fingerprint tells builds apart.
 pub const VERSION: u32 = 1;
 
-/// What both binaries of one build have in common: a hash of init/'s sources.
+/// A hash of init/'s sources, which is the same in both binaries of one build.
 pub const FINGERPRINT: u64 = parse_decimal(env!("VIAL_FINGERPRINT"));
 
 const MAGIC: u64 = u64::from_le_bytes(*b"vialplan");
 
-/// The fixed head of a Plan.
+/// The header of a Plan.
 ///
-/// **Invariant:** magic, version and fingerprint keep their place for ever, so
-/// that any vial-init can tell a stranger's Plan from its own.
+/// **Invariant:** magic, version and fingerprint never move, so that any vial-init
+/// recognizes a Plan of another build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The length in bytes of the sections of stage 0, 1 and 2.
     pub lengths: [u32; 3],
-    /// How many items the sections hold.
+    /// How many items each of the sections holds.
     pub counts: [u32; 3],
-    /// How many texts the longest list-carrying item needs pointers for.
+    /// How many pointers the largest item needs for its lists.
     pub pointers: u32,
     /// How many slots there are.
     pub slots: u32,
@@ -29,9 +29,9 @@ pub struct Header {
 /// Why a Plan is refused before its first item is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// These bytes are no Plan, or they end too soon.
+    /// The bytes are no Plan, or too short.
     NotAPlan,
-    /// A Plan, but made by another build.
+    /// It is a Plan of another build.
     OtherBuild,
 }
 
@@ -39,7 +39,7 @@ impl Header {
     /// The header's length in bytes.
     pub const SIZE: usize = 64;
 
-    /// The header as bytes, for the CLI to send.
+    /// Encodes the header.
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         let mut rest = &mut bytes[..];
@@ -59,7 +59,7 @@ impl Header {
         bytes
     }
 
-    /// Reads a header; it must be of this build.
+    /// Decodes a header, which must be of this build.
     pub fn from_bytes(bytes: &[u8]) -> Result<Header, Refused> {
         let mut cursor = Cursor::new(bytes);
         let mut header = Header::default();
@@ -79,14 +79,14 @@ impl Header {
         }
     }
 
-    /// The length in bytes of all sections, if it can be one.
+    /// The length in bytes of all sections together. None if it overflows.
     pub fn body(&self) -> Option<usize> {
         let [zero, one, two] = self.lengths;
         let sum = zero.checked_add(one)?.checked_add(two)?;
         usize::try_from(sum).ok()
     }
 
-    /// The items of a stage, read from the sections' bytes.
+    /// The items of a stage, in a body that holds all sections.
     pub fn items<'a>(&self, stage: Stage, body: &'a [u8]) -> Option<Items<'a>> {
         let [zero, one, two] = self.lengths.map(|l| l as usize);
         let [first, second, _] = self.counts;

@@ -2,28 +2,29 @@
 //! vial-init carries out, item by item, in the order it is written.
 //!
 //! ```text
-//! Header (64 bytes)  magic, version, fingerprint, the length of each section
+//! Header (64 bytes)    magic, version, fingerprint; length and item count of each section;
+//!                      how many pointers and slots there are
 //! section of stage 0   item item item ..
 //! section of stage 1   item ..
 //! section of stage 2   item item ..
 //! item                 number u8, subject u8, 0 u16, length u32, then its fields
-//! fields               numbers, texts, lists, bytes, in this order of kinds
-//! number               u32, a u64 is two; little-endian
-//! text                 u32 length, bytes, NUL
-//! list                 u32 count, u32 length, texts with a NUL each
-//! bytes                u32 length, bytes
+//! fields               numbers, strings, lists, bytes, in this order
+//! number               u32, little-endian; a u64 is two, the lower half first
+//! string               length u32, bytes, NUL
+//! list                 count u32, length u32, strings with a NUL each
+//! bytes                length u32, bytes
 //! ```
 //!
-//! The words: a **Plan** is the whole; an [`Item`] one act of it; a **slot** a place
-//! for an fd, by which vial lends one to an item, or an item hands one to another;
-//! a [`Gate`] a point where a process waits for a word; a [`Reply`] a message back,
-//! at a gate or of a [`Call`] that failed.
+//! The words: a **Plan** is the whole; an [`Item`] is one action of it; a **slot** is a
+//! place for an fd that vial lends to an item, or that one item passes to another; a
+//! [`Gate`] is a point where a process waits for a word; a [`Reply`] is a message back,
+//! at a gate or about a [`Call`] that failed.
 //!
-//! **Invariant:** reading never panics, never loops, never reads outside the
-//! bytes it was given, whatever they are; there is a fuzz target for it.
-//! **Invariant:** there is no limit on how many items, mounts, arguments or
-//! rules a Plan holds, other than its length being a u32.
-//! **Invariant:** texts lie in the Plan with their NUL, ready for the kernel.
+//! **Invariant:** reading never panics, always ends, and never reads outside the bytes
+//! it was given, whatever they are. A fuzz target tests it.
+//! **Invariant:** nothing limits how many items, mounts, arguments or rules a Plan
+//! holds, except that lengths are u32.
+//! **Invariant:** strings have their NUL in the Plan, ready for the kernel.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -46,12 +47,12 @@ pub use item::{
 pub use reply::{Failed, Reply};
 pub use step::{Call, Step};
 
-/// Which of the three processes that become a container.
+/// One of the three processes on the way to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// vial-init as the CLI started it, outside the container.
     Zero = 0,
-    /// The process in the new user namespace, before the rest.
+    /// The process in the new user namespace, before the other namespaces.
     One = 1,
     /// The container's first process, or the process of an exec.
     Two = 2,
@@ -67,5 +68,5 @@ impl Stage {
     }
 }
 
-/// The number of no slot, for an item that can do without one.
+/// The slot number of an optional slot that is not used.
 pub const NO_SLOT: u32 = u32::MAX;

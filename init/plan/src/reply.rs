@@ -1,48 +1,47 @@
-//! The messages back: what was started, that it is ready, or which step failed.
+//! Messages from vial-init: what was started, where it waits, or what failed.
 
 use crate::{Call, Cursor, Gate, Stage, Step};
 
-/// A call that failed, as data; the CLI, which holds the Plan, finds the words.
+/// A failed call, as data. vial holds the Plan, and turns this into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// Where it ran.
+    /// The stage that made the call.
     pub stage: Stage,
     /// The call.
     pub call: Call,
-    /// What it was for.
+    /// The step that the call was for.
     pub step: Step,
-    /// Which item of the Plan, counted over all sections.
+    /// The index of the item, counted over all sections.
     pub item: u32,
-    /// The errno of the call, as a positive number; the exit status of a mapping
+    /// The errno of the call as a positive number, or the exit status of a mapping
     /// helper.
     pub errno: u32,
 }
 
-/// What vial-init answers.
+/// A message from vial-init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The next stage was started as a child of vial's: this is its pid, which
-    /// vial waits for.
+    /// The next stage was started as a child of vial, which must wait for it.
     Started {
         /// The pid.
         pid: u32,
     },
-    /// A process waits at a gate of which vial gives the word.
+    /// A process waits at a gate for vial's word.
     At {
         /// The gate.
         gate: Gate,
-        /// The pid, as the procfs at hand counts, which is vial's.
+        /// Its pid in vial's pid namespace.
         pid: u32,
     },
-    /// It failed; nothing of it runs any more.
+    /// A call failed, and vial-init ends. Nothing of it runs on.
     Failed(Failed),
 }
 
 impl Reply {
-    /// A reply's length in bytes: kind; stage, call and step; item; pid or errno.
+    /// The size in bytes. Four numbers: kind; stage, call and step; item; pid or errno.
     pub const SIZE: usize = 16;
 
-    /// The reply as bytes.
+    /// Encodes the reply.
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let numbers = match self {
             Reply::At { gate, pid } => [1, *gate as u32, 0, *pid],
@@ -59,7 +58,7 @@ impl Reply {
         bytes
     }
 
-    /// Reads a reply; None if the bytes are none.
+    /// Decodes a reply. None if it is malformed.
     pub fn from_bytes(bytes: &[u8]) -> Option<Reply> {
         let mut cursor = Cursor::new(bytes);
         let [kind, what, item, value] = [(); 4].map(|()| cursor.u32());

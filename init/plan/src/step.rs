@@ -1,8 +1,8 @@
-//! What failed: the call, as it is named where it is made, and what it was for.
+//! What failed: the call, named where it is made, and the step that it was for.
 
 macro_rules! calls {
     ($( $name:ident $words:literal, )*) => {
-        /// A system call, by its man page.
+        /// A system call, named like its man page.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the man pages say what they are")]
         #[repr(u8)]
@@ -14,7 +14,7 @@ macro_rules! calls {
             /// All of them.
             pub const ALL: &[Call] = &[ $( Call::$name, )* ];
 
-            /// As in `openat2(2)`; empty for none.
+            /// For example `openat2(2)`; empty for [`Call::None`].
             pub fn name(self) -> &'static str {
                 match self { $( Call::$name => $words, )* }
             }
@@ -23,7 +23,7 @@ macro_rules! calls {
 }
 
 calls! {
-    // No call: the plan or a path cannot be right.
+    // No call failed: the Plan or a path is wrong.
     None "",
     Accept4 "accept4(2)",
     Bpf "bpf(2)",
@@ -94,7 +94,7 @@ impl Call {
 
 macro_rules! steps {
     ($( $name:ident $words:literal, )*) => {
-        /// What a call was for. What it acted on is the item's to say.
+        /// What a call was for. The item tells what it acted on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "their words say what they are")]
         #[repr(u8)]
@@ -103,10 +103,10 @@ macro_rules! steps {
         }
 
         impl Step {
-            /// Every step there is.
+            /// All of them.
             pub const ALL: &[Step] = &[ $( Step::$name, )* ];
 
-            /// As in `mount the filesystem`.
+            /// For example `mount the filesystem`.
             pub fn words(self) -> &'static str {
                 match self { $( Step::$name => $words, )* }
             }

@@ -1,5 +1,5 @@
-//! Any bytes as a Plan and as a Reply: nothing is read outside them, nothing
-//! panics, and what is understood is written again byte for byte.
+//! Reads any bytes as a Plan and as a Reply: nothing is read outside them, nothing
+//! panics, and what was decoded encodes to the same bytes.
 //!
 //! `cargo +nightly fuzz run read` in init/plan, with cargo-fuzz installed.
 #![no_main]

@@ -1,5 +1,5 @@
-//! What an enum of items is made of: its variants, each with its number and its
-//! fields, and from them how it is read and written.
+//! Generates an enum of items, and the code that reads and writes them, from a list of
+//! variants with their numbers and fields.
 
 macro_rules! items {
     ($(#[doc = $about:literal])* $subject:literal $enum:ident $prefix:literal of $stage:ident {
@@ -14,9 +14,9 @@ macro_rules! items {
         }
 
         impl<'a> $enum<'a> {
-            /// The upper byte of their codes.
+            /// The upper byte of the items' codes.
             pub(super) const SUBJECT: u8 = $subject;
-            /// What fields they have, by their numbers.
+            /// The shape of each item, indexed by its number.
             pub(super) const SHAPES: [$crate::field::Shape; [$( $number, )*].len() + 1] = {
                 use $crate::field::{Field, Shape};
                 let mut shapes = [Shape::NONE; [$( $number, )*].len() + 1];
@@ -24,8 +24,8 @@ macro_rules! items {
                 shapes
             };
 
-            /// The item with this code and these fields. Where it is taken apart
-            /// at once, it is never put together.
+            /// Decodes the item with this code and these fields. Inlined into a match,
+            /// this builds no enum value.
             #[inline(always)]
             pub fn from_fields(code: u16, fields: &$crate::Fields<'a>) -> Option<Self> {
                 if code >> 8 != $subject {
@@ -42,7 +42,7 @@ macro_rules! items {
                 Some(item)
             }
 
-            /// Its name, unlike every other item's of the stage.
+            /// The name of the item, unique in its stage.
             pub fn name(&self) -> &'static str {
                 match self { $( $enum::$name { .. } => concat!($prefix, stringify!($name)), )* }
             }
@@ -79,7 +79,8 @@ macro_rules! nested {
         }
 
         impl<'a> $enum<'a> {
-            /// The item with this code and these fields, if this stage has one.
+            /// Decodes the item with this code and these fields. None if the stage has
+            /// no such item.
             #[inline(always)]
             pub fn from_fields(code: u16, fields: &Fields<'a>) -> Option<Self> {
                 match code >> 8 {

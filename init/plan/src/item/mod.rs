@@ -1,5 +1,6 @@
-//! Items: every act that a Plan can hold, one enum a stage, those of stage 0 and 2
-//! nested by subject. An item is written by its enum and read by its stage's.
+//! Items: everything that a Plan can ask for. There is one enum for each stage; those
+//! of stage 0 and 2 are nested by subject. An item is written by the enum of its
+//! subject and read by the enum of its stage.
 //!
 //! | enum | stage | subject |
 //! |---|---|---|
@@ -11,7 +12,7 @@
 //! | [`RootfsItem`] | 2 | what lies in the rootfs, and how it becomes the root |
 //! | [`ProcessItem`] | 2 | what makes the process the container's |
 //!
-//! A new item is a line in its enum here; the compiler then asks for the leaf that
+//! A new item is a new line in its enum. The compiler then asks for the code that
 //! carries it out (vial-init) and for its words (vial).
 
 #[macro_use]
@@ -28,14 +29,14 @@ pub use stage0::{CgroupItem, LeaveItem, SetupItem};
 pub use stage1::Stage1;
 pub use stage2::{NamespaceItem, ProcessItem, RootfsItem};
 
-/// The bytes of a section end within an item, or hold no item known here.
+/// The bytes of a section end within an item, or hold an unknown item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// Which item, counted over all sections.
+    /// The index of the item, counted over all sections.
     pub index: u32,
 }
 
-/// An item of any kind, to be written into the section of its stage.
+/// An item of any kind, to be written to the section of its stage.
 pub trait Encode {
     /// The stage that carries it out.
     fn stage(&self) -> Stage;
@@ -55,7 +56,7 @@ nested! {
     Stage2 { 5 Namespace(NamespaceItem), 6 Rootfs(RootfsItem), 7 Process(ProcessItem), }
 }
 
-/// An item of any stage, as whoever holds the whole Plan sees it.
+/// An item of any stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// Of stage 0.
@@ -67,7 +68,8 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// The item of this stage with this code and these fields, if the stage has one.
+    /// Decodes the item of this stage with this code and these fields. None if the
+    /// stage has no such item.
     pub fn from_fields(stage: Stage, code: u16, fields: &Fields<'a>) -> Option<Item<'a>> {
         Some(match stage {
             Stage::Zero => Item::Stage0(Stage0::from_fields(code, fields)?),
@@ -76,7 +78,7 @@ impl<'a> Item<'a> {
         })
     }
 
-    /// It, as it is written.
+    /// The item, for writing.
     pub fn encode(&self) -> &dyn Encode {
         match self {
             Item::Stage0(Stage0::Setup(item)) => item,
@@ -89,7 +91,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Its name, unlike every other's.
+    /// The name of the item, unique in a Plan.
     pub fn name(&self) -> &'static str {
         match self {
             Item::Stage0(Stage0::Setup(item)) => item.name(),
@@ -103,7 +105,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The shape of the fields of an item with this code; None if there is none.
+/// The shape of the item with this code. None if there is no such item.
 fn shape(code: u16) -> Option<Shape> {
     let [subject, number] = code.to_be_bytes();
     let shapes: &[Shape] = match subject {
@@ -119,14 +121,14 @@ fn shape(code: u16) -> Option<Shape> {
     shapes.get(usize::from(number)).copied()
 }
 
-/// The length in bytes of an item as it is written.
+/// The length in bytes of an encoded item.
 pub fn item_size(item: &dyn Encode) -> usize {
     let mut size = 0;
     write_item(item, &mut |part| size += part.len());
     size
 }
 
-/// Writes an item, in parts. Answers how many texts its lists hold.
+/// Writes an item, in parts. Returns how many strings its lists hold.
 pub fn write_item(item: &dyn Encode, put: &mut dyn FnMut(&[u8])) -> usize {
     let code = item.code();
     let Some(shape) = shape(code) else { return 0 };
@@ -151,7 +153,7 @@ pub struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The items in these bytes, the first having this index.
+    /// The items in these bytes. The first one has this index.
     pub fn new(stage: Stage, section: &'a [u8], index: u32) -> Self {
         Items { stage, cursor: Cursor::new(section), index }
     }
@@ -161,8 +163,8 @@ impl<'a> Items<'a> {
         self.index
     }
 
-    /// The next item, not put together yet: its code and its fields. None at the
-    /// end; an item that is malformed is the last.
+    /// The next item as its code and its fields. None at the end. A malformed item is
+    /// the last one.
     pub fn next_fields(&mut self) -> Option<Result<(u16, Fields<'a>), Malformed>> {
         if self.cursor.is_empty() {
             return None;
@@ -194,7 +196,7 @@ impl<'a> Iterator for Items<'a> {
             Item::from_fields(self.stage, code, &fields).ok_or(Malformed { index })
         });
         if item.is_err() {
-            self.cursor = Cursor::new(&[]); // As of another stage.
+            self.cursor = Cursor::new(&[]); // The same, if it is an item of another stage.
         }
         Some((index, item))
     }
