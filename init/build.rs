@@ -1,21 +1,20 @@
-//! Links vial-init without libc, start files or a dynamic loader, by whichever
-//! linker there is.
+//! Links vial-init without libc, start files or a dynamic loader, with any linker.
 
 use std::env;
 use std::path::Path;
 
-/// What GNU ld, lld and mold understand alike. -static and -no-pie come after
-/// what rustc and a compiler say, and win: the program does not relocate itself.
+/// Options that GNU ld, lld and mold all understand. -static and -no-pie come after
+/// those of rustc and of a compiler, so they win: the program cannot relocate itself.
 const OPTIONS: &[&str] = &[
     "-static",
     "-no-pie",
     "--no-dynamic-linker",
-    // The start files of a libc, which rustc links to static programs of musl,
-    // have _start; without being the entry, they go with what nothing refers to.
+    // For static musl programs, rustc links the start files of musl, which define
+    // _start. With another entry, --gc-sections drops them.
     "--entry=vial_init_start",
     "--gc-sections",
-    // No section that a debugger or an unwinder would read. One segment less is a
-    // page less of memory and of file.
+    // No sections for debuggers and unwinders. One segment less saves a page of memory
+    // and of the file.
     "--build-id=none",
     "--no-eh-frame-hdr",
     "-znorelro",
@@ -37,7 +36,7 @@ fn main() {
         }
     }
     if linker.is_compiler {
-        link("-nostdlib"); // Nor start files.
+        link("-nostdlib"); // And no start files.
     }
 }
 
@@ -45,12 +44,12 @@ fn link(argument: &str) {
     println!("cargo::rustc-link-arg-bin=vial-init={argument}");
 }
 
-/// What links, by the rules of rustc: its flavor if one is named, else the
-/// name of the program, else a C compiler, as every target with Linux has it.
+/// The linker, found by rustc's rules: the linker flavor if one is set, else the name
+/// of the program, else a C compiler, the default of every Linux target.
 struct Linker {
-    /// It takes a linker's options behind -Wl alone.
+    /// It is a C compiler, which takes linker options behind -Wl.
     is_compiler: bool,
-    /// It is lld itself; a compiler does not tell what it calls.
+    /// It is lld itself. A compiler does not show which linker it runs.
     is_lld: bool,
 }
 
@@ -68,7 +67,7 @@ impl Linker {
 
     fn named(program: &Path) -> Linker {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        // As in ld.lld-19.
+        // For example ld.lld-19.
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
         let is_lld = matches!(name, "lld" | "rust-lld" | "ld.lld");
         let is_ld = name == "ld" || name.starts_with("ld.") || name.ends_with("-ld");
@@ -76,7 +75,7 @@ impl Linker {
     }
 }
 
-/// The value of `-C name=value`, in any of the ways to write it; the last counts.
+/// The value of `-C name=value` in any of its spellings. The last one counts.
 fn codegen_option<'a>(flags: &'a str, name: &str) -> Option<&'a str> {
     let flags = flags.split('\x1f').filter(|flag| !matches!(*flag, "-C" | "--codegen"));
     let mut values = flags.filter_map(|flag| {

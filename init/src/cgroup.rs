@@ -1,5 +1,5 @@
-//! cgroup v2, from outside: make the container's cgroup, write its limits,
-//! filter its devices. The process is born into it (CLONE_INTO_CGROUP).
+//! cgroup v2, from outside: makes the container's cgroup, writes its limits, filters
+//! its devices. The next stage is created in it (CLONE_INTO_CGROUP).
 
 use core::ffi::CStr;
 
@@ -17,9 +17,9 @@ use crate::sys::bpf;
 pub struct Cgroup {
     /// The root of the cgroup2 filesystem.
     root: Option<OwnedFd>,
-    /// The container's own, into which the next stage is born.
+    /// The container's cgroup, in which the next stage is created.
     pub own: Option<OwnedFd>,
-    /// Whether the container's own was made, and not there before.
+    /// Whether stage 0 made the container's cgroup: it did not exist before.
     is_new: bool,
 }
 
@@ -33,7 +33,7 @@ impl Cgroup {
     }
 }
 
-/// One item.
+/// Carries out one item.
 #[inline(always)]
 pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> {
     match item {
@@ -57,7 +57,7 @@ pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> 
             write_either(cgroup.own()?, [file, value], [other, other_value])
         }
         CgroupItem::Devices { program } => filter_devices(cgroup.own()?, cgroup.is_new, program),
-        // The next stage is born where this process is.
+        // The next stage is then created in the cgroup of this process.
         CgroupItem::Enter {} => enter(cgroup.own.take().prepared()?.as_fd()),
     }
 }
@@ -65,7 +65,7 @@ pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> 
 const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
 const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
 
-/// Opens the cgroup2 filesystem at this mount point.
+/// Opens the cgroup2 filesystem that is mounted at this path.
 pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
@@ -77,8 +77,8 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
     Ok(root)
 }
 
-/// Enables controllers for the children of a cgroup, as `+a +b`: those that are
-/// required, and as many of the others as can be.
+/// Enables controllers (`+a +b`) for the children of a cgroup: all required ones, and
+/// as many of the others as possible.
 pub fn enable(
     root: BorrowedFd<'_>,
     directory: &CStr,
@@ -92,9 +92,8 @@ pub fn enable(
     }
     match write_file(directory, SUBTREE_CONTROL, controllers.to_bytes()) {
         Ok(()) => return Ok(()),
-        // The cgroup holds processes. Single controllers might do, those for
-        // threads, but then no process could be in a child (cgroups(7), "domain
-        // invalid").
+        // The cgroup holds processes. Threaded controllers alone might be enabled, but
+        // then its children could hold no processes (cgroups(7), "domain invalid").
         Err(fault) if fault.errno() == Errno::BUSY && required.is_empty() => return Ok(()),
         Err(fault) if fault.errno() == Errno::BUSY => return Err(fault),
         Err(_) => {}
@@ -102,12 +101,12 @@ pub fn enable(
     if !required.is_empty() {
         write_file(directory, SUBTREE_CONTROL, required.to_bytes())?;
     }
-    // Those for threads come last.
+    // The planner lists threaded controllers last, so EBUSY stops before them.
     for wished in words(controllers.to_bytes()) {
         let written = write_file(directory, SUBTREE_CONTROL, wished);
-        // No limit needs it, so that the container does without: ENOENT where the
-        // cgroup above has not enabled it, EACCES where it is not delegated,
-        // EINVAL for cpu beside realtime processes.
+        // No limit needs this controller, so the container does without. ENOENT: the
+        // parent cgroup has not enabled it. EACCES: it is not delegated. EINVAL: it is
+        // cpu, and there are realtime processes.
         if written.is_err_and(|fault| fault.errno() == Errno::BUSY) {
             break;
         }
@@ -119,9 +118,9 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| byte.is_ascii_whitespace())
 }
 
-/// Whether a cgroup's children have all of these controllers, as `+a +b`. To ask
-/// is cheap; to write what is so already makes the kernel wait for every cgroup
-/// below that is being removed.
+/// Whether the children of a cgroup have all of these controllers (`+a +b`). Reading is
+/// cheap. A write, even one that changes nothing, makes the kernel wait for every
+/// cgroup below that is being removed.
 fn are_enabled(directory: BorrowedFd<'_>, controllers: &CStr) -> rustix::io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = openat(directory, SUBTREE_CONTROL, flags, Mode::empty())?;
@@ -134,9 +133,8 @@ fn are_enabled(directory: BorrowedFd<'_>, controllers: &CStr) -> rustix::io::Res
     }))
 }
 
-/// Makes a cgroup. That it exists already is no error: it may be a parent that
-/// others share, or one that the engine has made for the container. Answers
-/// whether it is new.
+/// Makes a cgroup and returns whether it is new. EEXIST is not an error: the cgroup may
+/// be a shared parent, or the engine has made it for the container.
 pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<bool, Fault> {
     match mkdirat(root, directory, Mode::from_raw_mode(0o755)) {
         Ok(()) => Ok(true),
@@ -145,13 +143,14 @@ pub fn make(root: BorrowedFd<'_>, directory: &CStr) -> Result<bool, Fault> {
     }
 }
 
-/// Opens a cgroup below the root.
+/// Opens a cgroup by its path below the root.
 pub fn open(root: BorrowedFd<'_>, directory: &CStr) -> Result<OwnedFd, Fault> {
     let directory = if directory.is_empty() { c"." } else { directory };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match openat2(root, directory, flags, Mode::empty(), resolve) {
-        // KERNEL(5.6): the planner has refused `..`, and cgroupfs has no links.
+        // KERNEL(5.6): without openat2. The planner refuses `..`, and cgroupfs has no
+        // symbolic links.
         Err(Errno::NOSYS | Errno::PERM) => {
             openat(root, directory, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroup)
         }
@@ -159,7 +158,7 @@ pub fn open(root: BorrowedFd<'_>, directory: &CStr) -> Result<OwnedFd, Fault> {
     }
 }
 
-/// Writes a file of a cgroup in one write(2).
+/// Writes a file of a cgroup with one write(2).
 pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(), Fault> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file =
@@ -168,8 +167,8 @@ pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Writes a file, or where the kernel does not have it, the other one; nothing
-/// if there is no other.
+/// Writes a file. If the kernel does not have it, writes the other one, or nothing if
+/// that one's name is empty.
 pub fn write_either(
     cgroup: BorrowedFd<'_>,
     [file, value]: [&CStr; 2],
@@ -186,9 +185,9 @@ pub fn write_either(
     }
 }
 
-/// Loads a device filter and attaches it to the cgroup. One that is not new may
-/// have filters of an earlier container: every program must allow, so that they
-/// go, but not before there is the new one.
+/// Loads a device filter and attaches it to the cgroup. A cgroup that is not new may
+/// still have the filters of an earlier container. Every attached filter must allow an
+/// access, so the old ones are detached, but only after the new one is attached.
 pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> Result<(), Fault> {
     let mut earlier = bpf::DeviceFilters::none();
     if !is_new {
@@ -204,7 +203,7 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
     }
     for number in earlier.numbers() {
         match bpf::detach_device_filter(cgroup, *number) {
-            // ENOENT: it went meanwhile, or its owner holds it by a link.
+            // ENOENT: it is already detached, or a BPF link holds it.
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(Fault::new(Call::Bpf, Step::DetachDeviceFilter, errno)),
         }
@@ -212,8 +211,8 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
     Ok(())
 }
 
-/// KERNEL(5.7): enters the cgroup, for a process that could not be born into it.
+/// KERNEL(5.7): enters the cgroup, for a process that could not be created in it.
 pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
-    // 0 stands for the writer.
+    // 0 means the process that writes.
     write_file(cgroup, c"cgroup.procs", b"0").of(Step::EnterCgroup)
 }

@@ -1,4 +1,4 @@
-//! The socket to the CLI: the Plan comes, one Reply goes.
+//! The socket to vial: the Plan comes in, Replies go out.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -13,34 +13,34 @@ use crate::path::PATH_MAX;
 use crate::slots::Slots;
 use crate::sys::memory;
 
-/// Room for the texts of execve that the Plan does not hold: the program's path,
-/// HOME and LISTEN_PID. Memory that is not written to costs nothing.
+/// Room for the strings of execve that are not in the Plan: the program's path, HOME
+/// and LISTEN_PID. Pages that are never written cost nothing.
 const SCRATCH: usize = PATH_MAX + 512 + 32;
 
-/// A Plan as it was received, in memory that lives as long as the process.
+/// A received Plan, in memory that lives as long as the process.
 #[derive(Debug)]
 pub struct Received {
-    /// Its header.
+    /// The header.
     pub header: Header,
-    /// Its sections.
+    /// The sections.
     pub body: &'static [u8],
-    /// What it asked to have room for.
+    /// The memory that the header asked for.
     pub memory: Memory,
-    /// Its slots, empty.
+    /// The slots, empty.
     pub slots: Slots,
 }
 
-/// Room for what execve reads.
+/// Memory for what execve reads.
 #[derive(Debug)]
 pub struct Memory {
-    /// For the pointers of its lists.
+    /// Room for the pointers of argv and envp.
     pub pointers: &'static mut [usize],
-    /// Zeroed bytes for texts.
+    /// Zeroed bytes for strings.
     scratch: &'static mut [u8],
 }
 
 impl Memory {
-    /// Keeps a text, with a NUL, as long as the process lives.
+    /// Copies a string and its NUL into memory that lives as long as the process.
     pub fn keep(&mut self, text: &[u8]) -> Option<&'static CStr> {
         let scratch = core::mem::take(&mut self.scratch);
         let (room, rest) = scratch.split_at_mut_checked(text.len().checked_add(1)?)?;
@@ -52,8 +52,8 @@ impl Memory {
     }
 }
 
-/// Reads a whole Plan. Held in one piece of exactly its size, it needs no
-/// buffer that an item could overrun, and each stage finds its own section.
+/// Receives a whole Plan into memory of exactly its size. There is no buffer that an
+/// item could overrun, and each stage finds its own section.
 pub fn receive_plan(channel: &mut OwnedFd) -> Result<Received, Fault> {
     let mut head = [0; Header::SIZE];
     read_whole(channel, &mut head)?;
@@ -83,7 +83,7 @@ fn read_whole(channel: &OwnedFd, mut bytes: &mut [u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One message of these parts, and an fd as SCM_RIGHTS.
+/// Sends one message made of these parts; an fd goes along as SCM_RIGHTS.
 pub fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -98,7 +98,7 @@ pub fn send(
     sendmsg(socket, parts, &mut ancillary, SendFlags::NOSIGNAL).map(|_| ())
 }
 
-/// Sends the reply.
+/// Sends a reply.
 pub fn answer(channel: &impl AsFd, reply: &Reply) -> Result<(), Fault> {
     write(channel, &reply.to_bytes()).map(|_| ()).during(Call::Write, Step::Answer)
 }

@@ -1,24 +1,24 @@
-//! How a leaf says that it failed: as data.
+//! Failures as data: how a function reports which call failed.
 
 use core::num::NonZeroU32;
 
 use rustix::io::{Errno, Result};
 use vial_plan::{Call, Step};
 
-/// The call that failed, what it was for, and the errno it met. The stage and the
-/// item of the Plan are the interpreter's to add.
+/// The call that failed, the step that it was for, and its errno. `Life` adds the stage
+/// and the item of the Plan.
 ///
-/// Call and step lie above the errno in one number that is never 0, so that a
-/// `Result<(), Fault>` is one register: every leaf answers one.
+/// The three are packed into one number that is never 0, so that a `Result<(), Fault>`,
+/// which most functions return, fits into one register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fault(NonZeroU32);
 
 impl Fault {
-    /// The Plan asks for something that an earlier item should have prepared,
-    /// or holds a number that means nothing: it was not made by vial.
+    /// An item needs something that no earlier item prepared, or holds an unknown
+    /// number: vial did not make this Plan.
     pub const PLAN: Fault = Fault::new(Call::None, Step::DecodePlan, Errno::INVAL);
 
-    /// A call that met this errno at this step.
+    /// A failure of `call` at `step` with `errno`.
     pub const fn new(call: Call, step: Step, errno: Errno) -> Fault {
         let errno = errno.raw_os_error().cast_unsigned() & 0xffff;
         match NonZeroU32::new((call as u32) << 24 | (step as u32) << 16 | errno) {
@@ -27,19 +27,19 @@ impl Fault {
         }
     }
 
-    /// The call.
+    /// The call that failed.
     pub fn call(self) -> Call {
         let [.., call] = self.0.get().to_le_bytes();
         Call::from_number(call).unwrap_or(Call::None)
     }
 
-    /// What it was for.
+    /// The step that the call was for.
     pub fn step(self) -> Step {
         let [_, _, step, _] = self.0.get().to_le_bytes();
         Step::from_number(step).unwrap_or(Step::DecodePlan)
     }
 
-    /// The same call and errno, of another step.
+    /// The same call and errno, with another step.
     pub const fn of(self, step: Step) -> Fault {
         match NonZeroU32::new(self.0.get() & 0xff00_ffff | (step as u32) << 16) {
             Some(all) => Fault(all),
@@ -47,17 +47,17 @@ impl Fault {
         }
     }
 
-    /// What the kernel answered.
+    /// The errno of the call.
     pub const fn errno(self) -> Errno {
         Errno::from_raw_os_error((self.0.get() & 0xffff).cast_signed())
     }
 
-    /// Both as one number, for another process of vial-init.
+    /// The fault as one number, to send to another process of vial-init.
     pub const fn number(self) -> u32 {
         self.0.get()
     }
 
-    /// What such a number says: 0 is no fault.
+    /// The fault that such a number stands for; 0 stands for none.
     pub fn from_number(number: u32) -> Option<Fault> {
         NonZeroU32::new(number).map(Fault)
     }
@@ -69,9 +69,9 @@ impl core::fmt::Debug for Fault {
     }
 }
 
-/// Names the call that a result is of, and what it was for.
+/// Names the call that an errno came from, and its step.
 pub trait During<T> {
-    /// An error becomes a [`Fault`] of this call and step.
+    /// Turns an errno into a [`Fault`] of this call and step.
     fn during(self, call: Call, step: Step) -> core::result::Result<T, Fault>;
 }
 
@@ -81,9 +81,9 @@ impl<T> During<T> for Result<T> {
     }
 }
 
-/// Says what a leaf's work was for, where the leaf cannot know.
+/// Names the step, where the function that made the call cannot know it.
 pub trait Of<T> {
-    /// A [`Fault`] becomes one of this step.
+    /// Replaces the step of a [`Fault`].
     fn of(self, step: Step) -> core::result::Result<T, Fault>;
 }
 
@@ -93,9 +93,9 @@ impl<T> Of<T> for core::result::Result<T, Fault> {
     }
 }
 
-/// What an earlier item should have prepared.
+/// Something that an earlier item should have prepared.
 pub trait Prepared<T> {
-    /// It, or the fault of a Plan that has no such item.
+    /// The value, or [`Fault::PLAN`] if no item prepared it.
     fn prepared(self) -> core::result::Result<T, Fault>;
 }
 

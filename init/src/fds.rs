@@ -1,5 +1,5 @@
-//! Which fds stay open: none of the caller's that it did not mean, and none of the
-//! host's where the container's files decide.
+//! Closes the fds that must not leak: the caller's before anything else, and the host's
+//! before any file of the container is used.
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat};
@@ -14,8 +14,8 @@ use crate::slots::Slots;
 use crate::stage2::Inside;
 use crate::sys::close_range;
 
-/// Closes every fd from `from` on but these, none of which lies below it.
-#[inline(never)] // From three places.
+/// Closes every fd from `from` on, except `ours` and those in slots.
+#[inline(never)] // It has three callers.
 pub fn close_all_but(
     from: u32,
     ours: &[BorrowedFd<'_>],
@@ -39,8 +39,8 @@ pub fn close_all_but(
     }
 }
 
-/// KERNEL(5.9): without close_range, each fd that /proc/self/fd lists. The
-/// container's own /proc may be missing or be anything.
+/// KERNEL(5.9): without close_range, closes each fd that /proc/self/fd lists. Prefers
+/// the private procfs: the container's own /proc may be missing or hold anything.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 fn close(first: u32, last: u32, procfs: Option<&Procfs>) -> rustix::io::Result<()> {
     match close_range::close_range(first, last) {
@@ -68,10 +68,10 @@ fn close(first: u32, last: u32, procfs: Option<&Procfs>) -> rustix::io::Result<(
     Ok(())
 }
 
-/// Lets go of everything but the streams, those that the container is to have,
-/// and what the items to come need.
+/// Closes every fd from `from` on, except the one in slot `but` and those that later
+/// items need.
 pub fn close_fds(life: &mut Life, inside: &mut Inside, from: u32, but: u32) -> Result<(), Fault> {
-    // Give up ownership: all of them are closed together.
+    // Give up ownership: one call closes all of them.
     if let Some(procfs) = inside.rootfs.take().and_then(Rootfs::release) {
         life.procfs = Some(procfs);
     }

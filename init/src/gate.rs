@@ -1,5 +1,5 @@
-//! The gates: where a process waits for a word, which is one byte. The end of the
-//! file says that whoever would give it is gone, and the process ends with them.
+//! Gates: a process waits here for a word, which is one byte. EOF means that the sender
+//! is gone; the process then exits.
 
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
@@ -10,22 +10,22 @@ use crate::fault::{During, Fault, Prepared};
 use crate::sys::{exit, memory};
 use crate::{Life, channel};
 
-/// Waits for the word that this process is mapped. Its parent gives it, and has
-/// answered for both if it is gone.
+/// Waits for the word that the user namespace is mapped. The parent sends it. If the
+/// parent is gone, it has already reported why.
 pub fn await_mapping(life: &mut Life, pipe: u32) -> Result<(), Fault> {
     let pipe = life.slots.take(pipe).prepared()?;
     wait(&pipe, Step::AwaitMapping)
 }
 
-/// Says that the process is complete, and waits: for vial's word on the channel,
-/// which says that the container is kept; and, where start comes later, for a
-/// connection to its socket, which is then where a failure is answered.
+/// Reports that everything but execve is done, and waits. vial's word on the channel
+/// says that the container is recorded. Where `start` is a later command, this then
+/// waits for its connection to the socket; failures are reported over that connection.
 pub fn await_start(life: &mut Life, socket: u32) -> Result<(), Fault> {
     let procfs = life.procfs.take().prepared()?;
     let pid = procfs.own_pid().during(Call::Readlinkat, Step::Answer)?;
-    drop(procfs); // Whoever traces this process while it waits finds no way to the host.
+    drop(procfs); // A tracer finds no way to the host while this process waits.
     channel::answer(&life.channel, &Reply::At { gate: Gate::Start, pid })?;
-    memory::forget_stack(); // What the rootfs took of it is not needed again.
+    memory::forget_stack(); // Setting up the rootfs needed more stack than the rest will.
     wait(&life.channel, Step::AwaitStart)?;
     if let Some(listener) = life.slots.take(socket) {
         life.channel = accept(&listener).during(Call::Accept4, Step::AwaitStart)?;
@@ -40,8 +40,8 @@ fn wait(fd: &OwnedFd, step: Step) -> Result<(), Fault> {
     }
 }
 
-/// The connection of start. One that ends without a word is of someone who asks
-/// whether this process still waits, or of a start that died.
+/// Accepts the connection of `start`. A connection that closes without a word came from
+/// a process that checks whether this one still waits, or from a `start` that died.
 fn accept(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     loop {
         match accept_with(listener, SocketFlags::CLOEXEC) {

@@ -1,5 +1,6 @@
-//! How stage 0 leaves the host's namespaces: it joins and makes some by itself, and
-//! makes the rest for the child that is the next stage, which it then maps.
+//! How stage 0 leaves the host's namespaces: it joins and unshares some itself, creates
+//! the rest with the child that is the next stage, and maps that child's user
+//! namespace.
 
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
@@ -15,7 +16,7 @@ use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
 use crate::{Life, cgroup, channel, spawn};
 
-/// One item.
+/// Carries out one item.
 #[inline(always)]
 pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> Result<(), Fault> {
     match item {
@@ -47,8 +48,9 @@ pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> 
     }
 }
 
-/// Starts the next stage as a child of this process's parent, the CLI, so that
-/// no process of the runtime stays between the container and its engine.
+/// Starts the next stage as a child of the CLI, which is this process's parent
+/// (CLONE_PARENT). No process of the runtime then stays between the container and its
+/// engine.
 pub(crate) fn clone(
     life: &mut Life,
     cgroup: &Cgroup,
@@ -65,8 +67,8 @@ pub(crate) fn clone(
     let flags = u64::from(kinds) | clone3::PARENT;
     match clone3(flags, birth).during(Call::Clone3, Step::Clone)? {
         Side::Child { in_cgroup } => {
-            // KERNEL(5.7): enter the cgroup before anything that depends on it,
-            // above all a cgroup namespace, whose root is where its maker is.
+            // KERNEL(5.7): enter the cgroup before anything that depends on it. A new
+            // cgroup namespace has the cgroup of its creator as its root.
             if let (Some(cgroup), false) = (birth, in_cgroup) {
                 cgroup::enter(cgroup)?;
             }
@@ -82,7 +84,7 @@ pub(crate) fn clone(
             if let Some((_, writing)) = ends {
                 life.slots.put(pipe, writing)?;
             }
-            // Whoever waits for this process must know which children are its own.
+            // vial waits for its children, and must know that this one is among them.
             channel::answer(&life.channel, &Reply::Started { pid: child })?;
             Ok(())
         }

@@ -8,14 +8,13 @@
 //!          namespaces, rootfs, process                    namespace/, rootfs/, process/
 //! ```
 //!
-//! The planner has decided what happens and in which order; each stage carries
-//! its section of the Plan out item by item and decides nothing. Most
-//! containers need no stage 1: one clone3 makes every namespace, and the Plan's
-//! section is empty.
+//! The planner decides what happens and in which order. Each stage carries out its
+//! section of the Plan item by item and decides nothing. Most containers need no stage
+//! 1: one clone3 makes every namespace, and the section of stage 1 is empty.
 //!
-//! **Invariant:** no libc, no heap, no panic that can be reached (see main.rs).
+//! **Invariant:** no libc, no heap, no reachable panic (see main.rs).
 //! **Invariant:** every fd is O_CLOEXEC from birth.
-//! **Invariant:** a failure is answered once, as data, and ends the process.
+//! **Invariant:** a failure is reported once, as data, and ends the process.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -55,22 +54,23 @@ use crate::sys::exit::exit;
 use crate::sys::inherited::{Inherited, Stranger, lend};
 use crate::sys::start::Arguments;
 
-/// Where `_start` leads: reads the Plan and lives it.
+/// Called by `_start`: receives the Plan and carries it out.
 pub fn main(arguments: Arguments) -> ! {
-    // A caller that waits in the foreground blocks signals, to pass them on;
-    // the container is not to inherit that. EINVAL is not possible.
+    // In the foreground, vial blocks signals in order to forward them. The container
+    // must not inherit that mask. EINVAL is not possible.
     let _ = sys::signal::block_only(0);
-    // Started by an fd's path, it would be called by that number in ps(1).
+    // vial starts this program by the path of an fd: without this, ps(1) shows a
+    // number.
     let _ = rustix::thread::set_name(c"vial-init");
     let inherited = match Inherited::take(arguments) {
         Ok(inherited) => inherited,
         Err(Stranger::Person) => {
             let [_, _, stderr] = sys::stdio::streams();
             let words = b"vial-init is started by vial: try `vial --help`\n";
-            let _ = rustix::io::write(stderr, words); // Nobody is left to tell if this fails.
+            let _ = rustix::io::write(stderr, words); // There is nobody to tell if this fails.
             exit(1)
         }
-        Err(Stranger::Vial) => exit(1), // Its end without an answer is what vial will tell.
+        Err(Stranger::Vial) => exit(1), // vial reports that vial-init ended without a reply.
     };
     let (mut channel, item) = (inherited.channel, inherited.item);
     let failed = match channel::receive_plan(&mut channel) {
@@ -95,37 +95,38 @@ pub fn main(arguments: Arguments) -> ! {
         }
         Err(fault) => failed(Stage::Zero, 0, fault),
     };
-    // EPIPE: nobody is there to read it, and the process ends all the same.
+    // EPIPE: vial is gone. The process exits either way.
     let _ = channel::answer(&channel, &Reply::Failed(failed));
     exit(1)
 }
 
-/// What a process holds in every stage; what one stage alone needs is in that
-/// stage's own state. A field that an item prepares is None before it.
+/// What a process holds in every stage. What only one stage needs is in that stage's
+/// module. A field that an item prepares is None until then.
 #[derive(Debug)]
 pub struct Life {
     header: Header,
     body: &'static [u8],
     memory: channel::Memory,
-    /// Where others see the present item.
+    /// The digits in argv that show the current item to other processes.
     item: &'static mut [u8],
-    /// The Plan came and the Reply goes here.
+    /// The socket that brought the Plan and carries the Reply.
     channel: OwnedFd,
-    /// What vial has lent, and what items hand to each other.
+    /// Fds that vial lent, and fds that one item passes to another.
     slots: Slots,
     stage: Stage,
     procfs: Option<Procfs>,
-    /// The pid of the next stage, in the process that has started it.
+    /// The pid of the next stage, in the process that started it.
     child: u32,
 }
 
-/// How a stage carries out one item: its code, and its fields.
+/// Carries out one item of a stage, given its code and its fields.
 type Act<'a> = &'a mut dyn FnMut(&mut Life, u16, &Fields<'static>) -> Result<(), Fault>;
 
 impl Life {
-    /// Each stage, and in the child that it starts the next one.
+    /// Runs the stages in order. Each stage starts the next one as a new process.
     fn live(&mut self) -> Result<Infallible, Failed> {
-        // Nobody owns a stage's fds when it is over: they are closed with all others.
+        // Do not drop the fds of a stage that has ended: CloseFds closes all fds at
+        // once.
         let mut outside = ManuallyDrop::new(stage0::Outside::default());
         self.carry_out(&mut |life, code, fields| stage0::act(life, &mut outside, code, fields))?;
         if self.stage == Stage::One {
@@ -136,8 +137,8 @@ impl Life {
         Err(failed(Stage::Two, 0, Fault::PLAN))
     }
 
-    /// Carries out the section of this stage. Returns in the process of the next
-    /// one; a process whose section ends has done its part, and exits.
+    /// Carries out the section of the current stage. Returns only in the process of the
+    /// next stage: a process that reaches the end of its section exits.
     fn carry_out(&mut self, act: Act<'_>) -> Result<(), Failed> {
         let stage = self.stage;
         let mut items = self
@@ -158,17 +159,17 @@ impl Life {
                 return Err(failed(self.stage, index, fault));
             }
             if self.stage != stage {
-                return Ok(()); // This process is a new one, which the item has started.
+                return Ok(()); // The item started a new process, and this is it.
             }
         }
     }
 
-    /// A child that waits to be mapped sees the pipe close, and ends; one that
-    /// does not wait must not outlive the failure of its parent.
+    /// A child that waits for its mapping sees the pipe close, and exits. A child that
+    /// does not wait is killed: it must not outlive the failure of its parent.
     fn abandon(&mut self) {
         self.slots.close();
         if let Some(child) = rustix::process::Pid::from_raw(self.child.cast_signed()) {
-            // ESRCH: it ended by itself, which is what is wanted.
+            // ESRCH: the child has already ended, which is what is wanted.
             let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
         }
     }
@@ -178,9 +179,8 @@ impl Life {
     }
 }
 
-/// Writes a number over digits: /proc/PID/cmdline, and so ps(1), has them as they
-/// are when somebody asks, also of a process that is stopped or hangs. It takes no
-/// system call.
+/// Overwrites the digits with a number. Whoever reads /proc/PID/cmdline, such as ps(1),
+/// sees it, even when this process is stopped or hangs. This takes no system call.
 fn show(digits: &mut [u8], mut number: u32) {
     for digit in digits.iter_mut().rev() {
         *digit = b'0' | (number % 10) as u8;

@@ -1,10 +1,10 @@
-//! The opener: a process of stage 0 that keeps the host's privileges while the
-//! others enter a user namespace. In the container's mount namespace it opens
-//! what the mapped root may not reach, and makes device nodes, which a user
-//! namespace may not. It serves stage 2, one request after the other, until
-//! that one lets go of the rootfs.
+//! The opener: a child of stage 0 that keeps the host's privileges while the other
+//! processes enter a user namespace. It joins the container's mount namespace. There it
+//! opens paths that the mapped root may not reach, and makes device nodes, which a user
+//! namespace may not. It serves the requests of stage 2 one by one, until stage 2
+//! closes the socket.
 //!
-//! **Invariant:** it mounts nothing before it is in that mount namespace.
+//! **Invariant:** it mounts nothing before it has joined that mount namespace.
 
 use core::ffi::CStr;
 
@@ -36,7 +36,7 @@ const ENTER: u8 = b'e';
 const OPEN: u8 = b'o';
 const NODE: u8 = b'n';
 
-/// Starts the opener, which is then asked over the socket in that slot.
+/// Starts the opener and puts the socket to it into this slot.
 pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), Fault> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -50,8 +50,8 @@ pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), 
     }
 }
 
-/// Closes this end of the socket, and waits for the opener to exit, which it does
-/// once stage 2 has let go of the rootfs, too.
+/// Closes this end of the socket and waits for the opener to exit. It exits when stage
+/// 2 has closed its end, too.
 pub fn end(life: &mut Life, outside: &Outside, socket: u32) -> Result<(), Fault> {
     drop(life.slots.take(socket));
     let pid = Pid::from_raw(outside.opener_pid.cast_signed()).prepared()?;
@@ -59,13 +59,13 @@ pub fn end(life: &mut Life, outside: &Outside, socket: u32) -> Result<(), Fault>
     Ok(())
 }
 
-/// The opener, as stage 2 asks it.
+/// The opener, as stage 2 sees it.
 #[derive(Debug)]
 pub struct Opener(OwnedFd);
 
 impl Opener {
-    /// Takes it into the mount namespace of this process. None: it may not go
-    /// there, and what it is for cannot be had.
+    /// Moves the opener into the mount namespace of this process. None: it may not
+    /// join, and the container must do without it.
     pub fn enter(socket: OwnedFd, procfs: &Procfs) -> Option<Opener> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let namespace = openat(procfs, c"self/ns/mnt", flags, Mode::empty()).ok()?;
@@ -74,13 +74,13 @@ impl Opener {
         Some(opener)
     }
 
-    /// O_PATH fd of what lies at a path of the host.
+    /// Opens a path of the host; returns an O_PATH fd.
     pub fn open(&self, path: &CStr) -> Result<OwnedFd, Fault> {
         let request = [IoSlice::new(&[OPEN]), IoSlice::new(path.to_bytes_with_nul())];
         self.ask(&request, None)?.prepared()
     }
 
-    /// Makes a device node that has the owner of the target, and is mounted on it.
+    /// Makes a device node with the owner of `target`, and mounts it on `target`.
     pub fn make_node(&self, node: &Node, target: BorrowedFd<'_>) -> Result<(), Fault> {
         let [mode, major, minor] = [node.mode, node.major, node.minor].map(u32::to_le_bytes);
         let request = [&[NODE][..], &mode, &major, &minor].map(IoSlice::new);
@@ -103,7 +103,7 @@ impl Opener {
 }
 
 fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
-    // While this process holds the others' fds, nobody would see their end of file.
+    // Close the copies of the others' fds: nobody would see EOF while they are open.
     if close_all_but(3, &[socket.as_fd()], &Slots(&mut []), procfs).is_err() {
         exit(1);
     }
@@ -128,7 +128,7 @@ fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
         let reply = fault.to_le_bytes();
         let reply = IoSlice::new(&reply);
         if send(socket.as_fd(), &[reply], fd.as_ref().map(AsFd::as_fd)).is_err() {
-            exit(0); // Nobody is left to ask.
+            exit(0); // Stage 2 is gone.
         }
     }
 }
@@ -146,10 +146,10 @@ fn open(path: &[u8]) -> Result<OwnedFd, Fault> {
         .during(Call::Openat, Step::FindSource)
 }
 
-/// The node lies in a tmpfs of its own, so that no inode of the host is in the
-/// container's reach. It is mounted on /proc of the mount namespace, where
-/// nobody looks meanwhile, for as long as it takes: a detached mount could not
-/// be copied from before Linux 6.15.
+/// Makes the node in a tmpfs of its own, so that the container reaches no inode of the
+/// host. The tmpfs is mounted on /proc of this mount namespace, which nobody uses at
+/// this time, and unmounted at once. A detached tmpfs cannot be used: open_tree(2)
+/// could not copy from one before Linux 6.15.
 fn make_node(numbers: &[u8], target: Option<OwnedFd>) -> Result<(), Fault> {
     let target = target.prepared()?;
     let mut cursor = Cursor::new(numbers);

@@ -1,16 +1,16 @@
-//! A path that is put together in memory of fixed size.
+//! Paths that are built in memory of fixed size.
 
 use core::ffi::CStr;
 
 use heapless::{Vec, VecView};
 use rustix::io::{Errno, Result};
 
-/// PATH_MAX of Linux, the terminating NUL included.
+/// PATH_MAX of Linux, including the NUL.
 pub const PATH_MAX: usize = 4096;
 
-/// A path of at most PATH_MAX bytes, its NUL included; more is ENAMETOOLONG.
-/// Bytes that were not pushed were not written either: most paths are short,
-/// and to zero the rest would be most of the work.
+/// A path of at most SIZE bytes including its NUL; a longer one is ENAMETOOLONG. The
+/// unused rest is not initialized: most paths are short, and zeroing it would be most
+/// of the work.
 #[derive(Debug)]
 pub struct PathBuffer<const SIZE: usize = PATH_MAX>(Vec<u8, SIZE>);
 
@@ -20,36 +20,36 @@ impl<const SIZE: usize> PathBuffer<SIZE> {
         PathBuffer(Vec::new())
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub fn push(&mut self, part: &[u8]) -> Result<&mut Self> {
         push(self.0.as_mut_view(), part)?;
         Ok(self)
     }
 
-    /// Adds a number in decimal.
+    /// Appends a number in decimal.
     pub fn push_number(&mut self, number: u32) -> Result<&mut Self> {
         push_number(self.0.as_mut_view(), number)?;
         Ok(self)
     }
 
-    /// Cuts the path back to nothing.
+    /// Empties the path.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The bytes without the NUL.
+    /// The path without its NUL.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.split_last().map_or(&[], |(_, bytes)| bytes)
     }
 
-    /// The path for the kernel; one that holds a NUL ends there.
+    /// The path as a C string; it ends at the first NUL.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 }
 
-/// For buffers of any size. The NUL makes way, and takes its place behind what is
-/// added.
+/// One function for buffers of every size. It overwrites the NUL, and appends a new
+/// one.
 fn push(buffer: &mut VecView<u8>, part: &[u8]) -> Result<()> {
     let used = buffer.len().saturating_sub(1);
     let whole = used.checked_add(part.len()).is_some_and(|end| end < buffer.capacity());
@@ -73,8 +73,8 @@ fn push_number(buffer: &mut VecView<u8>, number: u32) -> Result<()> {
     Ok(())
 }
 
-/// Parent and last component of a path: `a/b/c` is `a/b` and `c`, `c` is empty
-/// and `c`. Slashes at the end count for nothing.
+/// Splits a path into its parent and its last component: `a/b/c` gives `a/b` and `c`,
+/// `c` gives an empty parent. Trailing slashes are ignored.
 pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |last| last.saturating_add(1));
     let path = path.get(..end).unwrap_or_default();
@@ -87,8 +87,8 @@ pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The same of a text for the kernel, whose last component is one too; nothing
-/// is left of one that ends in a slash.
+/// The same for a C string, so that the last component is one, too. It is empty if the
+/// path ends in a slash.
 pub fn split_name(path: &CStr) -> (&[u8], &CStr) {
     let bytes = path.to_bytes_with_nul();
     let slash = bytes.iter().rposition(|b| *b == b'/');

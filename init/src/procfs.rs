@@ -1,6 +1,6 @@
-//! The one procfs fd: opened outside, before any mount of the container
-//! exists, it serves every read and write of procfs there is. The container
-//! can neither cover it nor put another filesystem in its place.
+//! The one procfs fd. It is opened outside the container, before any mount of the
+//! container exists, and serves every access to procfs. The container can neither cover
+//! it nor replace it with another filesystem.
 
 use core::ffi::CStr;
 
@@ -29,7 +29,7 @@ impl AsFd for Procfs {
 }
 
 impl Procfs {
-    /// Opens /proc, and makes sure that it is a procfs's root.
+    /// Opens /proc and checks that it is the root of a procfs.
     pub fn open() -> core::result::Result<Procfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =
@@ -42,14 +42,14 @@ impl Procfs {
         Ok(Procfs(fd))
     }
 
-    /// Writes a file in one write(2).
+    /// Writes a file with one write(2).
     pub fn write(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
         let file = self.open_file(path, OFlags::WRONLY)?;
         write(&file, value).during(Call::Write, Step::WriteProcFile)?;
         Ok(())
     }
 
-    /// Writes a kernel parameter; path is below /proc/sys.
+    /// Writes a kernel parameter; `path` is below /proc/sys.
     #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
     pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {
         let mut file: PathBuffer = PathBuffer::empty();
@@ -59,13 +59,12 @@ impl Procfs {
         self.write(file.as_c_str(), value)
     }
 
-    /// Opens a file; nothing may be mounted on the way, and no link but `self`
-    /// may lead elsewhere.
+    /// Opens a file. No mount and no magic link may be on the way.
     pub fn open_file(&self, path: &CStr, flags: OFlags) -> core::result::Result<OwnedFd, Fault> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         match openat2(&self.0, path, flags, Mode::empty(), resolve) {
-            // KERNEL(5.6): without openat2, what was opened must be of procfs.
+            // KERNEL(5.6): without openat2, check that the opened file is on a procfs.
             Err(Errno::NOSYS | Errno::PERM) => {
                 let file = openat(&self.0, path, flags, Mode::empty());
                 let file = file.during(Call::Openat, Step::OpenProcFile)?;
@@ -76,8 +75,8 @@ impl Procfs {
         }
     }
 
-    /// The own pid as this procfs counts it: in the CLI's pid namespace, even
-    /// from within the container's.
+    /// The pid of this process as this procfs counts it: in the CLI's pid namespace,
+    /// even when called inside the container's.
     pub fn own_pid(&self) -> Result<u32> {
         let mut buffer = [0; 16];
         let length = readlinkat_raw(&self.0, c"self", &mut buffer[..])?;

@@ -1,4 +1,4 @@
-//! The actions of signals: execve(2) keeps those that are "ignore".
+//! Signal actions: an ignored signal stays ignored across execve(2).
 
 use rustix::fs::OFlags;
 use rustix::io::{Errno, read};
@@ -8,11 +8,11 @@ use crate::fault::{During, Fault, Of};
 use crate::procfs::Procfs;
 use crate::sys::signal::set_default;
 
-/// Gives every signal that the caller ignores its default action: a shell
-/// ignores INT and QUIT for what it starts with `&`, nohup ignores HUP.
+/// Resets every signal that the caller ignores to its default action. A shell ignores
+/// INT and QUIT in what it starts with `&`; nohup ignores HUP.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub fn reset(procfs: &Procfs) -> Result<(), Fault> {
-    // To ask for each of 64 signals would take 64 calls.
+    // Asking for each of 64 signals would take 64 calls.
     let mut left = ignored(procfs)?;
     while left != 0 {
         set_default(left.trailing_zeros().saturating_add(1))
@@ -22,8 +22,8 @@ pub fn reset(procfs: &Procfs) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The field SigIgn of proc_pid_status(5): bit n - 1 stands for signal n. The
-/// list of groups before it may be of any length.
+/// Reads SigIgn of proc_pid_status(5), where bit n - 1 stands for signal n. Before it
+/// comes the list of groups, which may have any length.
 fn ignored(procfs: &Procfs) -> Result<u64, Fault> {
     const FIELD: &[u8] = b"SigIgn:\t";
     let file = procfs.open_file(c"self/status", OFlags::RDONLY).of(Step::ReadSignals)?;

@@ -1,10 +1,10 @@
-//! The slots: places for fds, which vial lends or which one item hands to another.
+//! Slots: places for fds that vial lends, or that one item passes to another.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::fault::{Fault, Prepared};
 
-/// As many as the Plan's header says. A number beyond them is no slot.
+/// As many slots as the Plan's header says.
 #[derive(Debug)]
 pub struct Slots(pub &'static mut [Option<OwnedFd>]);
 
@@ -25,17 +25,17 @@ impl Slots {
         Some(self.0.get(slot as usize)?.as_ref()?.as_fd())
     }
 
-    /// All of them that hold an fd.
+    /// The fds in all slots.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.iter().flatten().map(AsFd::as_fd)
     }
 
-    /// Closes what is in them.
+    /// Closes the fds in all slots.
     pub fn close(&mut self) {
         self.0.fill_with(|| None);
     }
 
-    /// Gives up ownership of all but the one in this slot: they are closed by
+    /// Gives up ownership of every fd except the one in this slot. They are closed by
     /// number, together with all other fds.
     pub fn forget_but(&mut self, slot: u32) {
         let others = self.0.iter_mut().enumerate().filter(|(at, _)| *at != slot as usize);

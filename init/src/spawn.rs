@@ -1,4 +1,4 @@
-//! Programs of the host that vial-init runs.
+//! Host programs that vial-init runs.
 
 use core::ffi::CStr;
 
@@ -13,7 +13,7 @@ use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
 use crate::sys::exit;
 
-/// Runs newuidmap or newgidmap: PROGRAM PID MAP.., where MAP is triples.
+/// Runs newuidmap or newgidmap: PROGRAM PID MAP.., where MAP is a list of triples.
 pub fn map_helper(
     program: &'static CStr,
     child: u32,
@@ -32,7 +32,7 @@ pub fn map_helper(
                 && life.memory.keep(text.as_bytes()).and_then(|pid| args.push(pid)).is_some()
                 && map.iter().all(|number| args.push(number).is_some());
             if whole {
-                let _ = execve(program, &args, &env); // The status says that it failed.
+                let _ = execve(program, &args, &env); // The exit status reports the failure.
             }
             exit::exit(127)
         }
@@ -43,7 +43,7 @@ pub fn map_helper(
             match status.and_then(|status| status.exit_status()) {
                 Some(0) => Ok(()),
                 Some(127) => Err(Fault::new(Call::Execve, Step::StartMapHelper, Errno::NOENT)),
-                // Not an errno: its status, or none where a signal ended it.
+                // Not an errno, but the exit status; 0 if a signal ended the program.
                 status => {
                     let status = Errno::from_raw_os_error(status.unwrap_or_default());
                     Err(Fault::new(Call::None, Step::MapHelper, status))

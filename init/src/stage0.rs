@@ -1,5 +1,5 @@
-//! Stage 0, outside the container: everything that needs the host's privileges or
-//! its view, then clone3, then what only a parent can do for the child.
+//! Stage 0, outside the container: everything that needs the host's privileges or view,
+//! then clone3, then what only the parent can do for the child.
 
 use rustix::fd::AsFd;
 use rustix::process::DumpableBehavior;
@@ -12,7 +12,7 @@ use crate::procfs::Procfs;
 use crate::rootfs::chroot;
 use crate::{Life, cgroup, fds, leave, opener, signals};
 
-/// What stage 0 holds beside what every stage does.
+/// What only stage 0 holds.
 #[derive(Debug, Default)]
 pub struct Outside {
     /// The container's cgroup.
@@ -21,7 +21,7 @@ pub struct Outside {
     pub opener_pid: u32,
 }
 
-/// One item of the section of stage 0.
+/// Carries out one item of stage 0.
 pub fn act(
     life: &mut Life,
     outside: &mut Outside,
@@ -30,14 +30,15 @@ pub fn act(
 ) -> Result<(), Fault> {
     match Stage0::from_fields(code, fields).prepared()? {
         Stage0::Setup(item) => setup(life, outside, item),
-        // The limits before the process that they are for: it is born within them.
+        // The limits come before the process that they apply to: it is created in the
+        // cgroup.
         Stage0::Cgroup(item) => cgroup::act(&mut outside.cgroup, item),
-        // Last: each takes something of the host out of reach.
+        // Last, because each item puts something of the host out of reach.
         Stage0::Leave(item) => leave::act(life, outside, item),
     }
 }
 
-/// What the process does to itself.
+/// Carries out one item that changes the process itself.
 #[inline(always)]
 fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Result<(), Fault> {
     match item {

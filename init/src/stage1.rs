@@ -1,7 +1,7 @@
-//! Stage 1: in the new user namespace, and mapped, but before the namespaces that
-//! must be prepared from within it. The one case there is: a time namespace with
-//! offsets. They must be written before the first process enters, with privileges
-//! in the new user namespace.
+//! Stage 1: in the new and mapped user namespace, before the namespaces that must be
+//! prepared from inside it. There is one case: a time namespace with offsets. The
+//! offsets must be written before the first process enters, with privileges in the new
+//! user namespace.
 
 use vial_plan::{Call, Fields, NO_SLOT, Stage1, Step};
 
@@ -11,7 +11,7 @@ use crate::process::user;
 use crate::sys::unshare::unshare;
 use crate::{Life, gate, leave};
 
-/// One item of the section of stage 1.
+/// Carries out one item of stage 1.
 pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
     match Stage1::from_fields(code, fields).prepared()? {
         Stage1::AwaitMapping { pipe } => gate::await_mapping(life, pipe),
@@ -20,7 +20,7 @@ pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), F
         Stage1::TimeOffsets { offsets } => {
             life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes())
         }
-        // Born where this process is: in the container's cgroup.
+        // The child is created in the cgroup of this process, which is the container's.
         Stage1::Clone { stage, kinds } => {
             leave::clone(life, &Cgroup::default(), stage, kinds, NO_SLOT)
         }

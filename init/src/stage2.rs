@@ -10,20 +10,21 @@ use crate::process::program::Program;
 use crate::rootfs::Rootfs;
 use crate::{Life, namespace, process, rootfs};
 
-/// What stage 2 holds beside what every stage does.
+/// What only stage 2 holds.
 #[derive(Debug, Default)]
 pub struct Inside {
-    /// The rootfs while it is furnished.
+    /// The rootfs, while it is being set up.
     pub rootfs: Option<Rootfs>,
-    /// The pseudo-terminal, until it is the standard streams.
+    /// The pseudo-terminal, until it becomes the standard streams.
     pub terminal: Option<OwnedFd>,
-    /// The working directory that root could not enter, for the user to try.
+    /// The working directory that root could not enter; the container's user tries
+    /// again.
     pub directory_is_due: Option<&'static CStr>,
-    /// What to execute.
+    /// The program to execute.
     pub program: Option<Program>,
 }
 
-/// One item of the section of stage 2.
+/// Carries out one item of stage 2.
 pub fn act(
     life: &mut Life,
     inside: &mut Inside,
@@ -31,18 +32,18 @@ pub fn act(
     fields: &Fields<'static>,
 ) -> Result<(), Fault> {
     match Stage2::from_fields(code, fields).prepared()? {
-        // First, while /proc is the host's: what the namespaces hold, and the root of
-        // the user namespace, which owns all that is made from then on.
+        // First the namespaces, while /proc is the host's. This includes becoming root
+        // of the user namespace, who owns everything that is made from then on.
         Stage2::Namespace(item) => namespace::act(life, item),
-        // Then the rootfs, to its end as the root: nothing of the host's is in sight.
+        // Then the rootfs. When it has become the root, nothing of the host is visible.
         Stage2::Rootfs(item) => rootfs::act(life, inside, item),
-        // Last the process, as each step takes away what the ones before it need.
+        // Last the process: each step takes away what the earlier steps need.
         Stage2::Process(item) => process::act(life, inside, item),
     }
 }
 
 impl Inside {
-    /// The rootfs, which an earlier item has opened.
+    /// The rootfs that an earlier item opened.
     pub fn rootfs(&self) -> Result<&Rootfs, Fault> {
         self.rootfs.as_ref().prepared()
     }
@@ -52,7 +53,7 @@ impl Inside {
         self.rootfs.as_mut().prepared()
     }
 
-    /// The rootfs, for what may mount something on the directory of the last node.
+    /// The rootfs, for an item that may mount something over the remembered directory.
     pub fn furnish(&mut self) -> Result<&mut Rootfs, Fault> {
         let rootfs = self.rootfs_mut()?;
         rootfs.forget_nodes();

@@ -1,9 +1,9 @@
-//! aarch64: how the kernel starts the process.
+//! aarch64: the entry point.
 
 use core::arch::global_asm;
 
-// The kernel enters with argc at the stack pointer, which is aligned already.
-// A zero frame pointer and link register end any walk of the stack.
+// The kernel enters with the stack pointer at argc, already aligned. A zero frame
+// pointer and link register end any stack walk.
 global_asm!(
     ".globl vial_init_start",
     ".type vial_init_start,%function",

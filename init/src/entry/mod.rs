@@ -1,5 +1,5 @@
-//! What only a program needs, and a library that others link must not have:
-//! the entry point, and the memory routines that the compiler calls.
+//! What only the program has, because a library would bring it into other programs: the
+//! entry point, and the memory functions that compiled code calls.
 #![allow(unsafe_code, reason = "there is no libc to have it; see each SAFETY")]
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

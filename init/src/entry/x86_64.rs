@@ -1,9 +1,9 @@
-//! x86_64: how the kernel starts the process.
+//! x86_64: the entry point.
 
 use core::arch::global_asm;
 
-// The kernel enters with argc at the stack pointer and no return address.
-// This hands that address over, with the stack aligned as the ABI wants it.
+// The kernel enters with the stack pointer at argc, and with no return address. This
+// passes that pointer on, and aligns the stack as the ABI requires.
 global_asm!(
     ".globl vial_init_start",
     ".type vial_init_start,@function",

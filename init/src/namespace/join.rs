@@ -1,4 +1,4 @@
-//! Namespaces that exist already: given by a path, or those of a process.
+//! Joins existing namespaces: one given by a path, or those of a process.
 
 use core::ffi::CStr;
 
@@ -18,8 +18,8 @@ use crate::sys::setns::setns;
 
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
-/// The files of /proc/PID/ns by their CLONE_NEW* flags, the user namespace
-/// first: it grants the right to join those that it owns.
+/// The files of /proc/PID/ns by their CLONE_NEW* flags. The user namespace comes first:
+/// it gives the right to join the namespaces that it owns.
 const KINDS: [(u32, &[u8]); 8] = [
     (CLONE_NEWUSER, b"user"),
     (CLONE_NEWNS, b"mnt"),
@@ -37,7 +37,7 @@ pub fn path(path: &CStr, kind: u32) -> Result<(), Fault> {
     setns(namespace.as_fd(), kind).during(Call::Setns, Step::JoinNamespace)
 }
 
-/// Joins namespaces of a process, by its pidfd where there is one.
+/// Joins namespaces of a process, by its pidfd if there is one.
 pub fn process(
     pidfd: Option<BorrowedFd<'_>>,
     pid: u32,
@@ -45,13 +45,14 @@ pub fn process(
     procfs: &Procfs,
 ) -> Result<(), Fault> {
     match pidfd.map(|pidfd| setns(pidfd, kinds)) {
-        // KERNEL(5.8): a pidfd stands for no namespaces.
+        // KERNEL(5.8): setns(2) does not take a pidfd.
         None | Some(Err(Errno::INVAL | Errno::NOSYS)) => by_files(pid, kinds, procfs),
         Some(result) => result.during(Call::Setns, Step::JoinNamespace),
     }
 }
 
-/// All are opened before the first is joined, which may end the right to.
+/// Opens all files before joining the first: joining may take away the right to open
+/// them.
 fn by_files(pid: u32, kinds: u32, procfs: &Procfs) -> Result<(), Fault> {
     let mut namespaces: [Option<OwnedFd>; KINDS.len()] = [const { None }; KINDS.len()];
     let wanted = || KINDS.iter().filter(|(kind, _)| kinds & kind != 0);

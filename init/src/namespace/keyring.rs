@@ -8,19 +8,19 @@ use vial_plan::{Call, Step};
 use crate::fault::{During, Fault};
 use crate::sys::keyctl::{join_session_keyring, set_permissions};
 
-/// All to its possessor; view, read, search and link to its user. That is what
-/// the kernel gives a session keyring, and the search besides, by which a later
-/// exec finds it (keyctl_join_session_keyring(3)).
+/// All rights for the possessor; view, read, search and link for the user. This is the
+/// kernel's default for a session keyring plus search, by which a later exec finds it
+/// (keyctl_join_session_keyring(3)).
 const PERMISSIONS: u32 = 0x3f1b_0000;
 
-/// Joins the container's session keyring, so that it cannot reach the keys of its
-/// caller. Who makes it lets its user search it, for a later exec to find it.
+/// Joins the container's session keyring, so that the container cannot reach the
+/// caller's keys. make: it is new, and a later exec must find it by search.
 pub(super) fn join(name: &CStr, make: bool) -> Result<(), Fault> {
     match join_session_keyring(name) {
         Ok(keyring) if make => {
             set_permissions(keyring, PERMISSIONS).during(Call::Keyctl, Step::MakeKeyring)
         }
-        // A kernel without keys has none to leak.
+        // ENOSYS: a kernel without keys has none to leak.
         Ok(_) | Err(Errno::NOSYS) => Ok(()),
         Err(errno) => Err(Fault::new(Call::Keyctl, Step::MakeKeyring, errno)),
     }

@@ -10,8 +10,8 @@ use crate::sys::ifup::loopback_up;
 /// Brings up `lo`.
 pub(super) fn up() -> Result<(), Fault> {
     let flags = SocketFlags::CLOEXEC;
-    // A socket of any family serves; UNIX is there without IP, which is when
-    // there is no `lo` that could answer.
+    // A socket of any family works. Without IP there is no INET, but then `lo` has no
+    // address to answer at either.
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, Some(ipproto::UDP))
         .or_else(|_| socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None))
         .during(Call::Socket, Step::Loopback)?;

@@ -1,5 +1,5 @@
-//! What stage 2 does to the namespaces it is in. The arms stand in the order in
-//! which the planner writes the items.
+//! What stage 2 does to its namespaces. The arms are in the order in which the planner
+//! writes the items.
 
 pub mod join;
 mod keyring;
@@ -12,7 +12,7 @@ use crate::process::user;
 use crate::sys::unshare::unshare;
 use crate::{Life, gate};
 
-/// One item.
+/// Carries out one item.
 #[inline(always)]
 pub fn act(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
     match item {

@@ -1,4 +1,4 @@
-//! What the environment says of the container itself: HOME and LISTEN_PID.
+//! Environment variables that depend on the container: HOME and LISTEN_PID.
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
@@ -11,20 +11,20 @@ use crate::path::PathBuffer;
 use crate::rootfs::Rootfs;
 use crate::stage2::Inside;
 
-/// How much of passwd(5) is read: an image may fill it without end, by holes.
+/// How much of passwd(5) is read: an image can make it endless with a sparse file.
 const PASSWD_MAX: usize = 1 << 20;
 
-/// Adds HOME: the sixth field of the user's line in the container's passwd(5),
-/// or `/` where there is none.
+/// Adds HOME: the sixth field of the user's line in the container's passwd(5), or `/`
+/// if there is none.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub(super) fn find_home(life: &mut Life, inside: &mut Inside, uid: u32) -> Result<(), Fault> {
     let mut home: PathBuffer<512> = PathBuffer::empty();
-    let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable: none.
+    let found = home_from_passwd(uid, &mut home).unwrap_or(false); // Unreadable means none.
     let text = life.memory.keep(if found { home.as_bytes() } else { b"HOME=/" });
     inside.program.as_mut().prepared()?.add_variable(text)
 }
 
-/// Adds LISTEN_PID: systemd's socket activation is for this process alone
+/// Adds LISTEN_PID: only the process with this pid takes systemd's sockets
 /// (sd_listen_fds(3)).
 pub(super) fn add_listen_pid(life: &mut Life, inside: &mut Inside) -> Result<(), Fault> {
     let step = Step::BuildArguments;
@@ -38,7 +38,7 @@ pub(super) fn add_listen_pid(life: &mut Life, inside: &mut Inside) -> Result<(),
 fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<bool> {
     let file = open_passwd().map_err(Fault::errno)?;
     let stat = fstat(&file)?;
-    // A file of procfs has no size. It says nothing of users, and reading may block.
+    // A file of procfs has size 0. It is no list of users, and reading it may block.
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size == 0 {
         return Err(Errno::INVAL);
     }
@@ -64,7 +64,7 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
                 }
                 (b':', 5) if matches => return Ok(home.as_bytes().len() > 5),
                 (b':', _) => {
-                    // The third field is whole: it must have been all of the uid.
+                    // The third field ends here: all of the uid must have matched.
                     matches &= field != 2 || place == wanted.as_bytes().len();
                     (field, place) = (field.saturating_add(1), 0);
                 }
@@ -81,12 +81,12 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
     }
 }
 
-/// The container's passwd(5), where links lead; but none of procfs's that lead to
-/// what this process has open. A FIFO in its place must not block.
+/// Opens the container's passwd(5). Follows symbolic links, but not the magic links of
+/// procfs, which lead to what this process has open. A FIFO must not block.
 fn open_passwd() -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
-        // KERNEL(5.6): without openat2, component by component.
+        // KERNEL(5.6): without openat2, walk component by component.
         Err(Errno::NOSYS | Errno::PERM) => {
             let root = Rootfs::present()?;
             root.open_at(c"/etc/passwd", flags, false)

@@ -1,6 +1,6 @@
-//! What a security module changes to by the execve to come: written to
-//! /proc/self/attr through the private procfs, where nothing of the container's
-//! can stand in the kernel's place (CVE-2019-16884).
+//! The label that a security module gives the process on execve(2). It is written to
+//! /proc/self/attr through the private procfs, which the container cannot replace with
+//! a file of its own (CVE-2019-16884).
 
 use core::ffi::CStr;
 
@@ -12,8 +12,8 @@ use crate::fault::{During, Fault, Of};
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 
-/// An AppArmor profile, as aa_change_onexec(2) asks for it.
-#[inline(never)] // Keep its buffer out of the stack frame that stays while waiting.
+/// Sets an AppArmor profile, as aa_change_onexec(2) does.
+#[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub(super) fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
     let mut text: PathBuffer = PathBuffer::empty();
     text.push(b"exec ")
@@ -23,18 +23,18 @@ pub(super) fn apparmor(procfs: &Procfs, profile: &CStr) -> Result<(), Fault> {
         Ok(file) => write(&file, text.as_bytes())
             .map(|_| ())
             .during(Call::Write, Step::WriteAppArmorProfile),
-        // KERNEL(5.8): AppArmor has no folder of its own.
+        // KERNEL(5.8): AppArmor has no directory of its own.
         Err(fault) if fault.errno() == Errno::NOENT => next(procfs, text.as_bytes()),
         Err(fault) => Err(fault.of(Step::OpenLabel)),
     };
     match written {
-        // Without AppArmor every process is what was asked for.
+        // EINVAL: without AppArmor every process is unconfined already.
         Err(fault) if fault.errno() == Errno::INVAL && profile == c"unconfined" => Ok(()),
         result => result,
     }
 }
 
-/// An SELinux label, as setexeccon(3) asks for it.
+/// Sets an SELinux label, as setexeccon(3) does.
 pub(super) fn selinux(procfs: &Procfs, label: &CStr) -> Result<(), Fault> {
     next(procfs, label.to_bytes())
 }

@@ -1,5 +1,5 @@
-//! What makes the process the container's, to execve. The arms stand in the order
-//! in which the planner writes the items.
+//! Turns the process into the container's, up to execve. The arms are in the order in
+//! which the planner writes the items.
 
 pub mod capabilities;
 mod directory;
@@ -20,7 +20,7 @@ use crate::rootfs::console;
 use crate::stage2::Inside;
 use crate::{Life, fds, gate, sys};
 
-/// One item.
+/// Carries out one item.
 #[inline(always)]
 pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> Result<(), Fault> {
     match item {

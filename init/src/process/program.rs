@@ -1,5 +1,4 @@
-//! The program: found in PATH, with its lists of arguments and variables, and
-//! executed.
+//! The program: finds it in PATH, builds argv and envp, and executes it.
 
 use core::ffi::CStr;
 
@@ -12,7 +11,7 @@ use crate::fault::{During, Fault, Prepared};
 use crate::path::PathBuffer;
 use crate::sys::execve::{Vector, execve};
 
-/// What is to be executed, ready but for the call.
+/// Everything that execve needs.
 #[derive(Debug)]
 pub struct Program {
     path: &'static CStr,
@@ -21,8 +20,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Finds the program as the container's user sees it, and lays the lists
-    /// of execve out. PATH is searched where its name has no slash.
+    /// Finds the program as the container's user sees it, and builds the lists for
+    /// execve. Searches PATH if its name has no slash.
     pub fn find(
         args: Strings<'static>,
         env: Strings<'static>,
@@ -48,13 +47,13 @@ impl Program {
         Ok(Program { path, args: arg_list, env: env_list })
     }
 
-    /// Adds a variable, for which there may have been no room.
+    /// Adds a variable. `entry` is None if there was no room to build it.
     pub fn add_variable(&mut self, entry: Option<&'static CStr>) -> Result<(), Fault> {
         let full = Fault::new(Call::None, Step::BuildArguments, Errno::INVAL);
         entry.and_then(|entry| self.env.push(entry)).ok_or(full)
     }
 
-    /// execve(2). Returns only what hindered it.
+    /// execve(2). Returns only if it failed.
     pub fn execute(&self) -> Fault {
         Fault::new(Call::Execve, Step::Execute, execve(self.path, &self.args, &self.env))
     }
@@ -79,7 +78,7 @@ fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> Result<&'static CStr
                 let too_long = Fault::new(Call::None, Step::FindProgram, Errno::NAMETOOLONG);
                 return memory.keep(place.as_bytes()).ok_or(too_long);
             }
-            // It is there but may not be run: reported if no other directory has it.
+            // It exists but may not be executed: reported if no other directory has it.
             Err(fault) if fault.errno() == Errno::ACCESS => failure = fault,
             Err(_) => {}
         }
@@ -87,7 +86,7 @@ fn search(name: &[u8], path: &[u8], memory: &mut Memory) -> Result<&'static CStr
     Err(failure)
 }
 
-/// Whether this user may execute the file; a directory is EISDIR.
+/// Whether this user may execute the file. A directory is EISDIR.
 fn executable(place: &CStr) -> Result<(), Fault> {
     let step = Step::FindProgram;
     let found = stat(place).during(Call::Stat, step)?;
@@ -95,7 +94,7 @@ fn executable(place: &CStr) -> Result<(), Fault> {
         return Err(Fault::new(Call::Stat, step, Errno::ISDIR));
     }
     match accessat(CWD, place, Access::EXEC_OK, AtFlags::EACCESS) {
-        // KERNEL(5.8): faccessat2 is missing. Real and effective ids are equal.
+        // KERNEL(5.8): without faccessat2. Real and effective ids are equal.
         Err(Errno::NOSYS | Errno::PERM) => accessat(CWD, place, Access::EXEC_OK, AtFlags::empty()),
         result => result,
     }

@@ -5,8 +5,8 @@ use vial_plan::{Call, Step};
 use crate::fault::{During, Fault};
 use crate::sys::setrlimit::{self, Limit};
 
-/// Raises the hard limit, where it is lower, and leaves the soft one: the
-/// process itself must still be able to work.
+/// Raises the hard limit if it is lower. The soft limit stays: this process must still
+/// be able to work.
 pub fn raise_hard(resource: u32, hard: u64) -> Result<(), Fault> {
     let present = setrlimit::get(resource).during(Call::Prlimit64, Step::SetRlimit)?;
     if present.hard >= hard {

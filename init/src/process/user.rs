@@ -8,14 +8,14 @@ use vial_plan::{Call, Step};
 use crate::fault::{During, Fault};
 use crate::sys::setgroups::setgroups;
 
-/// Becomes uid and gid 0 of the user namespace, which every later step needs:
-/// what it makes belongs to that root. groups: setgroups(2) is not denied.
+/// Becomes uid and gid 0 of the user namespace, so that root owns what all later steps
+/// make. groups: setgroups(2) is not denied.
 pub fn become_root(groups: bool) -> Result<(), Fault> {
     change_ids(0, 0, groups.then_some(&[]))
 }
 
-/// Becomes the container's user, keeping the permitted capabilities until the
-/// sets of config.json take their place.
+/// Becomes the container's user. The permitted capabilities are kept until the sets of
+/// config.json replace them.
 pub fn change(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
     if uid != 0 {
         set_keep_capabilities(true).during(Call::Prctl, Step::KeepCapabilities)?;
@@ -27,7 +27,7 @@ fn change_ids(uid: u32, gid: u32, groups: Option<&[u8]>) -> Result<(), Fault> {
     if let Some(groups) = groups {
         setgroups(groups).during(Call::Setgroups, Step::SetGroups)?;
     }
-    // -1 asks the kernel to leave an id as it is; as an id it means nothing.
+    // -1 is no id: it tells the kernel to leave the id as it is.
     if uid == u32::MAX || gid == u32::MAX {
         return Err(Fault::new(Call::Setresuid, Step::SetUid, Errno::INVAL));
     }

@@ -1,5 +1,5 @@
-//! One item after the other that furnishes the rootfs and makes it the root. The
-//! arms stand in the order in which the planner writes the items.
+//! The items that set up the rootfs and make it the root. The arms are in the order in
+//! which the planner writes the items.
 
 use rustix::fd::AsFd;
 use vial_plan::RootfsItem;
@@ -10,7 +10,7 @@ use crate::Life;
 use crate::fault::{Fault, Prepared};
 use crate::stage2::Inside;
 
-/// One item.
+/// Carries out one item.
 #[inline(always)]
 pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> Result<(), Fault> {
     match item {

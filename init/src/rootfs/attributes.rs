@@ -1,4 +1,4 @@
-//! Attributes and propagation of mounts that are attached already.
+//! Attributes and propagation of attached mounts.
 
 use core::ffi::CStr;
 
@@ -15,11 +15,11 @@ use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
 pub(super) const RDONLY: u64 = general::MOUNT_ATTR_RDONLY as u64;
 const ATIME: u64 = general::MOUNT_ATTR__ATIME as u64;
-/// The same bits in MS_*, in MOUNT_ATTR_* and in what statfs(2) shows.
+/// These bits are the same in MS_*, in MOUNT_ATTR_* and in the flags of statfs(2).
 pub(super) const ALIKE: u32 =
     general::MS_RDONLY | general::MS_NOSUID | general::MS_NODEV | general::MS_NOEXEC;
 
-/// Changes the mount that was made last, and those below it if recursive.
+/// Changes the last mount made; recursive: and those below it.
 pub fn change(
     rootfs: &mut Rootfs,
     recursive: bool,
@@ -31,7 +31,7 @@ pub fn change(
     let mount = rootfs.last_mounted();
     let change = Attributes { set, clear, propagation, ..Attributes::default() };
     match mount_setattr(mount, recursive, &change) {
-        // KERNEL(5.12): recursive attributes cannot be had, propagation can.
+        // KERNEL(5.12): mount(2) can set propagation recursively, but not attributes.
         Err(Errno::NOSYS | Errno::PERM) if set | clear == 0 => {
             let mut flags = MountPropagationFlags::from_bits_retain(propagation as u32);
             if recursive {
@@ -49,7 +49,7 @@ pub fn change(
     }
 }
 
-/// Changes the one mount that an fd refers to.
+/// Changes the one mount that the fd refers to.
 pub(super) fn set(
     rootfs: &Rootfs,
     mount: BorrowedFd<'_>,
@@ -61,9 +61,9 @@ pub(super) fn set(
     }
 }
 
-/// KERNEL(5.12): mount(2) in the place of mount_setattr(2), or of one that a
-/// seccomp filter hides. It takes the flags as they are to be: those that the
-/// mount has, and are not to be cleared, stay.
+/// KERNEL(5.12): mount(2) instead of mount_setattr(2), which is missing or hidden by a
+/// seccomp filter. mount(2) replaces all flags, so this passes the present ones that
+/// are not cleared.
 pub(super) fn remount(
     rootfs: &Rootfs,
     mount: BorrowedFd<'_>,
@@ -83,30 +83,30 @@ pub(super) fn remount(
     .during(Call::Mount, Step::Remount)
 }
 
-/// In a user namespace the flags that a mount of the host has are locked, and
-/// its access time (mount_namespaces(7)): they stay as the host has them.
+/// Leaves out what is locked: in a user namespace, the flags and the access time of a
+/// mount of the host (mount_namespaces(7)).
 fn what_is_not_locked(change: &Attributes) -> Attributes {
     Attributes { set: change.set & !ATIME, clear: 0, ..*change }
 }
 
-/// Makes a mount read-only that was left writable for what lies in it.
+/// Makes a mount read-only that was writable while it was being filled.
 pub fn make_mount_readonly(rootfs: &Rootfs, target: &CStr) -> Result<(), Fault> {
     let mount = rootfs.resolve(target, false)?;
     set(rootfs, mount.as_fd(), &bind::attributes(RDONLY, 0))
 }
 
-/// Makes the rootfs itself read-only, what is mounted in it as it is.
+/// Makes the rootfs itself read-only, but not what is mounted in it.
 pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
     set(rootfs, rootfs.root().as_fd(), &bind::attributes(RDONLY, 0))
 }
 
-/// Of what statfs(2) shows.
+/// Flags of statfs(2).
 const ST_RELATIME: u64 = 0x1000;
 const ST_NOSYMFOLLOW: u64 = 0x2000;
 
-/// MS_* for the flags that statfs(2) shows, after a change by MOUNT_ATTR_*.
-/// The low bits are the same everywhere; the access time is one value among
-/// the attributes and a flag each elsewhere.
+/// The MS_* flags of a mount whose flags by statfs(2) are `present`, after `change`.
+/// The low bits are the same everywhere. The access time is one value in MOUNT_ATTR_*,
+/// and one flag for each mode elsewhere.
 fn flags(present: u64, change: &Attributes) -> u32 {
     const NOATIME: u32 = MountFlags::NOATIME.bits();
     const RELATIME: u32 = MountFlags::RELATIME.bits();
@@ -129,7 +129,8 @@ fn flags(present: u64, change: &Attributes) -> u32 {
         general::MOUNT_ATTR_NOATIME => NOATIME,
         general::MOUNT_ATTR_STRICTATIME => STRICTATIME,
         _ if change.clear & ATIME != 0 => RELATIME,
-        // No flag for access time means strictatime, which mount(2) must be told.
+        // No flag for the access time means strictatime, which mount(2) takes only as a
+        // flag.
         _ if flags & (NOATIME | RELATIME) == 0 => STRICTATIME,
         _ => return flags,
     };

@@ -1,5 +1,5 @@
-//! Binds: a detached copy of the source is given its attributes and only then
-//! attached, so that it is never seen with others.
+//! Bind mounts: a detached copy of the source gets its attributes before it is
+//! attached, so that nobody ever sees it with others.
 
 use core::ffi::CStr;
 
@@ -14,13 +14,13 @@ use super::{Name, Rootfs, attach, attributes as attr, clone_tree, covers, is_dir
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
-/// Attributes to set and to clear, MOUNT_ATTR_*.
+/// MOUNT_ATTR_* to set and to clear.
 pub fn attributes(set: u64, clear: u64) -> Attributes {
     Attributes { set, clear, ..Attributes::default() }
 }
 
-/// What is bound: a path from a directory on, which is followed wherever it
-/// leads; or without a path what the fd refers to.
+/// What is bound: a path below a directory, followed wherever it leads, or with an
+/// empty path what the fd refers to.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     at: BorrowedFd<'a>,
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         Source { at, path: c"", recursive }
     }
 
-    /// What has that name in a directory.
+    /// The file of this name in a directory.
     pub fn below(at: BorrowedFd<'a>, path: &'a CStr) -> Self {
         Source { at, path, recursive: false }
     }
@@ -63,15 +63,15 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A source in hand: a detached copy of its mount, or where that cannot be had
-/// an fd of what is to be bound.
+/// An opened source: a detached copy of its mount, or an fd of the original where
+/// open_tree(2) is missing.
 enum Taken {
     Copy(OwnedFd),
     Itself(OwnedFd),
 }
 
-/// Binds a path of the host. One that the root of a user namespace may not
-/// reach is opened with the host's privileges, where they are at hand.
+/// Binds a path of the host. If root of the user namespace may not reach it, the opener
+/// opens it.
 pub fn bind_path(
     rootfs: &Rootfs,
     path: &CStr,
@@ -93,8 +93,8 @@ fn is_out_of_reach(fault: Fault) -> bool {
     is_source && fault.errno() == Errno::ACCESS
 }
 
-/// Binds a file or directory of the host at a path of the rootfs, where it is
-/// made if nothing is. Returns an fd of the new mount.
+/// Binds a file or directory of the host at a path of the rootfs, which is made if it
+/// does not exist. Returns an fd of the new mount.
 pub fn bind(
     rootfs: &Rootfs,
     source: &Source<'_>,
@@ -108,7 +108,7 @@ pub fn bind(
     attach_taken(rootfs, taken, source, place.as_fd(), change)
 }
 
-/// Binds something on what an fd refers to.
+/// Binds a source on what an fd refers to.
 pub fn bind_on(
     rootfs: &Rootfs,
     source: &Source<'_>,
@@ -134,13 +134,13 @@ fn attach_taken(
     let mut is_set = true;
     if change.set | change.clear != 0 {
         match mount_setattr(tree.as_fd(), false, change) {
-            // KERNEL(5.12): what is attached can be changed by mount(2).
+            // KERNEL(5.12): mount(2) can change only an attached mount.
             Err(Errno::NOSYS | Errno::PERM) => is_set = false,
             result => result.during(Call::MountSetattr, Step::SetAttributes)?,
         }
     }
     match attach(tree.as_fd(), place) {
-        // A seccomp filter that hides this call alone.
+        // A seccomp filter hides only move_mount(2).
         Err(Errno::NOSYS | Errno::PERM) => {
             drop(tree);
             let origin = source.find()?;
@@ -154,9 +154,9 @@ fn attach_taken(
     Ok(tree)
 }
 
-/// KERNEL(5.2): no open_tree and move_mount; or a seccomp filter that hides
-/// them. The bind is made among the covers, where nobody else finds it, gets
-/// its attributes there, and is moved: its fd is known all the time.
+/// KERNEL(5.2): without open_tree and move_mount, or with a seccomp filter that hides
+/// them. Makes the bind on a cover, where nobody else can find it, sets its attributes
+/// there, and moves it. Its fd is known all the time.
 fn bind_by_name(
     rootfs: &Rootfs,
     origin: BorrowedFd<'_>,

@@ -1,5 +1,5 @@
-//! The root of a container without a mount namespace: chroot(2), and nothing is
-//! mounted, as it would be mounted on the host.
+//! The root of a container without a mount namespace: chroot(2). Nothing is mounted, as
+//! the host would see the mount.
 
 use core::ffi::CStr;
 
@@ -14,14 +14,13 @@ use crate::fault::{During, Fault};
 use crate::procfs::Procfs;
 
 impl Rootfs {
-    /// The rootfs as it lies there, not bound on itself; a relative path is one
-    /// of procfs.
+    /// Opens the rootfs without binding it on itself. A relative path is below procfs.
     pub fn bare(procfs: &Procfs, path: &CStr) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         open_root(procfs, path).map(Rootfs::at)
     }
 
-    /// One in which nothing can be mounted.
+    /// A rootfs in which nothing can be mounted.
     pub(super) fn at(root: OwnedFd) -> Rootfs {
         Rootfs {
             root,
@@ -36,13 +35,13 @@ impl Rootfs {
     }
 }
 
-/// Opens a root; a relative path is one of procfs.
+/// Opens a root. A relative path is below procfs.
 pub fn open_root(procfs: &Procfs, path: &CStr) -> Result<OwnedFd, Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(procfs, path, flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)
 }
 
-/// Makes the rootfs the root, of this process alone.
+/// Changes the root of this process to the rootfs.
 pub fn enter(rootfs: &Rootfs) -> Result<(), Fault> {
     fchdir(rootfs.root()).during(Call::Fchdir, Step::EnterRootfs)?;
     chroot(c".").during(Call::Chroot, Step::Chroot)?;

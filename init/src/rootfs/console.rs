@@ -1,5 +1,5 @@
-//! A terminal: a pseudo-terminal of the container's own devpts, whose master
-//! goes to whoever listens on the console socket.
+//! The terminal: a pseudo-terminal of the container's own devpts. Its master is sent
+//! over the console socket.
 
 use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,8 +19,8 @@ use crate::path::PathBuffer;
 
 const DEVPTS_SUPER_MAGIC: u64 = general::DEVPTS_SUPER_MAGIC as u64;
 
-/// Opens a pseudo-terminal, sends its master, and returns its peer: opened by
-/// TIOCGPTPEER, it is the peer and no file that took its name.
+/// Opens a pseudo-terminal, sends its master, and returns its peer. TIOCGPTPEER opens
+/// the peer itself, never a file that has taken its name.
 pub fn open(
     rootfs: &Rootfs,
     socket: BorrowedFd<'_>,
@@ -45,21 +45,21 @@ pub fn open(
     name.push(b"/dev/pts/")
         .and_then(|n| n.push_number(number))
         .during(Call::None, Step::OpenTerminal)?;
-    // One message: the terminal's name, and the master with it.
+    // One message holds the terminal's name and the fd of the master.
     send(socket, &[IoSlice::new(name.as_bytes())], Some(master.as_fd()))
         .during(Call::Sendmsg, Step::SendTerminal)?;
     Ok(peer)
 }
 
-/// Binds the terminal on /dev/console, from its fd.
+/// Binds the terminal on /dev/console by its fd.
 pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
     let place = rootfs.place(c"dev/console", Make::File, true)?.fd;
     bind_on(rootfs, &Source::open(peer, false), place.as_fd(), &attributes(0, 0))?;
     Ok(())
 }
 
-/// The terminal becomes the controlling one of the session, and standard
-/// input, output and error.
+/// Makes the terminal the controlling one of the session, and standard input, output
+/// and error.
 pub fn make_controlling(peer: OwnedFd) -> Result<(), Fault> {
     ioctl_tiocsctty(&peer).during(Call::Ioctl, Step::ControlTerminal)?;
     rustix::stdio::dup2_stdin(&peer).during(Call::Dup3, Step::UseTerminal)?;

@@ -1,4 +1,4 @@
-//! tmpcopyup: a tree is copied from one directory into another.
+//! tmpcopyup: copies a tree from one directory into another.
 
 use core::mem::MaybeUninit;
 
@@ -19,11 +19,11 @@ const DIRECTORY: OFlags =
 
 const STEP: Step = Step::CopyUp;
 
-/// How deep a tree may be: each level takes a piece of the stack.
+/// The deepest tree that is copied: each level takes a part of the stack.
 const MAX_DEPTH: u32 = 64;
 
-/// Copies what is in `from` into `to`, with modes and owners; owned: that of
-/// `from` itself too.
+/// Copies the contents of `from` into `to`, with modes and owners. owned: gives `to`
+/// the owner of `from`, too.
 pub fn directory(from: &OwnedFd, to: &OwnedFd, owned: bool) -> Result<(), Fault> {
     if owned {
         let (uid, gid) = owner(&fstat(from).during(Call::Fstat, STEP)?);
@@ -69,7 +69,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, depth: u32) -> Re
         }
         FileType::Symlink => {
             let mut target = [0; PATH_MAX];
-            // One byte less than there are: the last stays NUL.
+            // Leave out the last byte: it stays NUL.
             let room = target.get_mut(..PATH_MAX - 1).unwrap_or_default();
             readlinkat_raw(from, name, room).during(Call::Readlinkat, STEP)?;
             symlinkat(CStr::from_bytes_until_nul(&target).unwrap_or_default(), to, name)
@@ -87,7 +87,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, depth: u32) -> Re
     }
 }
 
-/// The owner first: chown(2) clears the set-user-ID bit that chmod(2) sets.
+/// Sets the owner first: chown(2) clears the set-user-ID bit that chmod(2) sets.
 fn own(copy: BorrowedFd<'_>, stat: &Stat) -> Result<(), Fault> {
     let (uid, gid) = owner(stat);
     fchown(copy, Some(uid), Some(gid)).during(Call::Fchown, STEP)?;

@@ -1,6 +1,6 @@
-//! What covers masked paths: an empty file and an empty directory of a tmpfs of
-//! vial's own. It lies below the mount of the rootfs, where no path of the
-//! container leads, and goes with the host's root.
+//! Covers for masked paths: an empty file and an empty directory in a tmpfs of vial's
+//! own. The tmpfs is hidden below the mount of the rootfs, where no path of the
+//! container leads, and goes away with the host's root.
 
 use core::ffi::CStr;
 
@@ -15,7 +15,7 @@ use crate::fault::{During, Fault, Of};
 
 const NAMES: [&CStr; 2] = [c"file", c"directory"];
 
-/// Mounts it on the place of the rootfs, before the rootfs is mounted there.
+/// Mounts the tmpfs on the directory of the rootfs, before the rootfs is bound there.
 pub(super) fn make(rootfs: &Rootfs, place: &OwnedFd) -> Result<OwnedFd, Fault> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let (source, fstype) = (c"vial-covers", c"tmpfs");
@@ -31,7 +31,7 @@ pub(super) fn make(rootfs: &Rootfs, place: &OwnedFd) -> Result<OwnedFd, Fault> {
     Ok(covers)
 }
 
-/// The one of its kind, below that fd.
+/// The name of the cover for a file or for a directory.
 pub(super) fn name(is_directory: bool) -> &'static CStr {
     let [file, directory] = NAMES;
     if is_directory { directory } else { file }

@@ -1,4 +1,4 @@
-//! Device nodes, and the links of /dev.
+//! Device nodes, and the symbolic links of /dev.
 
 use core::ffi::CStr;
 
@@ -19,7 +19,7 @@ use crate::fault::{During, Fault};
 const NOSUID: u64 = general::MOUNT_ATTR_NOSUID as u64;
 const NOEXEC: u64 = general::MOUNT_ATTR_NOEXEC as u64;
 
-/// A device node: mode holds its type, as mknod(2) takes it.
+/// A device node. Its mode includes the type, as for mknod(2).
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     /// Type and permissions.
@@ -39,13 +39,13 @@ impl Node {
         FileType::from_raw_mode(self.mode)
     }
 
-    /// As mknodat(2) makes it in a directory.
+    /// Makes the node in a directory.
     pub fn make(&self, parent: impl AsFd, name: &CStr) -> rustix::io::Result<()> {
         let mode = Mode::from_raw_mode(self.mode & 0o7777);
         mknodat(parent, name, self.kind(), mode, makedev(self.major, self.minor))
     }
 
-    /// Whether a file is this device; a FIFO has no number.
+    /// Whether a file is this device. A FIFO has no device number.
     fn is(&self, found: &Stat) -> bool {
         let fifo = self.kind() == FileType::Fifo;
         let same = FileType::from_raw_mode(found.st_mode) == self.kind();
@@ -53,16 +53,16 @@ impl Node {
     }
 }
 
-/// Makes a node in a directory that was resolved within the rootfs. One that
-/// is there already must be that very device. bind: it is a user namespace,
-/// where a node could not be opened if it could be made.
+/// Makes a node in a directory that was resolved within the rootfs. An existing file
+/// must be the same device. bind: a user namespace cannot open nodes that it makes, so
+/// a device is bound instead.
 pub fn make(
     rootfs: &mut Rootfs,
     path: &'static CStr,
     node: &Node,
     bind: bool,
 ) -> Result<(), Fault> {
-    // Without a mount namespace the host would have the bind, too.
+    // Without a mount namespace, the bind would appear on the host.
     let may_bind = rootfs.covers.is_some();
     let (parent, name) = rootfs.parent_of_node(path)?;
     let is_device = node.kind() != FileType::Fifo;
@@ -80,8 +80,7 @@ pub fn make(
                 false => Err(Fault::new(Call::Mknodat, Step::OtherDevice, Errno::EXIST)),
             }
         }
-        // A user namespace; or the caller has no CAP_MKNOD, or a device cgroup
-        // that forbids it.
+        // EPERM: a user namespace, no CAP_MKNOD, or a device cgroup that forbids it.
         Err(Errno::PERM) if is_device && may_bind => {
             let place = place(parent, name, node)?;
             bind_from_elsewhere(rootfs, path, node, &place)
@@ -99,7 +98,7 @@ fn own(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<(), Fault> {
         .during(Call::Fchownat, Step::SetOwner)
 }
 
-/// An empty file on which a device is to be bound, of the owner that it has.
+/// Makes an empty file to bind the device on, with the owner of the node.
 fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fault> {
     match mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
         Ok(()) => own(parent, name, node)?,
@@ -115,10 +114,9 @@ fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fa
     }
 }
 
-/// Binds a device on its place: a node that the opener makes, or where it may
-/// not either, the host's own. That one is made sure of, and read-only, which
-/// is no matter for what is written to the device: its mode and owner are the
-/// host's and stay.
+/// Binds a device: a node that the opener makes, or the host's own if the opener may
+/// not. The host's is checked, and bound read-only: the device can still be written to,
+/// but its mode and owner cannot be changed.
 fn bind_from_elsewhere(
     rootfs: &Rootfs,
     path: &CStr,
@@ -141,11 +139,11 @@ fn bind_from_elsewhere(
     Ok(())
 }
 
-/// Makes a symbolic link, unless something is there already.
+/// Makes a symbolic link, unless a file of that name exists.
 pub fn symlink(rootfs: &mut Rootfs, target: &CStr, path: &'static CStr) -> Result<(), Fault> {
     let (parent, name) = rootfs.parent_of_node(path)?;
     match symlinkat(target, parent, name) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()), // An image may bring its own.
+        Ok(()) | Err(Errno::EXIST) => Ok(()), // EEXIST: an image may bring its own.
         Err(errno) => Err(Fault::new(Call::Symlinkat, Step::MakeSymlink, errno)),
     }
 }

@@ -1,4 +1,4 @@
-//! New filesystems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 and the rest.
+//! New filesystems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 and others.
 
 use core::ffi::CStr;
 
@@ -17,7 +17,7 @@ use super::{Name, Rootfs, bind, copy};
 use crate::fault::{During, Fault, Of};
 use crate::path::{PathBuffer, split_last};
 
-/// A filesystem to be made, in mount(2)'s words.
+/// A new filesystem, in the terms of mount(2).
 #[derive(Clone, Copy, Debug)]
 pub struct New<'a> {
     /// The source.
@@ -31,9 +31,9 @@ pub struct New<'a> {
 }
 
 impl New<'_> {
-    /// On a directory that is entered for it, so that its path is `.`: in one
-    /// call, which knows every option that a kernel of any age has; fsopen(2)
-    /// would take a call an option.
+    /// Mounts it on a directory, which becomes the working directory, so that its path
+    /// is `.`. mount(2) takes all options in one call, on every kernel; fsopen(2) would
+    /// need a call for each.
     pub(super) fn mount_on(&self, target: &OwnedFd) -> Result<(), Fault> {
         let flags = MountFlags::from_bits_retain(self.flags);
         let data = Some(self.data).filter(|data| !data.is_empty());
@@ -42,14 +42,14 @@ impl New<'_> {
     }
 }
 
-/// Sets the propagation of the mount at a path of the present root.
+/// Sets the propagation of the mount at a path.
 pub fn set_propagation(path: &CStr, flags: u32) -> Result<(), Fault> {
     mount_change(path, MountPropagationFlags::from_bits_retain(flags))
         .during(Call::Mount, Step::SetPropagation)
 }
 
-/// The mount that holds a path: EINVAL says that the path is not where one is
-/// mounted, so that the directory above it is tried.
+/// Makes the mount that contains a path private. EINVAL: the path is not a mount point,
+/// so try its parent.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     let mut rest = path.to_bytes();
@@ -65,9 +65,9 @@ pub fn make_parent_private(path: &CStr) -> Result<(), Fault> {
     }
 }
 
-/// Mounts a new filesystem at a path of the rootfs, made if nothing is there.
-/// mode: with the mode of the directory that it covers; one that is made here
-/// covers nothing, and the kernel's own mode holds.
+/// Mounts a new filesystem at a path of the rootfs, which is made if it does not exist.
+/// mode: gives the filesystem the mode of the directory that it covers. A directory
+/// that is made here has no such mode, so the kernel's default stays.
 pub fn mount(
     rootfs: &mut Rootfs,
     target: &'static CStr,
@@ -94,7 +94,7 @@ pub fn mount_copy(
 ) -> Result<(), Fault> {
     let Place { fd: place, is_new, .. } = rootfs.place(target, Make::Directory, false)?;
     if is_new {
-        // Nothing is covered, so that nothing is to be copied.
+        // A new directory is empty: there is nothing to copy.
         new.mount_on(&place)?;
         rootfs.remember(Mounted::On(place));
         return Ok(());
@@ -111,7 +111,7 @@ pub fn mount_copy(
     Ok(())
 }
 
-/// The option comes first: the kernel would heed a later one.
+/// Puts mode= first: of two, the kernel takes the last.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
 fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
     let mode = fstat(place).during(Call::Fstat, Step::Mount)?.st_mode & 0o7777;
@@ -128,10 +128,10 @@ fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
     New { data: data.as_c_str(), ..*new }.mount_on(place)
 }
 
-/// Mounts cgroup2: a view of the own cgroup namespace. Where that may not be,
-/// as without a cgroup namespace of its own in a user namespace (EPERM), or
-/// on a kernel that mounts it once (EBUSY), the host's is bound: alone, since
-/// not every kernel could give a mount below it the same attributes.
+/// Mounts cgroup2, which shows the own cgroup namespace. Where that fails, binds the
+/// host's. EPERM: in a user namespace without a cgroup namespace of its own. EBUSY: the
+/// kernel mounts it only once. The bind is not recursive, because older kernels could
+/// not give the mounts below it the same attributes.
 pub fn mount_cgroup(
     rootfs: &mut Rootfs,
     target: &CStr,
@@ -152,7 +152,7 @@ pub fn mount_cgroup(
     Ok(())
 }
 
-/// Reconfigures the filesystem mounted at a path.
+/// Reconfigures the filesystem that is mounted at a path.
 pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, false)?;
     let flags = MountFlags::from_bits_retain(flags);

@@ -12,8 +12,8 @@ use super::bind::{Source, attributes, bind_on};
 use super::{Rootfs, covers};
 use crate::fault::{During, Fault, Prepared};
 
-/// Covers a path by an empty file or directory, which nobody can change and
-/// which is no inode of the host's.
+/// Covers a path with an empty file or directory that nobody can change, and that is no
+/// inode of the host.
 pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let Some(place) = find(rootfs, path)? else {
         return Ok(());
@@ -21,7 +21,7 @@ pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let found = fstat(&place).during(Call::Fstat, Step::ResolveTarget)?;
     let (covers, device) = rootfs.covers.as_ref().prepared()?;
     if found.st_dev == *device {
-        return Ok(()); // Another path that leads here has been masked.
+        return Ok(()); // Another path to the same file has been masked.
     }
     let kind = FileType::from_raw_mode(found.st_mode);
     let cover = Source::below(covers.as_fd(), covers::name(kind == FileType::Directory));
@@ -31,7 +31,7 @@ pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes a path read-only: a copy of it, mounted on itself.
+/// Makes a path read-only by a bind of it on itself.
 pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     let Some(place) = find(rootfs, path)? else {
         return Ok(());
@@ -43,8 +43,8 @@ pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What lies at the path. None: nothing does, so that there is nothing to
-/// hide; the list in config.json names what some kernels have.
+/// Resolves a path. None: it does not exist, and need not be hidden. The paths in
+/// config.json are of many kernels.
 fn find(rootfs: &Rootfs, path: &CStr) -> Result<Option<OwnedFd>, Fault> {
     match rootfs.resolve(path, false) {
         Ok(place) => Ok(Some(place)),

@@ -1,5 +1,5 @@
-//! The rootfs: every path below it is reached by an fd, and nothing that lies
-//! in it, a symbolic link above all, leads out of it.
+//! The rootfs. Every path below it is reached by an fd, and nothing in it leads out of
+//! it, symbolic links above all.
 
 mod act;
 pub mod attributes;
@@ -36,31 +36,31 @@ use crate::opener::Opener;
 use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 
-/// Room for an fd's path in procfs.
+/// Holds the path of an fd in procfs.
 type Name = PathBuffer<32>;
 
-/// The rootfs while it is furnished.
+/// The rootfs, while it is being set up.
 #[derive(Debug)]
 pub struct Rootfs {
     root: OwnedFd,
-    /// The directory with the covers of masked paths, and its filesystem's number.
+    /// The directory that holds the covers for masked paths, and its device number.
     covers: Option<(OwnedFd, u64)>,
-    /// The mount that was made last.
+    /// The last mount made.
     mounted: Option<mounted::Mounted>,
-    /// The host's procfs, for calls that take nothing but a path; lent for as long
-    /// as this is there.
+    /// The host's procfs, for calls that take only a path. `release` gives it back.
     procfs: Option<Procfs>,
-    /// The opener, for what the root of a user namespace may not open.
+    /// The opener, for what root of the user namespace may not open.
     opener: Option<Opener>,
-    /// Where the last node or directory was made: the next mostly is beside it.
+    /// The directory of the last node or directory made: the next one is mostly in it,
+    /// too.
     nodes: Option<(&'static [u8], OwnedFd)>,
     /// Fds that are no longer needed, to be closed together with the rest.
     spent: Vec<OwnedFd, SPENT>,
-    /// Only fds below this number stay: a quarter of what the caller may have open.
+    /// Only fds below this number are kept open: a quarter of RLIMIT_NOFILE.
     room: u64,
 }
 
-/// How many fds may stay open to be closed by one call, which is cheaper.
+/// How many fds stay open until one call closes all of them, which is cheaper.
 const SPENT: usize = 28;
 
 impl Rootfs {
@@ -93,7 +93,7 @@ impl Rootfs {
             room: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4,
         };
         let place = &rootfs.root;
-        // Copied before the covers lie on it, which are not to be in the copy.
+        // Copy it before the covers are mounted on it, to leave them out of the copy.
         let copy = clone_tree(place.as_fd(), c"", true);
         let covers = covers::make(&rootfs, place)?;
         let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
@@ -102,7 +102,7 @@ impl Rootfs {
                 .map(|()| tree)
         });
         rootfs.root = match attached {
-            // KERNEL(5.2): no open_tree; or a seccomp filter that hides it.
+            // KERNEL(5.2): no open_tree, or a seccomp filter that hides it.
             Err(fault) if matches!(fault.errno(), Errno::NOSYS | Errno::PERM) => {
                 rootfs.bind_by_name(&covers)?
             }
@@ -113,8 +113,8 @@ impl Rootfs {
         Ok(rootfs)
     }
 
-    /// Binds the rootfs on the covers that lie on it; unbindable meanwhile,
-    /// they are no part of what is bound.
+    /// Binds the rootfs on the covers, which are mounted on it. They are unbindable
+    /// meanwhile, so that the recursive bind leaves them out.
     fn bind_by_name(&self, covers: &OwnedFd) -> Result<OwnedFd, Fault> {
         let covers = covers.as_fd();
         let propagate = |flags| {
@@ -131,7 +131,7 @@ impl Rootfs {
         mounted::covering(covers, flags)
     }
 
-    /// The root that the process has now: that of a container it has joined.
+    /// The present root: that of a container that this process has joined.
     pub fn present() -> Result<Rootfs, Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root =
@@ -139,35 +139,36 @@ impl Rootfs {
         Ok(Rootfs::at(root))
     }
 
-    /// Something was mounted on the root: that is the root from here on.
+    /// Something was mounted on the root: makes that the root.
     pub fn take_covering(&mut self) -> Result<(), Fault> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.root = mounted::covering(self.root(), flags)?;
         Ok(())
     }
 
-    /// Gives back the procfs that was lent. The fds stay open without an owner, to be
-    /// closed together with all others.
+    /// Gives back the procfs. The other fds stay open without an owner; they are closed
+    /// together with all others.
     pub(crate) fn release(mut self) -> Option<Procfs> {
         let procfs = self.procfs.take();
         core::mem::forget(self);
         procfs
     }
 
-    /// Keeps an fd that is no longer needed until all are closed, if there is room.
+    /// Keeps an fd that is no longer needed open until all are closed, if there is
+    /// room.
     pub(crate) fn spend(&mut self, fd: OwnedFd) {
         if u64::from(fd.as_raw_fd().cast_unsigned()) < self.room {
-            let _ = self.spent.push(fd); // Too many of them: it is closed.
+            let _ = self.spent.push(fd); // If it is full, this closes the fd.
         }
     }
 
-    /// The root's fd.
+    /// The fd of the root.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
 
-    /// `self/fd/N`: what the fd refers to, as a path from procfs, which becomes
-    /// the working directory.
+    /// Writes `self/fd/N`, a path from procfs to what the fd refers to, and makes
+    /// procfs the working directory.
     fn name<'name>(&self, fd: BorrowedFd<'_>, name: &'name mut Name) -> Result<&'name CStr, Fault> {
         fchdir(self.procfs.as_ref().prepared()?).during(Call::Fchdir, Step::OpenProcfs)?;
         name.push(b"self/fd/")
@@ -178,8 +179,8 @@ impl Rootfs {
 }
 
 /// open_tree(2): returns a detached copy of the mount at `path` below the directory
-/// `at`. An empty path copies the mount that the fd refers to. A recursive copy includes
-/// the mounts below it. Linux 5.2.
+/// `at`, or with an empty path of the mount that the fd refers to. recursive: with the
+/// mounts below it. Linux 5.2.
 pub(crate) fn clone_tree(
     at: BorrowedFd<'_>,
     path: &CStr,
@@ -206,9 +207,9 @@ fn is_directory(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// The first root of the system cannot be pivoted away, as no mount lies below
-/// it. A recursive bind of it, attached on it and made the root, can; but not
-/// while the mount below it is shared (pivot_root(2)).
+/// Replaces an initramfs as the root. pivot_root(2) cannot move it, because it is
+/// mounted on nothing. A recursive bind of it, attached on it and made the root, can be
+/// moved, unless the mount below it is shared.
 fn leave_initramfs() -> Result<(), Fault> {
     mount_change(c"/", MountPropagationFlags::PRIVATE).during(Call::Mount, Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -220,7 +221,7 @@ fn leave_initramfs() -> Result<(), Fault> {
                 .map(|()| tree)
         });
     let tree = match attached {
-        // KERNEL(5.2): what is mounted on the root is reached by its `..`.
+        // KERNEL(5.2): without open_tree, `..` leads to what is mounted on the root.
         Err(fault) if matches!(fault.errno(), Errno::NOSYS | Errno::PERM) => {
             let bind = MountFlags::BIND | MountFlags::REC;
             mount(c"/", c"/", c"", bind, None).during(Call::Mount, Step::BindRootfs)?;

@@ -1,6 +1,6 @@
-//! The mount that was made last, for the items that change it: known by its
-//! fd, never looked for by its path again, where a container that shares the
-//! directory may have put something else meanwhile.
+//! The last mount made, for the items that change it. It is known by an fd and never
+//! looked up again by its path, where a container that shares the directory may have
+//! put something else.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -21,14 +21,14 @@ pub enum Mounted {
 }
 
 impl Rootfs {
-    /// A mount was made.
+    /// Remembers the mount that was just made.
     pub fn remember(&mut self, mounted: Mounted) {
         if let Some(Mounted::By(earlier) | Mounted::On(earlier)) = self.mounted.replace(mounted) {
             self.spend(earlier);
         }
     }
 
-    /// Opens the mount that was made last, if it is not open yet.
+    /// Opens the last mount made, if it is not open yet.
     pub fn find_mounted(&mut self) -> Result<(), Fault> {
         if let Some(Mounted::On(place)) = &self.mounted {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
@@ -38,7 +38,7 @@ impl Rootfs {
         Ok(())
     }
 
-    /// The mount that was made last; that of the root if none was.
+    /// The last mount made, or that of the root if there is none.
     pub fn last_mounted(&self) -> BorrowedFd<'_> {
         match &self.mounted {
             Some(Mounted::By(mount) | Mounted::On(mount)) => mount.as_fd(),
@@ -47,8 +47,8 @@ impl Rootfs {
     }
 }
 
-/// Opens what is mounted on a directory: from a root, `..` leads to itself, and
-/// from there onto what covers it. No name is looked up.
+/// Opens what is mounted on a directory, without looking up a name: with the directory
+/// as the root, `..` stays there and then follows the mount.
 pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let flags = flags | OFlags::CLOEXEC;
     let mut result = Err(Errno::AGAIN);
@@ -63,8 +63,8 @@ pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> 
     result.during(Call::Openat2, Step::FindMount)
 }
 
-/// KERNEL(5.6): the same where openat2 is missing; the place is the root for
-/// as long as it takes.
+/// KERNEL(5.6): the same without openat2: the directory becomes the root of this
+/// process meanwhile.
 fn covering_by_chroot(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let step = Step::FindMount;
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

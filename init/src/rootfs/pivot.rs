@@ -1,4 +1,4 @@
-//! The rootfs becomes the root, and the host's is let go.
+//! Makes the rootfs the root, and detaches the host's root.
 
 use core::ffi::CStr;
 
@@ -13,9 +13,9 @@ use vial_plan::{Call, Step};
 use super::{Rootfs, chroot};
 use crate::fault::{During, Fault};
 
-/// pivot_root(2) with the old root put on top of the new one, from where it is
-/// detached (pivot_root(2), NOTES): no directory in the rootfs is needed for it.
-/// shared: the old root has peers on the host, and must let go of them.
+/// Calls pivot_root(2) with the old root stacked on the new one, and detaches it from
+/// there (pivot_root(2), NOTES). This needs no directory in the rootfs. shared: the old
+/// root is a peer of a mount of the host, and must first stop being one.
 pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let old = match shared {
@@ -28,7 +28,7 @@ pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     rustix::process::pivot_root(c".", c".").during(Call::PivotRoot, Step::PivotRoot)?;
     if let Some(old) = old {
         fchdir(&old).during(Call::Fchdir, Step::DetachOldRoot)?;
-        // As a slave, the old root does not pass its unmounting on to the host.
+        // As a slave, the old root does not propagate its unmount to the host.
         let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change(c".", slave).during(Call::Mount, Step::DetachOldRoot)?;
     }
@@ -36,17 +36,17 @@ pub fn pivot_root(rootfs: &Rootfs, shared: bool) -> Result<(), Fault> {
     chdir(c"/").during(Call::Chdir, Step::EnterRootfs)
 }
 
-/// MS_MOVE and chroot(2), for a root that cannot be pivoted.
+/// Uses MS_MOVE and chroot(2), for a root that cannot be pivoted.
 pub fn move_root(rootfs: &Rootfs) -> Result<(), Fault> {
     fchdir(rootfs.root()).during(Call::Fchdir, Step::EnterRootfs)?;
     mount_move(c".", c"/").during(Call::Mount, Step::MoveRoot)?;
     chroot::enter(rootfs)
 }
 
-/// Unmounts a proc or sysfs of the host, or covers it where it is locked:
-/// below a root that was only moved, a new mount namespace would bare it.
+/// Unmounts a proc or sysfs of the host, or covers it if it is locked. After MS_MOVE it
+/// would still be there, and a new mount namespace could uncover it.
 pub fn hide(path: &CStr) -> Result<(), Fault> {
-    let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM); // EINVAL: it shares nothing.
+    let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM); // EINVAL: it is not shared.
     match unmount(path, UnmountFlags::DETACH) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(_) => mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, None)

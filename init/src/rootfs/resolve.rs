@@ -1,4 +1,4 @@
-//! From a path of config.json to an fd below the rootfs, made if need be.
+//! Resolves a path of config.json to an fd below the rootfs, and makes what is missing.
 
 use core::ffi::CStr;
 
@@ -12,12 +12,12 @@ use crate::fault::{During, Fault};
 use crate::path::{PathBuffer, split_name};
 use crate::procfs::PROC_SUPER_MAGIC;
 
-/// EAGAIN: a rename or mount elsewhere raced with `..`, and it is tried again.
+/// How often EAGAIN is tried again: a rename or mount elsewhere raced with `..`.
 pub(super) const ATTEMPTS: u32 = 32;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 
-/// What is made where nothing is.
+/// What to make where nothing exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Make {
     /// A directory.
@@ -26,31 +26,31 @@ pub enum Make {
     File,
 }
 
-/// A place where something is to be mounted.
+/// A mount point.
 #[derive(Debug)]
 pub struct Place {
-    /// What lies there.
+    /// An O_PATH fd of it.
     pub fd: OwnedFd,
-    /// It was made for that.
+    /// Whether it was made for this mount.
     pub is_new: bool,
-    /// The directory in which it was made, if no link leads there.
+    /// The directory in which it was made, if no symbolic link leads there.
     parent: Option<OwnedFd>,
 }
 
 type Answer<T> = core::result::Result<T, Fault>;
 
 impl Rootfs {
-    /// O_PATH fd of what lies at the path. Symbolic links are followed within
-    /// the rootfs; strict: a link anywhere on the way is ELOOP.
+    /// Resolves a path to an O_PATH fd. Symbolic links are followed within the rootfs;
+    /// strict: a symbolic link anywhere is ELOOP.
     pub fn resolve(&self, path: &CStr, strict: bool) -> Answer<OwnedFd> {
         self.open_at(path, OFlags::PATH, strict)
     }
 
-    /// Opens what lies at the path.
+    /// Opens a path.
     pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Answer<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         match self.open_at_once(path, flags, strict) {
-            // KERNEL(5.6): no openat2; or a seccomp filter that hides it.
+            // KERNEL(5.6): no openat2, or a seccomp filter that hides it.
             Err(Errno::NOSYS | Errno::PERM) => {
                 walk::open(self.root(), path.to_bytes(), flags, strict)
             }
@@ -78,10 +78,10 @@ impl Rootfs {
         result
     }
 
-    /// Where something is to be mounted: what lies at the path, made with its
-    /// parents where nothing is. Links are followed within the rootfs, and what
-    /// they lead to is made if it is missing; but /proc, /sys and /dev may be
-    /// none, and no link may lead into /proc. strict: there may be none at all.
+    /// Finds the mount point at a path, and makes it and its parents if they do not
+    /// exist. Symbolic links are followed within the rootfs, and what they lead to is
+    /// made if it is missing. But /proc, /sys and /dev may be no symbolic links, and
+    /// none may lead into /proc. strict: there may be no symbolic link at all.
     pub fn place(&self, path: &CStr, make: Make, strict: bool) -> Answer<Place> {
         let found = match self.resolve(path, true) {
             Err(fault) if fault.errno() == Errno::LOOP && !strict => {
@@ -99,7 +99,8 @@ impl Rootfs {
         }
     }
 
-    /// The directory at a path, made with those above it where nothing is.
+    /// Finds the directory at a path, and makes it and its parents if they do not
+    /// exist.
     pub fn make_directory(&self, path: &CStr) -> Answer<OwnedFd> {
         match self.open_at(path, DIRECTORY, false) {
             Err(fault) if fault.errno() == Errno::NOENT => {
@@ -109,13 +110,13 @@ impl Rootfs {
         }
     }
 
-    /// What is missing is made in a parent that was resolved within the rootfs,
-    /// so that no link, put there in between, moves it elsewhere.
+    /// Makes what is missing in a parent that was resolved within the rootfs: no
+    /// symbolic link that appears meanwhile can lead elsewhere.
     fn make_missing(&self, path: &CStr, make: Make) -> Answer<Place> {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
         parent.push(b"/").and_then(|p| p.push(above)).during(Call::None, Step::ResolveTarget)?;
-        // Mostly only the last component is missing.
+        // In most cases only the last component is missing.
         let (found, is_strict) = match self.open_at(parent.as_c_str(), DIRECTORY, true) {
             Err(fault) if fault.errno() == Errno::LOOP => {
                 (self.open_at(parent.as_c_str(), DIRECTORY, false), false)
@@ -126,7 +127,7 @@ impl Rootfs {
             && check_name(name).is_ok()
         {
             match walk::make_in(parent.as_fd(), name, make) {
-                Err(fault) if fault.errno() == Errno::EXIST => {} // A link that leads to nothing.
+                Err(fault) if fault.errno() == Errno::EXIST => {} // A dangling symbolic link.
                 made => {
                     let parent = is_strict.then_some(parent);
                     return Ok(Place { fd: made?, is_new: true, parent });
@@ -141,8 +142,8 @@ impl Rootfs {
         Ok(Place { fd: made, is_new: true, parent: None })
     }
 
-    /// A place for a new filesystem, which mostly is made beside the last one. The
-    /// directory is known until something else is mounted, which may cover it.
+    /// Finds the mount point of a new filesystem, which is mostly beside the last one.
+    /// The directory is remembered until something else is mounted, which may cover it.
     pub fn place_beside(&mut self, path: &'static CStr, strict: bool) -> Answer<Place> {
         let (above, name) = split_name(path);
         if let Some((known, parent)) = &self.nodes
@@ -150,7 +151,7 @@ impl Rootfs {
             && check_name(name).is_ok()
         {
             match walk::make_in(parent.as_fd(), name, Make::Directory) {
-                Err(fault) if fault.errno() == Errno::EXIST => {} // It need not be made.
+                Err(fault) if fault.errno() == Errno::EXIST => {} // It exists.
                 made => return Ok(Place { fd: made?, is_new: true, parent: None }),
             }
         }
@@ -160,7 +161,8 @@ impl Rootfs {
         Ok(place)
     }
 
-    /// A link at /proc, /sys or /dev would lead everything below them elsewhere.
+    /// Refuses a symbolic link at /proc, /sys or /dev: it would redirect everything
+    /// below.
     fn check_first(&self, path: &CStr) -> Answer<()> {
         for (first, root) in [(&b"proc"[..], c"proc"), (b"sys", c"sys"), (b"dev", c"dev")] {
             if first_component(path.to_bytes()) == first
@@ -173,8 +175,8 @@ impl Rootfs {
         Ok(())
     }
 
-    /// What lies in /proc is taken for the kernel's word. The planner allows mounts
-    /// by name on only a few of its files; a link may lead to none of them.
+    /// Refuses a mount in /proc that a symbolic link leads to. Programs trust what is
+    /// in /proc, so the planner allows mounts on only a few of its files, by name.
     fn keep_off_proc(&self, path: &CStr, place: BorrowedFd<'_>) -> Answer<()> {
         if first_component(path.to_bytes()) == b"proc" {
             return Ok(());
@@ -186,7 +188,7 @@ impl Rootfs {
         };
         let is_its_root = match self.resolve(c"proc", true) {
             Ok(proc) => identity(proc.as_fd())? == identity(place)?,
-            Err(_) => false, // There is none, or a link, which the planner's mounts refuse.
+            Err(_) => false, // There is no /proc, or it is a symbolic link.
         };
         let magic = fstatfs(place).during(Call::Fstatfs, Step::ResolveTarget)?.f_type as u64;
         match is_its_root || magic == PROC_SUPER_MAGIC {
@@ -195,8 +197,8 @@ impl Rootfs {
         }
     }
 
-    /// The parent directory of a path, made where it is not, and the path's
-    /// last component.
+    /// Splits off the last component of a path, and finds or makes the parent
+    /// directory.
     pub fn parent<'path>(&self, path: &'path CStr) -> Answer<(OwnedFd, &'path CStr)> {
         let (parent, name) = split_name(path);
         check_name(name)?;
@@ -208,7 +210,7 @@ impl Rootfs {
         Ok((self.place(above.as_c_str(), Make::Directory, false)?.fd, name))
     }
 
-    /// The same for a node, which mostly lies beside the last one.
+    /// The same for a node, which is mostly beside the last one.
     pub fn parent_of_node(
         &mut self,
         path: &'static CStr,
@@ -225,7 +227,7 @@ impl Rootfs {
         Ok((fd.as_fd(), name))
     }
 
-    /// A mount may come to lie on the directory of the last node.
+    /// Forgets the directory of the last node: a mount may be about to cover it.
     pub fn forget_nodes(&mut self) {
         if let Some((_, directory)) = self.nodes.take() {
             self.spend(directory);
@@ -233,7 +235,7 @@ impl Rootfs {
     }
 }
 
-/// Whether something can be made of that name.
+/// Whether a file can have this name.
 fn check_name(name: &CStr) -> Answer<()> {
     match name.to_bytes() {
         b"" | b"." | b".." => Err(Fault::new(Call::None, Step::ResolveTarget, Errno::INVAL)),
@@ -241,8 +243,8 @@ fn check_name(name: &CStr) -> Answer<()> {
     }
 }
 
-/// ELOOP stands for a link where none may be, or a circle of them; ENOTDIR for
-/// something else where a directory should be.
+/// Names the reason. ELOOP: a symbolic link that is not allowed, or a loop of them.
+/// ENOTDIR: a file where a directory should be.
 fn refused(fault: Fault, strict: bool) -> Fault {
     fault.of(match fault.errno() {
         Errno::LOOP if strict => Step::SymlinkTarget,

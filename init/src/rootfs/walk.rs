@@ -1,8 +1,7 @@
-//! Resolution below the rootfs one component at a time, for what openat2 cannot
-//! do: make what is missing on the way.
-//! KERNEL(5.6): it stands in for openat2. Each directory is opened with O_NOFOLLOW,
-//! links are read and walked in turn, absolute ones and `..` from the root at
-//! most.
+//! Resolves paths below the rootfs component by component. openat2 cannot make what is
+//! missing on the way.
+//! KERNEL(5.6): replaces openat2. Each directory is opened with O_NOFOLLOW. Symbolic
+//! links are read and walked; an absolute target and `..` never lead above the root.
 
 use core::ffi::CStr;
 
@@ -19,20 +18,21 @@ use crate::procfs::PROC_SUPER_MAGIC;
 const MAX_LINKS: u32 = 40;
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens the path below root. `..` is taken by walking again from the root
-/// without the last component, never by the kernel, so that a directory moved
-/// meanwhile cannot lead out.
+/// Opens a path below the root. `..` restarts the walk from the root without the last
+/// component. The kernel never resolves it, so a directory that is moved meanwhile
+/// cannot lead out.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Answer<OwnedFd> {
     Walk { root, flags, strict, make: None }.open(path)
 }
 
-/// O_PATH fd of what lies at the path, made with its parents where nothing is;
-/// where a link leads to nothing, what it leads to.
+/// Returns an O_PATH fd of a path, and makes it and its parents if they do not exist.
+/// If a symbolic link dangles, makes what it leads to.
 pub fn make(root: BorrowedFd<'_>, path: &[u8], make: Make, strict: bool) -> Answer<OwnedFd> {
     Walk { root, flags: OFlags::PATH | OFlags::CLOEXEC, strict, make: Some(make) }.open(path)
 }
 
-/// Makes one directory or file; EEXIST if anything is there, a link too.
+/// Makes one directory or file. EEXIST: there is something already, perhaps a symbolic
+/// link.
 pub fn make_in(parent: BorrowedFd<'_>, name: &CStr, make: Make) -> Answer<OwnedFd> {
     match make {
         Make::Directory => {
@@ -57,10 +57,10 @@ struct Walk<'a> {
     make: Option<Make>,
 }
 
-/// Where a walk led.
+/// The result of one attempt.
 enum Outcome {
     Opened(OwnedFd),
-    /// To a link, or `..`: there is another path to walk instead.
+    /// It met a symbolic link or `..`: walk the other path.
     Link,
     Parent,
 }
@@ -77,7 +77,7 @@ impl Walk<'_> {
             return Err(resolve(Errno::NOENT));
         }
         loop {
-            // `file/` and `file/.` are no file.
+            // `file/` and `file/.` must be directories.
             if matches!(todo.as_bytes().rsplit(|b| *b == b'/').next(), Some(b"" | b".")) {
                 self.flags |= OFlags::DIRECTORY;
             }
@@ -92,7 +92,7 @@ impl Walk<'_> {
         }
     }
 
-    /// instead: the path to walk where this one does not end.
+    /// `instead` gets the path to walk next if this one meets a symbolic link or `..`.
     fn attempt(&self, path: &[u8], instead: &mut PathBuffer) -> Answer<Outcome> {
         let mut current = openat(self.root, c".", STEP | OFlags::DIRECTORY, Mode::empty())
             .during(Call::Openat, Step::ResolveTarget)?;
@@ -143,13 +143,13 @@ impl Walk<'_> {
             .map(Outcome::Opened)
     }
 
-    /// Opens one component, made if it is missing and that is asked for.
+    /// Opens one component. Makes it if it is missing and `make` says so.
     fn step(&self, parent: BorrowedFd<'_>, name: &CStr, is_last: bool) -> Answer<OwnedFd> {
         let open = || openat(parent, name, STEP, Mode::empty());
         match (open(), self.make) {
             (Err(Errno::NOENT), Some(make)) => {
                 match make_in(parent, name, if is_last { make } else { Make::Directory }) {
-                    // Somebody else made it meanwhile.
+                    // Another process has just made it.
                     Err(fault) if fault.errno() == Errno::EXIST => {
                         open().during(Call::Openat, Step::ResolveTarget)
                     }
@@ -174,7 +174,7 @@ impl Walk<'_> {
     }
 }
 
-/// Puts a path together: its beginning, and the rest of another one.
+/// Builds a path from its beginning and the rest of another one.
 fn join<'a>(
     path: &mut PathBuffer,
     beginning: [&'a [u8]; 2],
@@ -187,8 +187,8 @@ fn join<'a>(
     Ok(())
 }
 
-/// Whether a link leads where no path says, as /proc/PID/root and fd do. Their
-/// size is not that of what they read as, unlike with links that are text.
+/// Whether a symbolic link is a magic one, as /proc/PID/root and /proc/PID/fd/N are.
+/// Unlike that of a text link, its size is not the length of its text.
 fn is_magic(link: &OwnedFd, odd_size: bool) -> Answer<bool> {
     let magic =
         || fstatfs(link).map(|stat| stat.f_type as u64).during(Call::Fstatfs, Step::ResolveTarget);

@@ -39,8 +39,8 @@ struct Attach {
     flags: u32,
 }
 
-/// union bpf_attr for BPF_PROG_QUERY, as long as any kernel has it: one that
-/// knows less wants zeroes behind what it knows.
+/// union bpf_attr for BPF_PROG_QUERY, with every field that any kernel has. A kernel
+/// that knows fewer of them requires the rest to be 0.
 #[repr(C)]
 #[derive(Default)]
 struct Query {
@@ -69,16 +69,16 @@ pub fn load_device_filter(program: &[u8]) -> Result<OwnedFd> {
         flags: 0,
     };
     let (place, size) = ((&raw const attributes).addr(), size_of::<Load>());
-    // SAFETY: the kernel reads `size` bytes of attributes, and through them the
-    // whole instructions in `program` and the license up to its NUL.
+    // SAFETY: the kernel reads `size` bytes of attributes, and through its pointers the
+    // whole instructions of `program` and the license with its NUL.
     let fd = answer(unsafe { syscall(__NR_bpf, [PROG_LOAD, place, size, 0, 0, 0]) })?;
-    // SAFETY: the kernel has just made this fd (O_CLOEXEC); nobody else has it.
+    // SAFETY: the kernel has just made this fd (O_CLOEXEC), so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// bpf(2), BPF_PROG_ATTACH: every program of the cgroup and above must allow.
-/// Answers whether it took the place of an earlier one: a cgroup whose filter
-/// may not have others beside it has one, and attaching replaces that.
+/// bpf(2), BPF_PROG_ATTACH: every program of the cgroup and of those above must allow
+/// an access. Returns whether this replaced an earlier one: a cgroup whose program was
+/// attached without BPF_F_ALLOW_MULTI has only that one, and attaching replaces it.
 pub fn attach_device_filter(
     cgroup: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
@@ -97,12 +97,12 @@ pub fn attach_device_filter(
     Ok(replaces)
 }
 
-/// The device filters that are attached to a cgroup itself: their numbers.
+/// The ids of the device filters that are attached to the cgroup itself.
 #[derive(Debug)]
 pub struct DeviceFilters {
     numbers: [u32; DeviceFilters::MOST],
     count: u32,
-    /// BPF_F_* that they were attached with.
+    /// The BPF_F_* flags that they were attached with.
     flags: u32,
 }
 
@@ -110,7 +110,7 @@ impl DeviceFilters {
     /// BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c).
     const MOST: usize = 64;
 
-    /// A new cgroup's.
+    /// Those of a new cgroup.
     pub fn none() -> DeviceFilters {
         DeviceFilters { numbers: [0; DeviceFilters::MOST], count: 0, flags: 0 }
     }
@@ -126,15 +126,15 @@ impl DeviceFilters {
             ..Query::default()
         };
         let (place, size) = ((&raw mut query).expose_provenance(), size_of::<Query>());
-        // SAFETY: the kernel reads and writes `size` bytes at query, and through
-        // it writes at most `count` numbers; both live on, and are ours.
+        // SAFETY: the kernel reads and writes `size` bytes at query, and writes at most
+        // `count` ids through it. Both outlive the call and are borrowed for writing.
         answer(unsafe { syscall(__NR_bpf, [PROG_QUERY, place, size, 0, 0, 0]) })?;
         filters.count = query.count;
         filters.flags = query.flags;
         Ok(filters)
     }
 
-    /// Their numbers, as BPF_PROG_GET_FD_BY_ID takes them.
+    /// The ids, as BPF_PROG_GET_FD_BY_ID takes them.
     pub fn numbers(&self) -> &[u32] {
         self.numbers.get(..self.count as usize).unwrap_or_default()
     }
@@ -145,7 +145,7 @@ pub fn detach_device_filter(cgroup: BorrowedFd<'_>, number: u32) -> Result<()> {
     let (place, size) = ((&raw const number).addr(), size_of::<u32>());
     // SAFETY: the kernel reads `size` bytes at number.
     let fd = answer(unsafe { syscall(__NR_bpf, [PROG_GET_FD_BY_ID, place, size, 0, 0, 0]) })?;
-    // SAFETY: the kernel has just made this fd (O_CLOEXEC); nobody else has it.
+    // SAFETY: the kernel has just made this fd (O_CLOEXEC), so nothing else owns it.
     let program = unsafe { OwnedFd::from_raw_fd(fd as i32) };
     let attributes = Attach {
         target: cgroup.as_raw_fd() as u32,

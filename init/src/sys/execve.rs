@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::syscall::syscall;
 
-/// Pointers to NUL-terminated texts, in memory that was mapped for them.
+/// Pointers to NUL-terminated strings, in memory that was mapped for them.
 #[derive(Debug)]
 pub struct Vector {
     room: &'static mut [usize],
@@ -15,12 +15,12 @@ pub struct Vector {
 }
 
 impl Vector {
-    /// A list with room for `room.len() - 1` texts; the last entry stays null.
+    /// A list with room for `room.len() - 1` strings. The last entry stays null.
     pub fn new(room: &'static mut [usize]) -> Self {
         Vector { room, used: 0 }
     }
 
-    /// Adds a text, which must live until execve; None where there is no room.
+    /// Adds a string. None if there is no room.
     pub fn push(&mut self, text: &'static CStr) -> Option<()> {
         let last = self.room.len().checked_sub(1)?;
         let place = self.room.get_mut(..last)?.get_mut(self.used)?;
@@ -34,12 +34,11 @@ impl Vector {
     }
 }
 
-/// execve(2): becomes the program; returns only if it cannot.
+/// execve(2): executes the program. Returns only if that failed.
 pub fn execve(program: &CStr, args: &Vector, env: &Vector) -> Errno {
     let (path, args, env) = (program.as_ptr().addr(), args.address(), env.address());
-    // SAFETY: path ends with a NUL; both lists are zeroed memory of which
-    // push() fills all but the last entry with NUL-terminated texts that live
-    // for ever.
+    // SAFETY: path ends with a NUL. Both lists are zeroed memory; push() fills all but
+    // the last entry with NUL-terminated strings of static lifetime.
     let result = unsafe { syscall(__NR_execve, [path, args, env, 0, 0, 0]) };
     Errno::from_raw_os_error(result.unsigned_abs() as i32)
 }

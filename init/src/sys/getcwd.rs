@@ -8,14 +8,14 @@ use rustix::io::Result;
 use super::answer;
 use super::syscall::syscall;
 
-/// getcwd(2): the first byte of the working directory's path: `/` where it
-/// lies below the root, `(` where it does not.
+/// getcwd(2): the first byte of the working directory's path. It is `/` below the root,
+/// and `(` elsewhere.
 pub fn first_byte() -> Result<u8> {
     let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
     let length = buffer.len();
     let place = buffer.as_mut_ptr().expose_provenance();
     // SAFETY: the kernel writes at most `length` bytes to the buffer.
     answer(unsafe { syscall(__NR_getcwd, [place, length, 0, 0, 0, 0]) })?;
-    // SAFETY: it has written a path, which has one byte at least, its NUL.
+    // SAFETY: the kernel has written a path, which has at least one byte, its NUL.
     Ok(unsafe { buffer[0].assume_init() })
 }

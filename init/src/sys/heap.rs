@@ -1,10 +1,10 @@
 //! The heap of vial, the CLI; vial-init has none.
 //!
-//! A CLI that lives for milliseconds has no use for a general allocator: musl's
-//! maps and unmaps memory some forty times in a run, and takes a third of the
-//! instructions of reading a config.json. Here a block is a power of two, cut
-//! from the front of a chunk, and a block given back is the next of its size.
-//! What is too large for that is a mapping of its own.
+//! A CLI that lives for milliseconds needs no general allocator: musl's maps and unmaps
+//! memory some forty times in a run, and takes a third of the instructions of reading a
+//! config.json. Here a block is a power of two in size, cut from the front of a chunk.
+//! A freed block is the next one of its size to be used. A larger block is a mapping of
+//! its own.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -20,13 +20,13 @@ const PROT_READ_WRITE: usize = (general::PROT_READ | general::PROT_WRITE) as usi
 const MAP_PRIVATE_ANONYMOUS: usize = (general::MAP_PRIVATE | general::MAP_ANONYMOUS) as usize;
 const MREMAP_MAYMOVE: usize = general::MREMAP_MAYMOVE as usize;
 
-/// The least block, as a power of two: it holds a pointer.
+/// The smallest block, as a power of two: it holds a pointer.
 const LEAST: u32 = 4;
-/// The sizes of blocks: 16 bytes to 64 KiB. Chunks are aligned to no more than
-/// a page, and so are blocks.
+/// The number of sizes, from 16 bytes to 64 KiB. Chunks are aligned to a page, so
+/// blocks are aligned to at most a page, too.
 const CLASSES: usize = 13;
 const LARGEST: usize = 1 << (LEAST as usize + CLASSES - 1);
-/// How much is mapped at once; a page that nobody has written to costs nothing.
+/// How much is mapped at once. A page that is never written costs nothing.
 const CHUNK: usize = 4 * LARGEST;
 const PAGE: usize = 4096;
 
@@ -39,14 +39,14 @@ pub struct Heap {
 
 #[derive(Debug)]
 struct Blocks {
-    /// What is left of the present chunk.
+    /// The rest of the present chunk.
     next: *mut u8,
     left: usize,
-    /// The last block given back of each size; each holds the one before it.
+    /// The last freed block of each size. Each one points to the one freed before it.
     free: [*mut u8; CLASSES],
 }
 
-// SAFETY: the blocks are reached by `with` alone, which lets one in at a time.
+// SAFETY: only `with` reaches the blocks, and it admits one caller at a time.
 unsafe impl Sync for Heap {}
 
 impl Heap {
@@ -60,8 +60,8 @@ impl Heap {
         while self.busy.swap(true, Ordering::Acquire) {
             core::hint::spin_loop();
         }
-        // SAFETY: `busy` was false and is true now, so that no other reference
-        // is alive; `work` cannot keep this one.
+        // SAFETY: this thread has changed `busy` from false to true, so no other
+        // reference exists; `work` cannot keep this one.
         let blocks = unsafe { &mut *self.blocks.get() };
         let result = work(blocks);
         self.busy.store(false, Ordering::Release);
@@ -75,7 +75,8 @@ impl Default for Heap {
     }
 }
 
-/// Which size a layout gets: the exponent above [`LEAST`]; None: one of its own.
+/// The size class of a layout: its exponent above [`LEAST`]. None: it needs a mapping
+/// of its own.
 fn class(layout: Layout) -> Option<usize> {
     let size = layout.size().max(layout.align());
     if size > LARGEST || layout.align() > PAGE {
@@ -90,13 +91,13 @@ impl Blocks {
         let Some(free) = self.free.get_mut(class) else { return ptr::null_mut() };
         if !free.is_null() {
             let block = *free;
-            // SAFETY: a free block of 16 bytes or more, aligned to as many,
-            // holds the one before it, which `give` has written there.
+            // SAFETY: a free block has at least 16 bytes, is aligned to 16, and starts
+            // with the pointer that `give` wrote there.
             *free = unsafe { block.cast::<*mut u8>().read() };
             return block;
         }
         let size = 1 << (LEAST as usize + class);
-        // A block lies at a multiple of its size, up to a page.
+        // Align a block to its size, up to a page.
         let align = size.min(PAGE);
         let mut skip = self.next.addr().wrapping_neg() & (align - 1);
         if self.left < size + skip {
@@ -115,21 +116,21 @@ impl Blocks {
 
     fn give(&mut self, class: usize, block: *mut u8) {
         if let Some(free) = self.free.get_mut(class) {
-            // SAFETY: the caller has given the block back, which is aligned and
-            // large enough for a pointer.
+            // SAFETY: the caller has freed the block, which is aligned and large enough
+            // for a pointer.
             unsafe { block.cast::<*mut u8>().write(*free) };
             *free = block;
         }
     }
 }
 
-// SAFETY: blocks come from mappings that are never given back, do not overlap,
-// and are as large and as aligned as their class; what is larger is a mapping.
+// SAFETY: blocks are cut from mappings that are never unmapped, do not overlap, and
+// have the size and alignment of their class. A larger block is a mapping of its own.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class(layout) {
             Some(class) => self.with(|blocks| blocks.take(class)),
-            // A mapping is aligned to a page; nobody asks for more.
+            // A mapping is aligned to a page, and no caller asks for more.
             None if layout.align() > PAGE => ptr::null_mut(),
             None => map(layout.size()),
         }
@@ -140,8 +141,8 @@ unsafe impl GlobalAlloc for Heap {
             Some(class) => self.with(|blocks| blocks.give(class, block)),
             None => {
                 let arguments = [block.expose_provenance(), layout.size(), 0, 0, 0, 0];
-                // SAFETY: the mapping is the block's alone, and the caller has
-                // given it back.
+                // SAFETY: the mapping holds only this block, and the caller has freed
+                // it.
                 unsafe { syscall(__NR_munmap, arguments) };
             }
         }
@@ -156,20 +157,19 @@ unsafe impl GlobalAlloc for Heap {
             (None, None) => {
                 let address = block.expose_provenance();
                 let arguments = [address, layout.size(), size, MREMAP_MAYMOVE, 0, 0];
-                // SAFETY: the mapping is the block's alone, and the caller uses
-                // only what this answers.
+                // SAFETY: the mapping holds only this block, and the caller uses only
+                // the returned address.
                 let moved = answer(unsafe { syscall(__NR_mremap, arguments) });
                 moved.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
             }
             _ => {
-                // SAFETY: `wanted` is a layout of more than no bytes, as the
-                // caller vouches.
+                // SAFETY: the caller guarantees that the size of `wanted` is not 0.
                 let new = unsafe { self.alloc(wanted) };
                 if !new.is_null() {
-                    // SAFETY: both blocks hold as many bytes, and the new one
-                    // is nobody else's.
+                    // SAFETY: both blocks hold that many bytes, and the new one has no
+                    // other owner.
                     unsafe { ptr::copy_nonoverlapping(block, new, size.min(layout.size())) };
-                    // SAFETY: the caller has no more use for the old block.
+                    // SAFETY: the caller does not use the old block again.
                     unsafe { self.dealloc(block, layout) };
                 }
                 new
@@ -223,7 +223,7 @@ mod tests {
         unsafe { block.write(7) };
         while size < 1 << 20 {
             let larger = size * 3;
-            // SAFETY: the block is of that layout.
+            // SAFETY: the block has that layout.
             block = unsafe { heap.realloc(block, layout(size, 1), larger) };
             // SAFETY: the block holds as many bytes.
             unsafe { block.wrapping_add(larger - 1).write(9) };
@@ -238,7 +238,7 @@ mod tests {
         let heap = Heap::new();
         // SAFETY: the size is not zero.
         let first = unsafe { heap.alloc(layout(100, 1)) };
-        // SAFETY: the block is of that layout.
+        // SAFETY: the block has that layout.
         unsafe { heap.dealloc(first, layout(100, 1)) };
         // SAFETY: the size is not zero.
         assert_eq!(unsafe { heap.alloc(layout(70, 2)) }, first);

@@ -11,7 +11,7 @@ use super::syscall::syscall;
 const SIOCSIFFLAGS: usize = linux_raw_sys::ioctl::SIOCSIFFLAGS as usize;
 const IFF_UP: u16 = net_device_flags::IFF_UP as u16;
 
-/// struct ifreq of netdevice(7), with the flags of its union.
+/// struct ifreq of netdevice(7), whose union holds the flags.
 #[repr(C)]
 struct Request {
     name: [u8; 16],
@@ -25,8 +25,8 @@ pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     name[..2].copy_from_slice(b"lo");
     let request = Request { name, flags: IFF_UP, rest: [0; 22] };
     let fd = socket.as_raw_fd() as usize;
-    // SAFETY: the kernel reads one struct ifreq, 40 bytes on every architecture
-    // of 64 bits and 32 on the others, at most what Request holds.
+    // SAFETY: the kernel reads one struct ifreq: 40 bytes on 64-bit architectures, 32
+    // bytes on others. Request has 40.
     answer(unsafe {
         syscall(__NR_ioctl, [fd, SIOCSIFFLAGS, (&raw const request).addr(), 0, 0, 0])
     })?;

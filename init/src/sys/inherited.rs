@@ -1,4 +1,4 @@
-//! The fds that vial left open for vial-init, as its arguments number them.
+//! The fds that vial passes to vial-init, numbered by its arguments.
 
 use core::ffi::CStr;
 
@@ -8,39 +8,39 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use super::start::Arguments;
 use crate::slots::Slots;
 
-/// `vial-init CHANNEL ITEM STATE-DIR FD..`: an fd for each slot of the Plan, `-`
-/// standing for none. The state dir tells others for which container it is at work.
+/// `vial-init CHANNEL ITEM STATE-DIR FD..`: one FD for each slot of the Plan, or `-`
+/// for an empty slot. The state dir tells other processes which container this is.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The Plan comes and the Reply goes here.
+    /// The socket that brings the Plan and carries the Reply.
     pub channel: OwnedFd,
-    /// Digits, where others see the present item of the Plan.
+    /// The digits that show the current item of the Plan to other processes.
     pub item: &'static mut [u8],
-    /// The numbers of the lent fds.
+    /// The arguments that number the lent fds.
     pub lent: Arguments,
 }
 
-/// Who started vial-init in a way that it cannot work with.
+/// Why vial-init cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stranger {
-    /// The arguments are none of vial's.
+    /// The arguments are not those that vial passes.
     Person,
-    /// They are, but an fd cannot be had.
+    /// They are, but an fd is not open.
     Vial,
 }
 
 impl Inherited {
-    /// Takes the channel over, O_CLOEXEC from now on.
+    /// Takes ownership of the channel and makes it O_CLOEXEC.
     pub fn take(mut arguments: Arguments) -> Result<Inherited, Stranger> {
         arguments.next(); // The program's name.
         let channel = own(arguments.next().ok_or(Stranger::Person)?)?.ok_or(Stranger::Person)?;
         let item = arguments.next_place().ok_or(Stranger::Person)?;
-        arguments.next(); // The state dir is for others.
+        arguments.next(); // Only other processes read the state dir.
         Ok(Inherited { channel, item, lent: arguments })
     }
 }
 
-/// Takes the lent fds over, each into its slot.
+/// Takes ownership of the lent fds, each in its slot.
 pub fn lend(slots: &mut Slots, lent: Arguments) -> Result<(), Stranger> {
     for (slot, text) in slots.0.iter_mut().zip(lent) {
         *slot = own(text)?;
@@ -48,7 +48,7 @@ pub fn lend(slots: &mut Slots, lent: Arguments) -> Result<(), Stranger> {
     Ok(())
 }
 
-/// Owns the inherited fd of this number; None for `-`.
+/// Takes ownership of the fd with this number. None for `-`.
 fn own(text: &CStr) -> Result<Option<OwnedFd>, Stranger> {
     if text == c"-" {
         return Ok(None);
@@ -62,9 +62,9 @@ fn own(text: &CStr) -> Result<Option<OwnedFd>, Stranger> {
             .ok_or(Stranger::Person)?;
     }
     let number = RawFd::from(number);
-    // SAFETY: were it not open, the call would say so and do no harm.
+    // SAFETY: if the fd is not open, the call fails and does nothing.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl_setfd(fd, FdFlags::CLOEXEC).map_err(|_| Stranger::Vial)?;
-    // SAFETY: it is open; vial names each fd once, and nothing here has it yet.
+    // SAFETY: the fd is open, vial passes each number once, and nothing owns it yet.
     Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -15,15 +15,15 @@ const SETPERM: usize = 5;
 #[derive(Clone, Copy, Debug)]
 pub struct Serial(usize);
 
-/// keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: a session keyring of this name,
-/// made if there is none.
+/// keyctl(2), KEYCTL_JOIN_SESSION_KEYRING: joins the session keyring of this name, or
+/// makes it.
 pub fn join_session_keyring(name: &CStr) -> Result<Serial> {
     let name = name.as_ptr().addr();
     // SAFETY: the kernel reads name up to its NUL.
     answer(unsafe { syscall(__NR_keyctl, [JOIN_SESSION_KEYRING, name, 0, 0, 0, 0]) }).map(Serial)
 }
 
-/// keyctl(2), KEYCTL_SETPERM: the key's permission bits.
+/// keyctl(2), KEYCTL_SETPERM: sets the key's permission bits.
 pub fn set_permissions(key: Serial, bits: u32) -> Result<()> {
     // SAFETY: the call takes no pointer.
     answer(unsafe { syscall(__NR_keyctl, [SETPERM, key.0, bits as usize, 0, 0, 0]) })?;

@@ -1,5 +1,6 @@
-//! The only unsafe code but for the entry point: system calls that rustix lacks,
-//! one a file, each under its man page's name, without policy.
+//! The only unsafe code besides the entry point: system calls that rustix lacks, or
+//! offers in a form that does not fit. One file each, named like the man page, and
+//! without policy.
 #![allow(unsafe_code, reason = "this is the one place for it; see each SAFETY")]
 
 pub mod bpf;
@@ -29,7 +30,7 @@ pub mod unshare;
 
 use rustix::io::Errno;
 
-/// What the kernel answered: a value, or a negative errno.
+/// Splits the kernel's return value into a value or an errno.
 fn answer(value: isize) -> Result<usize, Errno> {
     match value {
         -4095..=-1 => Err(Errno::from_raw_os_error(value.unsigned_abs() as i32)),

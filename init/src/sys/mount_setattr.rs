@@ -7,15 +7,15 @@ use rustix::io::Result;
 use super::answer;
 use super::syscall::syscall;
 
-/// struct mount_attr: MOUNT_ATTR_* to set and clear, and MS_* of propagation.
+/// struct mount_attr.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attributes {
-    /// Bits to set.
+    /// MOUNT_ATTR_* bits to set.
     pub set: u64,
-    /// Bits to clear.
+    /// MOUNT_ATTR_* bits to clear.
     pub clear: u64,
-    /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, or 0 to leave it.
+    /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE; 0 leaves it as it is.
     pub propagation: u64,
     /// For idmapped mounts; not used yet.
     pub userns_fd: u64,

@@ -1,5 +1,5 @@
-//! recvmsg(2) for one message with at most one fd: rustix's takes apart any
-//! control messages there may be, and can panic.
+//! recvmsg(2) for one message with at most one fd. rustix's parses every kind of
+//! control message, and can panic.
 
 use linux_raw_sys::general::__NR_recvmsg;
 use linux_raw_sys::net;
@@ -19,7 +19,7 @@ struct Buffer {
     length: usize,
 }
 
-/// struct cmsghdr with the one fd behind it.
+/// struct cmsghdr, followed by one fd.
 #[repr(C)]
 struct Control {
     length: usize,
@@ -40,8 +40,8 @@ struct Message {
     flags: u32,
 }
 
-/// recvmsg(2): the length of a message, and the fd that came with it. Length 0:
-/// nobody is left to send one.
+/// recvmsg(2): receives one message. Returns its length and the fd that came with it.
+/// Length 0: the other end is closed.
 pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
     let mut control = Control { length: 0, level: 0, kind: 0, fd: -1 };
     let buffer = Buffer { base: bytes.as_mut_ptr().addr(), length: bytes.len() };
@@ -56,14 +56,14 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
     };
     let place = (&raw mut message).addr();
     let socket = socket.as_raw_fd() as usize;
-    // SAFETY: the kernel writes message, at most control_length bytes of
-    // control, and at most as many bytes as there are; all outlive the call.
+    // SAFETY: the kernel writes message, at most control_length bytes of control, and
+    // at most bytes.len() bytes of bytes. All outlive the call.
     let length =
         answer(unsafe { syscall(__NR_recvmsg, [socket, place, MSG_CMSG_CLOEXEC, 0, 0, 0]) })?;
     let has_fd = message.control_length >= core::mem::offset_of!(Control, fd) + size_of::<i32>()
         && (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS)
         && control.fd >= 0;
-    // SAFETY: the kernel has just made this fd; nobody else has it.
+    // SAFETY: the kernel has just made this fd, so nothing else owns it.
     let fd = has_fd.then(|| unsafe { OwnedFd::from_raw_fd(control.fd) });
     Ok((length, fd))
 }

@@ -16,14 +16,14 @@ struct Program {
     filter: usize,
 }
 
-/// seccomp(2), SECCOMP_SET_MODE_FILTER: filter holds 8-byte instructions.
-/// Linux 3.17.
+/// seccomp(2), SECCOMP_SET_MODE_FILTER: loads a filter of 8-byte instructions. Linux
+/// 3.17.
 pub fn load(flags: u32, filter: &[u8]) -> Result<()> {
     let length = u16::try_from(filter.len() / 8).map_err(|_| Errno::INVAL)?;
     let program = Program { length, filter: filter.as_ptr().addr() };
     let place = (&raw const program).addr();
-    // SAFETY: the kernel reads struct sock_fprog, and `length` instructions of
-    // 8 bytes at filter, all of which the slice holds.
+    // SAFETY: the kernel reads struct sock_fprog, and `length` instructions of 8 bytes
+    // at filter. The slice holds that many.
     answer(unsafe { syscall(__NR_seccomp, [SET_MODE_FILTER, flags as usize, place, 0, 0, 0]) })?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! setgroups(2). rustix's `set_thread_groups` takes `&[Gid]`: up to 65,536 aligned numbers,
-//! which would have to be copied out of the unaligned Plan, without a heap.
+//! setgroups(2). rustix's `set_thread_groups` takes `&[Gid]`. The groups of the Plan
+//! are unaligned bytes, and there may be 65,536 of them: too many to copy without a
+//! heap.
 
 use linux_raw_sys::general::__NR_setgroups;
 use rustix::io::Result;
@@ -7,9 +8,9 @@ use rustix::io::Result;
 use super::answer;
 use super::syscall::syscall;
 
-/// setgroups(2): the supplementary groups, 4 bytes each in the machine's order.
+/// setgroups(2): sets the supplementary groups, of 4 bytes each in native byte order.
 pub fn setgroups(groups: &[u8]) -> Result<()> {
-    // SAFETY: the kernel reads as many 4-byte groups as the slice holds whole.
+    // SAFETY: the kernel reads as many groups of 4 bytes as the slice holds.
     answer(unsafe {
         syscall(__NR_setgroups, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0])
     })?;

@@ -1,4 +1,4 @@
-//! prlimit64(2), by the resource's number.
+//! prlimit64(2). It takes the number of a resource; rustix's takes an enum.
 
 use linux_raw_sys::general::__NR_prlimit64;
 use rustix::io::Result;
@@ -16,19 +16,20 @@ pub struct Limit {
     pub hard: u64,
 }
 
-/// prlimit64(2): the own limit of this resource.
+/// prlimit64(2): gets a limit of this process.
 pub fn get(resource: u32) -> Result<Limit> {
     let mut limit = Limit::default();
     let place = (&raw mut limit).addr();
-    // SAFETY: the kernel writes one struct rlimit64; a null new limit is none.
+    // SAFETY: the kernel writes one struct rlimit64. A null new limit sets nothing.
     answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, 0, place, 0, 0]) })?;
     Ok(limit)
 }
 
-/// prlimit64(2): sets the own limit of this resource.
+/// prlimit64(2): sets a limit of this process.
 pub fn set(resource: u32, limit: &Limit) -> Result<()> {
     let place = core::ptr::from_ref(limit).addr();
-    // SAFETY: the kernel reads one struct rlimit64; a null old limit is none.
+    // SAFETY: the kernel reads one struct rlimit64. It does not write through a null
+    // old limit.
     answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, place, 0, 0, 0]) })?;
     Ok(())
 }

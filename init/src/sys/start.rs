@@ -1,14 +1,13 @@
-//! From _start to Rust: the arguments as the kernel laid them on the stack.
+//! From _start to Rust: takes the arguments from the stack, where the kernel put them.
 
 use core::ffi::{CStr, c_char};
 
-/// Where `_start` goes on. `stack` points at argc, then argv.
+/// Called by `_start`. `stack` points at argc, which argv follows.
 ///
 /// # Safety
-/// `stack` must be the stack pointer that the kernel starts a process with.
+/// `stack` must be the stack pointer that the kernel started the process with.
 pub unsafe extern "C" fn begin(stack: *const usize) -> ! {
-    // SAFETY: _start passes the stack pointer of a fresh process, where the
-    // kernel put argc.
+    // SAFETY: `_start` passes the initial stack pointer, where the kernel put argc.
     let count = unsafe { *stack };
     // SAFETY: argv follows argc on the same stack.
     let first = unsafe { stack.add(1) }.cast::<*const c_char>();
@@ -23,13 +22,13 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The next argument, to be written over: /proc/PID/cmdline has it as it is then.
+    /// The next argument, for writing: /proc/PID/cmdline shows what is written there.
     pub fn next_place(&mut self) -> Option<&'static mut [u8]> {
-        // SAFETY: argv ends with a null pointer, so that there is one to read.
+        // SAFETY: argv ends with a null pointer, so there is a pointer to read.
         let start = unsafe { *self.next }.cast::<u8>().cast_mut();
         let length = self.next()?.count_bytes();
-        // SAFETY: the kernel put the text on the stack, which can be written, and
-        // nobody else was given it: what next() has made is gone.
+        // SAFETY: the kernel put the string on the stack, which is writable. The CStr
+        // of next() is gone, so nothing else refers to it.
         Some(unsafe { core::slice::from_raw_parts_mut(start, length) })
     }
 }
@@ -39,12 +38,12 @@ impl Iterator for Arguments {
 
     fn next(&mut self) -> Option<&'static CStr> {
         self.left = self.left.checked_sub(1)?;
-        // SAFETY: `left` of argc pointers are still unread, so this is one.
+        // SAFETY: `left` pointers of argv are unread, so this is one of them.
         let text = unsafe { *self.next };
-        // SAFETY: argv ends with a null pointer, which lies one past the last.
+        // SAFETY: argv ends with a null pointer, so the next one is within it.
         self.next = unsafe { self.next.add(1) };
-        // SAFETY: the kernel ends every argument with a NUL, and none that was
-        // handed out here is written.
+        // SAFETY: the kernel ends every argument with a NUL. Nothing writes to an
+        // argument that was returned here.
         Some(unsafe { CStr::from_ptr(text) })
     }
 }

@@ -2,8 +2,8 @@
 
 use rustix::fd::BorrowedFd;
 
-/// The three streams, be they open or not: a call on a closed one is EBADF.
+/// The three streams. They may be closed: a call on one is then EBADF.
 pub fn streams() -> [BorrowedFd<'static>; 3] {
-    // SAFETY: nothing in this program owns, and so closes, an fd below 3.
+    // SAFETY: this program owns no fd below 3, so it closes none.
     [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) })
 }

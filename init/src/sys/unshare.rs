@@ -6,10 +6,10 @@ use rustix::io::Result;
 use super::answer;
 use super::syscall::syscall;
 
-/// unshare(2): new namespaces of these kinds (CLONE_NEW*).
+/// unshare(2): moves this process into new namespaces of these kinds (CLONE_NEW*).
 pub fn unshare(kinds: u32) -> Result<()> {
-    // SAFETY: the call takes no pointer; with namespace kinds only it leaves
-    // memory and fds as they are.
+    // SAFETY: the call takes no pointer. Flags of namespaces do not affect memory and
+    // fds.
     answer(unsafe { syscall(__NR_unshare, [kinds as usize, 0, 0, 0, 0, 0]) })?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! One table of paths, resolved by openat2(2) and by the walk, and one of what
-//! is made where nothing is.
+//! A table of paths that openat2(2) and the walk resolve, and a table of what is made
+//! where nothing exists.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -11,7 +11,7 @@ use std::{format, println};
 use super::*;
 use rustix::fs::{CWD, openat};
 
-/// A folder that is a root, in a folder where nothing may ever appear beside it.
+/// A root directory, in a directory in which nothing else may appear.
 struct Tree(PathBuf);
 
 const LINKS: [(&str, &str); 18] = [
@@ -68,7 +68,7 @@ impl Drop for Tree {
     }
 }
 
-/// What an fd refers to, as a path below the root that is named without links.
+/// What an fd refers to, as one of these paths below the root.
 fn found(tree: &Tree, fd: &OwnedFd, names: &[&'static str]) -> &'static str {
     let stat = fstat(fd).unwrap();
     let is_it = |name: &&&str| {
@@ -129,7 +129,7 @@ fn rows() -> Vec<Row<'static>> {
         ("dangling", FOLLOW, false, NOENT),
         ("dangling-twice/x", FOLLOW, false, NOENT),
     ]);
-    // strict: no link, wherever it is and wherever it leads.
+    // strict: no symbolic link is allowed, wherever it is and wherever it leads.
     for path in ["relative", "absolute/file", "dangling", "loop", "dir/back/file", "to-file"] {
         rows.push((path, FOLLOW, true, LOOP));
     }
@@ -174,7 +174,7 @@ fn openat2_and_the_walk_resolve_alike() {
     assert_eq!(wrong, 0);
 }
 
-/// A path, whether a file is to be there, and what then is, or the errno.
+/// A path, what to make there, and what then exists, or the errno.
 const MADE: [(&str, Make, core::result::Result<&str, Errno>); 17] = [
     ("new", Make::Directory, Ok("new")),
     ("/new-file", Make::File, Ok("new-file")),
@@ -222,7 +222,7 @@ fn what_is_missing_is_made_within_the_root() {
     }
 }
 
-/// The links are what they were, and beside the root is nothing new.
+/// The symbolic links have not changed, and nothing new is beside the root.
 fn unchanged(tree: &Tree, what: &str) {
     for (at, to) in LINKS {
         assert_eq!(fs::read_link(tree.root().join(at)).unwrap(), Path::new(to), "{what}: {at}");

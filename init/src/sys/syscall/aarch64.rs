@@ -1,4 +1,4 @@
-//! aarch64: how the process calls the kernel.
+//! aarch64: system calls.
 
 use core::arch::asm;
 
@@ -11,13 +11,13 @@ pub(super) fn trap() {
 /// syscall(2): number, then up to six arguments.
 ///
 /// # Safety
-/// As unsafe as the call: every pointer among the arguments must be what the
-/// call's man page asks for.
+/// The call itself may be unsafe: each pointer among the arguments must be valid for
+/// what the call's man page says.
 pub(super) unsafe fn syscall(number: u32, a: [usize; 6]) -> isize {
     let [a0, a1, a2, a3, a4, a5] = a;
     let result: isize;
-    // SAFETY: the instruction changes x0 only, which is named; what the kernel
-    // does to memory is the caller's to know.
+    // SAFETY: the instruction changes only x0, which is an output. The caller knows
+    // what the kernel does to memory.
     unsafe {
         asm!(
             "svc #0",

@@ -1,4 +1,4 @@
-//! x86_64: how the process calls the kernel.
+//! x86_64: system calls.
 
 use core::arch::asm;
 
@@ -11,13 +11,13 @@ pub(super) fn trap() {
 /// syscall(2): number, then up to six arguments.
 ///
 /// # Safety
-/// As unsafe as the call: every pointer among the arguments must be what the
-/// call's man page asks for.
+/// The call itself may be unsafe: each pointer among the arguments must be valid for
+/// what the call's man page says.
 pub(super) unsafe fn syscall(number: u32, a: [usize; 6]) -> isize {
     let [a0, a1, a2, a3, a4, a5] = a;
     let result: isize;
-    // SAFETY: the instruction changes rax, rcx and r11 only, which are named;
-    // what the kernel does to memory is the caller's to know.
+    // SAFETY: the instruction changes only rax, rcx and r11, which are outputs. The
+    // caller knows what the kernel does to memory.
     unsafe {
         asm!(
             "syscall",
