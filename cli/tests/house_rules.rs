@@ -119,7 +119,7 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("cli/src/planner/process.rs", "plan"),
     ("cli/src/planner/timeline.rs", "filesystem"),
     ("cli/src/words.rs", "rootfs"),
-    ("init/src/rootfs/act.rs", "act"),
+    ("init/src/rootfs/items.rs", "carry_out"),
 ];
 const SCREEN: usize = 60;
 

@@ -35,7 +35,7 @@ impl Cgroup {
 
 /// Carries out one item.
 #[inline(always)]
-pub fn act(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> {
     match item {
         CgroupItem::Root { path } => {
             cgroup.root = Some(open_root(path)?);
@@ -201,8 +201,8 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
             return Ok(());
         }
     }
-    for number in earlier.numbers() {
-        match bpf::detach_device_filter(cgroup, *number) {
+    for id in earlier.ids() {
+        match bpf::detach_device_filter(cgroup, *id) {
             // ENOENT: it is already detached, or a BPF link holds it.
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(Fault::new(Call::Bpf, Step::DetachDeviceFilter, errno)),

@@ -99,6 +99,6 @@ pub fn send(
 }
 
 /// Sends a reply.
-pub fn answer(channel: &impl AsFd, reply: &Reply) -> Result<(), Fault> {
-    write(channel, &reply.to_bytes()).map(|_| ()).during(Call::Write, Step::Answer)
+pub fn reply(channel: &impl AsFd, reply: &Reply) -> Result<(), Fault> {
+    write(channel, &reply.to_bytes()).map(|_| ()).during(Call::Write, Step::SendReply)
 }

@@ -22,9 +22,9 @@ pub fn await_mapping(life: &mut Life, pipe: u32) -> Result<(), Fault> {
 /// waits for its connection to the socket; failures are reported over that connection.
 pub fn await_start(life: &mut Life, socket: u32) -> Result<(), Fault> {
     let procfs = life.procfs.take().prepared()?;
-    let pid = procfs.own_pid().during(Call::Readlinkat, Step::Answer)?;
+    let pid = procfs.own_pid().during(Call::Readlinkat, Step::SendReply)?;
     drop(procfs); // A tracer finds no way to the host while this process waits.
-    channel::answer(&life.channel, &Reply::At { gate: Gate::Start, pid })?;
+    channel::reply(&life.channel, &Reply::At { gate: Gate::Start, pid })?;
     memory::forget_stack(); // Setting up the rootfs needed more stack than the rest will.
     wait(&life.channel, Step::AwaitStart)?;
     if let Some(listener) = life.slots.take(socket) {

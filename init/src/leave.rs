@@ -18,7 +18,11 @@ use crate::{Life, cgroup, channel, spawn};
 
 /// Carries out one item.
 #[inline(always)]
-pub fn act(life: &mut Life, outside: &mut Outside, item: LeaveItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(
+    life: &mut Life,
+    outside: &mut Outside,
+    item: LeaveItem<'static>,
+) -> Result<(), Fault> {
     match item {
         LeaveItem::OpenTimeOffsets { file } => {
             let fd = life.procfs()?.open_file(c"self/timens_offsets", OFlags::WRONLY)?;
@@ -85,7 +89,7 @@ pub(crate) fn clone(
                 life.slots.put(pipe, writing)?;
             }
             // vial waits for its children, and must know that this one is among them.
-            channel::answer(&life.channel, &Reply::Started { pid: child })?;
+            channel::reply(&life.channel, &Reply::Started { pid: child })?;
             Ok(())
         }
     }

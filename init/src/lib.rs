@@ -51,7 +51,7 @@ use crate::fault::{Fault, Prepared};
 use crate::procfs::Procfs;
 use crate::slots::Slots;
 use crate::sys::exit::exit;
-use crate::sys::inherited::{Inherited, Stranger, lend};
+use crate::sys::inherited::{Inherited, StartError, lend};
 use crate::sys::start::Arguments;
 
 /// Called by `_start`: receives the Plan and carries it out.
@@ -64,13 +64,13 @@ pub fn main(arguments: Arguments) -> ! {
     let _ = rustix::thread::set_name(c"vial-init");
     let inherited = match Inherited::take(arguments) {
         Ok(inherited) => inherited,
-        Err(Stranger::Person) => {
+        Err(StartError::NotByVial) => {
             let [_, _, stderr] = sys::stdio::streams();
             let words = b"vial-init is started by vial: try `vial --help`\n";
             let _ = rustix::io::write(stderr, words); // There is nobody to tell if this fails.
             exit(1)
         }
-        Err(Stranger::Vial) => exit(1), // vial reports that vial-init ended without a reply.
+        Err(StartError::BadFd) => exit(1), // vial reports that vial-init ended without a reply.
     };
     let (mut channel, item) = (inherited.channel, inherited.item);
     let failed = match channel::receive_plan(&mut channel) {
@@ -96,7 +96,7 @@ pub fn main(arguments: Arguments) -> ! {
         Err(fault) => failed(Stage::Zero, 0, fault),
     };
     // EPIPE: vial is gone. The process exits either way.
-    let _ = channel::answer(&channel, &Reply::Failed(failed));
+    let _ = channel::reply(&channel, &Reply::Failed(failed));
     exit(1)
 }
 
@@ -120,7 +120,7 @@ pub struct Life {
 }
 
 /// Carries out one item of a stage, given its code and its fields.
-type Act<'a> = &'a mut dyn FnMut(&mut Life, u16, &Fields<'static>) -> Result<(), Fault>;
+type CarryOut<'a> = &'a mut dyn FnMut(&mut Life, u16, &Fields<'static>) -> Result<(), Fault>;
 
 impl Life {
     /// Runs the stages in order. Each stage starts the next one as a new process.
@@ -128,18 +128,24 @@ impl Life {
         // Do not drop the fds of a stage that has ended: CloseFds closes all fds at
         // once.
         let mut outside = ManuallyDrop::new(stage0::Outside::default());
-        self.carry_out(&mut |life, code, fields| stage0::act(life, &mut outside, code, fields))?;
+        self.carry_out_section(&mut |life, code, fields| {
+            stage0::carry_out(life, &mut outside, code, fields)
+        })?;
         if self.stage == Stage::One {
-            self.carry_out(&mut |life, code, fields| stage1::act(life, code, fields))?;
+            self.carry_out_section(&mut |life, code, fields| {
+                stage1::carry_out(life, code, fields)
+            })?;
         }
         let mut inside = ManuallyDrop::new(stage2::Inside::default());
-        self.carry_out(&mut |life, code, fields| stage2::act(life, &mut inside, code, fields))?;
+        self.carry_out_section(&mut |life, code, fields| {
+            stage2::carry_out(life, &mut inside, code, fields)
+        })?;
         Err(failed(Stage::Two, 0, Fault::PLAN))
     }
 
     /// Carries out the section of the current stage. Returns only in the process of the
     /// next stage: a process that reaches the end of its section exits.
-    fn carry_out(&mut self, act: Act<'_>) -> Result<(), Failed> {
+    fn carry_out_section(&mut self, carry_out: CarryOut<'_>) -> Result<(), Failed> {
         let stage = self.stage;
         let mut items = self
             .header
@@ -151,7 +157,7 @@ impl Life {
             show(self.item, index);
             let Some(read) = items.next_fields() else { exit(0) };
             let done = match read {
-                Ok((code, fields)) => act(self, code, &fields),
+                Ok((code, fields)) => carry_out(self, code, &fields),
                 Err(_) => Err(Fault::PLAN),
             };
             if let Err(fault) = done {

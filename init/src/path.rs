@@ -52,8 +52,8 @@ impl<const SIZE: usize> PathBuffer<SIZE> {
 /// one.
 fn push(buffer: &mut VecView<u8>, part: &[u8]) -> Result<()> {
     let used = buffer.len().saturating_sub(1);
-    let whole = used.checked_add(part.len()).is_some_and(|end| end < buffer.capacity());
-    if !whole {
+    let fits = used.checked_add(part.len()).is_some_and(|end| end < buffer.capacity());
+    if !fits {
         return Err(Errno::NAMETOOLONG);
     }
     buffer.truncate(used);

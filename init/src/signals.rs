@@ -28,19 +28,19 @@ fn ignored(procfs: &Procfs) -> Result<u64, Fault> {
     const FIELD: &[u8] = b"SigIgn:\t";
     let file = procfs.open_file(c"self/status", OFlags::RDONLY).of(Step::ReadSignals)?;
     let mut buffer = [0; 2048];
-    let (mut place, mut matches, mut signals) = (0_usize, true, 0_u64);
+    let (mut index, mut matches, mut signals) = (0_usize, true, 0_u64);
     loop {
         let count = read(&file, &mut buffer[..]).during(Call::Read, Step::ReadSignals)?;
         if count == 0 {
             return Err(Fault::new(Call::Read, Step::ReadSignals, Errno::INVAL));
         }
         for byte in buffer.iter().take(count) {
-            match (*byte, FIELD.get(place)) {
+            match (*byte, FIELD.get(index)) {
                 (b'\n', None) if matches => return Ok(signals),
-                (b'\n', _) => (place, matches) = (0, true),
+                (b'\n', _) => (index, matches) = (0, true),
                 (byte, Some(wanted)) => {
                     matches &= byte == *wanted;
-                    place = place.saturating_add(1);
+                    index = index.saturating_add(1);
                 }
                 (digit, None) if matches => {
                     let value = match digit {

@@ -27,11 +27,11 @@ pub fn map_helper(
                 .unwrap_or_default();
             let (mut args, env) = (Vector::new(args), Vector::new(env));
             let mut text: PathBuffer<16> = PathBuffer::empty();
-            let whole = text.push_number(child).is_ok()
+            let built = text.push_number(child).is_ok()
                 && args.push(program).is_some()
                 && life.memory.keep(text.as_bytes()).and_then(|pid| args.push(pid)).is_some()
                 && map.iter().all(|number| args.push(number).is_some());
-            if whole {
+            if built {
                 let _ = execve(program, &args, &env); // The exit status reports the failure.
             }
             exit::exit(127)

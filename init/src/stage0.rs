@@ -22,7 +22,7 @@ pub struct Outside {
 }
 
 /// Carries out one item of stage 0.
-pub fn act(
+pub fn carry_out(
     life: &mut Life,
     outside: &mut Outside,
     code: u16,
@@ -32,9 +32,9 @@ pub fn act(
         Stage0::Setup(item) => setup(life, outside, item),
         // The limits come before the process that they apply to: it is created in the
         // cgroup.
-        Stage0::Cgroup(item) => cgroup::act(&mut outside.cgroup, item),
+        Stage0::Cgroup(item) => cgroup::carry_out(&mut outside.cgroup, item),
         // Last, because each item puts something of the host out of reach.
-        Stage0::Leave(item) => leave::act(life, outside, item),
+        Stage0::Leave(item) => leave::carry_out(life, outside, item),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::sys::unshare::unshare;
 use crate::{Life, gate, leave};
 
 /// Carries out one item of stage 1.
-pub fn act(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
+pub fn carry_out(life: &mut Life, code: u16, fields: &Fields<'static>) -> Result<(), Fault> {
     match Stage1::from_fields(code, fields).prepared()? {
         Stage1::AwaitMapping { pipe } => gate::await_mapping(life, pipe),
         Stage1::BecomeRoot { groups } => user::become_root(groups),

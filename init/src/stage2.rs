@@ -19,13 +19,13 @@ pub struct Inside {
     pub terminal: Option<OwnedFd>,
     /// The working directory that root could not enter; the container's user tries
     /// again.
-    pub directory_is_due: Option<&'static CStr>,
+    pub retry_directory: Option<&'static CStr>,
     /// The program to execute.
     pub program: Option<Program>,
 }
 
 /// Carries out one item of stage 2.
-pub fn act(
+pub fn carry_out(
     life: &mut Life,
     inside: &mut Inside,
     code: u16,
@@ -34,11 +34,11 @@ pub fn act(
     match Stage2::from_fields(code, fields).prepared()? {
         // First the namespaces, while /proc is the host's. This includes becoming root
         // of the user namespace, who owns everything that is made from then on.
-        Stage2::Namespace(item) => namespace::act(life, item),
+        Stage2::Namespace(item) => namespace::carry_out(life, item),
         // Then the rootfs. When it has become the root, nothing of the host is visible.
-        Stage2::Rootfs(item) => rootfs::act(life, inside, item),
+        Stage2::Rootfs(item) => rootfs::carry_out(life, inside, item),
         // Last the process: each step takes away what the earlier steps need.
-        Stage2::Process(item) => process::act(life, inside, item),
+        Stage2::Process(item) => process::carry_out(life, inside, item),
     }
 }
 
@@ -54,7 +54,7 @@ impl Inside {
     }
 
     /// The rootfs, for an item that may mount something over the remembered directory.
-    pub fn furnish(&mut self) -> Result<&mut Rootfs, Fault> {
+    pub fn rootfs_for_mount(&mut self) -> Result<&mut Rootfs, Fault> {
         let rootfs = self.rootfs_mut()?;
         rootfs.forget_nodes();
         Ok(rootfs)

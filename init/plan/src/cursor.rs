@@ -48,7 +48,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length, then a string with its NUL.
-    pub fn text(&mut self) -> &'a CStr {
+    pub fn c_str(&mut self) -> &'a CStr {
         CStr::from_bytes_with_nul(self.bytes()).unwrap_or_else(|_| {
             self.refuse();
             c""
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A count, a length, then that many NUL-terminated strings.
-    pub fn strings(&mut self) -> Strings<'a> {
+    pub fn list(&mut self) -> Strings<'a> {
         let count = self.u32() as usize;
         match Strings::new(self.bytes()) {
             Some(strings) if strings.len() == count => strings,

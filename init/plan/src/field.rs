@@ -8,7 +8,7 @@ use crate::Cursor;
 
 /// The maximum of each kind in one item.
 const NUMBERS: usize = 8;
-const TEXTS: usize = 4;
+const STRINGS: usize = 4;
 const LISTS: usize = 2;
 
 /// How many fields of each kind an item has, packed into a few bits each.
@@ -21,7 +21,7 @@ impl Shape {
     /// The shape of an item without fields.
     pub(crate) const EMPTY: Shape = Shape(0);
     const NUMBER: Shape = Shape(1);
-    const TEXT: Shape = Shape(1 << 4);
+    const STRING: Shape = Shape(1 << 4);
     const LIST: Shape = Shape(1 << 7);
     const BYTES: Shape = Shape(1 << 9);
     /// A number that is 0 or 1.
@@ -31,7 +31,7 @@ impl Shape {
         (self.0 & 15) as usize
     }
 
-    const fn texts(self) -> usize {
+    const fn strings(self) -> usize {
         (self.0 >> 4 & 7) as usize
     }
 
@@ -52,7 +52,7 @@ impl Shape {
     pub(crate) const fn and(self, other: Shape) -> Shape {
         let both = Shape(self.0 + other.0);
         // These are checked at compile time.
-        assert!(both.numbers() <= NUMBERS && both.texts() <= TEXTS);
+        assert!(both.numbers() <= NUMBERS && both.strings() <= STRINGS);
         assert!(both.lists() <= LISTS && both.bytes() <= 1);
         assert!(self.bools() == 0 || other.numbers() == other.bools(), "bools are the last");
         both
@@ -65,7 +65,7 @@ impl Shape {
 #[repr(C)]
 pub struct Fields<'a> {
     numbers: [u32; NUMBERS],
-    texts: [&'a CStr; TEXTS],
+    strings: [&'a CStr; STRINGS],
     bytes: &'a [u8],
     lists: [Strings<'a>; LISTS],
 }
@@ -84,11 +84,11 @@ impl<'a> Fields<'a> {
                 cursor.refuse();
             }
         }
-        for text in fields.texts.iter_mut().take(shape.texts()) {
-            *text = cursor.text();
+        for string in fields.strings.iter_mut().take(shape.strings()) {
+            *string = cursor.c_str();
         }
         for list in fields.lists.iter_mut().take(shape.lists()) {
-            *list = cursor.strings();
+            *list = cursor.list();
         }
         if shape.bytes() != 0 {
             fields.bytes = cursor.bytes();
@@ -101,8 +101,8 @@ impl<'a> Fields<'a> {
         for number in self.numbers.iter().take(shape.numbers()) {
             put(&number.to_le_bytes());
         }
-        for text in self.texts.iter().take(shape.texts()) {
-            put_with_length(text.to_bytes_with_nul(), put);
+        for string in self.strings.iter().take(shape.strings()) {
+            put_with_length(string.to_bytes_with_nul(), put);
         }
         for list in self.lists.iter().take(shape.lists()) {
             put(&list.count.to_le_bytes());
@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     numbers: usize,
-    texts: usize,
+    strings: usize,
     lists: usize,
 }
 
@@ -176,8 +176,8 @@ impl<'a> Giver<'a> {
     }
 
     #[inline(never)]
-    fn text(&mut self, text: &'a CStr) {
-        give_next(&mut self.fields.texts, &mut self.given.texts, text);
+    fn c_str(&mut self, string: &'a CStr) {
+        give_next(&mut self.fields.strings, &mut self.given.strings, string);
     }
 }
 
@@ -237,13 +237,13 @@ impl Field<'_> for bool {
 }
 
 impl<'a> Field<'a> for &'a CStr {
-    const SHAPE: Shape = Shape::TEXT;
+    const SHAPE: Shape = Shape::STRING;
     #[inline(always)]
     fn take(fields: &mut Taker<'_, 'a>) -> Self {
-        next(&fields.fields.texts, &mut fields.taken.texts)
+        next(&fields.fields.strings, &mut fields.taken.strings)
     }
     fn give(self, fields: &mut Giver<'a>) {
-        fields.text(self);
+        fields.c_str(self);
     }
 }
 
@@ -305,9 +305,9 @@ impl<'a> Strings<'a> {
     pub fn iter(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
         let mut rest = self.bytes;
         core::iter::from_fn(move || {
-            let text = CStr::from_bytes_until_nul(rest).ok()?;
-            rest = rest.get(text.count_bytes().checked_add(1)?..)?;
-            Some(text)
+            let string = CStr::from_bytes_until_nul(rest).ok()?;
+            rest = rest.get(string.count_bytes().checked_add(1)?..)?;
+            Some(string)
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::{Life, gate};
 
 /// Carries out one item.
 #[inline(always)]
-pub fn act(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fault> {
     match item {
         NamespaceItem::AwaitMapping { pipe } => gate::await_mapping(life, pipe),
         NamespaceItem::JoinProcess { kinds, pid, pidfd } => {

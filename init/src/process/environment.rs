@@ -45,7 +45,7 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
     let mut wanted: PathBuffer<16> = PathBuffer::empty();
     wanted.push_number(uid)?;
     let mut matches = true;
-    let (mut field, mut place) = (0_u32, 0_usize);
+    let (mut field, mut index) = (0_u32, 0_usize);
     let mut buffer = [0; 512];
     home.push(b"HOME=")?;
     let mut left = PASSWD_MAX;
@@ -58,19 +58,19 @@ fn home_from_passwd(uid: u32, home: &mut PathBuffer<512>) -> rustix::io::Result<
         for byte in buffer.iter().take(count) {
             match (*byte, field) {
                 (b'\n', _) => {
-                    (field, place, matches) = (0, 0, true);
+                    (field, index, matches) = (0, 0, true);
                     home.clear();
                     home.push(b"HOME=")?;
                 }
                 (b':', 5) if matches => return Ok(home.as_bytes().len() > 5),
                 (b':', _) => {
                     // The third field ends here: all of the uid must have matched.
-                    matches &= field != 2 || place == wanted.as_bytes().len();
-                    (field, place) = (field.saturating_add(1), 0);
+                    matches &= field != 2 || index == wanted.as_bytes().len();
+                    (field, index) = (field.saturating_add(1), 0);
                 }
                 (digit, 2) => {
-                    matches &= wanted.as_bytes().get(place) == Some(&digit);
-                    place = place.saturating_add(1);
+                    matches &= wanted.as_bytes().get(index) == Some(&digit);
+                    index = index.saturating_add(1);
                 }
                 (letter, 5) => {
                     home.push(&[letter])?;

@@ -22,7 +22,11 @@ use crate::{Life, fds, gate, sys};
 
 /// Carries out one item.
 #[inline(always)]
-pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(
+    life: &mut Life,
+    inside: &mut Inside,
+    item: ProcessItem<'static>,
+) -> Result<(), Fault> {
     match item {
         ProcessItem::CloseFds { from, but } => fds::close_fds(life, inside, from, but),
         ProcessItem::OwnStdio { uid } => {
@@ -37,7 +41,7 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
         ProcessItem::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
         ProcessItem::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
         ProcessItem::WorkingDirectory { path } => {
-            inside.directory_is_due = directory::change(path)?;
+            inside.retry_directory = directory::change(path)?;
             Ok(())
         }
         ProcessItem::BoundingSet { keep } => capabilities::drop_bounding(keep),
@@ -56,7 +60,7 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: ProcessItem<'static>) -> 
             set_no_new_privs(true).during(Call::Prctl, Step::SetNoNewPrivs)
         }
         ProcessItem::Program { args, env, path } => {
-            if let Some(path) = inside.directory_is_due {
+            if let Some(path) = inside.retry_directory {
                 directory::change_again(path)?;
             }
             inside.program = Some(Program::find(args, env, path, &mut life.memory)?);

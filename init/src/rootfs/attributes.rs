@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use vial_plan::{Call, Step};
 
-use super::{Name, Rootfs, bind};
+use super::{FdPath, Rootfs, bind};
 use crate::fault::{During, Fault};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
@@ -37,12 +37,12 @@ pub fn change(
             if recursive {
                 flags |= MountPropagationFlags::REC;
             }
-            mount_change(rootfs.name(mount, &mut Name::empty())?, flags)
+            mount_change(rootfs.fd_path(mount, &mut FdPath::empty())?, flags)
                 .during(Call::Mount, Step::SetPropagation)
         }
         Err(Errno::NOSYS | Errno::PERM) if !recursive => remount(rootfs, mount, &change),
         Err(Errno::PERM) => {
-            let change = what_is_not_locked(&change);
+            let change = without_locked(&change);
             mount_setattr(mount, recursive, &change).during(Call::MountSetattr, Step::SetAttributes)
         }
         result => result.during(Call::MountSetattr, Step::SetAttributes),
@@ -70,14 +70,14 @@ pub(super) fn remount(
     change: &Attributes,
 ) -> Result<(), Fault> {
     let present = fstatfs(mount).during(Call::Fstatfs, Step::ReadAttributes)?.f_flags as u64;
-    let name = &mut Name::empty();
-    let name = rootfs.name(mount, name)?;
+    let path = &mut FdPath::empty();
+    let path = rootfs.fd_path(mount, path)?;
     let remount = |change| {
         let flags = MountFlags::from_bits_retain(flags(present, change)) | MountFlags::BIND;
-        mount_remount(name, flags, c"")
+        mount_remount(path, flags, c"")
     };
     match remount(change) {
-        Err(Errno::PERM) => remount(&what_is_not_locked(change)),
+        Err(Errno::PERM) => remount(&without_locked(change)),
         result => result,
     }
     .during(Call::Mount, Step::Remount)
@@ -85,7 +85,7 @@ pub(super) fn remount(
 
 /// Leaves out what is locked: in a user namespace, the flags and the access time of a
 /// mount of the host (mount_namespaces(7)).
-fn what_is_not_locked(change: &Attributes) -> Attributes {
+fn without_locked(change: &Attributes) -> Attributes {
     Attributes { set: change.set & !ATIME, clear: 0, ..*change }
 }
 

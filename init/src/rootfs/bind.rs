@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, mount, mount_move};
 use vial_plan::{Call, Step};
 
 use super::resolve::Make;
-use super::{Name, Rootfs, attach, attributes as attr, clone_tree, covers, is_directory};
+use super::{FdPath, Rootfs, attach, attributes as attr, clone_tree, covers, is_directory};
 use crate::fault::{During, Fault, Prepared};
 use crate::sys::mount_setattr::{Attributes, mount_setattr};
 
@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
     }
 
     /// What an fd refers to.
-    pub fn open(at: BorrowedFd<'a>, recursive: bool) -> Self {
+    pub fn fd(at: BorrowedFd<'a>, recursive: bool) -> Self {
         Source { at, path: c"", recursive }
     }
 
@@ -44,14 +44,14 @@ impl<'a> Source<'a> {
         Source { at, path, recursive: false }
     }
 
-    fn take(&self) -> Result<Taken, Fault> {
+    fn open(&self) -> Result<Opened, Fault> {
         match clone_tree(self.at, self.path, self.recursive) {
-            Err(Errno::NOSYS | Errno::PERM) => self.find().map(Taken::Itself),
-            copy => copy.during(Call::OpenTree, Step::OpenSource).map(Taken::Copy),
+            Err(Errno::NOSYS | Errno::PERM) => self.open_original().map(Opened::Original),
+            copy => copy.during(Call::OpenTree, Step::OpenSource).map(Opened::Copy),
         }
     }
 
-    fn find(&self) -> Result<OwnedFd, Fault> {
+    fn open_original(&self) -> Result<OwnedFd, Fault> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         match self.path.is_empty() {
             true => {
@@ -65,9 +65,9 @@ impl<'a> Source<'a> {
 
 /// An opened source: a detached copy of its mount, or an fd of the original where
 /// open_tree(2) is missing.
-enum Taken {
+enum Opened {
     Copy(OwnedFd),
-    Itself(OwnedFd),
+    Original(OwnedFd),
 }
 
 /// Binds a path of the host. If root of the user namespace may not reach it, the opener
@@ -85,7 +85,7 @@ pub fn bind_path(
         _ => return bound,
     };
     let source = opener.open(path)?;
-    bind(rootfs, &Source::open(source.as_fd(), recursive), target, false, change)
+    bind(rootfs, &Source::fd(source.as_fd(), recursive), target, false, change)
 }
 
 fn is_out_of_reach(fault: Fault) -> bool {
@@ -102,33 +102,33 @@ pub fn bind(
     strict: bool,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    let taken = source.take()?;
-    let (Taken::Copy(found) | Taken::Itself(found)) = &taken;
-    let place = rootfs.place(target, like(found.as_fd())?, strict)?.fd;
-    attach_taken(rootfs, taken, source, place.as_fd(), change)
+    let opened = source.open()?;
+    let (Opened::Copy(found) | Opened::Original(found)) = &opened;
+    let mount_point = rootfs.mount_point(target, like(found.as_fd())?, strict)?.fd;
+    attach_opened(rootfs, opened, source, mount_point.as_fd(), change)
 }
 
 /// Binds a source on what an fd refers to.
 pub fn bind_on(
     rootfs: &Rootfs,
     source: &Source<'_>,
-    place: BorrowedFd<'_>,
+    mount_point: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    attach_taken(rootfs, source.take()?, source, place, change)
+    attach_opened(rootfs, source.open()?, source, mount_point, change)
 }
 
-fn attach_taken(
+fn attach_opened(
     rootfs: &Rootfs,
-    taken: Taken,
+    opened: Opened,
     source: &Source<'_>,
-    place: BorrowedFd<'_>,
+    mount_point: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    let tree = match taken {
-        Taken::Copy(tree) => tree,
-        Taken::Itself(origin) => {
-            return bind_by_name(rootfs, origin.as_fd(), source.recursive, place, change);
+    let tree = match opened {
+        Opened::Copy(tree) => tree,
+        Opened::Original(original) => {
+            return bind_by_name(rootfs, original.as_fd(), source.recursive, mount_point, change);
         }
     };
     let mut is_set = true;
@@ -139,12 +139,12 @@ fn attach_taken(
             result => result.during(Call::MountSetattr, Step::SetAttributes)?,
         }
     }
-    match attach(tree.as_fd(), place) {
+    match attach(tree.as_fd(), mount_point) {
         // A seccomp filter hides only move_mount(2).
         Err(Errno::NOSYS | Errno::PERM) => {
             drop(tree);
-            let origin = source.find()?;
-            return bind_by_name(rootfs, origin.as_fd(), source.recursive, place, change);
+            let original = source.open_original()?;
+            return bind_by_name(rootfs, original.as_fd(), source.recursive, mount_point, change);
         }
         result => result.during(Call::MoveMount, Step::AttachMount)?,
     }
@@ -159,25 +159,25 @@ fn attach_taken(
 /// there, and moves it. Its fd is known all the time.
 fn bind_by_name(
     rootfs: &Rootfs,
-    origin: BorrowedFd<'_>,
+    original: BorrowedFd<'_>,
     recursive: bool,
-    place: BorrowedFd<'_>,
+    mount_point: BorrowedFd<'_>,
     change: &Attributes,
 ) -> Result<OwnedFd, Fault> {
-    let name = covers::name(is_directory(origin).during(Call::Fstat, Step::FindSource)?);
+    let name = covers::name(is_directory(original).during(Call::Fstat, Step::FindSource)?);
     let (covers, _) = rootfs.covers.as_ref().prepared()?;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let bare = openat(covers, name, flags, Mode::empty()).during(Call::Openat, Step::FindMount)?;
     let kind = if recursive { MountFlags::BIND | MountFlags::REC } else { MountFlags::BIND };
-    let (from, on) = (&mut Name::empty(), &mut Name::empty());
-    let (from, on) = (rootfs.name(origin, from)?, rootfs.name(bare.as_fd(), on)?);
+    let (from, on) = (&mut FdPath::empty(), &mut FdPath::empty());
+    let (from, on) = (rootfs.fd_path(original, from)?, rootfs.fd_path(bare.as_fd(), on)?);
     mount(from, on, c"", kind, None).during(Call::Mount, Step::Mount)?;
     let bound = openat(covers, name, flags, Mode::empty()).during(Call::Openat, Step::FindMount)?;
     if change.set | change.clear != 0 {
         attr::remount(rootfs, bound.as_fd(), change)?;
     }
-    let (from, on) = (&mut Name::empty(), &mut Name::empty());
-    let (from, on) = (rootfs.name(bound.as_fd(), from)?, rootfs.name(place, on)?);
+    let (from, on) = (&mut FdPath::empty(), &mut FdPath::empty());
+    let (from, on) = (rootfs.fd_path(bound.as_fd(), from)?, rootfs.fd_path(mount_point, on)?);
     mount_move(from, on).during(Call::Mount, Step::MoveMount)?;
     Ok(bound)
 }

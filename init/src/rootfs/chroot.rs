@@ -29,8 +29,8 @@ impl Rootfs {
             procfs: None,
             opener: None,
             nodes: None,
-            spent: Vec::new(),
-            room: 0,
+            unused: Vec::new(),
+            keep_below: 0,
         }
     }
 }

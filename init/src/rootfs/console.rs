@@ -53,8 +53,8 @@ pub fn open(
 
 /// Binds the terminal on /dev/console by its fd.
 pub fn bind(rootfs: &Rootfs, peer: BorrowedFd<'_>) -> Result<(), Fault> {
-    let place = rootfs.place(c"dev/console", Make::File, true)?.fd;
-    bind_on(rootfs, &Source::open(peer, false), place.as_fd(), &attributes(0, 0))?;
+    let mount_point = rootfs.mount_point(c"dev/console", Make::File, true)?.fd;
+    bind_on(rootfs, &Source::fd(peer, false), mount_point.as_fd(), &attributes(0, 0))?;
     Ok(())
 }
 

@@ -16,12 +16,12 @@ use crate::fault::{During, Fault, Of};
 const NAMES: [&CStr; 2] = [c"file", c"directory"];
 
 /// Mounts the tmpfs on the directory of the rootfs, before the rootfs is bound there.
-pub(super) fn make(rootfs: &Rootfs, place: &OwnedFd) -> Result<OwnedFd, Fault> {
+pub(super) fn make(rootfs: &Rootfs, directory: &OwnedFd) -> Result<OwnedFd, Fault> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let (source, fstype) = (c"vial-covers", c"tmpfs");
-    New { source, fstype, flags: flags.bits(), data: c"" }.mount_on(place)?;
+    New { source, fstype, flags: flags.bits(), data: c"" }.mount_on(directory)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let covers = mounted::covering(place.as_fd(), flags).of(Step::MakeCover)?;
+    let covers = mounted::covering(directory.as_fd(), flags).of(Step::MakeCover)?;
     let [file, directory] = NAMES;
     mknodat(&covers, file, FileType::RegularFile, Mode::from_raw_mode(0o666), 0)
         .during(Call::Mknodat, Step::MakeCover)?;

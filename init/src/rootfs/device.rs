@@ -82,8 +82,8 @@ pub fn make(
         }
         // EPERM: a user namespace, no CAP_MKNOD, or a device cgroup that forbids it.
         Err(Errno::PERM) if is_device && may_bind => {
-            let place = place(parent, name, node)?;
-            bind_from_elsewhere(rootfs, path, node, &place)
+            let mount_point = mount_point(parent, name, node)?;
+            bind_from_elsewhere(rootfs, path, node, &mount_point)
         }
         Err(errno) => Err(Fault::new(Call::Mknodat, Step::MakeDevice, errno)),
     }
@@ -99,18 +99,20 @@ fn own(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<(), Fault> {
 }
 
 /// Makes an empty file to bind the device on, with the owner of the node.
-fn place(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fault> {
+fn mount_point(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Result<OwnedFd, Fault> {
     match mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
         Ok(()) => own(parent, name, node)?,
         Err(Errno::EXIST) => {}
         Err(errno) => return Err(Fault::new(Call::Mknodat, Step::MakeFile, errno)),
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place =
+    let mount_point =
         openat(parent, name, flags, Mode::empty()).during(Call::Openat, Step::ResolveTarget)?;
-    match FileType::from_raw_mode(fstat(&place).during(Call::Fstat, Step::ResolveTarget)?.st_mode) {
+    match FileType::from_raw_mode(
+        fstat(&mount_point).during(Call::Fstat, Step::ResolveTarget)?.st_mode,
+    ) {
         FileType::Symlink => Err(Fault::new(Call::Openat, Step::SymlinkTarget, Errno::LOOP)),
-        _ => Ok(place),
+        _ => Ok(mount_point),
     }
 }
 
@@ -121,10 +123,10 @@ fn bind_from_elsewhere(
     rootfs: &Rootfs,
     path: &CStr,
     node: &Node,
-    place: &OwnedFd,
+    mount_point: &OwnedFd,
 ) -> Result<(), Fault> {
     if let Some(opener) = &rootfs.opener {
-        match opener.make_node(node, place.as_fd()) {
+        match opener.make_node(node, mount_point.as_fd()) {
             Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::NOSYS) => {}
             result => return result,
         }
@@ -135,7 +137,7 @@ fn bind_from_elsewhere(
         return Err(Fault::new(Call::Fstat, Step::OtherDevice, Errno::NODEV));
     }
     let change = attributes(RDONLY | NOSUID | NOEXEC, 0);
-    bind_on(rootfs, &Source::open(source.as_fd(), false), place.as_fd(), &change)?;
+    bind_on(rootfs, &Source::fd(source.as_fd(), false), mount_point.as_fd(), &change)?;
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use vial_plan::{Call, Step};
 
 use super::attributes::ALIKE;
 use super::mounted::{self, Mounted};
-use super::resolve::{Make, Place};
-use super::{Name, Rootfs, bind, copy};
+use super::resolve::{Make, MountPoint};
+use super::{FdPath, Rootfs, bind, copy};
 use crate::fault::{During, Fault, Of};
 use crate::path::{PathBuffer, split_last};
 
@@ -75,12 +75,12 @@ pub fn mount(
     strict: bool,
     mode: bool,
 ) -> Result<(), Fault> {
-    let Place { fd: place, is_new, .. } = rootfs.place_beside(target, strict)?;
+    let MountPoint { fd: mount_point, is_new, .. } = rootfs.mount_point_beside(target, strict)?;
     match mode && !is_new {
-        true => mount_with_mode(new, &place)?,
-        false => new.mount_on(&place)?,
+        true => mount_with_mode(new, &mount_point)?,
+        false => new.mount_on(&mount_point)?,
     }
-    rootfs.remember(Mounted::On(place));
+    rootfs.remember(Mounted::MountPoint(mount_point));
     Ok(())
 }
 
@@ -92,29 +92,31 @@ pub fn mount_copy(
     mode: bool,
     owner: bool,
 ) -> Result<(), Fault> {
-    let Place { fd: place, is_new, .. } = rootfs.place(target, Make::Directory, false)?;
+    let MountPoint { fd: mount_point, is_new, .. } =
+        rootfs.mount_point(target, Make::Directory, false)?;
     if is_new {
         // A new directory is empty: there is nothing to copy.
-        new.mount_on(&place)?;
-        rootfs.remember(Mounted::On(place));
+        new.mount_on(&mount_point)?;
+        rootfs.remember(Mounted::MountPoint(mount_point));
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let below = openat(&place, c".", flags, Mode::empty()).during(Call::Openat, Step::CopyUp)?;
+    let below =
+        openat(&mount_point, c".", flags, Mode::empty()).during(Call::Openat, Step::CopyUp)?;
     match mode {
-        true => mount_with_mode(new, &place)?,
-        false => new.mount_on(&place)?,
+        true => mount_with_mode(new, &mount_point)?,
+        false => new.mount_on(&mount_point)?,
     }
-    let mounted = mounted::covering(place.as_fd(), flags).of(Step::CopyUp)?;
+    let mounted = mounted::covering(mount_point.as_fd(), flags).of(Step::CopyUp)?;
     copy::directory(&below, &mounted, owner)?;
-    rootfs.remember(Mounted::By(mounted));
+    rootfs.remember(Mounted::Mount(mounted));
     Ok(())
 }
 
 /// Puts mode= first: of two, the kernel takes the last.
 #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
-fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
-    let mode = fstat(place).during(Call::Fstat, Step::Mount)?.st_mode & 0o7777;
+fn mount_with_mode(new: &New<'_>, mount_point: &OwnedFd) -> Result<(), Fault> {
+    let mode = fstat(mount_point).during(Call::Fstat, Step::Mount)?.st_mode & 0o7777;
     let mut data: PathBuffer = PathBuffer::empty();
     data.push(b"mode=").during(Call::None, Step::Mount)?;
     for shift in [9, 6, 3, 0] {
@@ -125,7 +127,7 @@ fn mount_with_mode(new: &New<'_>, place: &OwnedFd) -> Result<(), Fault> {
             .and_then(|data| data.push(new.data.to_bytes()))
             .during(Call::None, Step::Mount)?;
     }
-    New { data: data.as_c_str(), ..*new }.mount_on(place)
+    New { data: data.as_c_str(), ..*new }.mount_on(mount_point)
 }
 
 /// Mounts cgroup2, which shows the own cgroup namespace. Where that fails, binds the
@@ -138,15 +140,15 @@ pub fn mount_cgroup(
     flags: u32,
     host: &CStr,
 ) -> Result<(), Fault> {
-    let place = rootfs.place(target, Make::Directory, false)?.fd;
+    let mount_point = rootfs.mount_point(target, Make::Directory, false)?.fd;
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
-    let mounted = match new.mount_on(&place) {
+    let mounted = match new.mount_on(&mount_point) {
         Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
             let change = bind::attributes(u64::from(flags & ALIKE), 0);
             let source = bind::Source::path(host, false);
-            Mounted::By(bind::bind_on(rootfs, &source, place.as_fd(), &change)?)
+            Mounted::Mount(bind::bind_on(rootfs, &source, mount_point.as_fd(), &change)?)
         }
-        result => result.map(|()| Mounted::On(place))?,
+        result => result.map(|()| Mounted::MountPoint(mount_point))?,
     };
     rootfs.remember(mounted);
     Ok(())
@@ -156,6 +158,7 @@ pub fn mount_cgroup(
 pub fn remount(rootfs: &Rootfs, target: &CStr, flags: u32, data: &CStr) -> Result<(), Fault> {
     let mounted = rootfs.resolve(target, false)?;
     let flags = MountFlags::from_bits_retain(flags);
-    let name = &mut Name::empty();
-    mount_remount(rootfs.name(mounted.as_fd(), name)?, flags, data).during(Call::Mount, Step::Mount)
+    let path = &mut FdPath::empty();
+    mount_remount(rootfs.fd_path(mounted.as_fd(), path)?, flags, data)
+        .during(Call::Mount, Step::Mount)
 }

@@ -15,31 +15,31 @@ use crate::fault::{During, Fault, Prepared};
 /// Covers a path with an empty file or directory that nobody can change, and that is no
 /// inode of the host.
 pub fn mask(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
-    let Some(place) = find(rootfs, path)? else {
+    let Some(mount_point) = find(rootfs, path)? else {
         return Ok(());
     };
-    let found = fstat(&place).during(Call::Fstat, Step::ResolveTarget)?;
+    let found = fstat(&mount_point).during(Call::Fstat, Step::ResolveTarget)?;
     let (covers, device) = rootfs.covers.as_ref().prepared()?;
     if found.st_dev == *device {
         return Ok(()); // Another path to the same file has been masked.
     }
     let kind = FileType::from_raw_mode(found.st_mode);
     let cover = Source::below(covers.as_fd(), covers::name(kind == FileType::Directory));
-    let mount = bind_on(rootfs, &cover, place.as_fd(), &attributes(0, 0))?;
-    rootfs.spend(mount);
-    rootfs.spend(place);
+    let mount = bind_on(rootfs, &cover, mount_point.as_fd(), &attributes(0, 0))?;
+    rootfs.close_later(mount);
+    rootfs.close_later(mount_point);
     Ok(())
 }
 
 /// Makes a path read-only by a bind of it on itself.
 pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
-    let Some(place) = find(rootfs, path)? else {
+    let Some(mount_point) = find(rootfs, path)? else {
         return Ok(());
     };
-    let itself = Source::open(place.as_fd(), true);
-    let mount = bind_on(rootfs, &itself, place.as_fd(), &attributes(RDONLY, 0))?;
-    rootfs.spend(mount);
-    rootfs.spend(place);
+    let itself = Source::fd(mount_point.as_fd(), true);
+    let mount = bind_on(rootfs, &itself, mount_point.as_fd(), &attributes(RDONLY, 0))?;
+    rootfs.close_later(mount);
+    rootfs.close_later(mount_point);
     Ok(())
 }
 
@@ -47,7 +47,7 @@ pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
 /// config.json are of many kernels.
 fn find(rootfs: &Rootfs, path: &CStr) -> Result<Option<OwnedFd>, Fault> {
     match rootfs.resolve(path, false) {
-        Ok(place) => Ok(Some(place)),
+        Ok(mount_point) => Ok(Some(mount_point)),
         Err(fault) if matches!(fault.errno(), Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(fault) => Err(fault),
     }

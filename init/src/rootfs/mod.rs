@@ -1,7 +1,6 @@
 //! The rootfs. Every path below it is reached by an fd, and nothing in it leads out of
 //! it, symbolic links above all.
 
-mod act;
 pub mod attributes;
 pub mod bind;
 pub mod chroot;
@@ -10,6 +9,7 @@ pub mod copy;
 mod covers;
 pub mod device;
 pub mod filesystem;
+mod items;
 pub mod mask;
 pub mod mounted;
 pub mod pivot;
@@ -18,7 +18,7 @@ pub mod walk;
 
 use core::ffi::CStr;
 
-pub use act::act;
+pub use items::carry_out;
 
 use heapless::Vec;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -37,7 +37,7 @@ use crate::path::PathBuffer;
 use crate::procfs::Procfs;
 
 /// Holds the path of an fd in procfs.
-type Name = PathBuffer<32>;
+type FdPath = PathBuffer<32>;
 
 /// The rootfs, while it is being set up.
 #[derive(Debug)]
@@ -55,13 +55,13 @@ pub struct Rootfs {
     /// too.
     nodes: Option<(&'static [u8], OwnedFd)>,
     /// Fds that are no longer needed, to be closed together with the rest.
-    spent: Vec<OwnedFd, SPENT>,
+    unused: Vec<OwnedFd, MAX_UNUSED>,
     /// Only fds below this number are kept open: a quarter of RLIMIT_NOFILE.
-    room: u64,
+    keep_below: u64,
 }
 
 /// How many fds stay open until one call closes all of them, which is cheaper.
-const SPENT: usize = 28;
+const MAX_UNUSED: usize = 28;
 
 impl Rootfs {
     /// Binds the rootfs on itself, so that it can become the root.
@@ -77,27 +77,27 @@ impl Rootfs {
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opener = opener.and_then(|socket| Opener::enter(socket, &procfs));
-        let place = match (openat(CWD, path, flags, Mode::empty()), &opener) {
+        let directory = match (openat(CWD, path, flags, Mode::empty()), &opener) {
             (Err(Errno::ACCESS), Some(opener)) => opener.open(path)?,
-            (place, _) => place.during(Call::Openat, Step::OpenRootfs)?,
+            (directory, _) => directory.during(Call::Openat, Step::OpenRootfs)?,
         };
         let covers = None;
         let mut rootfs = Rootfs {
-            root: place,
+            root: directory,
             covers,
             mounted: None,
             procfs: Some(procfs),
             opener,
             nodes: None,
-            spent: Vec::new(),
-            room: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4,
+            unused: Vec::new(),
+            keep_below: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4,
         };
-        let place = &rootfs.root;
+        let directory = &rootfs.root;
         // Copy it before the covers are mounted on it, to leave them out of the copy.
-        let copy = clone_tree(place.as_fd(), c"", true);
-        let covers = covers::make(&rootfs, place)?;
+        let copy = clone_tree(directory.as_fd(), c"", true);
+        let covers = covers::make(&rootfs, directory)?;
         let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
-            attach(tree.as_fd(), place.as_fd())
+            attach(tree.as_fd(), directory.as_fd())
                 .during(Call::MoveMount, Step::AttachRootfs)
                 .map(|()| tree)
         });
@@ -118,12 +118,13 @@ impl Rootfs {
     fn bind_by_name(&self, covers: &OwnedFd) -> Result<OwnedFd, Fault> {
         let covers = covers.as_fd();
         let propagate = |flags| {
-            let name = &mut Name::empty();
-            mount_change(self.name(covers, name)?, flags).during(Call::Mount, Step::SetPropagation)
+            let path = &mut FdPath::empty();
+            mount_change(self.fd_path(covers, path)?, flags)
+                .during(Call::Mount, Step::SetPropagation)
         };
         propagate(MountPropagationFlags::UNBINDABLE)?;
-        let (itself, on) = (&mut Name::empty(), &mut Name::empty());
-        let (itself, on) = (self.name(self.root(), itself)?, self.name(covers, on)?);
+        let (itself, on) = (&mut FdPath::empty(), &mut FdPath::empty());
+        let (itself, on) = (self.fd_path(self.root(), itself)?, self.fd_path(covers, on)?);
         let bind = MountFlags::BIND | MountFlags::REC;
         mount(itself, on, c"", bind, None).during(Call::Mount, Step::Mount)?;
         propagate(MountPropagationFlags::PRIVATE)?;
@@ -156,9 +157,9 @@ impl Rootfs {
 
     /// Keeps an fd that is no longer needed open until all are closed, if there is
     /// room.
-    pub(crate) fn spend(&mut self, fd: OwnedFd) {
-        if u64::from(fd.as_raw_fd().cast_unsigned()) < self.room {
-            let _ = self.spent.push(fd); // If it is full, this closes the fd.
+    pub(crate) fn close_later(&mut self, fd: OwnedFd) {
+        if u64::from(fd.as_raw_fd().cast_unsigned()) < self.keep_below {
+            let _ = self.unused.push(fd); // If it is full, this closes the fd.
         }
     }
 
@@ -169,12 +170,16 @@ impl Rootfs {
 
     /// Writes `self/fd/N`, a path from procfs to what the fd refers to, and makes
     /// procfs the working directory.
-    fn name<'name>(&self, fd: BorrowedFd<'_>, name: &'name mut Name) -> Result<&'name CStr, Fault> {
+    fn fd_path<'path>(
+        &self,
+        fd: BorrowedFd<'_>,
+        path: &'path mut FdPath,
+    ) -> Result<&'path CStr, Fault> {
         fchdir(self.procfs.as_ref().prepared()?).during(Call::Fchdir, Step::OpenProcfs)?;
-        name.push(b"self/fd/")
-            .and_then(|name| name.push_number(fd.as_raw_fd().cast_unsigned()))
+        path.push(b"self/fd/")
+            .and_then(|path| path.push_number(fd.as_raw_fd().cast_unsigned()))
             .during(Call::None, Step::ResolveTarget)?;
-        Ok(name.as_c_str())
+        Ok(path.as_c_str())
     }
 }
 

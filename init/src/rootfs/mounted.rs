@@ -15,25 +15,27 @@ use crate::fault::{During, Fault};
 #[derive(Debug)]
 pub enum Mounted {
     /// By an fd of it.
-    By(OwnedFd),
+    Mount(OwnedFd),
     /// By the directory that it covers.
-    On(OwnedFd),
+    MountPoint(OwnedFd),
 }
 
 impl Rootfs {
     /// Remembers the mount that was just made.
     pub fn remember(&mut self, mounted: Mounted) {
-        if let Some(Mounted::By(earlier) | Mounted::On(earlier)) = self.mounted.replace(mounted) {
-            self.spend(earlier);
+        if let Some(Mounted::Mount(earlier) | Mounted::MountPoint(earlier)) =
+            self.mounted.replace(mounted)
+        {
+            self.close_later(earlier);
         }
     }
 
     /// Opens the last mount made, if it is not open yet.
     pub fn find_mounted(&mut self) -> Result<(), Fault> {
-        if let Some(Mounted::On(place)) = &self.mounted {
+        if let Some(Mounted::MountPoint(directory)) = &self.mounted {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let mount = covering(place.as_fd(), flags)?;
-            self.remember(Mounted::By(mount));
+            let mount = covering(directory.as_fd(), flags)?;
+            self.remember(Mounted::Mount(mount));
         }
         Ok(())
     }
@@ -41,7 +43,7 @@ impl Rootfs {
     /// The last mount made, or that of the root if there is none.
     pub fn last_mounted(&self) -> BorrowedFd<'_> {
         match &self.mounted {
-            Some(Mounted::By(mount) | Mounted::On(mount)) => mount.as_fd(),
+            Some(Mounted::Mount(mount) | Mounted::MountPoint(mount)) => mount.as_fd(),
             None => self.root(),
         }
     }
@@ -49,14 +51,14 @@ impl Rootfs {
 
 /// Opens what is mounted on a directory, without looking up a name: with the directory
 /// as the root, `..` stays there and then follows the mount.
-pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
+pub fn covering(directory: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let flags = flags | OFlags::CLOEXEC;
     let mut result = Err(Errno::AGAIN);
     for _ in 0..super::resolve::ATTEMPTS {
-        result = openat2(place, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        result = openat2(directory, c"..", flags, Mode::empty(), ResolveFlags::IN_ROOT);
         match result {
             Err(Errno::AGAIN) => {}
-            Err(Errno::NOSYS | Errno::PERM) => return covering_by_chroot(place, flags),
+            Err(Errno::NOSYS | Errno::PERM) => return covering_by_chroot(directory, flags),
             _ => break,
         }
     }
@@ -65,11 +67,11 @@ pub fn covering(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> 
 
 /// KERNEL(5.6): the same without openat2: the directory becomes the root of this
 /// process meanwhile.
-fn covering_by_chroot(place: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
+fn covering_by_chroot(directory: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let step = Step::FindMount;
-    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, c"/", directory, Mode::empty()).during(Call::Openat, step)?;
-    fchdir(place).during(Call::Fchdir, step)?;
+    let path_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, c"/", path_flags, Mode::empty()).during(Call::Openat, step)?;
+    fchdir(directory).during(Call::Fchdir, step)?;
     chroot(c".").during(Call::Chroot, step)?;
     let found = openat(CWD, c"/..", flags, Mode::empty());
     fchdir(&root).during(Call::Fchdir, step)?;

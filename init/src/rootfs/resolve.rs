@@ -28,7 +28,7 @@ pub enum Make {
 
 /// A mount point.
 #[derive(Debug)]
-pub struct Place {
+pub struct MountPoint {
     /// An O_PATH fd of it.
     pub fd: OwnedFd,
     /// Whether it was made for this mount.
@@ -37,17 +37,17 @@ pub struct Place {
     parent: Option<OwnedFd>,
 }
 
-type Answer<T> = core::result::Result<T, Fault>;
+type Result<T> = core::result::Result<T, Fault>;
 
 impl Rootfs {
     /// Resolves a path to an O_PATH fd. Symbolic links are followed within the rootfs;
     /// strict: a symbolic link anywhere is ELOOP.
-    pub fn resolve(&self, path: &CStr, strict: bool) -> Answer<OwnedFd> {
+    pub fn resolve(&self, path: &CStr, strict: bool) -> Result<OwnedFd> {
         self.open_at(path, OFlags::PATH, strict)
     }
 
     /// Opens a path.
-    pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Answer<OwnedFd> {
+    pub fn open_at(&self, path: &CStr, flags: OFlags, strict: bool) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         match self.open_at_once(path, flags, strict) {
             // KERNEL(5.6): no openat2, or a seccomp filter that hides it.
@@ -82,7 +82,7 @@ impl Rootfs {
     /// exist. Symbolic links are followed within the rootfs, and what they lead to is
     /// made if it is missing. But /proc, /sys and /dev may be no symbolic links, and
     /// none may lead into /proc. strict: there may be no symbolic link at all.
-    pub fn place(&self, path: &CStr, make: Make, strict: bool) -> Answer<Place> {
+    pub fn mount_point(&self, path: &CStr, make: Make, strict: bool) -> Result<MountPoint> {
         let found = match self.resolve(path, true) {
             Err(fault) if fault.errno() == Errno::LOOP && !strict => {
                 self.check_first(path)?;
@@ -93,7 +93,7 @@ impl Rootfs {
             found => found,
         };
         match found {
-            Ok(fd) => Ok(Place { fd, is_new: false, parent: None }),
+            Ok(fd) => Ok(MountPoint { fd, is_new: false, parent: None }),
             Err(fault) if fault.errno() == Errno::NOENT => self.make_missing(path, make),
             Err(fault) => Err(refused(fault, strict)),
         }
@@ -101,7 +101,7 @@ impl Rootfs {
 
     /// Finds the directory at a path, and makes it and its parents if they do not
     /// exist.
-    pub fn make_directory(&self, path: &CStr) -> Answer<OwnedFd> {
+    pub fn make_directory(&self, path: &CStr) -> Result<OwnedFd> {
         match self.open_at(path, DIRECTORY, false) {
             Err(fault) if fault.errno() == Errno::NOENT => {
                 Ok(self.make_missing(path, Make::Directory)?.fd)
@@ -112,7 +112,7 @@ impl Rootfs {
 
     /// Makes what is missing in a parent that was resolved within the rootfs: no
     /// symbolic link that appears meanwhile can lead elsewhere.
-    fn make_missing(&self, path: &CStr, make: Make) -> Answer<Place> {
+    fn make_missing(&self, path: &CStr, make: Make) -> Result<MountPoint> {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
         parent.push(b"/").and_then(|p| p.push(above)).during(Call::None, Step::ResolveTarget)?;
@@ -130,7 +130,7 @@ impl Rootfs {
                 Err(fault) if fault.errno() == Errno::EXIST => {} // A dangling symbolic link.
                 made => {
                     let parent = is_strict.then_some(parent);
-                    return Ok(Place { fd: made?, is_new: true, parent });
+                    return Ok(MountPoint { fd: made?, is_new: true, parent });
                 }
             }
         }
@@ -139,12 +139,12 @@ impl Rootfs {
             if generic { refused(fault, false) } else { fault }
         })?;
         self.keep_off_proc(path, made.as_fd())?;
-        Ok(Place { fd: made, is_new: true, parent: None })
+        Ok(MountPoint { fd: made, is_new: true, parent: None })
     }
 
     /// Finds the mount point of a new filesystem, which is mostly beside the last one.
     /// The directory is remembered until something else is mounted, which may cover it.
-    pub fn place_beside(&mut self, path: &'static CStr, strict: bool) -> Answer<Place> {
+    pub fn mount_point_beside(&mut self, path: &'static CStr, strict: bool) -> Result<MountPoint> {
         let (above, name) = split_name(path);
         if let Some((known, parent)) = &self.nodes
             && *known == above
@@ -152,18 +152,18 @@ impl Rootfs {
         {
             match walk::make_in(parent.as_fd(), name, Make::Directory) {
                 Err(fault) if fault.errno() == Errno::EXIST => {} // It exists.
-                made => return Ok(Place { fd: made?, is_new: true, parent: None }),
+                made => return Ok(MountPoint { fd: made?, is_new: true, parent: None }),
             }
         }
         self.forget_nodes();
-        let mut place = self.place(path, Make::Directory, strict)?;
-        self.nodes = place.parent.take().map(|parent| (above, parent));
-        Ok(place)
+        let mut mount_point = self.mount_point(path, Make::Directory, strict)?;
+        self.nodes = mount_point.parent.take().map(|parent| (above, parent));
+        Ok(mount_point)
     }
 
     /// Refuses a symbolic link at /proc, /sys or /dev: it would redirect everything
     /// below.
-    fn check_first(&self, path: &CStr) -> Answer<()> {
+    fn check_first(&self, path: &CStr) -> Result<()> {
         for (first, root) in [(&b"proc"[..], c"proc"), (b"sys", c"sys"), (b"dev", c"dev")] {
             if first_component(path.to_bytes()) == first
                 && let Err(fault) = self.resolve(root, true)
@@ -177,7 +177,7 @@ impl Rootfs {
 
     /// Refuses a mount in /proc that a symbolic link leads to. Programs trust what is
     /// in /proc, so the planner allows mounts on only a few of its files, by name.
-    fn keep_off_proc(&self, path: &CStr, place: BorrowedFd<'_>) -> Answer<()> {
+    fn keep_off_proc(&self, path: &CStr, mount_point: BorrowedFd<'_>) -> Result<()> {
         if first_component(path.to_bytes()) == b"proc" {
             return Ok(());
         }
@@ -187,10 +187,10 @@ impl Rootfs {
                 .during(Call::Fstat, Step::ResolveTarget)
         };
         let is_its_root = match self.resolve(c"proc", true) {
-            Ok(proc) => identity(proc.as_fd())? == identity(place)?,
+            Ok(proc) => identity(proc.as_fd())? == identity(mount_point)?,
             Err(_) => false, // There is no /proc, or it is a symbolic link.
         };
-        let magic = fstatfs(place).during(Call::Fstatfs, Step::ResolveTarget)?.f_type as u64;
+        let magic = fstatfs(mount_point).during(Call::Fstatfs, Step::ResolveTarget)?.f_type as u64;
         match is_its_root || magic == PROC_SUPER_MAGIC {
             true => Err(Fault::new(Call::None, Step::LinkIntoProc, Errno::LOOP)),
             false => Ok(()),
@@ -199,7 +199,7 @@ impl Rootfs {
 
     /// Splits off the last component of a path, and finds or makes the parent
     /// directory.
-    pub fn parent<'path>(&self, path: &'path CStr) -> Answer<(OwnedFd, &'path CStr)> {
+    pub fn parent<'path>(&self, path: &'path CStr) -> Result<(OwnedFd, &'path CStr)> {
         let (parent, name) = split_name(path);
         check_name(name)?;
         let mut above: PathBuffer = PathBuffer::empty();
@@ -207,14 +207,14 @@ impl Rootfs {
             .push(b"/")
             .and_then(|above| above.push(parent))
             .during(Call::None, Step::ResolveTarget)?;
-        Ok((self.place(above.as_c_str(), Make::Directory, false)?.fd, name))
+        Ok((self.mount_point(above.as_c_str(), Make::Directory, false)?.fd, name))
     }
 
     /// The same for a node, which is mostly beside the last one.
     pub fn parent_of_node(
         &mut self,
         path: &'static CStr,
-    ) -> Answer<(BorrowedFd<'_>, &'static CStr)> {
+    ) -> Result<(BorrowedFd<'_>, &'static CStr)> {
         let (above, name) = split_name(path);
         check_name(name)?;
         let known = self.nodes.take_if(|(known, _)| *known == above);
@@ -230,13 +230,13 @@ impl Rootfs {
     /// Forgets the directory of the last node: a mount may be about to cover it.
     pub fn forget_nodes(&mut self) {
         if let Some((_, directory)) = self.nodes.take() {
-            self.spend(directory);
+            self.close_later(directory);
         }
     }
 }
 
 /// Whether a file can have this name.
-fn check_name(name: &CStr) -> Answer<()> {
+fn check_name(name: &CStr) -> Result<()> {
     match name.to_bytes() {
         b"" | b"." | b".." => Err(Fault::new(Call::None, Step::ResolveTarget, Errno::INVAL)),
         _ => Ok(()),

@@ -21,19 +21,19 @@ const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 /// Opens a path below the root. `..` restarts the walk from the root without the last
 /// component. The kernel never resolves it, so a directory that is moved meanwhile
 /// cannot lead out.
-pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Answer<OwnedFd> {
+pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
     Walk { root, flags, strict, make: None }.open(path)
 }
 
 /// Returns an O_PATH fd of a path, and makes it and its parents if they do not exist.
 /// If a symbolic link dangles, makes what it leads to.
-pub fn make(root: BorrowedFd<'_>, path: &[u8], make: Make, strict: bool) -> Answer<OwnedFd> {
+pub fn make(root: BorrowedFd<'_>, path: &[u8], make: Make, strict: bool) -> Result<OwnedFd> {
     Walk { root, flags: OFlags::PATH | OFlags::CLOEXEC, strict, make: Some(make) }.open(path)
 }
 
 /// Makes one directory or file. EEXIST: there is something already, perhaps a symbolic
 /// link.
-pub fn make_in(parent: BorrowedFd<'_>, name: &CStr, make: Make) -> Answer<OwnedFd> {
+pub fn make_in(parent: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<OwnedFd> {
     match make {
         Make::Directory => {
             mkdirat(parent, name, Mode::from_raw_mode(0o755))
@@ -65,10 +65,10 @@ enum Outcome {
     Parent,
 }
 
-type Answer<T> = core::result::Result<T, Fault>;
+type Result<T> = core::result::Result<T, Fault>;
 
 impl Walk<'_> {
-    fn open(mut self, path: &[u8]) -> Answer<OwnedFd> {
+    fn open(mut self, path: &[u8]) -> Result<OwnedFd> {
         let (mut todo, mut instead): (PathBuffer, PathBuffer) =
             (PathBuffer::empty(), PathBuffer::empty());
         todo.push(path).during(Call::None, Step::ResolveTarget)?;
@@ -93,7 +93,7 @@ impl Walk<'_> {
     }
 
     /// `instead` gets the path to walk next if this one meets a symbolic link or `..`.
-    fn attempt(&self, path: &[u8], instead: &mut PathBuffer) -> Answer<Outcome> {
+    fn attempt(&self, path: &[u8], instead: &mut PathBuffer) -> Result<Outcome> {
         let mut current = openat(self.root, c".", STEP | OFlags::DIRECTORY, Mode::empty())
             .during(Call::Openat, Step::ResolveTarget)?;
         let mut names =
@@ -144,7 +144,7 @@ impl Walk<'_> {
     }
 
     /// Opens one component. Makes it if it is missing and `make` says so.
-    fn step(&self, parent: BorrowedFd<'_>, name: &CStr, is_last: bool) -> Answer<OwnedFd> {
+    fn step(&self, parent: BorrowedFd<'_>, name: &CStr, is_last: bool) -> Result<OwnedFd> {
         let open = || openat(parent, name, STEP, Mode::empty());
         match (open(), self.make) {
             (Err(Errno::NOENT), Some(make)) => {
@@ -165,7 +165,7 @@ impl Walk<'_> {
         parent: BorrowedFd<'_>,
         found: OwnedFd,
         name: &PathBuffer<256>,
-    ) -> Answer<OwnedFd> {
+    ) -> Result<OwnedFd> {
         if self.flags.contains(OFlags::PATH) {
             return Ok(found);
         }
@@ -179,7 +179,7 @@ fn join<'a>(
     path: &mut PathBuffer,
     beginning: [&'a [u8]; 2],
     rest: impl Iterator<Item = &'a [u8]>,
-) -> Answer<()> {
+) -> Result<()> {
     path.clear();
     for part in beginning.into_iter().chain(rest) {
         path.push(b"/").and_then(|path| path.push(part)).during(Call::None, Step::ResolveTarget)?;
@@ -189,7 +189,7 @@ fn join<'a>(
 
 /// Whether a symbolic link is a magic one, as /proc/PID/root and /proc/PID/fd/N are.
 /// Unlike that of a text link, its size is not the length of its text.
-fn is_magic(link: &OwnedFd, odd_size: bool) -> Answer<bool> {
+fn is_magic(link: &OwnedFd, odd_size: bool) -> Result<bool> {
     let magic =
         || fstatfs(link).map(|stat| stat.f_type as u64).during(Call::Fstatfs, Step::ResolveTarget);
     Ok(odd_size && magic()? == PROC_SUPER_MAGIC)

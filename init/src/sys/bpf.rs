@@ -4,8 +4,8 @@ use linux_raw_sys::general::__NR_bpf;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const PROG_LOAD: usize = 5;
 const PROG_ATTACH: usize = 8;
@@ -48,7 +48,7 @@ struct Query {
     kind: u32,
     query_flags: u32,
     flags: u32,
-    numbers: u64,
+    ids: u64,
     count: u32,
     unused: u32,
     more: [u64; 4],
@@ -68,10 +68,10 @@ pub fn load_device_filter(program: &[u8]) -> Result<OwnedFd> {
         kernel_version: 0,
         flags: 0,
     };
-    let (place, size) = ((&raw const attributes).addr(), size_of::<Load>());
+    let (address, size) = ((&raw const attributes).addr(), size_of::<Load>());
     // SAFETY: the kernel reads `size` bytes of attributes, and through its pointers the
     // whole instructions of `program` and the license with its NUL.
-    let fd = answer(unsafe { syscall(__NR_bpf, [PROG_LOAD, place, size, 0, 0, 0]) })?;
+    let fd = to_result(unsafe { syscall(__NR_bpf, [PROG_LOAD, address, size, 0, 0, 0]) })?;
     // SAFETY: the kernel has just made this fd (O_CLOEXEC), so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
@@ -91,16 +91,16 @@ pub fn attach_device_filter(
         kind: CGROUP_DEVICE,
         flags: if replaces { earlier.flags } else { ALLOW_MULTI },
     };
-    let (place, size) = ((&raw const attributes).addr(), size_of::<Attach>());
+    let (address, size) = ((&raw const attributes).addr(), size_of::<Attach>());
     // SAFETY: the kernel reads `size` bytes of attributes.
-    answer(unsafe { syscall(__NR_bpf, [PROG_ATTACH, place, size, 0, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_bpf, [PROG_ATTACH, address, size, 0, 0, 0]) })?;
     Ok(replaces)
 }
 
 /// The ids of the device filters that are attached to the cgroup itself.
 #[derive(Debug)]
 pub struct DeviceFilters {
-    numbers: [u32; DeviceFilters::MOST],
+    ids: [u32; DeviceFilters::MAX],
     count: u32,
     /// The BPF_F_* flags that they were attached with.
     flags: u32,
@@ -108,11 +108,11 @@ pub struct DeviceFilters {
 
 impl DeviceFilters {
     /// BPF_CGROUP_MAX_PROGS (kernel/bpf/cgroup.c).
-    const MOST: usize = 64;
+    const MAX: usize = 64;
 
     /// Those of a new cgroup.
     pub fn none() -> DeviceFilters {
-        DeviceFilters { numbers: [0; DeviceFilters::MOST], count: 0, flags: 0 }
+        DeviceFilters { ids: [0; DeviceFilters::MAX], count: 0, flags: 0 }
     }
 
     /// bpf(2), BPF_PROG_QUERY. Linux 4.15.
@@ -121,30 +121,30 @@ impl DeviceFilters {
         let mut query = Query {
             target: cgroup.as_raw_fd() as u32,
             kind: CGROUP_DEVICE,
-            numbers: (&raw mut filters.numbers).expose_provenance() as u64,
-            count: DeviceFilters::MOST as u32,
+            ids: (&raw mut filters.ids).expose_provenance() as u64,
+            count: DeviceFilters::MAX as u32,
             ..Query::default()
         };
-        let (place, size) = ((&raw mut query).expose_provenance(), size_of::<Query>());
+        let (address, size) = ((&raw mut query).expose_provenance(), size_of::<Query>());
         // SAFETY: the kernel reads and writes `size` bytes at query, and writes at most
         // `count` ids through it. Both outlive the call and are borrowed for writing.
-        answer(unsafe { syscall(__NR_bpf, [PROG_QUERY, place, size, 0, 0, 0]) })?;
+        to_result(unsafe { syscall(__NR_bpf, [PROG_QUERY, address, size, 0, 0, 0]) })?;
         filters.count = query.count;
         filters.flags = query.flags;
         Ok(filters)
     }
 
     /// The ids, as BPF_PROG_GET_FD_BY_ID takes them.
-    pub fn numbers(&self) -> &[u32] {
-        self.numbers.get(..self.count as usize).unwrap_or_default()
+    pub fn ids(&self) -> &[u32] {
+        self.ids.get(..self.count as usize).unwrap_or_default()
     }
 }
 
 /// bpf(2), BPF_PROG_GET_FD_BY_ID and BPF_PROG_DETACH.
-pub fn detach_device_filter(cgroup: BorrowedFd<'_>, number: u32) -> Result<()> {
-    let (place, size) = ((&raw const number).addr(), size_of::<u32>());
-    // SAFETY: the kernel reads `size` bytes at number.
-    let fd = answer(unsafe { syscall(__NR_bpf, [PROG_GET_FD_BY_ID, place, size, 0, 0, 0]) })?;
+pub fn detach_device_filter(cgroup: BorrowedFd<'_>, id: u32) -> Result<()> {
+    let (address, size) = ((&raw const id).addr(), size_of::<u32>());
+    // SAFETY: the kernel reads `size` bytes at id.
+    let fd = to_result(unsafe { syscall(__NR_bpf, [PROG_GET_FD_BY_ID, address, size, 0, 0, 0]) })?;
     // SAFETY: the kernel has just made this fd (O_CLOEXEC), so nothing else owns it.
     let program = unsafe { OwnedFd::from_raw_fd(fd as i32) };
     let attributes = Attach {
@@ -153,8 +153,8 @@ pub fn detach_device_filter(cgroup: BorrowedFd<'_>, number: u32) -> Result<()> {
         kind: CGROUP_DEVICE,
         flags: 0,
     };
-    let (place, size) = ((&raw const attributes).addr(), size_of::<Attach>());
+    let (address, size) = ((&raw const attributes).addr(), size_of::<Attach>());
     // SAFETY: the kernel reads `size` bytes of attributes.
-    answer(unsafe { syscall(__NR_bpf, [PROG_DETACH, place, size, 0, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_bpf, [PROG_DETACH, address, size, 0, 0, 0]) })?;
     Ok(())
 }

@@ -4,8 +4,8 @@ use linux_raw_sys::general::{self, __NR_clone, __NR_clone3, clone_args};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 /// CLONE_PARENT: the child becomes a child of the caller's parent.
 pub const PARENT: u64 = general::CLONE_PARENT as u64;
@@ -74,11 +74,11 @@ fn call(flags: u64, cgroup: u64) -> Result<usize> {
     let size = size_of::<clone_args>();
     // SAFETY: the kernel reads `size` bytes at args. Without CLONE_VM and without a
     // stack, the child runs on a copy of this stack.
-    answer(unsafe { syscall(__NR_clone3, [(&raw const args).addr(), size, 0, 0, 0, 0]) })
+    to_result(unsafe { syscall(__NR_clone3, [(&raw const args).addr(), size, 0, 0, 0, 0]) })
 }
 
 fn clone(flags: u64) -> Result<usize> {
     let flags = (flags | SIGCHLD) as usize;
     // SAFETY: as above; stack, parent_tid, child_tid and tls are all null.
-    answer(unsafe { syscall(__NR_clone, [flags, 0, 0, 0, 0, 0]) })
+    to_result(unsafe { syscall(__NR_clone, [flags, 0, 0, 0, 0, 0]) })
 }

@@ -3,14 +3,14 @@
 use linux_raw_sys::general::__NR_close_range;
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 /// close_range(2): closes the fds from `first` to `last`, both included. This program
 /// must not use any of them again. Linux 5.9.
 pub fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: the call takes no pointer.
-    answer(unsafe { syscall(__NR_close_range, [first as usize, last as usize, 0, 0, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_close_range, [first as usize, last as usize, 0, 0, 0, 0]) })?;
     Ok(())
 }
 

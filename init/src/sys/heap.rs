@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{self, __NR_mmap, __NR_mremap, __NR_munmap};
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const PROT_READ_WRITE: usize = (general::PROT_READ | general::PROT_WRITE) as usize;
 const MAP_PRIVATE_ANONYMOUS: usize = (general::MAP_PRIVATE | general::MAP_ANONYMOUS) as usize;
@@ -159,7 +159,7 @@ unsafe impl GlobalAlloc for Heap {
                 let arguments = [address, layout.size(), size, MREMAP_MAYMOVE, 0, 0];
                 // SAFETY: the mapping holds only this block, and the caller uses only
                 // the returned address.
-                let moved = answer(unsafe { syscall(__NR_mremap, arguments) });
+                let moved = to_result(unsafe { syscall(__NR_mremap, arguments) });
                 moved.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
             }
             _ => {
@@ -182,7 +182,7 @@ unsafe impl GlobalAlloc for Heap {
 fn map(size: usize) -> *mut u8 {
     let arguments = [0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
     // SAFETY: a new private mapping changes no memory that is in use.
-    let start = answer(unsafe { syscall(__NR_mmap, arguments) });
+    let start = to_result(unsafe { syscall(__NR_mmap, arguments) });
     start.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
 }
 

@@ -5,8 +5,8 @@ use linux_raw_sys::net::net_device_flags;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const SIOCSIFFLAGS: usize = linux_raw_sys::ioctl::SIOCSIFFLAGS as usize;
 const IFF_UP: u16 = net_device_flags::IFF_UP as u16;
@@ -27,7 +27,7 @@ pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     let fd = socket.as_raw_fd() as usize;
     // SAFETY: the kernel reads one struct ifreq: 40 bytes on 64-bit architectures, 32
     // bytes on others. Request has 40.
-    answer(unsafe {
+    to_result(unsafe {
         syscall(__NR_ioctl, [fd, SIOCSIFFLAGS, (&raw const request).addr(), 0, 0, 0])
     })?;
     Ok(())

@@ -6,8 +6,8 @@ use linux_raw_sys::general::{self, __NR_madvise, __NR_mmap};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, Result};
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const PROT_READ_WRITE: usize = (general::PROT_READ | general::PROT_WRITE) as usize;
 const MAP_PRIVATE_ANONYMOUS: usize = (general::MAP_PRIVATE | general::MAP_ANONYMOUS) as usize;
@@ -21,7 +21,7 @@ pub fn map(words: usize, fds: usize, bytes: usize) -> Result<Mapped> {
     let size = head.checked_add(bytes).ok_or(Errno::NOMEM)?;
     let arguments = [0, size.max(1), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
     // SAFETY: a new private mapping changes no memory that is in use.
-    let start = answer(unsafe { syscall(__NR_mmap, arguments) })?;
+    let start = to_result(unsafe { syscall(__NR_mmap, arguments) })?;
     let start: *mut u8 = core::ptr::with_exposed_provenance_mut(start);
     // SAFETY: the mapping is page-aligned, zeroed, `size` bytes long and never
     // unmapped. The words are at its front.

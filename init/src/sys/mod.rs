@@ -31,7 +31,7 @@ pub mod unshare;
 use rustix::io::Errno;
 
 /// Splits the kernel's return value into a value or an errno.
-fn answer(value: isize) -> Result<usize, Errno> {
+fn to_result(value: isize) -> Result<usize, Errno> {
     match value {
         -4095..=-1 => Err(Errno::from_raw_os_error(value.unsigned_abs() as i32)),
         _ => Ok(value.cast_unsigned()),

@@ -4,8 +4,8 @@ use linux_raw_sys::general::{self, __NR_mount_setattr};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 /// struct mount_attr.
 #[repr(C)]
@@ -33,8 +33,8 @@ pub fn mount_setattr(
     let fd = mount.as_raw_fd() as usize;
     let flags = if recursive { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
     let path = c"".as_ptr().addr();
-    let (place, size) = (core::ptr::from_ref(attributes).addr(), size_of::<Attributes>());
+    let (address, size) = (core::ptr::from_ref(attributes).addr(), size_of::<Attributes>());
     // SAFETY: path ends with a NUL; the kernel reads `size` bytes of attributes.
-    answer(unsafe { syscall(__NR_mount_setattr, [fd, path, flags, place, size, 0]) })?;
+    to_result(unsafe { syscall(__NR_mount_setattr, [fd, path, flags, address, size, 0]) })?;
     Ok(())
 }

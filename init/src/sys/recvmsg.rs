@@ -6,8 +6,8 @@ use linux_raw_sys::net;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const MSG_CMSG_CLOEXEC: usize = net::MSG_CMSG_CLOEXEC as usize;
 const SOL_SOCKET: i32 = net::SOL_SOCKET as i32;
@@ -54,12 +54,12 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
         control_length: size_of::<Control>(),
         flags: 0,
     };
-    let place = (&raw mut message).addr();
+    let address = (&raw mut message).addr();
     let socket = socket.as_raw_fd() as usize;
     // SAFETY: the kernel writes message, at most control_length bytes of control, and
     // at most bytes.len() bytes of bytes. All outlive the call.
     let length =
-        answer(unsafe { syscall(__NR_recvmsg, [socket, place, MSG_CMSG_CLOEXEC, 0, 0, 0]) })?;
+        to_result(unsafe { syscall(__NR_recvmsg, [socket, address, MSG_CMSG_CLOEXEC, 0, 0, 0]) })?;
     let has_fd = message.control_length >= core::mem::offset_of!(Control, fd) + size_of::<i32>()
         && (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS)
         && control.fd >= 0;

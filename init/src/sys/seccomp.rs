@@ -4,8 +4,8 @@ use linux_raw_sys::general::__NR_seccomp;
 use linux_raw_sys::ptrace::SECCOMP_SET_MODE_FILTER;
 use rustix::io::{Errno, Result};
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const SET_MODE_FILTER: usize = SECCOMP_SET_MODE_FILTER as usize;
 
@@ -21,9 +21,11 @@ struct Program {
 pub fn load(flags: u32, filter: &[u8]) -> Result<()> {
     let length = u16::try_from(filter.len() / 8).map_err(|_| Errno::INVAL)?;
     let program = Program { length, filter: filter.as_ptr().addr() };
-    let place = (&raw const program).addr();
+    let address = (&raw const program).addr();
     // SAFETY: the kernel reads struct sock_fprog, and `length` instructions of 8 bytes
     // at filter. The slice holds that many.
-    answer(unsafe { syscall(__NR_seccomp, [SET_MODE_FILTER, flags as usize, place, 0, 0, 0]) })?;
+    to_result(unsafe {
+        syscall(__NR_seccomp, [SET_MODE_FILTER, flags as usize, address, 0, 0, 0])
+    })?;
     Ok(())
 }

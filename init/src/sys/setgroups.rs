@@ -5,13 +5,13 @@
 use linux_raw_sys::general::__NR_setgroups;
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 /// setgroups(2): sets the supplementary groups, of 4 bytes each in native byte order.
 pub fn setgroups(groups: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads as many groups of 4 bytes as the slice holds.
-    answer(unsafe {
+    to_result(unsafe {
         syscall(__NR_setgroups, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0])
     })?;
     Ok(())

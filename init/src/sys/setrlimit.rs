@@ -3,8 +3,8 @@
 use linux_raw_sys::general::__NR_prlimit64;
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 /// struct rlimit64.
 #[repr(C)]
@@ -19,17 +19,17 @@ pub struct Limit {
 /// prlimit64(2): gets a limit of this process.
 pub fn get(resource: u32) -> Result<Limit> {
     let mut limit = Limit::default();
-    let place = (&raw mut limit).addr();
+    let address = (&raw mut limit).addr();
     // SAFETY: the kernel writes one struct rlimit64. A null new limit sets nothing.
-    answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, 0, place, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_prlimit64, [0, resource as usize, 0, address, 0, 0]) })?;
     Ok(limit)
 }
 
 /// prlimit64(2): sets a limit of this process.
 pub fn set(resource: u32, limit: &Limit) -> Result<()> {
-    let place = core::ptr::from_ref(limit).addr();
+    let address = core::ptr::from_ref(limit).addr();
     // SAFETY: the kernel reads one struct rlimit64. It does not write through a null
     // old limit.
-    answer(unsafe { syscall(__NR_prlimit64, [0, resource as usize, place, 0, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_prlimit64, [0, resource as usize, address, 0, 0, 0]) })?;
     Ok(())
 }

@@ -4,8 +4,8 @@ use linux_raw_sys::general::{self, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Result;
 
-use super::answer;
 use super::syscall::syscall;
+use super::to_result;
 
 const SIG_SETMASK: usize = general::SIG_SETMASK as usize;
 const SFD_CLOEXEC: usize = general::O_CLOEXEC as usize; // signalfd.h
@@ -15,10 +15,10 @@ pub type Signals = u64;
 
 /// rt_sigprocmask(2): blocks these signals and no others.
 pub fn block_only(signals: Signals) -> Result<()> {
-    let place = (&raw const signals).addr();
+    let address = (&raw const signals).addr();
     // SAFETY: the kernel reads a set of 8 bytes. It does not write through a null old
     // set.
-    answer(unsafe { syscall(__NR_rt_sigprocmask, [SIG_SETMASK, place, 0, 8, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_rt_sigprocmask, [SIG_SETMASK, address, 0, 8, 0, 0]) })?;
     Ok(())
 }
 
@@ -27,10 +27,10 @@ pub fn set_default(signal: u32) -> Result<()> {
     // The kernel's struct sigaction: handler, flags, restorer and mask. No architecture
     // has more fields. SIG_DFL is 0.
     let action = [0_u64; 4];
-    let place = (&raw const action).addr();
+    let address = (&raw const action).addr();
     // SAFETY: the kernel reads at most 32 bytes at action, and does not write through a
     // null old action. This program has no handler that could be lost.
-    answer(unsafe { syscall(__NR_rt_sigaction, [signal as usize, place, 0, 8, 0, 0]) })?;
+    to_result(unsafe { syscall(__NR_rt_sigaction, [signal as usize, address, 0, 8, 0, 0]) })?;
     Ok(())
 }
 
@@ -38,9 +38,10 @@ pub fn set_default(signal: u32) -> Result<()> {
 /// read returns a struct signalfd_siginfo of 128 bytes, which starts with the signal's
 /// number.
 pub fn signalfd(signals: Signals) -> Result<OwnedFd> {
-    let place = (&raw const signals).addr();
+    let address = (&raw const signals).addr();
     // SAFETY: the kernel reads a set of 8 bytes; -1 asks for a new fd.
-    let fd = answer(unsafe { syscall(__NR_signalfd4, [usize::MAX, place, 8, SFD_CLOEXEC, 0, 0]) })?;
+    let fd =
+        to_result(unsafe { syscall(__NR_signalfd4, [usize::MAX, address, 8, SFD_CLOEXEC, 0, 0]) })?;
     // SAFETY: the kernel has just made this fd, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }

@@ -197,9 +197,9 @@ const MADE: [(&str, Make, core::result::Result<&str, Errno>); 17] = [
 
 #[test]
 fn what_is_missing_is_made_within_the_root() {
-    type Way = fn(&Rootfs, &CStr, Make) -> Answer<OwnedFd>;
+    type Way = fn(&Rootfs, &CStr, Make) -> Result<OwnedFd>;
     let ways: [(&str, Way); 2] = [
-        ("place", |rootfs, path, make| Ok(rootfs.place(path, make, false)?.fd)),
+        ("place", |rootfs, path, make| Ok(rootfs.mount_point(path, make, false)?.fd)),
         ("walk", |rootfs, path, make| walk::make(rootfs.root(), path.to_bytes(), make, false)),
     ];
     for (how, way) in ways {
@@ -240,7 +240,7 @@ fn proc_sys_and_dev_may_not_be_links_themselves() {
     for name in ["proc", "sys", "dev"] {
         symlink("dir", tree.root().join(name)).unwrap();
         let path = std::ffi::CString::new(format!("/{name}/sub")).unwrap();
-        let fault = tree.rootfs().place(&path, Make::Directory, false).unwrap_err();
+        let fault = tree.rootfs().mount_point(&path, Make::Directory, false).unwrap_err();
         assert_eq!((fault.step(), fault.errno()), (Step::SymlinkTarget, Errno::LOOP), "{name}");
     }
 }
@@ -252,7 +252,7 @@ fn link_to_proc_is_no_place() {
     for (at, to) in [("data", "proc"), ("more", "/dir/../proc"), ("most", "data")] {
         symlink(to, tree.root().join(at)).unwrap();
         let path = std::ffi::CString::new(at).unwrap();
-        let fault = tree.rootfs().place(&path, Make::Directory, false).unwrap_err();
+        let fault = tree.rootfs().mount_point(&path, Make::Directory, false).unwrap_err();
         assert_eq!((fault.step(), fault.errno()), (Step::LinkIntoProc, Errno::LOOP), "{at}");
     }
 }

@@ -12,7 +12,11 @@ use crate::stage2::Inside;
 
 /// Carries out one item.
 #[inline(always)]
-pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(
+    life: &mut Life,
+    inside: &mut Inside,
+    item: RootfsItem<'static>,
+) -> Result<(), Fault> {
     match item {
         RootfsItem::Propagation { flags } => filesystem::set_propagation(c"/", flags),
         RootfsItem::ParentPrivate { path } => filesystem::make_parent_private(path),
@@ -34,30 +38,30 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> R
             inside.rootfs = Some(Rootfs::present()?);
             Ok(())
         }
-        RootfsItem::CoveredRoot {} => inside.furnish()?.take_covering(),
+        RootfsItem::CoveredRoot {} => inside.rootfs_for_mount()?.take_covering(),
         RootfsItem::Mount { source, target, fstype, flags, data, strict, mode } => {
             let new = filesystem::New { source, fstype, flags, data };
             filesystem::mount(inside.rootfs_mut()?, target, &new, strict, mode)
         }
         RootfsItem::MountCopy { source, target, fstype, flags, data, mode, owner } => {
             let new = filesystem::New { source, fstype, flags, data };
-            filesystem::mount_copy(inside.furnish()?, target, &new, mode, owner)
+            filesystem::mount_copy(inside.rootfs_for_mount()?, target, &new, mode, owner)
         }
         RootfsItem::MountCgroup { target, flags, host } => {
-            filesystem::mount_cgroup(inside.furnish()?, target, flags, host)
+            filesystem::mount_cgroup(inside.rootfs_for_mount()?, target, flags, host)
         }
         RootfsItem::Bind { source, target, recursive, set, clear } => {
             let change = bind::attributes(set, clear);
-            let rootfs = inside.furnish()?;
+            let rootfs = inside.rootfs_for_mount()?;
             let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
-            rootfs.remember(Mounted::By(mount));
+            rootfs.remember(Mounted::Mount(mount));
             Ok(())
         }
         RootfsItem::MountAttributes { set, clear, propagation, recursive, .. } => {
-            attributes::change(inside.furnish()?, recursive, set, clear, propagation)
+            attributes::change(inside.rootfs_for_mount()?, recursive, set, clear, propagation)
         }
         RootfsItem::Remount { target, flags, data } => {
-            filesystem::remount(inside.furnish()?, target, flags, data)
+            filesystem::remount(inside.rootfs_for_mount()?, target, flags, data)
         }
         RootfsItem::DeviceNode { path, mode, major, minor, uid, gid, bind } => device::make(
             inside.rootfs_mut()?,
@@ -66,7 +70,9 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> R
             bind,
         ),
         RootfsItem::Symlink { target, path } => device::symlink(inside.rootfs_mut()?, target, path),
-        RootfsItem::Directory { path } => inside.furnish()?.make_directory(path).map(|_| ()),
+        RootfsItem::Directory { path } => {
+            inside.rootfs_for_mount()?.make_directory(path).map(|_| ())
+        }
         RootfsItem::Terminal { socket, rows, columns, console } => {
             let socket = life.slots.take(socket).prepared()?;
             let terminal = console::open(inside.rootfs()?, socket.as_fd(), rows, columns)?;
@@ -77,10 +83,10 @@ pub fn act(life: &mut Life, inside: &mut Inside, item: RootfsItem<'static>) -> R
             Ok(())
         }
         RootfsItem::ReadonlyMount { target } => {
-            attributes::make_mount_readonly(inside.furnish()?, target)
+            attributes::make_mount_readonly(inside.rootfs_for_mount()?, target)
         }
-        RootfsItem::MaskPath { path } => mask::mask(inside.furnish()?, path),
-        RootfsItem::ReadonlyPath { path } => mask::make_readonly(inside.furnish()?, path),
+        RootfsItem::MaskPath { path } => mask::mask(inside.rootfs_for_mount()?, path),
+        RootfsItem::ReadonlyPath { path } => mask::make_readonly(inside.rootfs_for_mount()?, path),
         RootfsItem::ReadonlyRoot {} => attributes::make_root_readonly(inside.rootfs()?),
         RootfsItem::HideMount { path } => pivot::hide(path),
         RootfsItem::PivotRoot { shared } => pivot::pivot_root(inside.rootfs()?, shared),
