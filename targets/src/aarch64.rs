@@ -1,4 +1,4 @@
-//! 64-bit ARM boards: i.MX 8, Raspberry Pi 3 and later, Jetson, and their kin.
+//! 64-bit ARM boards: i.MX 8, Raspberry Pi 3 and later, Jetson and similar.
 
 use crate::{Budget, KIB, Qemu, Target, elf};
 

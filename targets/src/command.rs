@@ -1,23 +1,23 @@
-//! Runs other programs, and words it when one fails.
+//! Runs other programs, and puts their failures into words.
 
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// How many of the last lines of a failed program its error shows.
+/// How many of the last output lines of a failed program its error shows.
 const SHOWN_LINES: usize = 30;
 
-/// What went wrong, in one sentence, followed by what the failed program said.
+/// What went wrong, in one sentence, followed by the output of the failed program.
 #[derive(Debug)]
 pub struct Error(String);
 
 impl Error {
-    /// An error of those words.
+    /// An error with these words.
     pub fn new(words: impl Into<String>) -> Self {
         Self(words.into())
     }
 
-    /// The same error, after what was being done.
+    /// The same error, preceded by what was being done.
     #[must_use]
     pub fn during(self, what: impl fmt::Display) -> Self {
         Self(format!("{what}: {}", self.0))
@@ -38,12 +38,12 @@ impl From<Error> for String {
     }
 }
 
-/// Names the path that an I/O error is about, which std leaves out.
+/// Names the path that an I/O error is about; std does not.
 pub trait OnPath<T> {
-    /// The result with "`act` `path`: " before its error.
+    /// Puts "`act` `path`: " before the error.
     ///
     /// # Errors
-    /// The same one, with more words.
+    /// The same error, with more words.
     fn on_path(self, act: &str, path: &Path) -> Result<T, Error>;
 }
 
@@ -53,10 +53,10 @@ impl<T> OnPath<T> for std::io::Result<T> {
     }
 }
 
-/// Runs a program to its end and answers what it printed.
+/// Runs a program to its end and returns its standard output.
 ///
 /// # Errors
-/// The program did not start, or ended in failure: its last lines are shown.
+/// The program did not start, or failed; the error shows its last lines.
 pub fn output(command: &mut Command) -> Result<String, Error> {
     let words = words(command);
     let done = command
@@ -72,10 +72,10 @@ pub fn output(command: &mut Command) -> Result<String, Error> {
     Err(Error(format!("{words}: {}\n{}", done.status, last_lines(&said))))
 }
 
-/// Runs a program that speaks to the user itself.
+/// Runs a program that writes to the user's terminal itself.
 ///
 /// # Errors
-/// The program did not start, or ended in failure.
+/// The program did not start, or failed.
 pub fn watched(command: &mut Command) -> Result<(), Error> {
     let words = words(command);
     let status = command
@@ -85,14 +85,14 @@ pub fn watched(command: &mut Command) -> Result<(), Error> {
     if status.success() { Ok(()) } else { Err(Error(format!("{words}: {status}"))) }
 }
 
-/// Whether a program of that name is on PATH.
+/// Whether PATH has a program of this name.
 #[must_use]
 pub fn exists(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The program's name and its first arguments: enough to know which call.
+/// The program's name and its first arguments, to identify the call.
 fn words(command: &Command) -> String {
     let mut words = Path::new(command.get_program())
         .file_name()

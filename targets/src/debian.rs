@@ -1,10 +1,10 @@
-//! Fetches Debian packages: installs what the host lacks, and unpacks those of
-//! any architecture into a cache, beside the system and without changing it.
+//! Fetches Debian packages: installs those that the host lacks, and unpacks those of
+//! any architecture into a cache, without changing the system.
 //!
-//! A package of another architecture, or of another release of Debian, is read
-//! through an apt configuration of its own (own lists, own cache, own sources,
-//! one architecture), because adding it to the system makes every later update
-//! depend on it. Where Debian's archive is, the host's own apt says.
+//! A package of another architecture or release of Debian is fetched with a separate
+//! apt configuration, which has its own lists, cache, sources and one architecture.
+//! Adding it to the system's would make every later update depend on it. The host's own
+//! apt tells where Debian's archive is.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use std::process::Command;
 
 use crate::command::{self, Error, OnPath};
 
-/// The keys of all of Debian's releases.
+/// The keys of all Debian releases.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Installs those of the packages that the host lacks.
 ///
 /// # Errors
-/// Names exactly the packages that are missing where they cannot be installed.
+/// They cannot be installed. The error names exactly those that are missing.
 pub fn install(packages: &[&str]) -> Result<(), Error> {
     let missing: Vec<&str> = packages.iter().copied().filter(|name| !is_installed(name)).collect();
     if missing.is_empty() {
@@ -29,8 +29,8 @@ pub fn install(packages: &[&str]) -> Result<(), Error> {
         return Err(Error::new(format!("these Debian packages are missing: {list}")));
     }
     eprintln!("installing {list}");
-    // A failed update is no reason to stop: one broken source of many fails
-    // it, and whether the packages can be had shows in the next call.
+    // Continue after a failed update: one broken source is enough to fail it. The next
+    // call shows whether the packages are available.
     let _ = command::output(Command::new("apt-get").args(["-q", "update"]));
     let mut install = Command::new("apt-get");
     install.args(["-q", "-y", "install", "--no-install-recommends"]).args(&missing);
@@ -39,7 +39,7 @@ pub fn install(packages: &[&str]) -> Result<(), Error> {
         .map_err(|error| error.during(format!("these Debian packages are missing: {list}")))
 }
 
-/// Whether dpkg has the package installed.
+/// Whether dpkg says that the package is installed.
 #[must_use]
 pub fn is_installed(package: &str) -> bool {
     let mut query = Command::new("dpkg-query");
@@ -47,8 +47,8 @@ pub fn is_installed(package: &str) -> bool {
     command::output(&mut query).is_ok_and(|status| status == "installed")
 }
 
-/// The folder that holds the files of a package of this host's release of
-/// Debian, fetched on first use.
+/// The folder with the files of a package of this host's Debian release. It is fetched
+/// on first use.
 ///
 /// # Errors
 /// apt-get or dpkg-deb failed, or the cache cannot be written.
@@ -56,10 +56,10 @@ pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
     unpacked_from(None, package, architecture)
 }
 
-/// The same of a suite by its name, such as trixie.
+/// The same for a package of a suite, such as trixie.
 ///
-/// A meta-package of a kernel (linux-image-cloud-amd64) stands for the packages
-/// that it depends on: the folder holds their boot/ and lib/modules/.
+/// The meta-package of a kernel (linux-image-cloud-amd64) stands for the packages that
+/// it depends on: the folder has their boot/ and lib/modules/.
 ///
 /// # Errors
 /// apt-get or dpkg-deb failed, or the cache cannot be written.
@@ -85,15 +85,15 @@ pub fn unpacked_from(
     Ok(folder)
 }
 
-/// Downloads and unpacks; the folder appears whole or not at all.
+/// Downloads and unpacks a package. The folder appears complete or not at all.
 fn fetch(apt: &Apt, package: &str, folder: &Path) -> Result<(), Error> {
     let work = apt.root.join("work");
-    let _ = fs::remove_dir_all(&work); // A leftover of a killed run, or nothing.
+    let _ = fs::remove_dir_all(&work); // Left by a killed run, if it exists.
     let files = work.join("files");
     fs::create_dir_all(&files).on_path("create", &files)?;
     if apt.download(package, &work).is_err() {
-        // There are no lists yet, or they are older than what the mirror has.
-        // A failed update is no reason to stop, as in install().
+        // There are no lists yet, or they are older than the mirror. Continue after a
+        // failed update, as in install().
         let _ = command::output(apt.command("apt-get").args(["-q", "update"]));
         apt.download(package, &work)?;
     }
@@ -110,8 +110,8 @@ fn fetch(apt: &Apt, package: &str, folder: &Path) -> Result<(), Error> {
     fs::remove_dir_all(&work).on_path("remove", &work)
 }
 
-/// An apt configuration of its own for one architecture, and for one suite
-/// where it is not for the host's own sources.
+/// A separate apt configuration for one architecture, with the host's own sources or
+/// those of one suite.
 struct Apt {
     root: PathBuf,
     configuration: PathBuf,
@@ -144,7 +144,7 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
         if let Some(suite) = suite {
             let sources = root.join("sources.list");
             fs::write(&sources, Archive::of_host()?.sources(suite)).on_path("write", &sources)?;
-            // Nobody renews the lists of a suite that is no longer supported.
+            // The lists of a suite that is no longer supported have expired.
             let own = format!(
                 r#"Dir::Etc::sourcelist "{}";
 Dir::Etc::sourceparts "-";
@@ -164,15 +164,15 @@ Acquire::Check-Valid-Until "false";
         command
     }
 
-    /// Downloads a package, and of a kernel all that it is split into.
+    /// Downloads a package, and for a kernel all its parts.
     fn download(&self, package: &str, folder: &Path) -> Result<(), Error> {
         let mut download = self.command("apt-get");
         download.args(["-q", "download"]).args(self.parts(package)?).current_dir(folder);
         command::output(&mut download).map(drop)
     }
 
-    /// The package itself; of a kernel's meta-package the packages with the
-    /// image and the modules, which are two in newer releases.
+    /// The package itself. For a kernel's meta-package, the packages with the image and
+    /// the modules, which newer releases split in two.
     fn parts(&self, package: &str) -> Result<Vec<String>, Error> {
         const PARTS: [&str; 3] = ["linux-image-", "linux-binary-", "linux-modules-"];
         let mut parts = vec![package.to_owned()];
@@ -191,26 +191,26 @@ Acquire::Check-Valid-Until "false";
             seen += 1;
         }
         if parts.len() > 1 {
-            parts.remove(0); // The meta-package itself holds no file of use.
+            parts.remove(0); // The meta-package has no files that are needed.
         }
         Ok(parts)
     }
 }
 
-/// Where Debian's releases are.
+/// The addresses of Debian's archives.
 #[derive(Debug)]
 pub struct Archive {
     /// The address of the archive.
     pub main: String,
-    /// The address of the security updates, where the host has one.
+    /// The address of the security updates, if the host uses them.
     pub security: Option<String>,
 }
 
 impl Archive {
-    /// The archive that this host's own apt reads.
+    /// The archive that this host's own apt uses.
     ///
     /// # Errors
-    /// The host is no Debian, or its apt knows no source of its own release.
+    /// The host is not Debian, or its apt has no source of its own release.
     pub fn of_host() -> Result<Self, Error> {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -242,11 +242,11 @@ impl Archive {
     }
 }
 
-/// The user's cache of this project: outside the tree, so that cleaning the
-/// tree does not fetch everything again.
+/// The user's cache for this project. It is outside the source tree, so that cleaning
+/// the tree does not delete it.
 ///
 /// # Errors
-/// Neither `XDG_CACHE_HOME` nor `HOME` says where it is.
+/// Neither `XDG_CACHE_HOME` nor `HOME` is set to an absolute path.
 pub fn cache() -> Result<PathBuf, Error> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -256,7 +256,7 @@ pub fn cache() -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::new("HOME is not set, so there is no place for the cache"))
 }
 
-/// Holds other processes off until the answer is dropped.
+/// Locks out other processes until the returned file is dropped.
 pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join("lock");
     let file = File::create(&path).on_path("create", &path)?;

@@ -1,10 +1,9 @@
-//! A disk with a Debian on it that boots its own systemd: a machine as users
-//! have it, with the engines that Debian packages.
+//! A disk with a Debian system that boots its own systemd. It resembles the machines of
+//! users, and has the engines that Debian packages.
 //!
-//! debootstrap makes the base, the new system's own apt adds the rest, and
-//! mke2fs(8) writes all of it to an image of ext4. The image is made once, lies
-//! in the user's cache, and is never written again: QEMU keeps what a machine
-//! writes to itself.
+//! debootstrap makes the base, the new system's apt adds the rest, and mke2fs(8) writes
+//! it all to an ext4 image. The image is made once and kept in the user's cache. It is
+//! never written again: QEMU discards what a machine writes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,9 +14,9 @@ use crate::command::{self, Error, OnPath};
 use crate::debian::{self, Archive, KEYRING};
 use crate::{Kernel, Target};
 
-/// The packages of what makes a disk.
+/// The packages with the programs that make a disk.
 pub const TOOLS: &[&str] = &["debootstrap", "debian-archive-keyring", "e2fsprogs"];
-/// A system with logins, and an ordinary user's own systemd.
+/// A system with logins, and a systemd instance for an ordinary user.
 const BASE: &[&str] = &[
     "systemd",
     "systemd-sysv",
@@ -31,7 +30,7 @@ const BASE: &[&str] = &[
     "apparmor",
     "uidmap",
 ];
-/// The engines, their other runtimes, and what they call.
+/// The engines, other runtimes for them, and the programs that they call.
 const ENGINES: &[&str] = &[
     "podman",
     "conmon",
@@ -52,8 +51,7 @@ const ENGINES: &[&str] = &[
     "busybox-static",
     "golang-github-containers-common",
 ];
-/// Services that a test starts when it needs them, and those that only make a
-/// short boot longer.
+/// Services that tests start themselves, and those that only delay a short boot.
 const NOT_AT_BOOT: &[&str] = &[
     "docker.socket",
     "apt-daily.timer",
@@ -65,18 +63,18 @@ const NOT_AT_BOOT: &[&str] = &[
     "netavark-dhcp-proxy.socket",
     "netavark-dhcp-proxy.service",
 ];
-/// The size of the file system; what is empty takes no place in the image.
+/// The size of the filesystem. The image is sparse.
 const SIZE: &str = "4G";
-/// What the disk is made by: another number, and it is made again.
+/// The version of the recipe. Increasing it makes the disk again.
 const RECIPE: u32 = 1;
 
-/// The ordinary user on the disk, with subordinate ids.
+/// An ordinary user on the disk, with subordinate ids.
 pub const USER: &str = "vialtest";
 
-/// The disk of that kernel's suite, made on first use.
+/// The disk for this kernel's suite. It is made on first use.
 ///
 /// # Errors
-/// This is not root on a Debian, or a tool failed.
+/// The user is not root, the host is not Debian, or a tool failed.
 pub fn of(kernel: &Kernel, target: &Target) -> Result<PathBuf, Error> {
     let folder = debian::cache()?.join("disks");
     let name = format!("{}-{}-{RECIPE}.ext4", kernel.suite, target.debian);
@@ -92,7 +90,7 @@ pub fn of(kernel: &Kernel, target: &Target) -> Result<PathBuf, Error> {
     // Another process may have made it while this one waited.
     if !image.is_file() {
         let work = folder.join("work");
-        let _ = fs::remove_dir_all(&work); // A leftover of a killed run, or nothing.
+        let _ = fs::remove_dir_all(&work); // Left by a killed run, if it exists.
         let half = folder.join(format!("{name}.half"));
         make(kernel, target, &work, &half)
             .map_err(|error| error.during(format!("make the disk {name}")))?;
@@ -126,7 +124,7 @@ fn make(kernel: &Kernel, target: &Target, root: &Path, image: &Path) -> Result<(
     for unit in NOT_AT_BOOT {
         inside(root, &["systemctl", "mask", unit])?;
     }
-    // Not masked, as tests start them.
+    // These are not masked, because tests start them.
     inside(root, &["systemctl", "disable", "docker.service", "containerd.service"])?;
     inside(root, &["useradd", "--create-home", "--shell", "/bin/sh", USER])?;
 
@@ -143,7 +141,7 @@ fn make(kernel: &Kernel, target: &Target, root: &Path, image: &Path) -> Result<(
     command::output(&mut mke2fs).map(drop)
 }
 
-/// Runs a program of the new system in it.
+/// Runs a program of the new system in a chroot.
 fn inside(root: &Path, words: &[&str]) -> Result<(), Error> {
     let mut chroot = Command::new("chroot");
     chroot.arg(root).args(words).env_clear();

@@ -1,6 +1,6 @@
-//! How distributions build vial, with the Rust of this host: each one's
-//! variables and commands are those of its own recipes for Cargo. What a recipe
-//! for vial says is in the README, and stands in the commands here.
+//! Builds vial as distributions do, with the Rust of this host: the variables and
+//! commands are those of each one's Cargo recipes. The README has what a recipe for
+//! vial adds, and the commands here have it, too.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,32 +11,32 @@ use crate::command::{self, Error, OnPath};
 use crate::ship::{output_folder, workspace};
 use crate::toolchain::{clean_environment, std_folder};
 
-/// A distribution's way to build. In its texts `{source}` is the workspace,
-/// `{work}` a folder of its own, `{linker}` its compiler, `{triple}` the target
-/// and `{TRIPLE}` the same as variables have it.
+/// How a distribution builds. In the strings, `{source}` is the workspace, `{work}` the
+/// build's own folder, `{linker}` the distribution's compiler, `{triple}` the target,
+/// and `{TRIPLE}` the target as environment variables spell it.
 #[derive(Debug)]
 pub struct Distribution {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// The C library of the target, as the triple names it.
+    /// The C library of the target, as in the triple.
     libc: &'static str,
-    /// What its compiler is told besides, whatever it links.
+    /// What its compiler adds to every link.
     linker: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
-    /// What follows `cargo`, a list a call.
+    /// The arguments of each call of `cargo`.
     commands: &'static [&'static [&'static str]],
-    /// Where it looks for executables, all of which it installs.
+    /// Where it looks for executables. It installs all of them.
     output: &'static str,
 }
 
-/// Each of them.
+/// All distributions.
 pub const ALL: &[&Distribution] = &[&YOCTO, &BUILDROOT, &OPENWRT];
 
-/// Other ways of theirs.
+/// Other ways in which they may build.
 pub const MORE: &[&Distribution] = &[&BUILDROOT_RELEASE, &MUSL];
 
 /// meta/classes-recipe/cargo.bbclass and cargo_common.bbclass, which writes what
-/// `--config` says to a file.
+/// `--config` says here to a file.
 const YOCTO: Distribution = Distribution {
     name: "Yocto",
     libc: "gnu",
@@ -57,7 +57,8 @@ const YOCTO: Distribution = Distribution {
     output: "{work}/{triple}/ship",
 };
 
-/// package/pkg-cargo.mk, with what a configuration that optimizes for speed sets.
+/// package/pkg-cargo.mk, with the variables of a configuration that optimizes for
+/// speed.
 const BUILDROOT: Distribution = Distribution {
     name: "Buildroot",
     libc: "gnu",
@@ -67,7 +68,7 @@ const BUILDROOT: Distribution = Distribution {
     output: "{work}/{triple}/ship",
 };
 
-/// The same where a recipe leaves the building to pkg-cargo.
+/// The same, for a recipe that uses pkg-cargo's own build command.
 const BUILDROOT_RELEASE: Distribution = Distribution {
     name: "Buildroot by pkg-cargo's own command",
     commands: &[&["build", "--offline", "--release", "--manifest-path=Cargo.toml", "--locked"]],
@@ -75,7 +76,7 @@ const BUILDROOT_RELEASE: Distribution = Distribution {
     ..BUILDROOT
 };
 
-/// Where rustup has musl: linked with its start files, by a compiler of gnu's.
+/// With rustup's musl: linked with its start files, by a compiler for gnu.
 const MUSL: Distribution = Distribution { name: "Buildroot with musl", libc: "musl", ..BUILDROOT };
 
 const PKG_CARGO_ENV: &[(&str, &str)] = &[
@@ -99,8 +100,8 @@ const PKG_CARGO_ENV: &[(&str, &str)] = &[
     ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "false"),
 ];
 
-/// lang/rust/rust-values.mk and rust-package.mk of its packages. Its libc is
-/// musl, for which a host has no compiler.
+/// lang/rust/rust-values.mk and the packages feed's rust-package.mk. Its libc is musl,
+/// but hosts have no compiler for that.
 const OPENWRT: Distribution = Distribution {
     name: "OpenWrt",
     libc: "gnu",
@@ -119,7 +120,7 @@ const OPENWRT: Distribution = Distribution {
         ("CARGO_TARGET_{TRIPLE}_LINKER", "{linker}"),
         ("RUSTFLAGS", "-Ctarget-feature=-crt-static -Clink-arg=-fuse-ld=bfd"),
     ],
-    // Its packages have two calls of Build/Compile/Cargo.
+    // Its packages call Build/Compile/Cargo once for each program.
     commands: &[
         &[
             "install",
@@ -142,22 +143,22 @@ const OPENWRT: Distribution = Distribution {
 };
 
 impl Distribution {
-    /// Whether its target is installed here.
+    /// Whether Rust's std for the target is installed here.
     #[must_use]
     pub fn is_here(&self) -> bool {
         std_folder(&self.triple()).is_some()
     }
 
-    /// Builds, and answers what it would install.
+    /// Builds vial, and returns the files that the distribution would install.
     ///
     /// # Errors
-    /// A command failed: what it said.
+    /// A command failed. The error shows its output.
     pub fn build(&self) -> Result<Vec<PathBuf>, Error> {
         let work = work();
         fs::create_dir_all(&work).on_path("create", &work)?;
         self.write_linker()?;
         let output = PathBuf::from(self.text(self.output));
-        // What an earlier build has left there proves nothing.
+        // Delete what an earlier build left: it would prove nothing.
         for path in executables(&output)? {
             fs::remove_file(&path).on_path("remove", &path)?;
         }
@@ -173,7 +174,7 @@ impl Distribution {
         executables(&output)
     }
 
-    /// Its compiler: this host's, with what it adds.
+    /// Writes its compiler: a script that calls this host's with its options.
     fn write_linker(&self) -> Result<(), Error> {
         let path = PathBuf::from(self.text("{linker}"));
         let script = format!("#!/bin/sh\nexec gcc {} \"$@\"\n", self.linker.join(" "));
@@ -197,12 +198,12 @@ impl Distribution {
     }
 }
 
-/// One for all, so that what they build alike for this host is built once.
+/// One folder for all builds, so that what is equal in them is built once.
 fn work() -> PathBuf {
     output_folder().join("distributions")
 }
 
-/// As cargo.bbclass finds them: files that may be executed.
+/// Finds executables as cargo.bbclass does: regular files with an execute bit.
 fn executables(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut found = Vec::new();

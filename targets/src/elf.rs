@@ -1,7 +1,7 @@
-//! Reads of an ELF file what shipping must know: for which machine it is made,
-//! and that it runs where there is no dynamic loader.
+//! Reads from an ELF file what must be known before it ships: its machine, and that it
+//! needs no dynamic loader.
 
-/// What kind of machine an executable is for.
+/// The kind of machine that an executable is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// 32 or 64.
@@ -16,7 +16,7 @@ const PT_INTERP: u32 = 3;
 /// Checks that a little-endian executable is for that machine and static.
 ///
 /// # Errors
-/// What the file is instead, in words.
+/// How the file differs.
 pub fn check_static(file: &[u8], wanted: Identity) -> Result<(), &'static str> {
     let found = identity(file).ok_or("it is not a little-endian ELF file")?;
     if found != wanted {
@@ -32,7 +32,7 @@ pub fn check_static(file: &[u8], wanted: Identity) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// For which machine the file is made, if it is an ELF file.
+/// The machine that the file is for. None if it is not a little-endian ELF file.
 #[must_use]
 pub fn identity(file: &[u8]) -> Option<Identity> {
     let bits = match file.get(..6)? {

@@ -1,18 +1,18 @@
-//! Debian's kernels that the tests boot, by the version that users know them by.
+//! The Debian kernels that tests boot, named by their version.
 
 use std::path::PathBuf;
 
 use crate::{Error, Target, debian};
 
-/// A kernel, and the suite of Debian that has it.
+/// A kernel, and the Debian suite that has it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// What `cargo proof --kernel` calls it.
+    /// Its name for `cargo proof --kernel`.
     pub name: &'static str,
     /// The suite.
     pub suite: &'static str,
-    /// Whether the suite changes from day to day. What it holds may not be
-    /// there to fetch, which says nothing about vial.
+    /// Whether the suite changes from day to day. Its packages may be missing for a
+    /// while, which says nothing about vial.
     pub moves: bool,
 }
 
@@ -22,13 +22,13 @@ pub const ALL: &[&Kernel] = &[OLDEST, USUAL, OF_DISK, NEWEST];
 /// The oldest.
 pub const OLDEST: &Kernel = &Kernel { name: "5.10", suite: "bullseye", moves: false };
 
-/// The newest, whatever it is today.
+/// The newest, whatever version it has today.
 pub const NEWEST: &Kernel = &Kernel { name: "newest", suite: "sid", moves: true };
 
-/// The kernel of a machine where nobody asks for another.
+/// The kernel of a machine by default.
 pub const USUAL: &Kernel = &Kernel { name: "6.1", suite: "bookworm", moves: false };
 
-/// The kernel of the disk with systemd, and the disk's suite.
+/// The kernel and the suite of the disk with systemd.
 pub const OF_DISK: &Kernel = &Kernel { name: "6.12", suite: "trixie", moves: false };
 
 impl Kernel {
@@ -38,8 +38,8 @@ impl Kernel {
         ALL.iter().copied().find(|kernel| kernel.name == name)
     }
 
-    /// The folder with boot/vmlinuz-* and the modules: of `target.kernel`, or
-    /// of `target.full_kernel`.
+    /// The folder with boot/vmlinuz-* and the modules of a package, `target.kernel` or
+    /// `target.full_kernel`.
     ///
     /// # Errors
     /// It is not in the cache and cannot be fetched.

@@ -1,19 +1,19 @@
 //! Where vial runs: one file per target, and the build that ships for it.
 //!
-//! A [`Target`] is a machine that vial is built for, tested on and measured
-//! on. To add one is to write one file of constants next to `x86_64.rs`, name
-//! it in [`ALL`], and give vial-init its entry file for that architecture.
+//! A [`Target`] is a machine that vial is built for, tested on and measured on. To add
+//! one, write a file of constants like `x86_64.rs`, name it in [`ALL`], and give
+//! vial-init an entry file and a system call file for its architecture.
 //!
 //! - [`ship`] builds the binaries as shipped: musl, static, small, stripped.
-//! - [`toolchain`] finds what builds them: rustup's std where it has the
-//!   target, Debian's Rust with its std built from source where it has not.
-//! - [`debian`] fetches packages, of any architecture, beside the system.
+//! - [`toolchain`] finds a toolchain: rustup's std if it has the target, else Debian's
+//!   Rust, with std built from source.
+//! - [`debian`] fetches packages of any architecture into a cache.
 //! - [`distribution`] builds them as Yocto, Buildroot and OpenWrt do.
-//! - [`disk`] makes the disk of a Debian with systemd and engines.
+//! - [`disk`] makes the disk of a Debian system with systemd and engines.
 //! - [`kernel`] lists the kernels that tests boot.
 //!
-//! **Invariant:** nothing here changes the system's package architectures,
-//! and what is fetched lies in the user's cache, never in the source tree.
+//! **Invariant:** nothing here changes the system's package architectures. What is
+//! fetched is kept in the user's cache, never in the source tree.
 #![forbid(unsafe_code)]
 
 mod aarch64;
@@ -39,7 +39,7 @@ pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET];
 /// A machine that vial is built for.
 #[derive(Debug)]
 pub struct Target {
-    /// The short name: the kernel's word for the architecture.
+    /// The short name: Rust's word for the architecture.
     pub name: &'static str,
     /// Rust's target triple of both binaries.
     pub triple: &'static str,
@@ -47,19 +47,20 @@ pub struct Target {
     pub debian: &'static str,
     /// The folder below /usr/lib where Debian's musl-dev keeps libc.a.
     pub musl: &'static str,
-    /// How the binaries say what they are made for.
+    /// The identity that its ELF files must have.
     pub elf: elf::Identity,
-    /// The largest size that ships, in bytes.
+    /// The size limits of the shipped binaries.
     pub budget: Budget,
-    /// Debian's kernel package for tests: the one that boots quickest.
+    /// Debian's kernel package for tests: the one that boots fastest.
     pub kernel: &'static str,
-    /// Debian's kernel package with 9p, for machines that borrow the host's /.
+    /// Debian's kernel package with 9p, for machines that use the host's / as their
+    /// own.
     pub full_kernel: &'static str,
     /// The machine to boot that kernel on.
     pub qemu: Qemu,
 }
 
-/// Sizes in bytes that a shipped binary must not pass.
+/// The largest sizes in bytes that a target's binaries may have.
 #[derive(Debug)]
 pub struct Budget {
     /// vial-init.
@@ -75,11 +76,11 @@ pub struct Qemu {
     pub program: &'static str,
     /// The Debian package that has it.
     pub package: &'static str,
-    /// What `-machine` says.
+    /// The value of `-machine`.
     pub machine: &'static str,
-    /// What `-cpu` says where the processor is emulated.
+    /// The value of `-cpu` when the processor is emulated.
     pub cpu: &'static str,
-    /// The kernel's name of the serial console.
+    /// The kernel's name for the serial console.
     pub console: &'static str,
 }
 

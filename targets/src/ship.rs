@@ -1,4 +1,4 @@
-//! Builds the binaries as they ship, and refuses those that must not.
+//! Builds the binaries that ship, and refuses those that must not.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,18 +15,18 @@ pub enum Bin {
     Cli,
     /// vial-init, the bootstrap.
     Init,
-    /// The tests' PID 1 and runner in a virtual machine.
+    /// The tests' PID 1 and test runner in a virtual machine.
     Guest,
-    /// The tests' program inside containers.
+    /// The program that the tests run in containers.
     Probe,
-    /// The least that the start of a container needs, to measure against.
+    /// The least that a container's start needs, as a baseline for measurements.
     Floor,
 }
 
 impl Bin {
     /// The two that ship.
     pub const SHIPPED: &[Bin] = &[Bin::Init, Bin::Cli];
-    /// The two that ship, and what the tests in a machine need besides.
+    /// The two that ship, and those that tests in a machine need.
     pub const ALL: &[Bin] = &[Bin::Init, Bin::Cli, Bin::Guest, Bin::Probe];
 
     /// The file's name.
@@ -59,19 +59,19 @@ impl Bin {
         }
     }
 
-    /// What the linker is told of this binary alone.
+    /// Extra linker arguments for this binary.
     fn link_arguments(self, toolchain: &Toolchain) -> Vec<OsString> {
         match self {
-            Bin::Init => Vec::new(), // Its build script says it all.
+            Bin::Init => Vec::new(), // Its build script has them.
             Bin::Cli | Bin::Guest | Bin::Probe | Bin::Floor => toolchain.libc_start(),
         }
     }
 }
 
-/// Builds the binaries and answers the folder that holds them.
+/// Builds the binaries and returns the folder that holds them.
 ///
 /// # Errors
-/// One does not build, or is not static.
+/// A binary does not build, or is not static.
 pub fn build(target: &Target, bins: &[Bin]) -> Result<PathBuf, Error> {
     let toolchain = Toolchain::find(target)?;
     let folder = output_folder().join("ship").join(target.name);
@@ -84,7 +84,7 @@ pub fn build(target: &Target, bins: &[Bin]) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-/// Builds one binary and answers where cargo left it.
+/// Builds one binary and returns where cargo put it.
 fn compile(target: &Target, bin: Bin, toolchain: &Toolchain) -> Result<PathBuf, Error> {
     let name = bin.name();
     eprintln!("building {name} for {} ({})", target.name, toolchain.name);
@@ -96,7 +96,7 @@ fn compile(target: &Target, bin: Bin, toolchain: &Toolchain) -> Result<PathBuf, 
     Ok(work.join(target.triple).join("ship").join(name))
 }
 
-/// Checks that a file runs on that machine, with nothing beside it.
+/// Checks that a file runs on the target without any other file.
 fn check(target: &Target, bin: Bin, path: &Path) -> Result<(), Error> {
     let file = fs::read(path).on_path("read", path)?;
     elf::check_static(&file, target.elf).map_err(|why| {
@@ -104,32 +104,32 @@ fn check(target: &Target, bin: Bin, path: &Path) -> Result<(), Error> {
     })
 }
 
-/// What a built binary weighs.
+/// The size of a built binary.
 #[derive(Debug)]
 pub struct Weight {
-    /// Which one.
+    /// The binary.
     pub bin: Bin,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// The largest size in bytes that may ship; None for the tests' own.
+    /// The largest size in bytes that may ship. None for a binary of the tests.
     pub budget: Option<u64>,
 }
 
 impl Weight {
-    /// Whether it may ship.
+    /// Whether it is within the budget.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.budget.is_none_or(|budget| self.bytes <= budget)
     }
 }
 
-/// Weighs what [`build`] left in its folder. A binary over its budget can still
-/// be tested, so this is a step of its own.
+/// Measures the binaries that [`build`] left in its folder. This is a separate step,
+/// because a binary over its budget can still be tested.
 ///
 /// # Errors
-/// One of them is not there.
+/// A binary is missing.
 pub fn weigh(target: &Target, bins: &[Bin], folder: &Path) -> Result<Vec<Weight>, Error> {
     let weigh = |&bin: &Bin| {
         let path = folder.join(bin.name());
@@ -139,8 +139,8 @@ pub fn weigh(target: &Target, bins: &[Bin], folder: &Path) -> Result<Vec<Weight>
     bins.iter().map(weigh).collect()
 }
 
-/// Copies under another name first, so that whoever runs the old file keeps it
-/// and nobody ever sees half of the new one.
+/// Copies to another name first: a process that runs the old file keeps it, and nobody
+/// sees an incomplete file.
 fn put(built: &Path, place: &Path) -> Result<(), Error> {
     let half = place.with_extension(format!("{}", std::process::id()));
     fs::copy(built, &half).on_path("write", &half)?;
@@ -154,7 +154,7 @@ pub fn workspace() -> &'static Path {
     targets.parent().unwrap_or(targets)
 }
 
-/// Where builds of this workspace go: target/, unless cargo is told otherwise.
+/// Where builds of this workspace go: target/, or CARGO_TARGET_DIR.
 #[must_use]
 pub fn output_folder() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

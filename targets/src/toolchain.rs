@@ -1,9 +1,8 @@
-//! Finds what builds for a target: rustup's std where it is installed, else
-//! Debian's Rust, whose std is built from source and so fits any target.
+//! Finds a toolchain for a target: rustup's std if it is installed, else Debian's Rust,
+//! which builds std from source for any target.
 //!
-//! Both link with lld itself, not through a C compiler, because no C compiler
-//! for another architecture is then needed. What a C compiler would add (the
-//! start files and libc.a of musl) is named here.
+//! Both link with lld itself, so that no C compiler for another architecture is needed.
+//! This file adds what a C compiler would: the start files and libc.a of musl.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,20 +12,20 @@ use std::process::Command;
 use crate::command::{self, Error, OnPath};
 use crate::{Target, debian};
 
-/// Debian's packages with a Rust whose std can be built from source.
+/// Debian's packages with a Rust that can build its own std.
 const DEBIAN_RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
 /// A compiler, a linker and a musl for one target.
 #[derive(Debug)]
 pub struct Toolchain {
-    /// What it is, for people.
+    /// Its name in messages.
     pub name: &'static str,
     cargo: PathBuf,
     rustc: PathBuf,
     lld: PathBuf,
     /// The folder of crt1.o, crti.o, crtn.o and libc.a.
     musl: PathBuf,
-    /// A folder with libunwind.a, which std asks for and abort never calls.
+    /// A folder with libunwind.a. std links it, but with panic=abort nothing calls it.
     unwind: PathBuf,
     builds_std: bool,
 }
@@ -35,7 +34,7 @@ impl Toolchain {
     /// The toolchain for that target.
     ///
     /// # Errors
-    /// Neither route is open; says which packages would open one.
+    /// There is neither. The error names the packages that would help.
     pub fn find(target: &Target) -> Result<Self, Error> {
         let forced = std::env::var_os("VIAL_TOOLCHAIN");
         match Self::rustup(target) {
@@ -63,7 +62,7 @@ impl Toolchain {
         })
     }
 
-    /// Debian's Rust and musl, installed or fetched if need be.
+    /// Debian's Rust and musl, which are installed or fetched if they are missing.
     fn debian(target: &Target) -> Result<Self, Error> {
         debian::install(DEBIAN_RUST)?;
         if lld().is_none() {
@@ -82,8 +81,8 @@ impl Toolchain {
         })
     }
 
-    /// A `cargo rustc --profile ship` for the target, without what would say which
-    /// binary; its output goes below `folder`.
+    /// A `cargo rustc --profile ship` for the target. The caller adds the binary; the
+    /// output goes below `folder`.
     #[must_use]
     pub fn cargo(&self, target: &Target, folder: &Path) -> Command {
         let mut cargo = Command::new(&self.cargo);
@@ -93,15 +92,15 @@ impl Toolchain {
         cargo.env("CARGO_TARGET_DIR", folder);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags());
         if self.builds_std {
-            // The switches are unstable by name; Debian's Rust is a release.
+            // Debian's Rust is a release, which needs this for -Z options.
             cargo.env("RUSTC_BOOTSTRAP", "1");
             cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
         }
         cargo
     }
 
-    /// One set of flags for every binary of a target, so that what they share,
-    /// std above all, is built once.
+    /// One set of flags for all binaries of a target, so that what they share, mostly
+    /// std, is built once.
     fn flags(&self) -> OsString {
         let mut flags = vec![
             join("-Clinker=", &self.lld),
@@ -110,11 +109,11 @@ impl Toolchain {
             "-Ctarget-feature=+crt-static".into(),
             "-Crelocation-model=static".into(),
             "-Crelro-level=off".into(),
-            // Functions of the same instructions are one: nothing here compares the
-            // addresses of functions, and Rust gives them no identity.
+            // Merges functions with equal code. Nothing here compares the addresses of
+            // functions, and Rust does not guarantee that they differ.
             "-Clink-arg=--icf=all".into(),
             "-Cforce-unwind-tables=no".into(),
-            // A profile's override for one package makes cargo forget `strip`.
+            // If a profile overrides one package, cargo does not pass `strip`.
             "-Cstrip=symbols".into(),
             join("-Lnative=", &self.musl),
             join("-Lnative=", &self.unwind),
@@ -125,8 +124,7 @@ impl Toolchain {
         flags.join(std::ffi::OsStr::new("\x1f"))
     }
 
-    /// What the linker adds to a program that is linked with libc: the start
-    /// files, in the order that makes `_init` one function.
+    /// The start files for a program that uses libc. Their order completes `_init`.
     #[must_use]
     pub fn libc_start(&self) -> Vec<OsString> {
         ["crt1.o", "crti.o", "crtn.o"]
@@ -136,7 +134,7 @@ impl Toolchain {
     }
 }
 
-/// Where the Rust on PATH has its std for a target, if it is installed.
+/// The folder with std for a target, if the Rust on PATH has it.
 pub(crate) fn std_folder(triple: &str) -> Option<PathBuf> {
     let folder = printed("rustc", &["--print", "target-libdir", "--target", triple])?;
     let names =
@@ -144,8 +142,8 @@ pub(crate) fn std_folder(triple: &str) -> Option<PathBuf> {
     names.into_iter().any(|name| name.starts_with("libstd-")).then_some(folder)
 }
 
-/// `cargo ship` runs below cargo, whose variables are about this program and
-/// this compiler: none of them may reach the build for another target.
+/// Removes cargo's variables. `cargo ship` runs under cargo, which sets them for this
+/// program and this compiler; a build for another target must not see them.
 pub(crate) fn clean_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -157,8 +155,8 @@ pub(crate) fn clean_environment(command: &mut Command) {
     }
 }
 
-/// lld: the one that came with the Rust on PATH, as it is never too old for
-/// what that Rust writes, or else the system's.
+/// Finds lld. Prefers the one of the Rust on PATH, which is never too old for its
+/// output, to the system's.
 fn lld() -> Option<PathBuf> {
     let own = || {
         let sysroot = printed("rustc", &["--print", "sysroot"])?;
@@ -170,8 +168,7 @@ fn lld() -> Option<PathBuf> {
     own().or_else(|| system.is_file().then_some(system))
 }
 
-/// A folder with a libunwind.a that holds nothing: eight bytes are the whole
-/// of an empty ar archive.
+/// A folder with an empty libunwind.a: an empty ar archive has eight bytes.
 fn empty_unwind() -> Result<PathBuf, Error> {
     let folder = debian::cache()?.join("unwind");
     let path = folder.join("libunwind.a");
@@ -182,7 +179,7 @@ fn empty_unwind() -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-/// The path that a program prints, if it runs at all.
+/// The path that a program prints. None if the program fails.
 fn printed(program: &str, arguments: &[&str]) -> Option<PathBuf> {
     let text = command::output(Command::new(program).args(arguments)).ok()?;
     Some(PathBuf::from(text.trim()))

@@ -1,4 +1,4 @@
-//! PCs, gateways and industrial computers, and the machine of most developers.
+//! PCs, gateways and industrial computers, and most developers' machines.
 
 use crate::{Budget, KIB, Qemu, Target, elf};
 

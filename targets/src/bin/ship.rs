@@ -1,5 +1,5 @@
-//! `cargo ship [TARGET...]`: builds both binaries as shipped, for the named
-//! targets or for all, and prints what they weigh.
+//! `cargo ship [TARGET...]`: builds both shipped binaries for these targets, or for
+//! all, and prints their sizes.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ fn run() -> Result<(), Error> {
     }
 }
 
-/// The targets that the command line names; all where it names none.
+/// The targets on the command line, or all if there are none.
 fn wanted() -> Result<Vec<&'static Target>, Error> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
