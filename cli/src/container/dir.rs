@@ -194,7 +194,7 @@ impl Dir {
     /// Writes the Record. From now on the container exists.
     pub fn write_record(&self, record: &Record) -> Result<(), Error> {
         let failed = |e: io::Error| self.failed(STATE, &e);
-        let bytes = serde_json::to_vec(record).map_err(|e| failed(e.into()))?;
+        let bytes = serde_json::to_vec(record).map_err(Error::new)?;
         // Renamed, so that nobody reads half of it. Only the holder of the lock writes.
         write_new(&self.file, STATE_BESIDE, &bytes).map_err(failed)?;
         renameat(&self.file, STATE_BESIDE, &self.file, STATE).map_err(|errno| failed(as_io(errno)))
