@@ -59,8 +59,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         plan.push(&CgroupItem::Root { path: &root }, "");
         plan.push(&CgroupItem::Open { directory: &path }, "linux.cgroupsPath");
     }
-    process::oom_score_adj(&mut plan, process, "process")?;
-    process::raise_limits(&mut plan, process, "process")?;
+    process::inherited(&mut plan, process, "process")?;
     // Before it joins: processes of the container must not trace this one.
     plan.push(&SetupItem::Undumpable {}, "");
     let Joins { first, later, enters_cgroup } = Joins::of(exec, host)?;

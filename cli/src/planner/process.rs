@@ -59,8 +59,17 @@ pub(super) struct Subject<'a> {
     pub(super) listen_fds: &'a ListenFds,
 }
 
-/// Raises hard limits, while stage 0 still has the privilege.
-pub(super) fn raise_limits(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
+/// Adds what children inherit and only stage 0 may have the privilege for: the
+/// process's oom_score_adj and its hard limits.
+pub(super) fn inherited(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
+    if let Some(value) = process.oom_score_adj {
+        let field = format!("{at}.oomScoreAdj");
+        if !(-1000..=1000).contains(&value) {
+            return Err(wrong(field, format_args!("{value} is not within -1000 and 1000")));
+        }
+        let value = text(value.to_string(), &field)?;
+        plan.push(&SetupItem::OomScoreAdj { value: &value }, field);
+    }
     for (index, limit) in process.rlimits.iter().enumerate() {
         let field = format!("{at}.rlimits[{index}]");
         let resource = resource(&limit.kind, &field)?;
@@ -79,20 +88,6 @@ fn resource(name: &str, field: &str) -> Result<u32, Error> {
     let found = LIMITS.iter().position(|known| *known == name);
     let unknown = || wrong(format_args!("{field}.type"), format_args!("unknown limit \"{name}\""));
     found.map(|number| number as u32).ok_or_else(unknown)
-}
-
-/// Adds process.oomScoreAdj.
-pub(super) fn oom_score_adj(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
-    let Some(value) = process.oom_score_adj else {
-        return Ok(());
-    };
-    let field = format!("{at}.oomScoreAdj");
-    if !(-1000..=1000).contains(&value) {
-        return Err(wrong(field, format_args!("{value} is not within -1000 and 1000")));
-    }
-    let value = text(value.to_string(), &field)?;
-    plan.push(&SetupItem::OomScoreAdj { value: &value }, field);
-    Ok(())
 }
 
 /// Adds all items from the owner of stdio to execve. create and exec share them.

@@ -72,9 +72,7 @@ impl New<'_> {
         begin(plan, request.preserve_fds);
         // Set the limits before clone, so that the process is born within them.
         cgroup::plan(plan, config, request, host)?;
-        // These need the host's privileges, and children inherit them.
-        process::oom_score_adj(plan, process, "process")?;
-        process::raise_limits(plan, process, "process")?;
+        process::inherited(plan, process, "process")?;
         // Before any namespace is joined, so that it keeps the host's privileges.
         if self.opener != NO_SLOT {
             plan.push(&SetupItem::Opener { socket: self.opener }, "");
