@@ -203,7 +203,7 @@ steps! {
     BuildArguments "build the list of arguments",
     MakeCover "make the covers for masked paths",
     FindMount "find the mount just made",
-    LinkIntoProc "keep symbolic links out of /proc",
+    LinkIntoProc "refuse a symbolic link into /proc",
     FindSource "find the source",
     MoveMount "move the mount to its place",
     ReadAttributes "read the mount's attributes",
