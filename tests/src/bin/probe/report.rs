@@ -16,7 +16,7 @@ pub(crate) fn everything() -> Value {
     json!({
         "pid": std::process::id(),
         "ppid": status("PPid").and_then(|value| value.parse::<u64>().ok()),
-        "sid": rustix::process::getsid(None).map(|pid| pid.as_raw_nonzero().get()).ok(),
+        "sid": session(),
         "args": strings(std::env::args_os()),
         "env": environment(),
         "environ": environ(),
@@ -53,6 +53,12 @@ pub(crate) fn everything() -> Value {
         "personality": trimmed("/proc/self/personality"),
         "memory": { "rss": status("VmRSS"), "peak": status("VmHWM") },
     })
+}
+
+/// getsid(2). rustix's own wrapper asserts that it is not 0, which it is for PID 1 of a
+/// machine.
+fn session() -> Option<libc::c_long> {
+    sys::call(libc::SYS_getsid, [0; 6]).ok()
 }
 
 /// A field of proc_pid_status(5).
