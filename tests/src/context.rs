@@ -47,7 +47,7 @@ impl Done {
     /// # Errors
     /// The program succeeded: both outputs.
     pub fn failure(self) -> Result<Self, String> {
-        if self.code == 0 { Err(format!("no failure, but {self}")) } else { Ok(self) }
+        if self.code == 0 { Err(format!("no failure: exit code {self}")) } else { Ok(self) }
     }
 }
 

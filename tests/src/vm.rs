@@ -341,9 +341,9 @@ impl Console {
                     last.push(text);
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
-                    break format!("no end after {limit:?}");
+                    break format!("still running after {limit:?}");
                 }
-                Err(RecvTimeoutError::Timeout) => break format!("not a word for {SILENCE:?}"),
+                Err(RecvTimeoutError::Timeout) => break format!("silent for {SILENCE:?}"),
                 Err(RecvTimeoutError::Disconnected) => break "ended without an exit code".into(),
             }
         };

@@ -63,10 +63,10 @@ impl<'a> Ctr<'a> {
     /// Kills a running container, and deletes it.
     fn end(&self, id: &str) -> Result<(), String> {
         self.success(&["task", "kill", "--signal", "KILL", id])?;
-        wait_until("its end", || Ok(self.status(id)?.as_deref() == Some("STOPPED")))?;
+        wait_until("it to end", || Ok(self.status(id)?.as_deref() == Some("STOPPED")))?;
         // ctr exits with 0, and warns of the task's exit code.
         let done = self.call(&["task", "delete", id])?.success()?;
-        same(&format!("137 is said: {done}"), done.stderr.contains("137"), true)?;
+        same(&format!("whether it warns of code 137: {done}"), done.stderr.contains("137"), true)?;
         self.success(&["container", "delete", id])?;
         same("whether its state exists", Path::new(STATE).join(id).exists(), false)
     }

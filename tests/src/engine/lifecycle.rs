@@ -140,7 +140,7 @@ fn twenty_containers_live_at_once(context: &Context) -> Outcome {
     let filter = format!("name={}", context.tag);
     let running =
         podman.success(&["ps", "--quiet", "--filter", "status=running", "--filter", &filter])?;
-    same("how many run", running.lines().count(), 20)?;
+    same("the number of running containers", running.lines().count(), 20)?;
     let mut remove = vec!["rm", "--force", "--time", "0"];
     remove.extend(names.iter().map(String::as_str));
     podman.success(&remove)?;
@@ -172,7 +172,7 @@ fn removed_container_leaves_nothing(context: &Context) -> Outcome {
         same("state, cgroup and mounts while it runs", there(), [true; 3])?;
         podman.success(&[end, &[&name]].concat())?;
         // After `stop`, podman's clean-up process deletes the container later.
-        wait_until("nothing to be left", || Ok(there() == [false; 3]))
+        wait_until("all to be removed", || Ok(there() == [false; 3]))
             .map_err(|why| format!("{why}: {:?}", there()))?;
         podman.call(&["rm", &name])?;
     }

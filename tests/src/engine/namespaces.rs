@@ -39,7 +39,7 @@ fn shared(left: &[String], right: &str) -> Vec<&'static str> {
 fn namespaces_are_new_by_default(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let seen = podman.says(&[], INODES)?;
-    same("how many it has", seen.lines().count(), KINDS.len())?;
+    same("the number of namespaces", seen.lines().count(), KINDS.len())?;
     Ok(same("the host's namespaces among them", shared(&hosts(), &seen), Vec::<&str>::new())?)
 }
 

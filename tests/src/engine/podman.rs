@@ -120,7 +120,7 @@ impl Drop for Podman<'_> {
     /// runner finds processes that do not exit.
     fn drop(&mut self) {
         let me = std::process::id();
-        let _ = wait_until("the end of conmon", || Ok(processes::descendants(me).is_empty()));
+        let _ = wait_until("conmon to exit", || Ok(processes::descendants(me).is_empty()));
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) fn wait_until(
     let began = Instant::now();
     while !holds()? {
         if began.elapsed() > PATIENCE {
-            return Err(format!("waited in vain for {what}"));
+            return Err(format!("timed out waiting for {what}"));
         }
         sleep(Duration::from_millis(50));
     }

@@ -82,7 +82,7 @@ fn oom_kill_is_reported(context: &Context) -> Outcome {
         podman.success(&["wait", &name])?;
         let seen = podman.inspect(&name, "State.OOMKilled}} {{.State.ExitCode");
         podman.remove(&name)?;
-        same(&format!("the end of one that takes {mib} MiB"), seen?.as_str(), wanted)?;
+        same(&format!("the state after allocating {mib} MiB"), seen?.as_str(), wanted)?;
     }
     Ok(())
 }

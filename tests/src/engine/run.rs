@@ -46,7 +46,7 @@ fn one_sentence(done: &Done, words: &[&str]) -> Result<(), String> {
     match missing {
         None if lines == 1 && !done.stderr.contains("level") => Ok(()),
         None => Err(format!("not one sentence: {done}")),
-        Some(word) => Err(format!("not said: {word}: {done}")),
+        Some(word) => Err(format!("stderr does not contain {word:?}: {done}")),
     }
 }
 

@@ -14,7 +14,7 @@ topic!(
     capabilities_are_dropped_and_added[Podman],
     user_has_no_capabilities_of_its_own[Podman],
     privileged_has_all_that_the_host_has[Podman],
-    no_new_privileges_is_set_when_asked_for[Podman],
+    no_new_privileges_is_set_on_request[Podman],
     seccomp_profile_is_the_one_given[Podman],
     seccomp_profile_is_podmans_unless_unconfined[Podman],
     sysctls_are_set_in_its_namespaces[Podman],
@@ -47,7 +47,7 @@ fn default_capabilities(podman: &Podman) -> Result<u64, String> {
     let names = podman.success(&["info", "--format", "{{.Host.Security.DefaultCapabilities}}"])?;
     names.split(',').try_fold(0, |set, name| {
         let known = NUMBERS.iter().find(|(known, _)| *known == name);
-        known.map(|(_, number)| set | 1 << number).ok_or(format!("{name} is new"))
+        known.map(|(_, number)| set | 1 << number).ok_or(format!("unknown capability {name}"))
     })
 }
 
@@ -113,7 +113,7 @@ fn privileged_has_all_that_the_host_has(context: &Context) -> Outcome {
     )?)
 }
 
-fn no_new_privileges_is_set_when_asked_for(context: &Context) -> Outcome {
+fn no_new_privileges_is_set_on_request(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "grep NoNewPrivs /proc/self/status | cut -f2";
     let options = ["--security-opt=no-new-privileges"];

@@ -23,10 +23,10 @@ topic!(
     recursive_readonly_reaches_submounts[Root, MountSetattr],
     recursive_options_reach_submounts[Root, MountSetattr],
     bind_has_the_given_propagation[Root],
-    mount_of_the_host_appears_in_a_slave_and_a_shared_bind[Root],
+    hosts_mount_propagates_to_a_slave_or_shared_bind[Root],
     root_has_the_given_propagation[Root],
     host_keeps_its_mounts_if_its_root_is_shared[Root, Machine],
-    source_that_is_not_there_is_refused_by_its_field[Root],
+    missing_source_is_refused_with_its_field[Root],
     relative_source_starts_at_the_bundle[Root],
     unknown_option_of_a_bind_is_refused[Root],
 );
@@ -161,7 +161,7 @@ fn bind_has_the_given_propagation(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn mount_of_the_host_appears_in_a_slave_and_a_shared_bind(context: &Context) -> Outcome {
+fn hosts_mount_propagates_to_a_slave_or_shared_bind(context: &Context) -> Outcome {
     for (option, appears) in [("rprivate", false), ("rslave", true), ("rshared", true)] {
         let tree = tree(context)?;
         mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
@@ -215,7 +215,7 @@ fn host_keeps_its_mounts_if_its_root_is_shared(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcome {
+fn missing_source_is_refused_with_its_field(context: &Context) -> Outcome {
     let words = ["mounts[6]", "/no/such/source", "ENOENT"];
     Ok(edit::refused(context, &words, |c| bind(c, "/no/such/source", "/mnt", &["bind"]))?)
 }

@@ -100,7 +100,11 @@ fn memory_beyond_the_limit_kills(context: &Context) -> Outcome {
     })?;
     same("the code", done.code, 137)?;
     let last: u32 = done.stdout.lines().last().and_then(|n| n.parse().ok()).unwrap_or_default();
-    Ok(same(&format!("{last} MiB are some and below the limit"), (8..=32).contains(&last), true)?)
+    Ok(same(
+        &format!("whether {last} MiB are between 8 and the limit"),
+        (8..=32).contains(&last),
+        true,
+    )?)
 }
 
 fn limit_too_low_for_vial_init_is_reported(context: &Context) -> Outcome {

@@ -69,7 +69,7 @@ fn callers_mount_namespace_by_path_counts_as_none(context: &Context) -> Outcome 
     let said = container.exec(&[], &["cat", "/marker"])?.success()?.stdout;
     same("the marker from elsewhere", said.as_str(), "inside")?;
     drop(container);
-    same("how many mounts", mounts()?.lines().count(), before.lines().count())?;
+    same("the number of mounts", mounts()?.lines().count(), before.lines().count())?;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn verbs_work_and_nothing_is_left(context: &Context) -> Outcome {
     same("state", vial(&["state", id])?.stdout.contains("running"), true)?;
     refused(&context.vial(&["delete", id])?, "not stopped")?;
     vial(&["kill", id, "KILL"])?;
-    wait_until("its end", || vial(&["state", id]).is_ok_and(|s| s.stdout.contains("stopped")))?;
+    wait_until("it to end", || vial(&["state", id]).is_ok_and(|s| s.stdout.contains("stopped")))?;
     refused(&context.vial(&["exec", id, "/probe"])?, "cannot exec in a stopped container")?;
     vial(&["delete", id])?;
     drop(container);

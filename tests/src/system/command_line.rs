@@ -18,7 +18,7 @@ topic!(
     mistyped_option_gets_a_suggestion,
     global_option_after_the_verb_gets_a_hint,
     missing_and_unexpected_arguments_are_named,
-    last_value_of_an_option_holds,
+    last_value_of_an_option_wins,
     invalid_value_is_refused,
 );
 
@@ -75,7 +75,7 @@ fn every_help_has_a_valid_example(context: &Context) -> Outcome {
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    same("how many verbs", verbs.len() >= 14, true)?;
+    same("whether there are at least 14 verbs", verbs.len() >= 14, true)?;
     for verb in verbs {
         let help = vial(context, &format!("help {verb}"))?.success()?.stdout;
         let mut after = help.lines().skip_while(|line| *line != "Examples:").skip(1);
@@ -138,7 +138,7 @@ fn missing_and_unexpected_arguments_are_named(context: &Context) -> Outcome {
     Ok(check(context, "create --bundle", "--bundle", "try `vial create --help`")?)
 }
 
-fn last_value_of_an_option_holds(context: &Context) -> Outcome {
+fn last_value_of_an_option_wins(context: &Context) -> Outcome {
     let bundle = context.bundle(|_| {})?;
     let (bundle, id) = (bundle.path.display(), context.id());
     let root = context.state.display();

@@ -127,7 +127,7 @@ impl<'a> Container<'a> {
 
     /// Waits until the container is stopped.
     pub(super) fn ends(&self) -> Result<(), String> {
-        wait_until("the container's end", || self.status().is_ok_and(|s| s == "stopped"))
+        wait_until("the container to end", || self.status().is_ok_and(|s| s == "stopped"))
     }
 
     /// Runs `delete --force`, which must succeed and print nothing.
@@ -186,7 +186,7 @@ pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<D
 pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
     same("the exit code", done.code, 1).map_err(|why| format!("{why}: {done}"))?;
     if !done.stderr.contains(text) {
-        return Err(format!("not said: {text}: {done}"));
+        return Err(format!("stderr does not contain {text:?}: {done}"));
     }
     if std::env::var_os("VIAL_RUNTIME").is_some() {
         return Ok(()); // Another runtime's errors have another form.
@@ -198,7 +198,11 @@ pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
         [sentence, hint] => sentence.starts_with("vial: ") && hint.starts_with("hint: "),
         _ => false,
     };
-    if one_sentence { Ok(()) } else { Err(format!("not one sentence and a hint: {done}")) }
+    if one_sentence {
+        Ok(())
+    } else {
+        Err(format!("stderr is not one sentence and at most a hint: {done}"))
+    }
 }
 
 /// Waits for the exec that a pid file names. It is a child of this subreaper, and the
@@ -215,7 +219,7 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<
     let began = Instant::now();
     while !holds() {
         if began.elapsed() > PATIENCE {
-            return Err(format!("waited in vain for {what}"));
+            return Err(format!("timed out waiting for {what}"));
         }
         sleep(Duration::from_millis(5));
     }
@@ -224,7 +228,7 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Result<
 
 /// Waits until nothing is left behind since `before`.
 pub(super) fn nothing_left(context: &Context, before: &Leftovers) -> Result<(), String> {
-    wait_until("nothing to be left", || {
+    wait_until("all to be removed", || {
         crate::processes::reap();
         context.nothing_left_since(before).is_ok()
     })

@@ -90,7 +90,7 @@ fn default_devices_are_the_containers_own(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| edit::deeds(config, &words))?;
     let done = context.run_bundle(&bundle)?.success()?;
     // The container may change its own inodes. The host's stay as they were.
-    same("how many", done.stdout.matches("\"mode\":\"0600\"").count(), DEFAULT.len())?;
+    same("the number", done.stdout.matches("\"mode\":\"0600\"").count(), DEFAULT.len())?;
     for name in DEFAULT {
         let mode = fs::metadata(format!("/dev/{name}")).map_err(|e| e.to_string())?.mode();
         same(name, mode & 0o777, 0o666)?;

@@ -165,7 +165,7 @@ pub(super) fn refused_bundle(
 pub(super) fn words_of_refusal(done: &Done, words: &[&str]) -> Result<(), String> {
     one_sentence(done)?;
     match words.iter().find(|word| !done.stderr.contains(**word)) {
-        Some(word) => Err(format!("no word of {word:?}: {done}")),
+        Some(word) => Err(format!("stderr does not contain {word:?}: {done}")),
         None => Ok(()),
     }
 }

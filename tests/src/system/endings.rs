@@ -57,7 +57,7 @@ fn kill_without_a_pid_namespace_ends_every_process(context: &Context) -> Outcome
         }
         container.vial("kill", &["KILL"])?.success()?;
         container.ends()?;
-        wait_until("the others' end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
+        wait_until("the others to end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
         refused(&container.vial("kill", &["KILL"])?, "container not running")?;
         container.vial("delete", &[])?.success()?;
     }
@@ -92,7 +92,7 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
         for pid in pids.lines() {
             fs::write(other.join("cgroup.procs"), pid).map_err(words)?;
         }
-        wait_until("its cgroup's end", || fs::remove_dir(&own).is_ok())?;
+        wait_until("its cgroup to be removed", || fs::remove_dir(&own).is_ok())?;
         // Another process in the same cgroup: vial must neither list nor kill it.
         let mut stranger = std::process::Command::new(&context.probe);
         let mut stranger = stranger.args(["sleep", "3600"]).spawn().map_err(words)?;
@@ -100,7 +100,7 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
         container.is("running")?;
         let listed = container.pids()?;
         same("whether its process is listed", listed.contains(&container.pid()?), true)?;
-        same("how many are listed", listed.len(), if shares_pids { 1 } else { 2 })?;
+        same("the number of listed processes", listed.len(), if shares_pids { 1 } else { 2 })?;
         container.vial("kill", &["KILL"])?.success()?;
         container.ends()?;
         same("the exit status of the other process", stranger.try_wait().map_err(words)?, None)?;
@@ -113,7 +113,7 @@ fn verbs_follow_a_process_whose_cgroup_is_gone(context: &Context) -> Outcome {
                 send(pid.parse().map_err(words)?, Signal::KILL)?;
             }
         }
-        wait_until("the other cgroup's end", || {
+        wait_until("the other cgroup to be removed", || {
             crate::processes::reap();
             fs::remove_dir(&other).is_ok()
         })?;

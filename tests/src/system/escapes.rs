@@ -47,7 +47,7 @@ fn outside(context: &Context) -> Result<PathBuf, String> {
 fn untouched(folder: &Path) -> Result<(), String> {
     let entries = fs::read_dir(folder).map_err(|e| e.to_string())?;
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    same(&format!("what is in {}", folder.display()), names, Vec::<std::ffi::OsString>::new())
+    same(&format!("the entries of {}", folder.display()), names, Vec::<std::ffi::OsString>::new())
 }
 
 /// Replaces a path of the rootfs by a symbolic link.
@@ -107,7 +107,7 @@ fn waiting_container_cannot_be_read_or_written_by_another(context: &Context) -> 
         .failure()?;
         let answer = done.stdout.trim().to_owned();
         let refused = ["EACCES", "EPERM", "ETXTBSY", "EIO"].contains(&answer.as_str());
-        same(&format!("{path} answered {answer}"), refused, true)?;
+        same(&format!("whether {answer} of {path} is a refusal"), refused, true)?;
     }
     Ok(())
 }
@@ -237,7 +237,7 @@ fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome 
         all
     })?;
     untouched(&outside)?;
-    // Without the race it works.
+    // The bundle works without the race.
     Ok(same("what it printed", context.run_bundle(&bundle)?.success()?.stdout.as_str(), "done\n")?)
 }
 

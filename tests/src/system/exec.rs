@@ -21,17 +21,17 @@ topic!(
     process_is_in_every_namespace_and_the_cgroup[Root],
     process_file_sets_everything[Root],
     invalid_process_file_is_refused[Root],
-    options_change_what_the_container_has[Root],
-    user_is_two_numbers_or_one[Root],
+    options_override_the_containers_process[Root],
+    user_is_uid_or_uid_and_gid[Root],
     user_that_is_not_a_number_is_refused[Root],
     capability_added_is_never_inheritable[Root],
     unknown_capability_is_refused[Root],
-    no_new_privs_can_be_asked_for[Root],
+    no_new_privs_can_be_requested[Root],
     detached_exec_returns_with_its_pid_file_written[Root],
     signal_mask_is_empty[Root],
     program_that_cannot_be_executed_is_refused[Root],
     exec_without_a_program_is_refused[Root],
-    exec_in_a_paused_container_is_refused_unless_asked_for[Root],
+    exec_in_a_paused_container_is_refused_unless_requested[Root],
     exec_in_a_stopped_container_is_refused[Root],
     exec_in_a_created_container_works[Root],
     program_in_a_folder_of_path_is_found[Root],
@@ -88,7 +88,7 @@ fn exit_code_of_a_killed_exec_is_128_plus_the_signal(context: &Context) -> Outco
         let name = format!("/proc/{pid}/comm");
         wait_until("it to run", || fs::read_to_string(&name).is_ok_and(|n| n == "probe\n"))?;
         kill_process(Pid::from_raw(pid).ok_or("no pid")?, signal).map_err(words)?;
-        wait_until("its end", || run.try_wait().is_ok_and(|status| status.is_some()))?;
+        wait_until("it to end", || run.try_wait().is_ok_and(|status| status.is_some()))?;
         same("the exit code", run.wait().map_err(words)?.code(), Some(code))?;
         fs::remove_file(&file).map_err(words)?;
     }
@@ -175,7 +175,7 @@ fn invalid_process_file_is_refused(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn options_change_what_the_container_has(context: &Context) -> Outcome {
+fn options_override_the_containers_process(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     let options = ["--cwd", "/tmp", "--env", "A=b", "-e", "TERM=dumb", "--user=12:34"];
     let seen = report(&container, &options)?;
@@ -187,7 +187,7 @@ fn options_change_what_the_container_has(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn user_is_two_numbers_or_one(context: &Context) -> Outcome {
+fn user_is_uid_or_uid_and_gid(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     for (given, uid, gid) in [("12", 12, 0), ("0:34", 0, 34), ("65534:65534", 65534, 65534)] {
         let seen = report(&container, &["--user", given])?;
@@ -233,7 +233,7 @@ fn unknown_capability_is_refused(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn no_new_privs_can_be_asked_for(context: &Context) -> Outcome {
+fn no_new_privs_can_be_requested(context: &Context) -> Outcome {
     let container = Container::created_from(context, |config| {
         config["process"]["args"] = json!(["/probe", "sleep", "3600"]);
         config["process"]["noNewPrivileges"] = json!(false);
@@ -303,7 +303,7 @@ fn exec_without_a_program_is_refused(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn exec_in_a_paused_container_is_refused_unless_asked_for(context: &Context) -> Outcome {
+fn exec_in_a_paused_container_is_refused_unless_requested(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     container.vial("pause", &[])?.success()?;
     refused(&exec(&container, &[], &["/probe", "exit", "0"])?, "paused")?;

@@ -12,7 +12,7 @@ use crate::{Context, Outcome};
 
 topic!(
     "exec_cgroup",
-    exec_is_born_into_the_cgroup_and_its_namespace [Root, Cgroup2],
+    exec_starts_in_the_cgroup_and_its_namespace [Root, Cgroup2],
     exec_follows_init_into_a_cgroup_below [Root, Cgroup2],
     exec_follows_init_out_of_a_cgroup_that_is_gone [Root, Cgroup2],
     exec_enters_a_cgroup_below_the_containers_on_request [Root, Cgroup2],
@@ -42,7 +42,7 @@ fn move_into(pid: u32, cgroup: &PathBuf) -> Result<(), String> {
     fs::write(cgroup.join("cgroup.procs"), pid.to_string()).map_err(|e| e.to_string())
 }
 
-fn exec_is_born_into_the_cgroup_and_its_namespace(context: &Context) -> Outcome {
+fn exec_starts_in_the_cgroup_and_its_namespace(context: &Context) -> Outcome {
     let container = with_namespace(context)?;
     same("the cgroup", seen(&container)?.as_str(), "/")?;
     let report = container.exec_report(&[])?;
@@ -89,7 +89,7 @@ fn exec_refuses_a_cgroup_outside_the_containers(context: &Context) -> Outcome {
     let refused = |place: &str, words: &str| -> Result<(), String> {
         let done: Done = container.exec(&["--cgroup", place], &["exit", "0"])?.failure()?;
         edit::one_sentence(&done)?;
-        same(&format!("{words} is said: {done}"), done.stderr.contains(words), true)
+        same(&format!("whether the error has {words}: {done}"), done.stderr.contains(words), true)
     };
     for place in ["..", "/..", "below/../.."] {
         refused(place, "bad sub cgroup path")?;

@@ -91,7 +91,6 @@ fn check(context: &Context, calls: &[libc::c_long], errno: i32, name: &str) -> R
     let done = without(context, calls, errno, "run", &bundle, &context.id())?;
     let done = done.success().map_err(|why| format!("without {name}: {why}"))?;
     let seen: Value = done.json()?;
-    // Under a filter of the host's, the process has that one too.
     let seen = what_matters(&seen);
     for (field, wanted) in plain.as_object().into_iter().flatten() {
         same(&format!("{field} without {name}"), &seen[field], wanted)?;
@@ -270,7 +269,11 @@ fn names_the_call(done: &Done, call: &str) -> Result<(), String> {
         Some((_, calls)) => calls.contains(&call),
         None => by_own_name.any(|(known, number)| (*known, *number) == (name, call)),
     };
-    if is_it { Ok(()) } else { Err(format!("it was not {name}(2) that failed: {done}")) }
+    if is_it {
+        Ok(())
+    } else {
+        Err(format!("the error names {name}(2), but call {call} failed: {done}"))
+    }
 }
 
 /// Runs a bundle with the `nth` call of vial-init failing with `errno`. Also returns the
@@ -310,7 +313,7 @@ fn each_call_of_a_start_fails_once_and_leaves_nothing(context: &Context) -> Outc
         refused += u32::from(done.code != 0);
         let left = context.nothing_left_since(&before);
         for why in [outcome.err(), left.err()].into_iter().flatten() {
-            failures.push(format!("call {nth}, of number {call}, fails: {why}"));
+            failures.push(format!("call {nth}, which has number {call}, fails: {why}"));
         }
         crate::processes::end_descendants(std::process::id());
         if call.is_empty() {

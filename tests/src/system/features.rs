@@ -80,7 +80,7 @@ fn every_listed_mount_option_is_vials_own(context: &Context) -> Outcome {
         let acts = mounted(context, &option)?;
         let wanted = FLAGS.contains(&&*option) || option == "sync";
         same(&option, is_data(&acts, &option), wanted)
-            .map_err(|why| format!("the plan holds it: {why}: {acts}"))?;
+            .map_err(|why| format!("in the plan: {why}: {acts}"))?;
     }
     Ok(())
 }
@@ -124,7 +124,7 @@ fn namespaces(context: &Context, kind: &str) -> Result<Done, String> {
 
 fn every_listed_namespace_can_be_new(context: &Context) -> Outcome {
     let listed = list(&features(context)?, "/linux/namespaces")?;
-    same("how many", listed.len(), 8)?;
+    same("the number", listed.len(), 8)?;
     for kind in listed {
         let done = namespaces(context, &kind)?.success()?;
         let new = done.stdout.lines().filter(|line| line.contains(" new "));

@@ -56,7 +56,7 @@ fn exit_code_after_a_signal_is_128_plus_the_signal(context: &Context) -> Outcome
         let mut run = spawn(&container, |command| command)?;
         wait_until("it to run", || container.status().is_ok_and(|status| status == "running"))?;
         container.vial("kill", &[signal])?.success()?;
-        wait_until("its end", || run.try_wait().is_ok_and(|status| status.is_some()))?;
+        wait_until("it to end", || run.try_wait().is_ok_and(|status| status.is_some()))?;
         same(signal, run.wait().map_err(words)?.code(), Some(code))?;
     }
     Ok(())

@@ -14,7 +14,7 @@ topic!(
     attacks_fail_without_move_mount[Root],
     attacks_fail_without_mount_setattr[Root],
     attacks_fail_without_close_range[Root],
-    attacks_fail_without_any_of_them[Root],
+    attacks_fail_without_all_of_them[Root],
 );
 
 /// These repeat an attempt many times, which would show nothing more here.
@@ -73,6 +73,6 @@ fn attacks_fail_without_close_range(context: &Context) -> Outcome {
     attacks(context, |name| name == "close_range")
 }
 
-fn attacks_fail_without_any_of_them(context: &Context) -> Outcome {
+fn attacks_fail_without_all_of_them(context: &Context) -> Outcome {
     attacks(context, |_| true)
 }

@@ -73,7 +73,7 @@ fn exited_main_thread_does_not_hide_a_container(context: &Context) -> Outcome {
     container.printed(1)?;
     let stat = format!("/proc/{}/stat", container.pid()?);
     let state = || fs::read_to_string(&stat).unwrap_or_default();
-    wait_until("its first thread's end", || state().contains(") Z "))?;
+    wait_until("its main thread to exit", || state().contains(") Z "))?;
     container.is("running")?;
     refused(&container.vial("delete", &[])?, "that is not stopped: running")?;
     container.vial("kill", &["KILL"])?.success()?;

@@ -24,7 +24,7 @@ topic!(
     names_for_the_hosts_own_namespace_are_refused [Root, Machine],
     sysctl_for_another_containers_namespace_is_written[Root],
     user_namespace_without_mappings_maps_every_id [Root, UserNamespaces],
-    uid_map_without_gid_map_is_refused [Root, UserNamespaces],
+    uid_map_or_gid_map_alone_is_refused [Root, UserNamespaces],
     offsets_beside_a_joined_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
     offsets_in_a_joined_user_namespace_are_set [Root, TimeNamespaces, UserNamespaces],
 );
@@ -157,7 +157,7 @@ fn user_namespace_without_mappings_maps_every_id(context: &Context) -> Outcome {
     Ok(same("whether the error is about id maps", done.stderr.contains("map uids"), false)?)
 }
 
-fn uid_map_without_gid_map_is_refused(context: &Context) -> Outcome {
+fn uid_map_or_gid_map_alone_is_refused(context: &Context) -> Outcome {
     for map in ["uidMappings", "gidMappings"] {
         refused(context, &[&format!("linux.{map}")], |config| {
             user_namespace(config, 100_000);

@@ -187,7 +187,7 @@ fn kill_all_reaches_every_process(context: &Context) -> Outcome {
     container.printed(1)?;
     same("the processes", container.pids()?.len(), 4)?;
     context.vial(&["kill", "--all", &container.id, "TERM"])?.success()?;
-    wait_until("the others' end", || container.pids().is_ok_and(|pids| pids.len() == 1))?;
+    wait_until("the others to end", || container.pids().is_ok_and(|pids| pids.len() == 1))?;
     container.is("running")?;
     context.vial(&["kill", "--all", &container.id, "9"])?.success()?;
     container.ends()?;
@@ -201,7 +201,7 @@ fn kill_all_of_a_stopped_container_succeeds_and_kills_the_rest(context: &Context
     container.ends()?;
     same("the processes left", container.pids()?.len(), 3)?;
     context.vial(&["kill", "--all", &container.id, "KILL"])?.success()?;
-    wait_until("their end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
+    wait_until("them to end", || container.pids().is_ok_and(|pids| pids.is_empty()))?;
     context.vial(&["kill", "--all", &container.id, "KILL"])?.success()?;
     container.vial("delete", &[])?.success()?;
     Ok(context.nothing_left_since(&before)?)

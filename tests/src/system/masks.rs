@@ -71,7 +71,7 @@ fn check(report: &Value) -> Result<(), String> {
         devices.push(device);
     }
     devices.dedup();
-    same("how many file systems cover masked paths", devices.len(), 1)
+    same("the number of file systems that cover masked paths", devices.len(), 1)
 }
 
 fn cover_is_read_only_and_not_the_hosts(context: &Context) -> Outcome {
@@ -103,7 +103,7 @@ fn masked_file_and_directory_are_empty(context: &Context) -> Outcome {
         (&["create", "/etc/secrets/x", ""], "EROFS"),
     ] {
         let done = context.run_bundle(&bundle(context, |config| edit::deeds(config, words))?)?;
-        same(&format!("what {words:?} said"), done.stdout.trim(), wanted)?;
+        same(&format!("what {words:?} printed"), done.stdout.trim(), wanted)?;
     }
     Ok(())
 }

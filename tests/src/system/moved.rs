@@ -95,7 +95,7 @@ fn paused_container_that_is_killed_leaves_nothing_frozen(context: &Context) -> O
         let container = moved(context, &place.0)?;
         context.vial(&["pause", &container.id])?.success()?;
         context.vial(&[verb, &[&container.id], signal].concat())?.success()?;
-        wait_until("its end", || status(context, &container).map_or(true, |s| s == "stopped"))?;
+        wait_until("it to end", || status(context, &container).map_or(true, |s| s == "stopped"))?;
         let freeze = fs::read_to_string(place.0.join("cgroup.freeze")).map_err(words)?;
         same("cgroup.freeze", freeze.trim(), "0")?;
     }

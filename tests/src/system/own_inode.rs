@@ -57,7 +57,7 @@ fn entering_process_cannot_be_traced(context: &Context) -> Outcome {
     let container = Container::start(context, &["find-inits", "/seen"], |_| {})?;
     let unseen = |who: &str| {
         let seen = fs::read_to_string(container.bundle.rootfs.join("seen")).unwrap_or_default();
-        same(&format!("what was seen of {who}"), seen.as_str(), "")
+        same(&format!("what {who} showed"), seen.as_str(), "")
     };
     for _ in 0..30 {
         container.exec(&[], &["exit", "0"])?.success()?;

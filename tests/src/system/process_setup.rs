@@ -148,7 +148,7 @@ fn socket_activation_for_another_process_is_ignored(context: &Context) -> Outcom
         command.envs(pid.map(|pid| ("LISTEN_PID", pid)));
         let seen = report(context.run(&mut command)?)?;
         let fds = seen["fds"].as_object().map(serde_json::Map::len);
-        same("how many fds there are", fds, Some(3))?;
+        same("the number of fds", fds, Some(3))?;
         let variables = environment(&seen);
         same("a variable", variables.iter().any(|v| v.starts_with("LISTEN")), false)?;
     }

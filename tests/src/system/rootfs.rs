@@ -30,7 +30,7 @@ topic!(
     missing_masked_path_is_ignored[Root],
     readonly_path_refuses_writes[Root],
     readonly_root_refuses_writes_but_not_its_mounts[Root],
-    working_directory_is_made[Root],
+    working_directory_is_created[Root],
     no_mount_of_the_host_is_visible[Root],
     container_works_without_pivot_root[Root],
     mounts_on_the_host_do_not_change[Root],
@@ -367,7 +367,7 @@ fn readonly_root_refuses_writes_but_not_its_mounts(context: &Context) -> Outcome
     Ok(same("whether the right deed failed", done.stderr.contains("probe create /x 1"), true)?)
 }
 
-fn working_directory_is_made(context: &Context) -> Outcome {
+fn working_directory_is_created(context: &Context) -> Outcome {
     let report = context.report(|c| c["process"]["cwd"] = "/home/of/nobody".into())?;
     Ok(same("cwd", report["cwd"].as_str(), Some("/home/of/nobody"))?)
 }

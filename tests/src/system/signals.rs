@@ -164,7 +164,7 @@ fn ends_at_once(
             }
         }
         let began = Instant::now();
-        wait_until("its end", || {
+        wait_until("it to end", || {
             let all = crate::processes::descendants(pid);
             if all.iter().all(|(_, name)| name != "vial-init") {
                 // The stop may have hit the program instead of vial-init.
@@ -182,7 +182,7 @@ fn ends_at_once(
             return same("the exit code", code, Some(128 + signal.as_raw()));
         }
     }
-    Err("vial was never met while it launches".into())
+    Err("no signal hit a launching vial".into())
 }
 
 fn signal_to_a_launching_run_leaves_nothing(context: &Context) -> Outcome {

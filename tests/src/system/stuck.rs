@@ -120,7 +120,7 @@ impl<'a> Stuck<'a> {
         command.current_dir(&context.folder).arg("--root").arg(root).args(["create", "--bundle"]);
         let create = start(command.arg(&container.bundle.path).arg(&container.id))?;
         let stuck = Self { container, create, dead, before };
-        wait_until("the create to be stuck", || !stuck.waiting().is_empty())?;
+        wait_until("the create to hang", || !stuck.waiting().is_empty())?;
         Ok(stuck)
     }
 
@@ -216,7 +216,7 @@ fn create_stuck_at_its_pid_file_is_removed_at_once(context: &Context) -> Outcome
     let container = Container::prepared(context, &["sleep", "60"])?;
     let pid_file = dead.mount.0.join("pid");
     let create = start(container.command("create").arg("--pid-file").arg(pid_file))?;
-    wait_until("it to be stuck", || waits(create.id().into()))?;
+    wait_until("it to hang", || waits(create.id().into()))?;
     container.is("created")?;
     Ok(removed_soon(container, create, &before)?)
 }

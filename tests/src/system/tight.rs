@@ -16,7 +16,7 @@ use crate::{Context, Outcome};
 topic!(
     "tight",
     attributes_stay_when_others_are_set[Root],
-    attributes_stay_without_any_newer_call[Root],
+    attributes_stay_without_one_newer_call[Root],
     attributes_stay_if_a_newer_call_is_denied[Root],
     attributes_stay_without_all_newer_calls[Root],
     attributes_stay_in_a_user_namespace[Root, UserNamespaces],
@@ -105,7 +105,7 @@ fn attributes_stay_when_others_are_set(context: &Context) -> Outcome {
     Ok(plain(context, |_| {})?)
 }
 
-fn attributes_stay_without_any_newer_call(context: &Context) -> Outcome {
+fn attributes_stay_without_one_newer_call(context: &Context) -> Outcome {
     each(context, libc::ENOSYS)
 }
 

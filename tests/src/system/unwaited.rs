@@ -113,7 +113,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
             return Ok(());
         }
     }
-    Err("no create was stopped in its middle".into())
+    Err("no create was stopped half-way".into())
 }
 
 fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
@@ -137,7 +137,7 @@ fn create_that_dies_leaves_no_process(context: &Context) -> Outcome {
         if !fs::exists(&state).map_err(words)? {
             // Without a state, the processes must end without a delete.
             let left = || crate::processes::descendants(std::process::id());
-            wait_until("the processes' end", || left().is_empty())
+            wait_until("the processes to end", || left().is_empty())
                 .map_err(|why| format!("{why}: {:?}", left()))?;
         }
         let bundle = container.bundle.path.clone();

@@ -22,10 +22,10 @@ topic!(
     locked_flags_stay_under_recursive_options [Root, UserNamespaces],
     source_in_a_closed_folder_is_bound [Root, UserNamespaces],
     source_in_a_joined_user_namespace_is_bound [Root, UserNamespaces],
-    source_on_an_earlier_mount_is_bound_in_order [Root, UserNamespaces],
+    source_may_be_on_an_earlier_mount [Root, UserNamespaces],
     rootfs_in_a_closed_folder_is_used [Root, UserNamespaces],
     hundreds_of_sources_are_bound [Root, UserNamespaces],
-    source_that_is_not_there_is_refused_by_its_field [Root, UserNamespaces],
+    missing_source_is_refused_with_its_field [Root, UserNamespaces],
     failure_leaves_nothing [Root, UserNamespaces],
 );
 
@@ -131,7 +131,7 @@ fn source_in_a_joined_user_namespace_is_bound(context: &Context) -> Outcome {
     Ok(same("both files", done.stdout.as_str(), "fileinner/file")?)
 }
 
-fn source_on_an_earlier_mount_is_bound_in_order(context: &Context) -> Outcome {
+fn source_may_be_on_an_earlier_mount(context: &Context) -> Outcome {
     let folder = closed(context)?;
     let bundle = bundle(context, |config| {
         bind(config, &text(&folder.join("inner")), "/tmp/two", &["bind"]);
@@ -168,7 +168,7 @@ fn hundreds_of_sources_are_bound(context: &Context) -> Outcome {
     Ok(same("both", done.stdout.as_str(), "filefile")?)
 }
 
-fn source_that_is_not_there_is_refused_by_its_field(context: &Context) -> Outcome {
+fn missing_source_is_refused_with_its_field(context: &Context) -> Outcome {
     let folder = closed(context)?;
     let missing = bundle(context, |c| bind(c, &text(&folder.join("x")), "/tmp/x", &["bind"]))?;
     Ok(edit::refused_bundle(context, &missing, &["mounts[6]", "closed/x", "ENOENT"])?)

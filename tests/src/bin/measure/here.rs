@@ -91,7 +91,7 @@ impl Here {
 
     fn everything(&mut self, rounds: u32) -> Result<(), Error> {
         self.copy_up();
-        self.leave_out_who_cannot()?;
+        self.leave_out_failing()?;
         for runtime in &self.runtimes {
             let words = if runtime.is_floor() { String::new() } else { runtime.version() };
             println!("version {} {words}", runtime.name);
@@ -120,7 +120,7 @@ impl Here {
     }
 
     /// Leaves out each runtime that cannot run a container here.
-    fn leave_out_who_cannot(&mut self) -> Result<(), Error> {
+    fn leave_out_failing(&mut self) -> Result<(), Error> {
         let mut able = Vec::new();
         for runtime in &self.runtimes {
             let shown = Seccomp::BOTH.into_iter().try_for_each(|seccomp| {

@@ -209,8 +209,8 @@ fn on_host(folder: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
 
 /// Measures in this process, in the machine or on the host.
 fn here(binaries: &Path, rounds: &str, mounts: &str) -> Result<bool, Error> {
-    let rounds = rounds.parse().map_err(|_| Error::new("how many rounds?"))?;
-    let mounts = mounts.parse().map_err(|_| Error::new("how many mounts?"))?;
+    let rounds = rounds.parse().map_err(|_| Error::new("invalid number of rounds"))?;
+    let mounts = mounts.parse().map_err(|_| Error::new("invalid number of mounts"))?;
     println!("machine {}, {mounts} mounts more", machine());
     here::measure_here(binaries, rounds, mounts)?;
     Ok(true)

@@ -141,6 +141,6 @@ fn on_path(name: &str) -> Option<PathBuf> {
 
 /// The error of a failed container start; `said` is the program's own output.
 pub(crate) fn failed(name: &str, what: &str, said: &str) -> Error {
-    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no words");
+    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no output");
     Error::new(format!("{name}: {what}: {line}"))
 }

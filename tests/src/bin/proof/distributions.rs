@@ -27,7 +27,7 @@ pub(crate) fn chapter(distribution: &Distribution) -> Result<Totals, Error> {
     let mut totals = Totals::default();
     check("it makes vial and vial-init and nothing else", both(&built), &mut totals);
     let init = built.iter().find(|path| path.ends_with("vial-init"));
-    let looked = init.map_or_else(|| Err(Error::new("there is none")), |path| look(path));
+    let looked = init.map_or_else(|| Err(Error::new("vial-init was not built")), |path| look(path));
     check("vial-init needs no loader and no libc", looked, &mut totals);
     if totals.failed > 0 {
         return Ok(totals);
