@@ -251,7 +251,7 @@ pub fn console_socket(terminal: bool, socket: Option<&Path>) -> Result<Console, 
         (None, true) => Err(Error::new(
             "cannot allocate tty if vial will detach without setting console socket",
         )
-        .hint("say --console-socket PATH, or set process.terminal to false in config.json")),
+        .hint("use --console-socket PATH, or set process.terminal to false in config.json")),
         (Some(_), false) => {
             Err(Error::new("cannot use console socket if vial will not allocate tty")
                 .hint("leave --console-socket out, or set process.terminal to true in config.json"))

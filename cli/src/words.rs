@@ -193,7 +193,7 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
             format!("make the root mount {}", propagation(*flags))
         }
         RootfsItem::HideMount { path } => format!("hide {} of the host", show(path)),
-        RootfsItem::CoveredRoot {} => "take what covers the rootfs as the rootfs".into(),
+        RootfsItem::CoveredRoot {} => "use the mount that covers the rootfs as the rootfs".into(),
         RootfsItem::PivotRoot { .. } => "make the rootfs the root".into(),
         RootfsItem::MoveRoot {} => "move the rootfs onto the root".into(),
         RootfsItem::Chroot {} => "change the root to the rootfs".into(),
@@ -211,21 +211,21 @@ fn process(item: &ProcessItem<'_>) -> String {
         }
         ProcessItem::WorkingDirectory { path } => format!("change to {}", show(path)),
         ProcessItem::BoundingSet { keep } => {
-            format!("keep in the bounding set {}", capabilities(*keep))
+            format!("limit the bounding set to {}", capabilities(*keep))
         }
         ProcessItem::User { uid, gid, .. } => format!("become user {uid}, group {gid}"),
         ProcessItem::Umask { mask } => format!("set the umask to {mask:04o}"),
         ProcessItem::Capabilities { effective, .. } => {
-            format!("have capabilities {}", capabilities(*effective))
+            format!("set capabilities {}", capabilities(*effective))
         }
         ProcessItem::NoNewPrivs {} => "set no_new_privs".into(),
         ProcessItem::AppArmorProfile { profile } => {
-            format!("change to the AppArmor profile {} by execve", show(profile))
+            format!("set the AppArmor profile {} for execve", show(profile))
         }
         ProcessItem::SelinuxLabel { label } => {
-            format!("change to the SELinux label {} by execve", show(label))
+            format!("set the SELinux label {} for execve", show(label))
         }
-        ProcessItem::ListenPid {} => "set LISTEN_PID to the own pid".into(),
+        ProcessItem::ListenPid {} => "set LISTEN_PID to its own pid".into(),
         ProcessItem::Home { uid } => format!("set HOME of user {uid}"),
         ProcessItem::Program { args, .. } => {
             let name = args.iter().next().map(show).unwrap_or_default();
@@ -240,7 +240,7 @@ fn process(item: &ProcessItem<'_>) -> String {
             format!("load a seccomp filter of {} instructions{with}", filter.len() / 8)
         }
         ProcessItem::DropCapabilities { effective, .. } => {
-            format!("have capabilities {} only", capabilities(*effective))
+            format!("keep only capabilities {}", capabilities(*effective))
         }
         ProcessItem::Execute {} => "execute the program".into(),
     }

@@ -198,7 +198,7 @@ fn default_root() -> Result<PathBuf, Error> {
         _ if host_root => Ok(PathBuf::from("/run/vial")),
         _ => {
             Err(Error::new("no directory for the state of containers: XDG_RUNTIME_DIR is not set")
-                .hint("set it, or say --root DIR"))
+                .hint("set it, or use --root DIR"))
         }
     }
 }

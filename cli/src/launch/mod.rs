@@ -194,7 +194,7 @@ impl Ready {
                 // Stage 0 may report this after the process was ready.
                 Some(Reply::Started { .. }) => {}
                 Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
-                Some(Reply::At { .. }) => return Err(Error::new("vial-init answered twice")),
+                Some(Reply::At { .. }) => return Err(Error::new("vial-init replied twice")),
             }
         }
         self.is_kept = true;
@@ -284,10 +284,10 @@ fn silence(plan: &Plan, killed: bool) -> Error {
         |(_, item, _)| matches!(item, Item::Stage0(Stage0::Cgroup(CgroupItem::Write { file, .. })) if file == c"memory.max"),
     );
     match killed {
-        true if limited => Error::new("vial-init was killed before it could answer")
+        true if limited => Error::new("vial-init was killed before it could reply")
             .hint("memory.max (config.json linux.resources.memory.limit) may be too low"),
-        true => Error::new("vial-init was killed before it could answer"),
-        false => Error::new("vial-init ended without an answer: is it the vial-init of this vial?"),
+        true => Error::new("vial-init was killed before it could reply"),
+        false => Error::new("vial-init ended without a reply: is it the vial-init of this vial?"),
     }
 }
 

@@ -103,7 +103,7 @@ fn parts(bytes: &[u8]) -> Option<(impl Iterator<Item = &CStr>, &[u8])> {
 }
 
 fn damaged() -> Error {
-    Error::new("this is no whole plan")
+    Error::new("this is not a whole plan")
 }
 
 #[cfg(test)]

@@ -96,14 +96,14 @@ impl Sets {
         }
         if !subject.devices_are_filtered {
             // Otherwise the container could make a node of any device.
-            let why = "left out, as without cgroup2 nothing filters the devices that it makes";
+            let why = "left out, as without cgroup2 nothing filters the device nodes that it makes";
             keep(plan, &mut permitted, !MKNOD, &of_permitted, why);
             effective &= !MKNOD;
             inheritable &= !MKNOD;
             bounding &= !MKNOD;
         }
         if subject.is_chroot && (bounding | permitted) & SYS_CHROOT != 0 {
-            let what = "CAP_SYS_CHROOT lets the container out of its root, as without a mount namespace that is a chroot";
+            let what = "CAP_SYS_CHROOT lets the container leave its root, as without a mount namespace that is only a chroot";
             plan.warn(format_args!("{}.capabilities", subject.at), what);
         }
         // An ambient capability must be permitted and inheritable. `runc spec` and

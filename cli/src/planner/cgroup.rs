@@ -29,7 +29,7 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<P
         path if path.contains(':') => {
             return Err(wrong(
                 "linux.cgroupsPath",
-                format_args!("\"{path}\" is for systemd, which vial does not drive"),
+                format_args!("\"{path}\" is for the systemd driver, which vial does not support"),
             )
             .hint("have the engine use its cgroupfs driver"));
         }
@@ -44,9 +44,7 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<P
     }
     let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     match path.as_os_str().is_empty() {
-        true => {
-            Err(wrong("linux.cgroupsPath", "the root of the hierarchy cannot be a container's"))
-        }
+        true => Err(wrong("linux.cgroupsPath", "the root cgroup cannot be a container's")),
         false => Ok(path),
     }
 }
@@ -78,7 +76,7 @@ pub(super) fn plan(
             None => Ok(()),
             Some(limit) => Err(wrong(
                 &limit.origin,
-                "no cgroup2 filesystem is mounted, so that no limit can be set",
+                "no cgroup2 filesystem is mounted, so no limit can be set",
             )
             .hint("mount -t cgroup2 none /sys/fs/cgroup, or leave the limit out")),
         };
@@ -88,7 +86,7 @@ pub(super) fn plan(
         return match limits.first() {
             None => Ok(()),
             Some(limit) => {
-                let what = format_args!("cgroup /{} may not be made by this user", path.display());
+                let what = format_args!("this user may not make cgroup /{}", path.display());
                 Err(wrong(&limit.origin, what)
                     .hint("have a cgroup delegated, or leave the limit out"))
             }
@@ -184,7 +182,7 @@ fn check_offered(limits: &[Limit], cgroup: &CgroupMount) -> Result<(), Error> {
                 cgroup.root.display()
             );
             return Err(wrong(&limit.origin, what).hint(
-                "see cgroup.controllers there; a kernel option may be missing, or cgroup v1 hold it",
+                "see cgroup.controllers there: the kernel may lack it, or cgroup v1 may hold it",
             ));
         }
     }

@@ -26,8 +26,7 @@ pub(super) fn refuse_mounts(
         let field = index.filter(|_| namespaces.has(kind::USER));
         let field =
             field.map_or("linux.namespaces".to_owned(), |at| format!("linux.namespaces[{at}]"));
-        let what =
-            "without a mount namespace a user namespace can have no devices, which are bound";
+        let what = "devices of a user namespace are bind mounts, which need a mount namespace";
         return Err(wrong(field, what).hint(HINT));
     }
     terminal(process)?;

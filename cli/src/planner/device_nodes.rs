@@ -74,7 +74,7 @@ fn device(plan: &mut Plan, device: &Device, bind: bool, field: &str) -> Result<(
         }
     };
     if !device.path.starts_with('/') || device.path.split('/').any(|part| part == "..") {
-        let what = format_args!("\"{}\" is no absolute path without `..`", device.path);
+        let what = format_args!("\"{}\" is not an absolute path without `..`", device.path);
         return Err(wrong(format_args!("{field}.path"), what));
     }
     let path = text(below_root(&device.path), field)?;

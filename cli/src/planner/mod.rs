@@ -80,7 +80,8 @@ pub fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, E
 
 /// A string for the kernel. Refuses a NUL, at which the kernel would stop.
 fn text(value: impl Into<Vec<u8>>, field: &str) -> Result<CString, Error> {
-    CString::new(value).map_err(|_| Error::new(format_args!("config.json {field}: holds a NUL")))
+    CString::new(value)
+        .map_err(|_| Error::new(format_args!("config.json {field}: contains a NUL byte")))
 }
 
 /// An error about a field.

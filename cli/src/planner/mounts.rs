@@ -144,7 +144,7 @@ fn bind(
         return Err(wrong(format_args!("{field}.source"), "missing, but a bind needs one"));
     }
     if !options.data.is_empty() {
-        let what = format_args!("\"{}\" is no option of a bind", options.data);
+        let what = format_args!("\"{}\" is not an option of a bind mount", options.data);
         return Err(wrong(format_args!("{field}.options"), what));
     }
     if options.copy_up {
@@ -295,7 +295,7 @@ pub(super) fn masks(plan: &mut Plan, config: &Config) -> Result<(), Error> {
 
 pub(super) fn absolute(path: &str, field: &str) -> Result<std::ffi::CString, Error> {
     if !path.starts_with('/') {
-        return Err(wrong(field, format_args!("\"{path}\" is no absolute path")));
+        return Err(wrong(field, format_args!("\"{path}\" is not an absolute path")));
     }
     text(path, field)
 }

@@ -142,7 +142,7 @@ fn mapping(map: &[IdMapping], field: &str, own: u32, host: &Host) -> Result<Mapp
             field,
             format_args!("{name} is needed for these ranges, and not installed"),
         )
-        .hint("install the package uidmap, or map the own id alone with size 1"));
+        .hint("install the package uidmap, or map only your own id, with size 1"));
     };
     let mut numbers = Vec::new();
     for number in map.iter().flat_map(|range| [range.container_id, range.host_id, range.size]) {

@@ -88,7 +88,7 @@ impl<'a> Nodev<'a> {
                 plan.warn(field, what);
             } else if access != "rw" {
                 let what = format_args!(
-                    "more than {access} of this device can be had, as without cgroup2 nothing filters devices"
+                    "access to this device is not limited to {access}, as without cgroup2 nothing filters devices"
                 );
                 plan.warn(field, what);
             }
@@ -126,7 +126,7 @@ impl<'a> Nodev<'a> {
             true => options.recursive_set |= NODEV,
             false => plan.warn(
                 format_args!("mounts[{index}]"),
-                "devices in what is mounted below it can be opened, as without cgroup2 nothing filters them",
+                "devices in the mounts below it can be opened, as without cgroup2 nothing filters them",
             ),
         }
         Ok(())
@@ -175,7 +175,7 @@ impl<'a> Nodev<'a> {
         };
         plan.push(&item, "linux.resources.devices");
         if request.rootfs_has_mounts && !recursive {
-            plan.warn("root.path", "devices in what is mounted below the rootfs can be opened, as without cgroup2 nothing filters them");
+            plan.warn("root.path", "devices in the mounts below the rootfs can be opened, as without cgroup2 nothing filters them");
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Nodev<'a> {
             return Ok(());
         }
         if !namespaces.has(kind::MOUNT) {
-            plan.warn("linux.namespaces", "devices that the image has can be opened, as without cgroup2 nothing filters them and without a mount namespace nothing hides them");
+            plan.warn("linux.namespaces", "devices in the image can be opened, as without cgroup2 nothing filters them and without a mount namespace nothing hides them");
         }
         for (index, device) in self.config.linux.devices.iter().enumerate() {
             let number = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -194,7 +194,7 @@ impl<'a> Nodev<'a> {
             let device = Device { is_block, major, minor };
             let access = device_filter::access(&self.config.linux.resources.devices, device)?;
             if self.config.linux.devices[index].kind != "p" && access != "rw" {
-                plan.warn(format_args!("linux.devices[{index}]"), "it can be opened whatever linux.resources.devices says, as without cgroup2 nothing filters devices");
+                plan.warn(format_args!("linux.devices[{index}]"), "this device can be opened whatever linux.resources.devices says, as without cgroup2 nothing filters devices");
             }
         }
         Ok(())

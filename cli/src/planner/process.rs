@@ -65,7 +65,7 @@ pub(super) fn inherited(plan: &mut Plan, process: &Process, at: &str) -> Result<
     if let Some(value) = process.oom_score_adj {
         let field = format!("{at}.oomScoreAdj");
         if !(-1000..=1000).contains(&value) {
-            return Err(wrong(field, format_args!("{value} is not within -1000 and 1000")));
+            return Err(wrong(field, format_args!("{value} is not between -1000 and 1000")));
         }
         let value = text(value.to_string(), &field)?;
         plan.push(&SetupItem::OomScoreAdj { value: &value }, field);
@@ -178,7 +178,7 @@ fn directory(process: &Process, at: &str) -> Result<CString, Error> {
     match process.cwd.as_str() {
         "" => Err(wrong(field, "missing")),
         path if path.starts_with('/') => text(super::mounts::below_root(path), &field),
-        path => Err(wrong(field, format_args!("\"{path}\" is no absolute path"))),
+        path => Err(wrong(field, format_args!("\"{path}\" is not an absolute path"))),
     }
 }
 
@@ -202,7 +202,7 @@ fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
     }
     for (name, id) in [("uid", user.uid), ("gid", user.gid)] {
         if id == u32::MAX {
-            return Err(wrong(format_args!("{at}.user.{name}"), format_args!("{id} is no id")));
+            return Err(wrong(format_args!("{at}.user.{name}"), format_args!("{id} is not an id")));
         }
     }
     if let Some(index) = user.additional_gids.iter().position(|gid| *gid == u32::MAX) {

@@ -30,7 +30,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> 
     let args = strings(process.args.iter().map(String::as_str), &format!("{at}.args"))?;
     let field = format!("{at}.env");
     if let Some(index) = process.env.iter().position(|entry| !entry.contains('=')) {
-        let what = format_args!("\"{}\" holds no `=`", process.env[index]);
+        let what = format_args!("\"{}\" contains no `=`", process.env[index]);
         return Err(wrong(format_args!("{field}[{index}]"), what));
     }
     let listen = listen_variables(subject.listen_fds);

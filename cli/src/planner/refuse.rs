@@ -44,7 +44,7 @@ fn version(version: &str) -> Result<(), Error> {
     let valid = numbers.iter().all(|part| part.is_some_and(|part| part.parse::<u32>().is_ok()));
     match numbers[0] {
         _ if !valid => {
-            Err(wrong("ociVersion", format_args!("\"{version}\" is no version, as 1.3.0")))
+            Err(wrong("ociVersion", format_args!("\"{version}\" is not a version such as 1.3.0")))
         }
         Some("1") => Ok(()),
         _ => Err(wrong("ociVersion", format_args!("{version} is not supported, any 1.x is"))),

@@ -29,10 +29,10 @@ pub(super) fn sysctl(
         } else if path == "kernel/domainname" || path == "kernel/hostname" {
             kind::UTS
         } else {
-            return Err(wrong(field, "not of a namespace: it would change the host"));
+            return Err(wrong(field, "not namespaced: it would change the host"));
         };
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(wrong(field, "no path below /proc/sys"));
+            return Err(wrong(field, "not a path below /proc/sys"));
         }
         namespaces.must_have(needed, &field)?;
         for (name, same, set) in [
@@ -41,7 +41,7 @@ pub(super) fn sysctl(
         ] {
             if path == same && !set.is_empty() && set != value {
                 let what = format_args!("\"{value}\" is not \"{set}\", which {name} says");
-                return Err(wrong(field, what).hint("leave one of both out"));
+                return Err(wrong(field, what).hint("leave out one of them"));
             }
         }
         let (path, value) = (text(path, &field)?, text(&**value, &field)?);

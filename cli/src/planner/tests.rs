@@ -137,9 +137,9 @@ fn a_filter_without_no_new_privs_borrows_one_capability() {
     })
     .unwrap();
     let steps = [
-        "have capabilities CAP_KILL CAP_SYS_ADMIN",
+        "set capabilities CAP_KILL CAP_SYS_ADMIN",
         "load a seccomp",
-        "have capabilities CAP_KILL only",
+        "keep only capabilities CAP_KILL",
     ];
     order(&plan, Stage::Two, &steps);
 }
@@ -162,7 +162,7 @@ fn no_capability_is_had_that_is_not_listed() {
         _ => None,
     });
     assert_eq!(sets, Some((1 << 5, 0, 0)));
-    has(&self::plan(|_| {}).unwrap(), Stage::Two, "keep in the bounding set none");
+    has(&self::plan(|_| {}).unwrap(), Stage::Two, "limit the bounding set to none");
 }
 
 #[test]
@@ -193,15 +193,15 @@ fn a_limit_without_its_controller_names_both() {
 #[test]
 fn what_is_wrong_is_named_by_its_field() {
     refused(|c| c["ociVersion"] = json!("2.0.0"), "ociVersion: 2.0.0 is not supported");
-    refused(|c| c["ociVersion"] = json!("new"), "ociVersion: \"new\" is no version");
+    refused(|c| c["ociVersion"] = json!("new"), "ociVersion: \"new\" is not a version");
     refused(|c| c["process"]["args"] = json!([]), "process.args: empty");
-    refused(|c| c["process"]["args"] = json!(["a\0b"]), "process.args[0]: holds a NUL");
+    refused(|c| c["process"]["args"] = json!(["a\0b"]), "process.args[0]: contains a NUL byte");
     refused(|c| c["process"]["cwd"] = json!(""), "process.cwd: missing");
-    refused(|c| c["process"]["cwd"] = json!("bin"), "process.cwd: \"bin\" is no absolute path");
-    refused(|c| c["process"]["env"] = json!(["A"]), "process.env[0]: \"A\" holds no `=`");
+    refused(|c| c["process"]["cwd"] = json!("bin"), "process.cwd: \"bin\" is not an absolute path");
+    refused(|c| c["process"]["env"] = json!(["A"]), "process.env[0]: \"A\" contains no `=`");
     refused(
         |c| c["process"]["user"] = json!({"uid": u32::MAX}),
-        "process.user.uid: 4294967295 is no id",
+        "process.user.uid: 4294967295 is not an id",
     );
     refused(
         |c| c["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "mount"}]),
@@ -211,11 +211,11 @@ fn what_is_wrong_is_named_by_its_field() {
     refused(|c| c["hostname"] = json!("x"), "hostname: without a uts namespace it would change");
     refused(
         |c| c["linux"]["sysctl"] = json!({"kernel.panic": "1"}),
-        "sysctl.kernel.panic: not of a",
+        "sysctl.kernel.panic: not namespaced",
     );
     refused(|c| c["linux"]["sysctl"] = json!({"net.ipv4.x": "1"}), "without a network namespace");
     refused(|c| c["linux"]["cgroupsPath"] = json!("../x"), "leads out of its parent");
-    refused(|c| c["linux"]["cgroupsPath"] = json!("/"), "the root of the hierarchy");
+    refused(|c| c["linux"]["cgroupsPath"] = json!("/"), "the root cgroup");
     refused(
         |c| c["hooks"] = json!({"poststop": [{"path": "/x"}]}),
         "hooks.poststop: not supported",
@@ -229,7 +229,7 @@ fn what_is_wrong_is_named_by_its_field() {
             c["mounts"] =
                 json!([{"destination": "/a", "source": "/", "options": ["bind", "mode=1"]}])
         },
-        "mounts[0].options: \"mode=1\" is no option of a bind",
+        "mounts[0].options: \"mode=1\" is not an option of a bind mount",
     );
 }
 

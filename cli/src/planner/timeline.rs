@@ -30,8 +30,11 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let process = config.process.as_ref().unwrap_or(&none);
     let namespaces = Namespaces::from_config(&config.linux, &request.namespaces)?;
     if host.uid != 0 && !namespaces.has(kind::USER) {
-        return Err(wrong("linux.namespaces", "not root, so that a user namespace is needed")
-            .hint("add {\"type\": \"user\"} with mappings; `vial spec --rootless` writes one"));
+        return Err(wrong(
+            "linux.namespaces",
+            "vial does not run as root, so a user namespace is needed",
+        )
+        .hint("add {\"type\": \"user\"} with mappings; `vial spec --rootless` writes one"));
     }
     if !namespaces.has(kind::MOUNT) {
         chroot::refuse_mounts(config, process, &namespaces, host)?;

@@ -74,7 +74,7 @@ pub(super) fn program(spaces: &[Space]) -> Result<Vec<Instruction>, Error> {
     if writer.backward.len() > MAX_LEN {
         let len = writer.backward.len();
         let message =
-            format!("the filter is {len} instructions long and the kernel takes {MAX_LEN}");
+            format!("the filter has {len} instructions, and the kernel takes at most {MAX_LEN}");
         return Err(Error::new(String::new(), message));
     }
     writer.backward.reverse();

@@ -104,7 +104,7 @@ impl Exec {
         let init = container.init()?.ok_or_else(|| Error::new("container not running"))?;
         if container.record.chroot && init.pidfd().is_none() {
             return Err(Error::new(format_args!(
-                "without a pidfd it cannot be made sure which root container {} has",
+                "cannot make sure which root container {} has without a pidfd",
                 self.id
             ))
             .hint("pidfd_open(2) takes Linux 5.3; a seccomp filter around vial may deny it"));
@@ -245,7 +245,7 @@ impl Exec {
             return Err(Error::new(format_args!(
                 "--cgroup {sub}: unknown controller {controllers}: cgroup v2 has one hierarchy"
             ))
-            .hint("say the path alone"));
+            .hint("give only the path"));
         }
         let path = Path::new(sub.trim_start_matches('/'));
         match path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))

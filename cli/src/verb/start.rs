@@ -28,7 +28,7 @@ impl Start {
         match container.status()? {
             Status::Created if container.record.no_process => {
                 let error = Error::new("cannot start a container without a process");
-                return Err(error.hint("its config.json had no process as it was created"));
+                return Err(error.hint("config.json had no process when it was created"));
             }
             Status::Created => {}
             Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
@@ -55,7 +55,7 @@ impl Start {
                 Err(error) => failure::without_plan(&failed, &error),
             }),
             Some(Reply::At { .. } | Reply::Started { .. }) => {
-                Err(Error::new("vial-init answered twice"))
+                Err(Error::new("vial-init replied twice"))
             }
         }
     }

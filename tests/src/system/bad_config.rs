@@ -258,9 +258,9 @@ fn unusable_cgroups_path_is_refused(context: &Context) -> Outcome {
         check_field(context, "/linux/cgroupsPath", json!(path), &text)?;
     }
     for (path, text) in [
-        ("/", "linux.cgroupsPath: the root of the hierarchy"),
-        ("/.", "linux.cgroupsPath: the root of the hierarchy"),
-        ("a:b:c", "linux.cgroupsPath: \"a:b:c\" is for systemd"),
+        ("/", "linux.cgroupsPath: the root cgroup"),
+        ("/.", "linux.cgroupsPath: the root cgroup"),
+        ("a:b:c", "linux.cgroupsPath: \"a:b:c\" is for the systemd driver"),
         ("\u{0}", "linux.cgroupsPath"),
     ] {
         check_field(context, "/linux/cgroupsPath", json!(path), text)?;

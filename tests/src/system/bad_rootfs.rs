@@ -74,10 +74,10 @@ fn program_that_cannot_be_executed_is_refused(context: &Context) -> Outcome {
 }
 
 fn nul_and_overlong_text_is_refused(context: &Context) -> Outcome {
-    edited(context, "process.args[1]: holds a NUL", |config| {
+    edited(context, "process.args[1]: contains a NUL byte", |config| {
         config["process"]["args"] = json!(["/probe", "a\0b"]);
     })?;
-    edited(context, "process.env[0]: holds a NUL", |config| {
+    edited(context, "process.env[0]: contains a NUL byte", |config| {
         config["process"]["env"] = json!(["A=\0"]);
     })?;
     edited(context, "process.env[1]", |config| {

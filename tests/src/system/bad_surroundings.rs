@@ -186,7 +186,7 @@ fn other_program_in_vial_inits_place_is_refused(context: &Context) -> Outcome {
     // The other program may have printed something before.
     same(
         "whether it is reported",
-        done.stderr.contains("vial: vial-init ended without an answer"),
+        done.stderr.contains("vial: vial-init ended without a reply"),
         true,
     )?;
     context.nothing_left_since(&before)?;

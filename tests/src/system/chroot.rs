@@ -211,12 +211,12 @@ fn no_path_leads_out(context: &Context) -> Outcome {
         })?;
         same(directory, text.contains("\"type\":\"-\""), true)?;
     }
-    edit::refused(context, &["process.cwd", "no absolute path"], |config| {
+    edit::refused(context, &["process.cwd", "not an absolute path"], |config| {
         bare(config);
         config["process"]["cwd"] = json!("../..");
     })?;
     let done = container.exec(&["--cwd", "../.."], &["exit", "0"])?;
-    Ok(edit::words_of_refusal(&done, &["process.cwd", "no absolute path"])?)
+    Ok(edit::words_of_refusal(&done, &["process.cwd", "not an absolute path"])?)
 }
 
 fn no_path_leads_out_without_newer_calls(context: &Context) -> Outcome {

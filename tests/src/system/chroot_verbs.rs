@@ -43,7 +43,7 @@ fn exec_without_a_pidfd_is_refused(context: &Context) -> Outcome {
     let hidden = context.hiding(libc::ENOSYS, &[libc::SYS_pidfd_open])?;
     let container = sleeping(&hidden)?;
     let done = container.exec(&[], &["exit", "0"])?;
-    refused(&done, "without a pidfd it cannot be made sure which root container")?;
+    refused(&done, "cannot make sure which root container")?;
     same("whether there is a hint", done.stderr.contains("\nhint: "), true)?;
     Ok(())
 }

@@ -143,7 +143,7 @@ fn every_listed_capability_can_be_kept(context: &Context) -> Outcome {
             config["process"]["capabilities"] = json!({ "bounding": [name] });
         })?
         .success()?;
-        let kept = format!("keep in the bounding set {name}  (");
+        let kept = format!("limit the bounding set to {name}  (");
         same(&kept, done.stdout.contains(&kept), true).map_err(|why| format!("{why}: {done}"))?;
     }
     Ok(())

@@ -118,10 +118,10 @@ fn damaged_plan_is_reported_and_blocks_no_other_verb(context: &Context) -> Outco
     let before = context.leftovers();
     type Damage = fn(&mut Vec<u8>);
     let damages: [(&str, Damage); 6] = [
-        ("is no whole plan", |bytes| bytes.clear()),
-        ("is no whole plan", |bytes| bytes.truncate(bytes.len() - 1)),
-        ("is no whole plan", |bytes| bytes.push(0)),
-        ("is no whole plan", |bytes| bytes.fill(0xff)),
+        ("is not a whole plan", |bytes| bytes.clear()),
+        ("is not a whole plan", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("is not a whole plan", |bytes| bytes.push(0)),
+        ("is not a whole plan", |bytes| bytes.fill(0xff)),
         ("another build of vial", |bytes| {
             let magic = bytes.windows(8).position(|window| window == b"vialplan").unwrap_or(0);
             bytes[magic + 12] ^= 1; // The fingerprint.

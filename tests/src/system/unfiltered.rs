@@ -318,7 +318,7 @@ fn rules_that_are_not_enforced_cause_a_warning(context: &Context) -> Outcome {
         let said = plan.lines().any(|line| line.contains(field) && line.contains("opened"));
         same(field, said, true).map_err(|why| format!("{why}: {plan}"))
     };
-    warned("linux.namespaces: devices that the image has", &bare)?;
+    warned("linux.namespaces: devices in the image", &bare)?;
     warned("linux.devices[0]: ", &|config| {
         let kmsg = json!({ "path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11 });
         config["linux"]["devices"] = json!([kmsg]);

@@ -15,7 +15,7 @@ fn nothing_makes_devices_where_nothing_filters_them() {
     };
     let without = Host { cgroup: None, ..host() };
     let plan = plan_on(&without, mknod).unwrap();
-    has(&plan, Stage::Two, "keep in the bounding set CAP_KILL");
+    has(&plan, Stage::Two, "limit the bounding set to CAP_KILL");
     assert!(acts(&plan, Stage::Two).iter().all(|act| !act.contains("MKNOD")));
     assert!(plan.warnings.iter().any(|warning| warning.contains("without cgroup2")));
     // A filter, or a list that allows all of them: as config.json says.
