@@ -51,8 +51,6 @@ pub enum Need {
     TimeNamespaces,
     /// CONFIG_KEYS.
     Keyrings,
-    /// overlay is among the file systems.
-    Overlayfs,
     /// podman in a machine, as on a host it would touch the user's containers.
     Podman,
     /// containerd in a machine whose systemd starts it.
@@ -63,7 +61,7 @@ pub enum Need {
     Buildah,
     /// A machine with systemd, and an ordinary user.
     Systemd,
-    /// newuidmap in a machine, as it needs users of its own in /etc/subuid.
+    /// newuidmap in a machine, as the tests add a user to /etc/passwd.
     Newuidmap,
     /// A machine: on a host, a failure of the test would cause harm.
     Machine,
@@ -112,7 +110,6 @@ impl Need {
             ),
             Need::Fuse => (exists("/dev/fuse"), "FUSE"),
             Need::Machine => (in_machine(), "machine that may be harmed"),
-            Need::Overlayfs => (has("/proc/filesystems", "overlay"), "overlayfs"),
         };
         (!there).then_some(feature)
     }

@@ -57,7 +57,7 @@ fn callers_user_namespace_by_path_counts_as_none(context: &Context) -> Outcome {
     let report = context.report(|config| join(config, "user", "/proc/self/ns/user"))?;
     let wanted = inode("/proc/self/ns/user")?;
     same("the user namespace", report["namespaces"]["user"].as_str(), Some(&*wanted))?;
-    // Devices are then nodes, and a caller who is not root is refused.
+    // An ordinary user is refused: it needs a new user namespace.
     let bundle = context.bundle(|config| {
         rootless(config);
         join(config, "user", "/proc/self/ns/user");

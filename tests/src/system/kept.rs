@@ -98,8 +98,8 @@ fn verbs_work_without_the_bundle(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// The caller of exec may see another file system than cgroup2 there. The exec must
-/// not escape from the container's cgroup.
+/// The caller may have another file system mounted over cgroup2. The exec must not
+/// escape from the container's cgroup.
 fn exec_enters_only_the_cgroup_of_its_container(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let cgroup = cgroup_of(container.pid()?)?;

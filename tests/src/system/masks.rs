@@ -130,7 +130,7 @@ fn every_user_may_read_a_masked_path(context: &Context) -> Outcome {
     Ok(same("what was read", done.success()?.stdout.as_str(), "")?)
 }
 
-/// Other runtimes bind the host's /dev/null as the mask.
+/// The masks used to be binds of the host's /dev/null.
 fn changes_to_masked_paths_and_devices_do_not_reach_the_host(context: &Context) -> Outcome {
     let host = || -> Result<Vec<String>, String> {
         let names = ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"];

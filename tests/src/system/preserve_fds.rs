@@ -44,11 +44,9 @@ fn inherit(file: File, number: i32) -> Result<OwnedFd, String> {
 }
 
 /// Runs a container that prints its fds.
-fn fds_of_run(context: &Context, options: &[&str], env: &[(&str, &str)]) -> Result<Done, String> {
+fn fds_of_run(context: &Context, options: &[&str]) -> Result<Done, String> {
     let bundle = context.probe_bundle(&["fds"])?;
-    let mut command = context.command(&["run", "--bundle"]);
-    command.arg(&bundle.path).args(options).arg(context.id()).envs(env.iter().copied());
-    Ok(context.run(&mut command)?)
+    Ok(context.run_bundle_with(&bundle, options)?)
 }
 
 fn fds(done: Done) -> Result<Map<String, Value>, String> {
@@ -72,23 +70,23 @@ fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Resu
 
 fn container_has_the_preserved_fds_and_no_others(context: &Context) -> Outcome {
     let _open = (3..7).map(|number| inherited(context, number)).collect::<Result<Vec<_>, _>>()?;
-    check(&fds(fds_of_run(context, &["--preserve-fds", "2"], &[])?)?, context, &[3, 4])?;
-    check(&fds(fds_of_run(context, &["--preserve-fds=4"], &[])?)?, context, &[3, 4, 5, 6])?;
-    check(&fds(fds_of_run(context, &["--preserve-fds", "0"], &[])?)?, context, &[])?;
-    Ok(check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?)
+    check(&fds(fds_of_run(context, &["--preserve-fds", "2"])?)?, context, &[3, 4])?;
+    check(&fds(fds_of_run(context, &["--preserve-fds=4"])?)?, context, &[3, 4, 5, 6])?;
+    check(&fds(fds_of_run(context, &["--preserve-fds", "0"])?)?, context, &[])?;
+    Ok(check(&fds(fds_of_run(context, &[])?)?, context, &[])?)
 }
 
 fn closed_fd_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let _open = [inherited(context, 3)?, inherited(context, 5)?];
-    let done = fds_of_run(context, &["--preserve-fds", "3"], &[])?;
+    let done = fds_of_run(context, &["--preserve-fds", "3"])?;
     refused(&done, "file descriptor 4 is not open")?;
     Ok(context.nothing_left_since(&before)?)
 }
 
 fn absurd_count_is_refused(context: &Context) -> Outcome {
     for count in ["4294967295", "4294967296", "-1", "x", ""] {
-        let done = fds_of_run(context, &[&format!("--preserve-fds={count}")], &[])?;
+        let done = fds_of_run(context, &[&format!("--preserve-fds={count}")])?;
         refused(&done, "preserve-fds").map_err(|why| format!("{count:?}: {why}"))?;
     }
     Ok(())
@@ -112,7 +110,7 @@ fn leak(context: &Context) -> Result<Vec<OwnedFd>, String> {
 
 fn leaked_fds_reach_no_container(context: &Context) -> Outcome {
     let _open = leak(context)?;
-    check(&fds(fds_of_run(context, &[], &[])?)?, context, &[])?;
+    check(&fds(fds_of_run(context, &[])?)?, context, &[])?;
     // A working directory cannot lead through one of them either.
     for number in 3..30 {
         let bundle = context.bundle(|config| {

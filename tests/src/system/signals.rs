@@ -189,7 +189,7 @@ fn signal_to_a_launching_run_leaves_nothing(context: &Context) -> Outcome {
     let before = context.leftovers();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
         let run = || {
-            // A program that exits soon, as many runs are not hit.
+            // Many runs are not hit, so the program must exit by itself.
             let container = Container::prepared(context, &["exit", "0"])?;
             container.command("run").stderr(Stdio::null()).spawn().map_err(words)
         };

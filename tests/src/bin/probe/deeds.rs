@@ -4,7 +4,6 @@ use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -47,8 +46,13 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["copy"] => _ = io::copy(&mut io::stdin(), &mut io::stdout())?,
         ["tick", path] => tick(path)?,
         ["cat", path] => io::stdout().write_all(&fs::read(path)?)?,
-        ["write", path, text] => open(path, "write")?.write_all(text.as_bytes())?,
-        ["append", path, text] => open(path, "append")?.write_all(text.as_bytes())?,
+        // These two create no file. On a read-only file system, creating fails differently.
+        ["write", path, text] => {
+            OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())?;
+        }
+        ["append", path, text] => {
+            OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())?;
+        }
         ["create", path, text] => fs::write(path, text)?,
         ["mkdir", path] => fs::create_dir(path)?,
         ["remove", path] => fs::remove_file(path)?,
@@ -80,10 +84,6 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         }
         ["be-traced", ref words @ ..] => return Err(End::Failed(ptrace::be_traced(words))),
         ["fork", count] => fork(count.parse()?)?,
-        ["ignore", signal, "sleep"] => {
-            sys::ignore_signal(signal.parse()?);
-            sleep(Duration::from_secs(3600));
-        }
         ["ignore", signals, "exec", program, ref arguments @ ..] => {
             for signal in signals.split(',') {
                 sys::ignore_signal(signal.parse()?);
@@ -97,7 +97,6 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             std::thread::spawn(move || sleep(pause));
         }
         ["tty-echo"] => tty_echo()?,
-        ["wait-file", path] => wait_file(path),
         ["exec", program, ref arguments @ ..] => exec(program, arguments)?,
         ["be", role, program, ref arguments @ ..] => {
             callers::execute_as(role, Command::new(program).args(arguments))?;
@@ -108,21 +107,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
     Ok(())
 }
 
-/// Opens an existing file. Creating one is another deed: on a read-only file
-/// system the two fail differently.
-fn open(path: &str, mode: &str) -> io::Result<fs::File> {
-    let (read, write) = match mode {
-        "read" => (true, false),
-        "write" => (false, true),
-        "append" => return OpenOptions::new().append(true).open(path),
-        _ => (true, true),
-    };
-    OpenOptions::new().read(read).write(write).open(path)
-}
-
 /// Changes the owner, mode and times of an inode, and prints the result of each.
 fn spoil(path: &str) {
-    use std::os::unix::fs::{PermissionsExt, chown};
     let how =
         |result: io::Result<()>| result.map_or_else(|e| sys::errno_name(&e), |()| "ok".into());
     let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
@@ -255,12 +241,6 @@ fn tty_echo() -> io::Result<()> {
         println!("{} {}", report::tty_size(), line?);
     }
     Ok(())
-}
-
-fn wait_file(path: &str) {
-    while !Path::new(path).exists() {
-        sleep(Duration::from_millis(10));
-    }
 }
 
 /// Executes another program. It has read nothing from stdin before.
