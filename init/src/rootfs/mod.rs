@@ -51,8 +51,8 @@ pub struct Rootfs {
     procfs: Option<Procfs>,
     /// The opener, for what root of the user namespace may not open.
     opener: Option<Opener>,
-    /// The directory of the last node or directory made: the next one is mostly in it,
-    /// too.
+    /// The directory in which the last node or directory was made. The next one is
+    /// usually made there, too.
     nodes: Option<(&'static [u8], OwnedFd)>,
     /// Fds that are no longer needed, to be closed together with the rest.
     unused: Vec<OwnedFd, MAX_UNUSED>,
@@ -113,8 +113,8 @@ impl Rootfs {
         Ok(rootfs)
     }
 
-    /// Binds the rootfs on the covers, which are mounted on it. They are unbindable
-    /// meanwhile, so that the recursive bind leaves them out.
+    /// Binds the rootfs on the covers, which are mounted on it. The covers are made
+    /// unbindable first, so that the recursive bind leaves them out.
     fn bind_by_name(&self, covers: &OwnedFd) -> Result<OwnedFd, Fault> {
         let covers = covers.as_fd();
         let propagate = |flags| {

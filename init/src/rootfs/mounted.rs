@@ -65,8 +65,8 @@ pub fn covering(directory: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fau
     result.during(Call::Openat2, Step::FindMount)
 }
 
-/// KERNEL(5.6): the same without openat2: the directory becomes the root of this
-/// process meanwhile.
+/// KERNEL(5.6): the same without openat2. The directory becomes the root of this process
+/// for the call.
 fn covering_by_chroot(directory: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Fault> {
     let step = Step::FindMount;
     let path_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -110,8 +110,8 @@ impl Rootfs {
         }
     }
 
-    /// Makes what is missing in a parent that was resolved within the rootfs: no
-    /// symbolic link that appears meanwhile can lead elsewhere.
+    /// Makes what is missing, in a parent that was resolved within the rootfs. A symbolic
+    /// link that somebody puts there in between cannot redirect it.
     fn make_missing(&self, path: &CStr, make: Make) -> Result<MountPoint> {
         let (above, name) = split_name(path);
         let mut parent: PathBuffer = PathBuffer::empty();
@@ -142,8 +142,8 @@ impl Rootfs {
         Ok(MountPoint { fd: made, is_new: true, parent: None })
     }
 
-    /// Finds the mount point of a new filesystem, which is mostly beside the last one.
-    /// The directory is remembered until something else is mounted, which may cover it.
+    /// Finds the mount point of a new filesystem. It is usually in the same directory as
+    /// the last one, which is remembered until something else is mounted and may cover it.
     pub fn mount_point_beside(&mut self, path: &'static CStr, strict: bool) -> Result<MountPoint> {
         let (above, name) = split_name(path);
         if let Some((known, parent)) = &self.nodes
@@ -210,7 +210,7 @@ impl Rootfs {
         Ok((self.mount_point(above.as_c_str(), Make::Directory, false)?.fd, name))
     }
 
-    /// The same for a node, which is mostly beside the last one.
+    /// The same for a node, which is usually in the same directory as the last one.
     pub fn parent_of_node(
         &mut self,
         path: &'static CStr,

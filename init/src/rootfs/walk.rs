@@ -19,7 +19,7 @@ const MAX_LINKS: u32 = 40;
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens a path below the root. `..` restarts the walk from the root without the last
-/// component. The kernel never resolves it, so a directory that is moved meanwhile
+/// component. The kernel never resolves it, so a directory that is moved during the walk
 /// cannot lead out.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, strict: bool) -> Result<OwnedFd> {
     Walk { root, flags, strict, make: None }.open(path)
