@@ -222,7 +222,7 @@ impl Archive {
             let mut all = printed.lines().filter_map(|line| line.split_once(' '));
             all.find(|(release, _)| *release == suite).map(|(_, address)| address.to_owned())
         };
-        let unknown = || Error::new(format!("no source of this host's apt is of {suite}"));
+        let unknown = || Error::new(format!("this host's apt has no source for {suite}"));
         Ok(Self {
             main: address(suite).ok_or_else(unknown)?,
             security: address(&format!("{suite}-security")),

@@ -102,7 +102,7 @@ pub fn of(kernel: &Kernel, target: &Target) -> Result<PathBuf, Error> {
 
 fn make(kernel: &Kernel, target: &Target, root: &Path, image: &Path) -> Result<(), Error> {
     let suite = kernel.suite;
-    eprintln!("making a disk with Debian {suite}, once, in some ten minutes: its base");
+    eprintln!("making a disk with Debian {suite}, once, which takes some ten minutes: the base");
     debian::install(TOOLS)?;
     let modules = kernel.unpacked(target, target.full_kernel)?;
     let mut debootstrap = Command::new("debootstrap");

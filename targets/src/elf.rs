@@ -20,7 +20,7 @@ const PT_INTERP: u32 = 3;
 pub fn check_static(file: &[u8], wanted: Identity) -> Result<(), &'static str> {
     let found = identity(file).ok_or("it is not a little-endian ELF file")?;
     if found != wanted {
-        return Err("it is made for another machine");
+        return Err("it is for another machine");
     }
     for kind in program_headers(file, found.bits).ok_or("its program headers are cut short")? {
         match kind {

@@ -44,8 +44,9 @@ fn wanted() -> Result<Vec<&'static Target>, Error> {
     names
         .iter()
         .map(|name| {
-            vial_targets::by_name(name)
-                .ok_or_else(|| Error::new(format!("{name} is not a target; there are {}", known())))
+            vial_targets::by_name(name).ok_or_else(|| {
+                Error::new(format!("{name} is not a target; the targets are {}", known()))
+            })
         })
         .collect()
 }
