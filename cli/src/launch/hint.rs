@@ -9,9 +9,7 @@ use vial_plan::{
 pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     let of_step = match step {
         Step::SymlinkTarget => Some("/proc, /sys and /dev themselves may not be symbolic links"),
-        Step::LinkIntoProc => {
-            Some("what lies in /proc is taken for the kernel's word: mount over something else")
-        }
+        Step::LinkIntoProc => Some("programs trust what they read in /proc: mount it elsewhere"),
         Step::MakeDirectory | Step::MakeFile if errno == Errno::ROFS => {
             Some("the rootfs is read-only on the host: make this path in the image")
         }
@@ -35,10 +33,10 @@ pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
 fn setup(item: &SetupItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     Some(match (item, step, errno) {
         (SetupItem::RaiseRlimit { .. }, _, Errno::PERM) => {
-            "raising a hard limit takes CAP_SYS_RESOURCE, which the caller does not have"
+            "raising a hard limit needs CAP_SYS_RESOURCE, which the caller does not have"
         }
         (SetupItem::OomScoreAdj { .. }, _, Errno::ACCESS) => {
-            "lowering the value takes CAP_SYS_RESOURCE, which the caller does not have"
+            "lowering the value needs CAP_SYS_RESOURCE, which the caller does not have"
         }
         (SetupItem::Procfs {}, _, _) => "mount -t proc proc /proc",
         _ => return None,
@@ -48,16 +46,16 @@ fn setup(item: &SetupItem<'_>, step: Step, errno: Errno) -> Option<&'static str>
 fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     Some(match (item, step, errno) {
         (CgroupItem::Devices { .. }, Step::LoadDeviceFilter, _) => {
-            "the kernel may lack CONFIG_CGROUP_BPF; a last rule {\"allow\": true, \"access\": \"rwm\"} does without a device filter"
+            "the kernel may lack CONFIG_CGROUP_BPF; with {\"allow\": true, \"access\": \"rwm\"} as the last rule no device filter is needed"
         }
         (CgroupItem::Devices { .. }, Step::FindDeviceFilters | Step::DetachDeviceFilter, _) => {
-            "the cgroup has device filters already, of which this user may not dispose: set linux.cgroupsPath to another place"
+            "this user may not replace the device filters that the cgroup already has: set linux.cgroupsPath to another place"
         }
         (CgroupItem::Controllers { .. }, _, Errno::NOENT) => {
-            "a controller is not enabled in a cgroup above"
+            "a controller is not enabled in a parent cgroup"
         }
         (CgroupItem::Controllers { .. }, _, Errno::BUSY) => {
-            "that cgroup holds processes, so that it cannot give controllers to others: set linux.cgroupsPath to another place"
+            "that cgroup holds processes, so it cannot enable controllers for its children: set linux.cgroupsPath to another place"
         }
         (CgroupItem::Mkdir { .. }, _, Errno::ACCESS | Errno::PERM) => {
             "this cgroup is not delegated to the user"
@@ -69,13 +67,13 @@ fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static st
 fn clone(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::PERM | Errno::NOSPC | Errno::USERS => {
-            "user namespaces may be forbidden or used up: see /proc/sys/user/max_user_namespaces and /proc/sys/kernel/unprivileged_userns_clone"
+            "user namespaces may be forbidden, or there may be too many: see /proc/sys/user/max_user_namespaces and /proc/sys/kernel/unprivileged_userns_clone"
         }
         Errno::OPNOTSUPP => {
-            "a cgroup above the container's holds processes, so that limits cannot be set: set linux.cgroupsPath to another place"
+            "a parent of the container's cgroup holds processes, so limits cannot be set: set linux.cgroupsPath to another place"
         }
         Errno::INVAL => {
-            "the kernel may lack a kind of namespace: see /proc/self/ns for those it has"
+            "the kernel may lack a type of namespace: /proc/self/ns lists those that it has"
         }
         _ => return None,
     })
@@ -87,7 +85,7 @@ fn leave(item: &LeaveItem<'_>, step: Step, errno: Errno) -> Option<&'static str>
             "the caller may not map these ids: see /etc/subuid and /etc/subgid"
         }
         (LeaveItem::MapHelper { .. }, Step::MapHelper, _) => {
-            "the ranges must be the user's in /etc/subuid and /etc/subgid; the helper has said more above"
+            "the ranges must be the user's own in /etc/subuid and /etc/subgid; see the helper's message above"
         }
         _ => return None,
     })
@@ -96,10 +94,10 @@ fn leave(item: &LeaveItem<'_>, step: Step, errno: Errno) -> Option<&'static str>
 fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     Some(match (item, step, errno) {
         (RootfsItem::Mount { fstype, .. }, Step::Mount, Errno::PERM) if *fstype == c"proc" => {
-            "the host hides part of /proc; a user namespace may mount proc only where /proc is bare"
+            "the host hides part of /proc; in a user namespace proc can be mounted only if no mount covers a part of /proc"
         }
         (RootfsItem::Mount { fstype, .. }, Step::Mount, Errno::PERM) if *fstype == c"sysfs" => {
-            "a user namespace mounts sysfs only with a network namespace of its own; bind the host's /sys otherwise"
+            "in a user namespace sysfs can be mounted only with a new network namespace; otherwise bind the host's /sys"
         }
         (RootfsItem::Mount { .. }, Step::Mount, Errno::NODEV) => {
             "the kernel does not have this filesystem, or its module is not loaded"
@@ -108,19 +106,19 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
             "the rootfs lies on a root that cannot be pivoted; try --no-pivot"
         }
         (RootfsItem::Chroot {}, Step::Chroot, Errno::PERM) => {
-            "chroot takes CAP_SYS_CHROOT, which the caller does not have"
+            "chroot needs CAP_SYS_CHROOT, which the caller does not have"
         }
         (RootfsItem::DeviceNode { .. }, Step::MakeDevice, Errno::PERM) => {
-            "a device takes CAP_MKNOD to be made; with {\"type\": \"mount\"} in linux.namespaces the host's is bound"
+            "making a device needs CAP_MKNOD; with {\"type\": \"mount\"} in linux.namespaces vial binds the host's instead"
         }
         (RootfsItem::Terminal { .. }, Step::OpenPtmx, Errno::NOENT) => {
             "a terminal needs devpts: mount it at /dev/pts"
         }
         (RootfsItem::MountAttributes { recursive: true, .. }, _, Errno::NOSYS) => {
-            "attributes of mounts below take Linux 5.12: leave out the options that begin with r"
+            "recursive attributes need Linux 5.12: leave out the options that begin with r"
         }
         (RootfsItem::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
-            "a mount's ro, nosuid, nodev or noexec is locked in a user namespace and cannot be taken away"
+            "in a user namespace the ro, nosuid, nodev and noexec of a host's mount are locked"
         }
         _ => return None,
     })
@@ -138,10 +136,10 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
             "the profile is not loaded: `apparmor_parser --replace FILE` loads one"
         }
         (ProcessItem::AppArmorProfile { .. }, _, Errno::INVAL) => {
-            "AppArmor is off: see /sys/kernel/security/lsm; leave process.apparmorProfile out"
+            "AppArmor is off: see /sys/kernel/security/lsm; or leave out process.apparmorProfile"
         }
         (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
-            "SELinux is off, or has no such label: see /sys/kernel/security/lsm; leave process.selinuxLabel out"
+            "SELinux is off, or has no such label: see /sys/kernel/security/lsm; or leave out process.selinuxLabel"
         }
         _ => return None,
     })

@@ -107,7 +107,7 @@ impl Exec {
                 "cannot make sure which root container {} has without a pidfd",
                 self.id
             ))
-            .hint("pidfd_open(2) takes Linux 5.3; a seccomp filter around vial may deny it"));
+            .hint("pidfd_open(2) needs Linux 5.3, and a seccomp filter around vial may deny it"));
         }
         let mut host = Host::read();
         if container.record.cgroup.is_some() {
