@@ -101,7 +101,7 @@ pub fn enable(
     if !required.is_empty() {
         write_file(directory, SUBTREE_CONTROL, required.to_bytes())?;
     }
-    // The planner lists threaded controllers last, so EBUSY stops before them.
+    // Threaded controllers come last: EBUSY on another one ends the loop before them.
     for wished in words(controllers.to_bytes()) {
         let written = write_file(directory, SUBTREE_CONTROL, wished);
         // No limit needs this controller, so the container does without. ENOENT: the

@@ -57,7 +57,7 @@ impl Fault {
         self.0.get()
     }
 
-    /// The fault that such a number stands for; 0 stands for none.
+    /// Decodes such a number. 0 means no fault.
     pub fn from_number(number: u32) -> Option<Fault> {
         NonZeroU32::new(number).map(Fault)
     }

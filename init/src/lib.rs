@@ -3,7 +3,7 @@
 //! ```text
 //! stage 0  outside the container                          stage0.rs
 //!          setup, the cgroup, then into the namespaces    cgroup.rs, leave.rs
-//! stage 1  in the new user namespace, before the rest     stage1.rs
+//! stage 1  in the new user namespace, before the others   stage1.rs
 //! stage 2  the container's first process                  stage2.rs
 //!          namespaces, rootfs, process                    namespace/, rootfs/, process/
 //! ```
@@ -109,7 +109,7 @@ pub struct Life {
     memory: channel::Memory,
     /// The digits in argv that show the current item to other processes.
     item: &'static mut [u8],
-    /// The socket that brought the Plan and carries the Reply.
+    /// The socket that brought the Plan and carries the Replies.
     channel: OwnedFd,
     /// Fds that vial lent, and fds that one item passes to another.
     slots: Slots,

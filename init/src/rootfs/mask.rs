@@ -43,8 +43,8 @@ pub fn make_readonly(rootfs: &mut Rootfs, path: &CStr) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Resolves a path. None: it does not exist, and need not be hidden. The paths in
-/// config.json are of many kernels.
+/// Resolves a path. None: it does not exist, so it need not be hidden. The lists in
+/// config.json name paths of many kernels, and no kernel has them all.
 fn find(rootfs: &Rootfs, path: &CStr) -> Result<Option<OwnedFd>, Fault> {
     match rootfs.resolve(path, false) {
         Ok(mount_point) => Ok(Some(mount_point)),

@@ -1,5 +1,5 @@
-//! The rootfs. Every path below it is reached by an fd, and nothing in it leads out of
-//! it, symbolic links above all.
+//! The rootfs. Every path below it is reached by an fd, and nothing in it, such as a
+//! symbolic link, leads out of it.
 
 pub mod attributes;
 pub mod bind;

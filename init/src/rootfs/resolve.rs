@@ -80,8 +80,8 @@ impl Rootfs {
 
     /// Finds the mount point at a path, and makes it and its parents if they do not
     /// exist. Symbolic links are followed within the rootfs, and what they lead to is
-    /// made if it is missing. But /proc, /sys and /dev may be no symbolic links, and
-    /// none may lead into /proc. strict: there may be no symbolic link at all.
+    /// made if it is missing. But /proc, /sys and /dev must not be symbolic links, and no
+    /// link may lead into /proc. strict: no symbolic link is allowed at all.
     pub fn mount_point(&self, path: &CStr, make: Make, strict: bool) -> Result<MountPoint> {
         let found = match self.resolve(path, true) {
             Err(fault) if fault.errno() == Errno::LOOP && !strict => {

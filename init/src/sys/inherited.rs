@@ -12,7 +12,7 @@ use crate::slots::Slots;
 /// for an empty slot. The state dir tells other processes which container this is.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The socket that brings the Plan and carries the Reply.
+    /// The socket that brings the Plan and carries the Replies.
     pub channel: OwnedFd,
     /// The digits that show the current item of the Plan to other processes.
     pub item: &'static mut [u8],
