@@ -92,9 +92,9 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
 
 /// Writes a file that must not exist yet. Pass a [`c_path`] if the path may be
 /// long.
-pub fn write_new(folder: impl AsFd, path: impl Arg, bytes: &[u8]) -> io::Result<()> {
+pub fn write_new(directory: impl AsFd, path: impl Arg, bytes: &[u8]) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    openat(folder, path, flags, Mode::from(0o644))
+    openat(directory, path, flags, Mode::from(0o644))
         .and_then(|file| write_all(file, bytes))
         .map_err(as_io)
 }

@@ -29,8 +29,8 @@ pub struct Output {
 /// Runs a program of PATH in this process's environment. None: there is none.
 pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    let folders = path.as_bytes().split(|byte| *byte == b':');
-    let places = folders.map(|folder| [folder, b"/", name.as_bytes()].concat());
+    let directories = path.as_bytes().split(|byte| *byte == b':');
+    let places = directories.map(|directory| [directory, b"/", name.as_bytes()].concat());
     let places = texts(places)?;
     let words = std::iter::once(name).chain(arguments.iter().map(String::as_str));
     let words = list(texts(words.map(|word| word.as_bytes().to_vec()))?);

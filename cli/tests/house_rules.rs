@@ -60,13 +60,13 @@ const HOSTS: &[&str] = &[
 /// Every text file of the repository: its path from the root, and its text.
 fn files() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![workspace().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap().flatten() {
+    let mut directories = vec![workspace().to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap().flatten() {
             let path = entry.path();
             let hidden = matches!(path.file_name().unwrap().to_str(), Some(".git" | "target"));
             if path.is_dir() && !hidden {
-                folders.push(path);
+                directories.push(path);
             } else if let Ok(text) = fs::read_to_string(&path) {
                 files.push((from_top(&path), text));
             }

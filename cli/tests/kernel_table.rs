@@ -45,10 +45,10 @@ fn notes(file: &str, text: &str) -> Places {
     releases.map(|rest| format!("{} {file}", rest.split(')').next().unwrap_or_default())).collect()
 }
 
-/// The notes of all files below a folder.
-fn notes_below(folder: &Path) -> Places {
+/// The notes of all files below a directory.
+fn notes_below(directory: &Path) -> Places {
     let mut found = Places::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(notes_below(&path));
@@ -68,7 +68,7 @@ fn table() -> Vec<Row> {
 fn each_note_has_its_row_and_each_row_its_notes() {
     let noted: Places = ["init", "cli/src"]
         .iter()
-        .flat_map(|folder| notes_below(&workspace().join(folder)))
+        .flat_map(|directory| notes_below(&workspace().join(directory)))
         .collect();
     let listed: Places = table().into_iter().flat_map(|row| row.places).collect();
     let without_row: Vec<_> = noted.difference(&listed).collect();

@@ -16,7 +16,7 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("opener", "rootfs", "the opener opens files for the rootfs, and attaches mounts as it does"),
 ];
 
-/// Files and folders that decide without reading the machine, and the modules that
+/// Files and directories that decide without reading the machine, and the modules that
 /// they may use.
 const PURE: &[(&str, &[&str])] = &[
     ("planner", &["config", "error", "host", "namespace", "plan", "seccomp"]),
@@ -49,7 +49,7 @@ fn files(sources: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// The modules of a crate: the folders and files of its sources.
+/// The modules of a crate: the directories and files of its sources.
 fn modules(sources: &str) -> BTreeMap<String, Vec<String>> {
     let mut modules: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, text) in files(sources) {

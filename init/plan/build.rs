@@ -8,9 +8,9 @@ fn main() -> io::Result<()> {
     let plan = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let init = plan.join("..");
     let mut files = Vec::new();
-    for folder in [init.join("src"), plan.join("src")] {
-        collect(&folder, &mut files)?;
-        println!("cargo::rerun-if-changed={}", folder.display());
+    for directory in [init.join("src"), plan.join("src")] {
+        collect(&directory, &mut files)?;
+        println!("cargo::rerun-if-changed={}", directory.display());
     }
     files.sort();
 
@@ -25,8 +25,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;

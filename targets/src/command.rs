@@ -89,7 +89,7 @@ pub fn watched(command: &mut Command) -> Result<(), Error> {
 #[must_use]
 pub fn exists(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 /// The program's name and its first arguments, to identify the call.

@@ -47,7 +47,7 @@ pub fn is_installed(package: &str) -> bool {
     command::output(&mut query).is_ok_and(|status| status == "installed")
 }
 
-/// The folder with the files of a package of this host's Debian release. It is fetched
+/// The directory with the files of a package of this host's Debian release. It is fetched
 /// on first use.
 ///
 /// # Errors
@@ -59,7 +59,7 @@ pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
 /// The same for a package of a suite, such as trixie.
 ///
 /// The meta-package of a kernel (linux-image-cloud-amd64) stands for the packages that
-/// it depends on: the folder has their boot/ and lib/modules/.
+/// it depends on: the directory has their boot/ and lib/modules/.
 ///
 /// # Errors
 /// apt-get or dpkg-deb failed, or the cache cannot be written.
@@ -69,24 +69,24 @@ pub fn unpacked_from(
     architecture: &str,
 ) -> Result<PathBuf, Error> {
     let apt = cache()?.join("debian").join(suite.unwrap_or_default()).join(architecture);
-    let folder = apt.join("unpacked").join(package);
-    if folder.is_dir() {
-        return Ok(folder);
+    let directory = apt.join("unpacked").join(package);
+    if directory.is_dir() {
+        return Ok(directory);
     }
     fs::create_dir_all(&apt).on_path("create", &apt)?;
     let _lock = lock(&apt)?;
     // Another process may have fetched it while this one waited.
-    if !folder.is_dir() {
+    if !directory.is_dir() {
         eprintln!("fetching {package} for {architecture} into {}", apt.display());
         Apt::new(apt, suite)
-            .and_then(|apt| fetch(&apt, package, &folder))
+            .and_then(|apt| fetch(&apt, package, &directory))
             .map_err(|error| error.during(format!("fetch {package} for {architecture}")))?;
     }
-    Ok(folder)
+    Ok(directory)
 }
 
-/// Downloads and unpacks a package. The folder appears complete or not at all.
-fn fetch(apt: &Apt, package: &str, folder: &Path) -> Result<(), Error> {
+/// Downloads and unpacks a package. The directory appears complete or not at all.
+fn fetch(apt: &Apt, package: &str, directory: &Path) -> Result<(), Error> {
     let work = apt.root.join("work");
     let _ = fs::remove_dir_all(&work); // Left by a killed run, if it exists.
     let files = work.join("files");
@@ -104,9 +104,9 @@ fn fetch(apt: &Apt, package: &str, folder: &Path) -> Result<(), Error> {
     for deb in debs {
         command::output(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&files))?;
     }
-    let parent = folder.parent().unwrap_or(folder);
+    let parent = directory.parent().unwrap_or(directory);
     fs::create_dir_all(parent).on_path("create", parent)?;
-    fs::rename(&files, folder).on_path("put in place", folder)?;
+    fs::rename(&files, directory).on_path("put in place", directory)?;
     fs::remove_dir_all(&work).on_path("remove", &work)
 }
 
@@ -119,9 +119,9 @@ struct Apt {
 
 impl Apt {
     fn new(root: PathBuf, suite: Option<&str>) -> Result<Self, Error> {
-        for folder in ["lists/partial", "cache/archives/partial"] {
-            let folder = root.join(folder);
-            fs::create_dir_all(&folder).on_path("create", &folder)?;
+        for directory in ["lists/partial", "cache/archives/partial"] {
+            let directory = root.join(directory);
+            fs::create_dir_all(&directory).on_path("create", &directory)?;
         }
         let status = root.join("status");
         fs::write(&status, "").on_path("write", &status)?;
@@ -165,9 +165,9 @@ Acquire::Check-Valid-Until "false";
     }
 
     /// Downloads a package, and for a kernel all its parts.
-    fn download(&self, package: &str, folder: &Path) -> Result<(), Error> {
+    fn download(&self, package: &str, directory: &Path) -> Result<(), Error> {
         let mut download = self.command("apt-get");
-        download.args(["-q", "download"]).args(self.parts(package)?).current_dir(folder);
+        download.args(["-q", "download"]).args(self.parts(package)?).current_dir(directory);
         command::output(&mut download).map(drop)
     }
 
@@ -252,13 +252,13 @@ pub fn cache() -> Result<PathBuf, Error> {
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CACHE_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .map(|folder| folder.join("vial"))
+        .map(|directory| directory.join("vial"))
         .ok_or_else(|| Error::new("HOME is not set, so there is no place for the cache"))
 }
 
 /// Locks out other processes until the returned file is dropped.
-pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("lock");
+pub(crate) fn lock(directory: &Path) -> Result<File, Error> {
+    let path = directory.join("lock");
     let file = File::create(&path).on_path("create", &path)?;
     file.lock().on_path("lock", &path)?;
     Ok(file)

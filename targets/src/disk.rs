@@ -76,22 +76,22 @@ pub const USER: &str = "vialtest";
 /// # Errors
 /// The user is not root, the host is not Debian, or a tool failed.
 pub fn of(kernel: &Kernel, target: &Target) -> Result<PathBuf, Error> {
-    let folder = debian::cache()?.join("disks");
+    let directory = debian::cache()?.join("disks");
     let name = format!("{}-{}-{RECIPE}.ext4", kernel.suite, target.debian);
-    let image = folder.join(&name);
+    let image = directory.join(&name);
     if image.is_file() {
         return Ok(image);
     }
     if !debian::is_root() {
         return Err(Error::new("only root can make the disk of a Debian system"));
     }
-    fs::create_dir_all(&folder).on_path("create", &folder)?;
-    let _lock = debian::lock(&folder)?;
+    fs::create_dir_all(&directory).on_path("create", &directory)?;
+    let _lock = debian::lock(&directory)?;
     // Another process may have made it while this one waited.
     if !image.is_file() {
-        let work = folder.join("work");
+        let work = directory.join("work");
         let _ = fs::remove_dir_all(&work); // Left by a killed run, if it exists.
-        let half = folder.join(format!("{name}.half"));
+        let half = directory.join(format!("{name}.half"));
         make(kernel, target, &work, &half)
             .map_err(|error| error.during(format!("make the disk {name}")))?;
         fs::rename(&half, &image).on_path("put in place", &image)?;

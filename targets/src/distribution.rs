@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Error, OnPath};
-use crate::ship::{output_folder, workspace};
-use crate::toolchain::{clean_environment, std_folder};
+use crate::ship::{output_directory, workspace};
+use crate::toolchain::{clean_environment, std_directory};
 
 /// How a distribution builds. In the strings, `{source}` is the workspace, `{work}` the
-/// build's own folder, `{linker}` the distribution's compiler, `{triple}` the target,
+/// build's own directory, `{linker}` the distribution's compiler, `{triple}` the target,
 /// and `{TRIPLE}` the target as environment variables spell it.
 #[derive(Debug)]
 pub struct Distribution {
@@ -146,7 +146,7 @@ impl Distribution {
     /// Whether Rust's std for the target is installed here.
     #[must_use]
     pub fn is_here(&self) -> bool {
-        std_folder(&self.triple()).is_some()
+        std_directory(&self.triple()).is_some()
     }
 
     /// Builds vial, and returns the files that the distribution would install.
@@ -198,17 +198,17 @@ impl Distribution {
     }
 }
 
-/// One folder for all builds, so that what is equal in them is built once.
+/// One directory for all builds, so that what is equal in them is built once.
 fn work() -> PathBuf {
-    output_folder().join("distributions")
+    output_directory().join("distributions")
 }
 
 /// Finds executables as cargo.bbclass does: regular files with an execute bit.
-fn executables(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+fn executables(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry.on_path("read", folder)?;
+        let entry = entry.on_path("read", directory)?;
         let status = entry.metadata().on_path("read", &entry.path())?;
         if status.is_file() && status.permissions().mode() & 0o111 != 0 {
             found.push(entry.path());

@@ -38,7 +38,7 @@ impl Kernel {
         ALL.iter().copied().find(|kernel| kernel.name == name)
     }
 
-    /// The folder with boot/vmlinuz-* and the modules of a package, `target.kernel` or
+    /// The directory with boot/vmlinuz-* and the modules of a package, `target.kernel` or
     /// `target.full_kernel`.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ pub struct Target {
     pub triple: &'static str,
     /// Debian's word for the architecture.
     pub debian: &'static str,
-    /// The folder below /usr/lib where Debian's musl-dev keeps libc.a.
+    /// The directory below /usr/lib where Debian's musl-dev keeps libc.a.
     pub musl: &'static str,
     /// The identity that its ELF files must have.
     pub elf: elf::Identity,

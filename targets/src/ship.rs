@@ -68,27 +68,27 @@ impl Bin {
     }
 }
 
-/// Builds the binaries and returns the folder that holds them.
+/// Builds the binaries and returns the directory that holds them.
 ///
 /// # Errors
 /// A binary does not build, or is not static.
 pub fn build(target: &Target, bins: &[Bin]) -> Result<PathBuf, Error> {
     let toolchain = Toolchain::find(target)?;
-    let folder = output_folder().join("ship").join(target.name);
-    fs::create_dir_all(&folder).on_path("create", &folder)?;
+    let directory = output_directory().join("ship").join(target.name);
+    fs::create_dir_all(&directory).on_path("create", &directory)?;
     for &bin in bins {
         let built = compile(target, bin, &toolchain)?;
         check(target, bin, &built)?;
-        put(&built, &folder.join(bin.name()))?;
+        put(&built, &directory.join(bin.name()))?;
     }
-    Ok(folder)
+    Ok(directory)
 }
 
 /// Builds one binary and returns where cargo put it.
 fn compile(target: &Target, bin: Bin, toolchain: &Toolchain) -> Result<PathBuf, Error> {
     let name = bin.name();
     eprintln!("building {name} for {} ({})", target.name, toolchain.name);
-    let work = output_folder().join("ship-build");
+    let work = output_directory().join("ship-build");
     let mut cargo = toolchain.cargo(target, &work);
     cargo.args(["--quiet", "--package", bin.package(), "--bin", name]);
     cargo.arg("--").args(bin.link_arguments(toolchain)).current_dir(workspace());
@@ -125,14 +125,14 @@ impl Weight {
     }
 }
 
-/// Measures the binaries that [`build`] left in its folder. This is a separate step,
+/// Measures the binaries that [`build`] left in its directory. This is a separate step,
 /// because a binary over its budget can still be tested.
 ///
 /// # Errors
 /// A binary is missing.
-pub fn weigh(target: &Target, bins: &[Bin], folder: &Path) -> Result<Vec<Weight>, Error> {
+pub fn weigh(target: &Target, bins: &[Bin], directory: &Path) -> Result<Vec<Weight>, Error> {
     let weigh = |&bin: &Bin| {
-        let path = folder.join(bin.name());
+        let path = directory.join(bin.name());
         let bytes = fs::metadata(&path).on_path("read", &path)?.len();
         Ok(Weight { bin, path, bytes, budget: bin.budget(target) })
     };
@@ -156,9 +156,9 @@ pub fn workspace() -> &'static Path {
 
 /// Where builds of this workspace go: target/, or CARGO_TARGET_DIR.
 #[must_use]
-pub fn output_folder() -> PathBuf {
+pub fn output_directory() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => workspace().join(folder),
+        Some(directory) => workspace().join(directory),
         None => workspace().join("target"),
     }
 }

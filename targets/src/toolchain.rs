@@ -23,9 +23,9 @@ pub struct Toolchain {
     cargo: PathBuf,
     rustc: PathBuf,
     lld: PathBuf,
-    /// The folder of crt1.o, crti.o, crtn.o and libc.a.
+    /// The directory of crt1.o, crti.o, crtn.o and libc.a.
     musl: PathBuf,
-    /// A folder with libunwind.a. std links it, but with panic=abort nothing calls it.
+    /// A directory with libunwind.a. std links it, but with panic=abort nothing calls it.
     unwind: PathBuf,
     builds_std: bool,
 }
@@ -50,7 +50,7 @@ impl Toolchain {
 
     /// The Rust on PATH, if its std for the target is installed.
     fn rustup(target: &Target) -> Option<Self> {
-        let musl = std_folder(target.triple)?.join("self-contained");
+        let musl = std_directory(target.triple)?.join("self-contained");
         Some(Self {
             name: "rustup's std",
             cargo: "cargo".into(),
@@ -82,14 +82,14 @@ impl Toolchain {
     }
 
     /// A `cargo rustc --profile ship` for the target. The caller adds the binary; the
-    /// output goes below `folder`.
+    /// output goes below `directory`.
     #[must_use]
-    pub fn cargo(&self, target: &Target, folder: &Path) -> Command {
+    pub fn cargo(&self, target: &Target, directory: &Path) -> Command {
         let mut cargo = Command::new(&self.cargo);
         clean_environment(&mut cargo);
         cargo.args(["rustc", "--profile", "ship", "--target", target.triple]);
         cargo.env("RUSTC", &self.rustc);
-        cargo.env("CARGO_TARGET_DIR", folder);
+        cargo.env("CARGO_TARGET_DIR", directory);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags());
         if self.builds_std {
             // Debian's Rust is a release, which needs this for -Z options.
@@ -134,12 +134,13 @@ impl Toolchain {
     }
 }
 
-/// The folder with std for a target, if the Rust on PATH has it.
-pub(crate) fn std_folder(triple: &str) -> Option<PathBuf> {
-    let folder = printed("rustc", &["--print", "target-libdir", "--target", triple])?;
-    let names =
-        fs::read_dir(&folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.into_iter().any(|name| name.starts_with("libstd-")).then_some(folder)
+/// The directory with std for a target, if the Rust on PATH has it.
+pub(crate) fn std_directory(triple: &str) -> Option<PathBuf> {
+    let directory = printed("rustc", &["--print", "target-libdir", "--target", triple])?;
+    let names = fs::read_dir(&directory)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.into_iter().any(|name| name.starts_with("libstd-")).then_some(directory)
 }
 
 /// Removes cargo's variables. `cargo ship` runs under cargo, which sets them for this
@@ -168,15 +169,15 @@ fn lld() -> Option<PathBuf> {
     own().or_else(|| system.is_file().then_some(system))
 }
 
-/// A folder with an empty libunwind.a: an empty ar archive has eight bytes.
+/// A directory with an empty libunwind.a: an empty ar archive has eight bytes.
 fn empty_unwind() -> Result<PathBuf, Error> {
-    let folder = debian::cache()?.join("unwind");
-    let path = folder.join("libunwind.a");
+    let directory = debian::cache()?.join("unwind");
+    let path = directory.join("libunwind.a");
     if !path.is_file() {
-        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        fs::create_dir_all(&directory).on_path("create", &directory)?;
         fs::write(&path, "!<arch>\n").on_path("write", &path)?;
     }
-    Ok(folder)
+    Ok(directory)
 }
 
 /// The path that a program prints. None if the program fails.

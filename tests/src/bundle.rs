@@ -12,8 +12,8 @@ use vial_targets::command::OnPath;
 /// A shortened `runc spec`; its process is `/probe report`.
 const CONFIG: &str = include_str!("config.json");
 
-/// The folders of a distribution's root that matter to a container.
-const FOLDERS: [&str; 10] =
+/// The directories of a distribution's root that matter to a container.
+const DIRECTORYS: [&str; 10] =
     ["proc", "sys", "dev", "tmp", "run", "etc", "usr/bin", "usr/lib", "usr/sbin", "var"];
 /// Symbolic links of a distribution's root. etc/localtime dangles here.
 const LINKS: [(&str, &str); 7] = [
@@ -29,9 +29,9 @@ const LINKS: [(&str, &str); 7] = [
 /// A bundle on disk.
 #[derive(Debug)]
 pub struct Bundle {
-    /// The folder of config.json.
+    /// The directory of config.json.
     pub path: PathBuf,
-    /// The folder that becomes the container's root.
+    /// The directory that becomes the container's root.
     pub rootfs: PathBuf,
 }
 
@@ -42,9 +42,9 @@ impl Bundle {
     /// It cannot be written.
     pub fn new(path: &Path, probe: &Path, edit: impl FnOnce(&mut Value)) -> Result<Self, Error> {
         let rootfs = path.join("rootfs");
-        for folder in FOLDERS {
-            let folder = rootfs.join(folder);
-            fs::create_dir_all(&folder).on_path("create", &folder)?;
+        for directory in DIRECTORYS {
+            let directory = rootfs.join(directory);
+            fs::create_dir_all(&directory).on_path("create", &directory)?;
         }
         for (link, target) in LINKS {
             let link = rootfs.join(link);

@@ -1,4 +1,4 @@
-//! What a system test works with: the binaries, a folder of its own, containers,
+//! What a system test works with: the binaries, a directory of its own, containers,
 //! and the reports of the probe inside them.
 
 use std::cell::Cell;
@@ -57,16 +57,16 @@ impl std::fmt::Display for Done {
     }
 }
 
-/// The environment of one test. Dropping it removes its folder.
+/// The environment of one test. Dropping it removes its directory.
 #[derive(Debug)]
 pub struct Context {
     /// The vial to test, or the runtime that `VIAL_RUNTIME` names.
     pub vial: PathBuf,
     /// The probe's file on the host.
     pub probe: PathBuf,
-    /// A folder that only this test uses.
-    pub folder: PathBuf,
-    /// The state folder: every `vial` of this test gets it as `--root`.
+    /// A directory that only this test uses.
+    pub directory: PathBuf,
+    /// The state directory: every `vial` of this test gets it as `--root`.
     pub state: PathBuf,
     /// A part of every container id and cgroup path of this test, and of no other's.
     pub tag: String,
@@ -76,20 +76,21 @@ pub struct Context {
 }
 
 impl Context {
-    /// Uses the binaries in this program's folder, and creates a fresh folder.
+    /// Uses the binaries in this program's directory, and creates a fresh directory.
     ///
     /// # Errors
-    /// The folder cannot be created.
+    /// The directory cannot be created.
     pub fn new() -> Result<Self, Error> {
         let exe = std::env::current_exe()
             .map_err(|error| Error::new(format!("find this program: {error}")))?;
         let beside = exe.parent().unwrap_or(Path::new("/"));
-        let folder = folder_of(std::process::id());
+        let directory = directory_of(std::process::id());
         // As long as engines make them: their ids have 64 hexadecimal digits, and
-        // their state folders exceed the 108 bytes that a socket's path may have.
+        // their state directories exceed the 108 bytes that a socket's path may have.
         let tag = format!("{:08x}{:048x}", std::process::id(), u128::MAX / 3);
-        let state = folder.join("as/deep/as/engines/put/it/io.containerd.runtime.v2.task/k8s.io");
-        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        let state =
+            directory.join("as/deep/as/engines/put/it/io.containerd.runtime.v2.task/k8s.io");
+        fs::create_dir_all(&directory).on_path("create", &directory)?;
         // Orphans of the containers become children of the test, so that
         // leftovers() finds them.
         let me = rustix::process::getpid();
@@ -101,7 +102,7 @@ impl Context {
         Ok(Self {
             vial: runtime.unwrap_or_else(|| beside.join("vial")),
             probe: beside.join("probe"),
-            folder,
+            directory,
             state,
             tag,
             hidden: None,
@@ -113,17 +114,17 @@ impl Context {
     /// with `errno`.
     ///
     /// # Errors
-    /// Its folder cannot be created.
+    /// Its directory cannot be created.
     pub fn hiding(&self, errno: i32, calls: &[libc::c_long]) -> Result<Self, Error> {
         let first = self.serial.get() + 0x1000;
         self.serial.set(first);
-        let folder = self.folder.join(format!("hiding-{first:x}"));
-        fs::create_dir_all(&folder).on_path("create", &folder)?;
+        let directory = self.directory.join(format!("hiding-{first:x}"));
+        fs::create_dir_all(&directory).on_path("create", &directory)?;
         Ok(Self {
             vial: self.vial.clone(),
             probe: self.probe.clone(),
-            state: folder.join("state"),
-            folder,
+            state: directory.join("state"),
+            directory,
             tag: self.tag.clone(),
             hidden: Some((errno, calls.to_vec())),
             serial: Cell::new(first),
@@ -141,7 +142,7 @@ impl Context {
     /// # Errors
     /// It cannot be written.
     pub fn bundle(&self, edit: impl FnOnce(&mut Value)) -> Result<Bundle, Error> {
-        Bundle::new(&self.folder.join(format!("bundle-{}", self.id())), &self.probe, edit)
+        Bundle::new(&self.directory.join(format!("bundle-{}", self.id())), &self.probe, edit)
     }
 
     /// A bundle whose process is the probe with these arguments.
@@ -152,7 +153,7 @@ impl Context {
         self.bundle(|config| config["process"]["args"] = probe_arguments(arguments))
     }
 
-    /// A `vial` command with the state folder and these arguments.
+    /// A `vial` command with the state directory and these arguments.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         if let Some((errno, calls)) = &self.hidden {
@@ -201,7 +202,7 @@ impl Context {
     /// It cannot be started.
     pub fn run(&self, command: &mut Command) -> Result<Done, Error> {
         let program = PathBuf::from(command.get_program());
-        let output = |name: &str| self.folder.join(format!("{name}-{}", self.id()));
+        let output = |name: &str| self.directory.join(format!("{name}-{}", self.id()));
         let (out, err) = (output("stdout"), output("stderr"));
         let status = command
             .stdin(Stdio::null())
@@ -264,22 +265,22 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        remove_folder(&self.folder);
+        remove_directory(&self.directory);
     }
 }
 
-/// The folder of the test that runs, or ran, as this process.
+/// The directory of the test that runs, or ran, as this process.
 #[must_use]
-pub fn folder_of(pid: u32) -> PathBuf {
+pub fn directory_of(pid: u32) -> PathBuf {
     std::env::temp_dir().join(format!("vial-test-{pid}"))
 }
 
-/// Removes a test's folder. Keeps it if a mount lies below it, since a recursive
+/// Removes a test's directory. Keeps it if a mount lies below it, since a recursive
 /// removal could then delete files of the host.
-pub fn remove_folder(folder: &Path) {
+pub fn remove_directory(directory: &Path) {
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    if !String::from_utf8_lossy(&mounts).contains(&*folder.to_string_lossy()) {
-        let _ = fs::remove_dir_all(folder); // In /tmp, should it fail.
+    if !String::from_utf8_lossy(&mounts).contains(&*directory.to_string_lossy()) {
+        let _ = fs::remove_dir_all(directory); // In /tmp, should it fail.
     }
 }
 

@@ -15,8 +15,8 @@ const S_IFCHR: u32 = 0o020_000;
 /// One entry of an archive.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A file with these bytes.
     Bytes(Vec<u8>),
     /// A copy of a file of the host.
@@ -35,7 +35,7 @@ pub struct Initramfs {
 
 impl Initramfs {
     /// Adds an entry at a path relative to the root, with these permission bits.
-    /// Add the parent folders first: the kernel does not create them.
+    /// Add the parent directories first: the kernel does not create them.
     #[must_use]
     pub fn with(mut self, path: &str, permissions: u32, content: Content) -> Self {
         self.entries.push((path.to_owned(), permissions, content));
@@ -50,7 +50,7 @@ impl Initramfs {
         let mut archive = Vec::new();
         for (index, (path, permissions, content)) in self.entries.iter().enumerate() {
             let (kind, device, data) = match content {
-                Content::Folder => (S_IFDIR, (0, 0), Vec::new()),
+                Content::Directory => (S_IFDIR, (0, 0), Vec::new()),
                 Content::Bytes(bytes) => (S_IFREG, (0, 0), bytes.clone()),
                 Content::File(file) => (S_IFREG, (0, 0), fs::read(file).on_path("read", file)?),
                 Content::Link(to) => (S_IFLNK, (0, 0), to.clone().into_bytes()),

@@ -12,7 +12,7 @@ pub struct Leftovers(BTreeSet<String>);
 
 impl Leftovers {
     /// The current descendants of this process, cgroups and mounts with `tag` in
-    /// their path, and the entries of the state folder.
+    /// their path, and the entries of the state directory.
     ///
     /// In a machine every mount counts. On a host others mount and unmount
     /// meanwhile, so only mounts with the tag count.
@@ -22,7 +22,7 @@ impl Leftovers {
         for (pid, name) in processes::descendants(std::process::id()) {
             found.insert(format!("process {pid} ({name})"));
         }
-        add_folders(Path::new("/sys/fs/cgroup"), tag, 8, &mut found);
+        add_directories(Path::new("/sys/fs/cgroup"), tag, 8, &mut found);
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         let mounts = String::from_utf8_lossy(&mounts);
         for point in mounts.lines().filter_map(|line| line.split(' ').nth(4)) {
@@ -45,8 +45,8 @@ impl Leftovers {
     }
 }
 
-fn add_folders(folder: &Path, tag: &str, depth: usize, found: &mut BTreeSet<String>) {
-    let Ok(entries) = fs::read_dir(folder) else {
+fn add_directories(directory: &Path, tag: &str, depth: usize, found: &mut BTreeSet<String>) {
+    let Ok(entries) = fs::read_dir(directory) else {
         return;
     };
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())) {
@@ -55,7 +55,7 @@ fn add_folders(folder: &Path, tag: &str, depth: usize, found: &mut BTreeSet<Stri
             found.insert(format!("cgroup {}", path.display()));
         }
         if depth > 0 {
-            add_folders(&path, tag, depth - 1, found);
+            add_directories(&path, tag, depth - 1, found);
         }
     }
 }

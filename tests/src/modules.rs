@@ -24,15 +24,15 @@ impl Modules {
     pub fn of(package: &Path) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
         // Packages since trixie use usr/lib, as / and /usr are merged.
-        let mut folders = vec![package.join("usr/lib/modules")];
-        if !folders[0].is_dir() {
-            folders = vec![package.join("lib/modules")];
+        let mut directories = vec![package.join("usr/lib/modules")];
+        if !directories[0].is_dir() {
+            directories = vec![package.join("lib/modules")];
         }
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).on_path("read", &folder)? {
-                let path = entry.on_path("read", &folder)?.path();
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).on_path("read", &directory)? {
+                let path = entry.on_path("read", &directory)?.path();
                 if path.is_dir() && !path.is_symlink() {
-                    folders.push(path);
+                    directories.push(path);
                 } else if let Some(name) = module_name(&path) {
                     files.insert(name, path);
                 }

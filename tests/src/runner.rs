@@ -234,8 +234,8 @@ pub fn run(topics: &[&Topic], filter: &str, pass_over: usize) -> Result<Totals, 
 fn run_apart(name: &str, totals: &mut Totals) -> Result<(), Error> {
     // A file and not a pipe: a process that is left behind would keep the pipe
     // open, and reading it would never end.
-    let folder = std::env::temp_dir();
-    let said_path = folder.join(format!("vial-tests-said-{}", std::process::id()));
+    let directory = std::env::temp_dir();
+    let said_path = directory.join(format!("vial-tests-said-{}", std::process::id()));
     let said = File::create(&said_path).on_path("create", &said_path)?;
     let exe = PathBuf::from("/proc/self/exe");
     let mut child = Command::new(&exe)
@@ -258,8 +258,8 @@ fn run_apart(name: &str, totals: &mut Totals) -> Result<(), Error> {
     };
     let left = processes::descendants(std::process::id());
     processes::end_descendants(std::process::id());
-    // A test that was killed or crashed could not remove its folder.
-    context::remove_folder(&context::folder_of(child.id()));
+    // A test that was killed or crashed could not remove its directory.
+    context::remove_directory(&context::directory_of(child.id()));
 
     let said = String::from_utf8_lossy(&fs::read(&said_path).unwrap_or_default()).into_owned();
     let _ = fs::remove_file(&said_path); // If it fails, it lies in /tmp.

@@ -22,7 +22,7 @@ use vial_targets::{Error, Kernel, Target, debian, disk};
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
 
-/// The folder of our binaries in the machine, whatever its root.
+/// The directory of our binaries in the machine, whatever its root.
 pub const BINARIES: &str = "/run/vial-tests";
 /// The line on the console after which the program's own output begins.
 pub const BEGIN: &str = "vial-guest: begin";
@@ -162,9 +162,9 @@ impl Machine {
         };
         let package = self.kernel.unpacked(self.target, package)?;
         let name = format!("{}-{}-{}", self.target.name, self.root.word(), std::process::id());
-        let folder = ship::output_folder().join("machines");
-        fs::create_dir_all(&folder).on_path("create", &folder)?;
-        let initramfs = folder.join(format!("{name}.cpio"));
+        let directory = ship::output_directory().join("machines");
+        fs::create_dir_all(&directory).on_path("create", &directory)?;
+        let initramfs = directory.join(format!("{name}.cpio"));
         self.initramfs(&package)?.write(&initramfs)?;
 
         let mut qemu = self.qemu(&kernel(&package)?, &initramfs);
@@ -184,27 +184,27 @@ impl Machine {
 
     /// Packs our binaries, the modules in the order to load, and the command.
     fn initramfs(&self, package: &Path) -> Result<Initramfs, Error> {
-        let built = ship::output_folder().join("ship").join(self.target.name);
-        let folder = BINARIES.trim_start_matches('/');
+        let built = ship::output_directory().join("ship").join(self.target.name);
+        let directory = BINARIES.trim_start_matches('/');
         let command = self.command.join("\n").into_bytes();
         let environment = self.environment.join("\n").into_bytes();
         let mut initramfs = Initramfs::default()
-            .with("dev", 0o755, Content::Folder)
+            .with("dev", 0o755, Content::Directory)
             .with("dev/console", 0o600, Content::Device(5, 1))
             .with("dev/null", 0o666, Content::Device(1, 3))
-            .with("run", 0o755, Content::Folder)
-            .with(folder, 0o755, Content::Folder)
+            .with("run", 0o755, Content::Directory)
+            .with(directory, 0o755, Content::Directory)
             .with("init", 0o755, Content::Link(format!("{BINARIES}/guest")))
-            .with(&format!("{folder}/command"), 0o644, Content::Bytes(command))
-            .with(&format!("{folder}/environment"), 0o644, Content::Bytes(environment))
-            .with("modules", 0o755, Content::Folder);
+            .with(&format!("{directory}/command"), 0o644, Content::Bytes(command))
+            .with(&format!("{directory}/environment"), 0o644, Content::Bytes(environment))
+            .with("modules", 0o755, Content::Directory);
         for bin in Bin::ALL {
             let file = Content::File(built.join(bin.name()));
-            initramfs = initramfs.with(&format!("{folder}/{}", bin.name()), 0o755, file);
+            initramfs = initramfs.with(&format!("{directory}/{}", bin.name()), 0o755, file);
         }
         for (name, file) in &self.files {
             let content = Content::File(file.clone());
-            initramfs = initramfs.with(&format!("{folder}/{name}"), 0o755, content);
+            initramfs = initramfs.with(&format!("{directory}/{name}"), 0o755, content);
         }
         let modules = match self.root {
             Root::Host => [HOST_MODULES, NETWORK_MODULES].concat(),
@@ -258,8 +258,8 @@ impl Machine {
 /// The kernel of an unpacked package: boot/vmlinuz-RELEASE, or since Linux 7.2
 /// usr/lib/modules/RELEASE/vmlinuz.
 fn kernel(package: &Path) -> Result<PathBuf, Error> {
-    let entries = |folder: &Path| {
-        let all = fs::read_dir(folder).into_iter().flatten();
+    let entries = |directory: &Path| {
+        let all = fs::read_dir(directory).into_iter().flatten();
         all.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>()
     };
     let releases = entries(&package.join("usr/lib/modules"));

@@ -133,8 +133,8 @@ impl Host {
         let uid = geteuid().as_raw();
         let magic = |path: &str| statfs(path).map_or(0, |stat| stat.f_type as u64);
         let helper = |name: &str| {
-            let folders = ["/usr/bin", "/bin", "/usr/local/bin", "/sbin", "/usr/sbin"];
-            let mut paths = folders.iter().map(|folder| Path::new(folder).join(name));
+            let directories = ["/usr/bin", "/bin", "/usr/local/bin", "/sbin", "/usr/sbin"];
+            let mut paths = directories.iter().map(|directory| Path::new(directory).join(name));
             paths.find(|path| may(path, Access::EXEC_OK))
         };
         let own_namespace = own_user_namespace();

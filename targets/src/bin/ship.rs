@@ -20,8 +20,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Error> {
     let mut weights = Vec::new();
     for target in wanted()? {
-        let folder = ship::build(target, Bin::SHIPPED)?;
-        let of_target = ship::weigh(target, Bin::SHIPPED, &folder)?;
+        let directory = ship::build(target, Bin::SHIPPED)?;
+        let of_target = ship::weigh(target, Bin::SHIPPED, &directory)?;
         weights.extend(of_target.into_iter().map(|weight| (target, weight)));
     }
     println!("target    binary        bytes    budget  file");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vial_targets::command::{self, Error, OnPath};
-use vial_targets::ship::{output_folder, workspace};
+use vial_targets::ship::{output_directory, workspace};
 
 /// The container's id.
 const ID: &str = "vial-demo";
@@ -30,11 +30,11 @@ fn demo() -> Result<(), Error> {
     build(&["--package", "vial-init", "--bin", "vial-init"])?;
     build(&["--package", "vial", "--bin", "vial"])?;
     build(&["--package", "vial-tests", "--bin", "probe"])?;
-    let release = output_folder().join("release");
+    let release = output_directory().join("release");
 
-    let folder = std::env::temp_dir().join(format!("vial-demo-{}", std::process::id()));
-    let result = run(&release, &folder);
-    let _ = fs::remove_dir_all(&folder); // If it fails, it lies in /tmp.
+    let directory = std::env::temp_dir().join(format!("vial-demo-{}", std::process::id()));
+    let result = run(&release, &directory);
+    let _ = fs::remove_dir_all(&directory); // If it fails, it lies in /tmp.
     result
 }
 
@@ -48,16 +48,16 @@ fn build(what: &[&str]) -> Result<(), Error> {
     command::watched(cargo.current_dir(workspace()))
 }
 
-fn run(release: &Path, folder: &Path) -> Result<(), Error> {
+fn run(release: &Path, directory: &Path) -> Result<(), Error> {
     let root = rustix::process::geteuid().is_root();
     let vial = release.join("vial");
     let controllers = controllers();
-    bundle(&vial, release, folder, root, &controllers)?;
+    bundle(&vial, release, directory, root, &controllers)?;
 
-    let state = folder.join("state");
+    let state = directory.join("state");
     let mut command = Command::new(&vial);
     command.args([OsStr::new("--root"), state.as_os_str(), OsStr::new("run")]);
-    command.args([OsStr::new("--bundle"), folder.as_os_str(), OsStr::new(ID)]);
+    command.args([OsStr::new("--bundle"), directory.as_os_str(), OsStr::new(ID)]);
     let began = Instant::now();
     let done = command.stderr(Stdio::inherit()).output().on_path("start", &vial)?;
     let elapsed = began.elapsed();
@@ -84,25 +84,25 @@ fn run(release: &Path, folder: &Path) -> Result<(), Error> {
 fn bundle(
     vial: &Path,
     release: &Path,
-    folder: &Path,
+    directory: &Path,
     root: bool,
     controllers: &[String],
 ) -> Result<(), Error> {
-    let rootfs = folder.join("rootfs");
+    let rootfs = directory.join("rootfs");
     for name in ["proc", "sys", "dev", "state"] {
-        let path = if name == "state" { folder.join(name) } else { rootfs.join(name) };
+        let path = if name == "state" { directory.join(name) } else { rootfs.join(name) };
         fs::create_dir_all(&path).on_path("make", &path)?;
     }
     let probe = rootfs.join("probe");
     fs::copy(release.join("probe"), &probe).on_path("write", &probe)?;
     let mut spec = Command::new(vial);
-    spec.arg("spec").arg("--bundle").arg(folder);
+    spec.arg("spec").arg("--bundle").arg(directory);
     if !root {
         spec.arg("--rootless");
     }
     command::watched(&mut spec)?;
 
-    let path = folder.join("config.json");
+    let path = directory.join("config.json");
     let text = fs::read_to_string(&path).on_path("read", &path)?;
     let mut config: Value = serde_json::from_str(&text)
         .map_err(|error| Error::new(format!("vial spec wrote no JSON: {error}")))?;

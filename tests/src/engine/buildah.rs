@@ -28,15 +28,15 @@ fn success(context: &Context, words: &[&str]) -> Result<String, String> {
 
 fn build_runs_its_steps_and_keeps_their_files(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let place = context.folder.join("Dockerfile");
+    let place = context.directory.join("Dockerfile");
     let steps =
         "FROM box\nRUN echo made > /made && mkdir /etc/x\nUSER 1000\nRUN id -u > /tmp/who\n";
     fs::write(&place, steps).on_path("write", &place)?;
     let (vial, file) = (context.vial.to_string_lossy(), place.to_string_lossy());
-    let folder = context.folder.to_string_lossy();
+    let directory = context.directory.to_string_lossy();
     let words =
         ["build", "--runtime", &vial, "--isolation", "oci", "--network=none", "--pull-never"];
-    success(context, &[&words[..], &["--tag", "built", "--file", &file, &folder]].concat())?;
+    success(context, &[&words[..], &["--tag", "built", "--file", &file, &directory]].concat())?;
     let said = podman.success(&["run", "--rm", "built", "cat", "/made", "/tmp/who"])?;
     same("what the steps made", said.as_str(), "made\n1000")?;
     Ok(podman.success(&["rmi", "built"]).map(drop)?)

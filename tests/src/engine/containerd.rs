@@ -19,7 +19,7 @@ topic!(
 
 /// ctr's name for the image in our archive.
 const IMAGE: &str = "localhost/box:latest";
-/// The state folder that io.containerd.runc.v2 passes to the runtime.
+/// The state directory that io.containerd.runc.v2 passes to the runtime.
 const STATE: &str = "/run/containerd/runc/default";
 
 struct Ctr<'a> {

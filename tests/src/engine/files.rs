@@ -10,11 +10,11 @@ use crate::{Context, Outcome};
 topic!(
     "podman-files",
     read_only_root_has_writable_tmpfs[Podman],
-    volumes_are_the_hosts_folders[Podman],
+    volumes_are_the_hosts_directories[Podman],
     volume_has_the_given_propagation[Podman],
     named_volume_keeps_what_is_written[Podman],
     kernel_files_are_hidden_or_read_only[Podman],
-    tmpfs_has_the_given_mode_or_that_of_the_covered_folder[Podman],
+    tmpfs_has_the_given_mode_or_that_of_the_covered_directory[Podman],
     device_has_the_given_access[Podman],
     added_hosts_are_in_etc_hosts[Podman],
 );
@@ -39,9 +39,9 @@ fn read_only_root_has_writable_tmpfs(context: &Context) -> Outcome {
     Ok(same("what is writable without", said.as_str(), "end")?)
 }
 
-fn volumes_are_the_hosts_folders(context: &Context) -> Outcome {
+fn volumes_are_the_hosts_directories(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let host = context.folder.join("shared");
+    let host = context.directory.join("shared");
     fs::create_dir_all(&host).map_err(|error| error.to_string())?;
     fs::write(host.join("in"), "from the host\n").map_err(|error| error.to_string())?;
     let host = host.display();
@@ -51,16 +51,16 @@ fn volumes_are_the_hosts_folders(context: &Context) -> Outcome {
                   refused; grep -c ' /ro .*ro.*noexec' /proc/mounts";
     let said = podman.says(&["-v", &rw, "-v", &ro, "-v", &file], script)?;
     same("what it sees", said.as_str(), "from the host\nfrom the host\nrefused\n1")?;
-    let out = fs::read_to_string(context.folder.join("shared/out")).unwrap_or_default();
+    let out = fs::read_to_string(context.directory.join("shared/out")).unwrap_or_default();
     Ok(same("what it wrote", out.as_str(), "from within\n")?)
 }
 
 fn volume_has_the_given_propagation(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     // A shared mount of our own, as the machine's / may be private.
-    let folder = context.folder.join("shared");
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let path = folder.display();
+    let directory = context.directory.join("shared");
+    fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+    let path = directory.display();
     let shell = |script: &str| podman.shell(script)?.success();
     shell(&format!("mount -t tmpfs shared {path} && mount --make-shared {path}"))?;
     let volume = |mode| format!("{path}:/{mode}:{mode}");
@@ -106,7 +106,7 @@ fn kernel_files_are_hidden_or_read_only(context: &Context) -> Outcome {
     Ok(same("what is unmasked", seen.starts_with("0\n") || !seen.ends_with("\n0"), false)?)
 }
 
-fn tmpfs_has_the_given_mode_or_that_of_the_covered_folder(context: &Context) -> Outcome {
+fn tmpfs_has_the_given_mode_or_that_of_the_covered_directory(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let script = "stat -c %a /data; cat /data/file 2>/dev/null; stat -f -c %T /data";
     for (option, wanted) in [

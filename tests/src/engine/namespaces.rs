@@ -112,11 +112,11 @@ fn automatic_user_namespace_works(context: &Context) -> Outcome {
 
 fn mapped_root_has_no_power_over_the_host(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let file = context.folder.join("private");
+    let file = context.directory.join("private");
     fs::write(&file, "secret").map_err(|error| error.to_string())?;
-    let script = format!("chmod 700 {0}; chown 0:0 {0}", context.folder.display());
+    let script = format!("chmod 700 {0}; chown 0:0 {0}", context.directory.display());
     podman.shell(&script)?.success()?;
-    let volume = format!("{}:/host", context.folder.display());
+    let volume = format!("{}:/host", context.directory.display());
     let options = ["--uidmap=0:100000:5000", "--volume", &volume];
     let said = podman.says(
         &options,

@@ -166,7 +166,7 @@ pub(super) fn wait_until(
     Ok(())
 }
 
-/// Writes a tar file of the image's root: busybox, the probe, two users, and a folder
+/// Writes a tar file of the image's root: busybox, the probe, two users, and a directory
 /// whose content a tmpfs or a volume may copy up.
 fn make_image(context: &Context) -> Result<PathBuf, String> {
     let root = Path::new(HOME).join("image");
@@ -176,9 +176,9 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         other => other.on_path("remove", &root)?,
     }
-    for folder in ["bin", "etc", "tmp", "proc", "sys", "dev", "run", "root", "var/tmp", "data"] {
-        let folder = root.join(folder);
-        fs::create_dir_all(&folder).on_path("create", &folder)?;
+    for directory in ["bin", "etc", "tmp", "proc", "sys", "dev", "run", "root", "var/tmp", "data"] {
+        let directory = root.join(directory);
+        fs::create_dir_all(&directory).on_path("create", &directory)?;
     }
     fs::copy("/bin/busybox", root.join("bin/busybox"))
         .on_path("copy", Path::new("/bin/busybox"))?;
@@ -196,9 +196,10 @@ fn make_image(context: &Context) -> Result<PathBuf, String> {
     ] {
         fs::write(root.join(name), text).on_path("write", &root.join(name))?;
     }
-    for folder in ["tmp", "var/tmp"] {
-        let folder = root.join(folder);
-        fs::set_permissions(&folder, Permissions::from_mode(0o1777)).on_path("open", &folder)?;
+    for directory in ["tmp", "var/tmp"] {
+        let directory = root.join(directory);
+        fs::set_permissions(&directory, Permissions::from_mode(0o1777))
+            .on_path("open", &directory)?;
     }
     let file = tar();
     let mut tar = Command::new("tar");

@@ -79,7 +79,7 @@ fn stdin_and_preserved_fds_reach_the_container(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let done = podman.shell("echo typed | $PODMAN run --rm -i box cat")?.success()?;
     same("stdin", done.stdout.as_str(), "typed\n")?;
-    let file = context.folder.join("preserved");
+    let file = context.directory.join("preserved");
     fs::write(&file, "preserved\n").map_err(|error| error.to_string())?;
     let script = format!("$PODMAN run --rm --preserve-fds 1 box cat <&3 3<{}", file.display());
     let script = script.replace("cat <&3", "sh -c 'cat <&3'");
@@ -108,7 +108,7 @@ fn terminal_has_the_callers_size_and_a_name(context: &Context) -> Outcome {
 
 fn pidfile_names_the_containers_process(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let file = context.folder.join("pidfile");
+    let file = context.directory.join("pidfile");
     let name = podman.start(&["--pidfile", &file.to_string_lossy()], "exec sleep 1000")?;
     let pid = fs::read_to_string(&file).map_err(|error| error.to_string())?;
     same("the pid file", pid.trim(), podman.pid(&name)?)?;

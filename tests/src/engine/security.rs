@@ -123,7 +123,7 @@ fn no_new_privileges_is_set_on_request(context: &Context) -> Outcome {
 
 fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
-    let profile = context.folder.join("profile.json");
+    let profile = context.directory.join("profile.json");
     let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls":
         [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 110}]}"#;
     fs::write(&profile, text).map_err(|error| error.to_string())?;

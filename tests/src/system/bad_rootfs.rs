@@ -116,7 +116,7 @@ fn mount_without_a_target_is_refused(context: &Context) -> Outcome {
 }
 
 fn mount_target_through_a_link_stays_in_the_rootfs(context: &Context) -> Outcome {
-    let outside = context.folder.join("outside");
+    let outside = context.directory.join("outside");
     fs::create_dir(&outside).map_err(words)?;
     let mut up = "../".repeat(20);
     up.push_str(outside.to_string_lossy().trim_start_matches('/'));
@@ -163,7 +163,7 @@ fn missing_mount_source_is_refused(context: &Context) -> Outcome {
 }
 
 fn mount_over_the_wrong_file_type_is_refused(context: &Context) -> Outcome {
-    // A folder over the file /probe, and a file over the folder /tmp.
+    // A directory over the file /probe, and a file over the directory /tmp.
     let over = |source: &str, target: &str| json!({ "destination": target, "type": "bind", "source": source, "options": ["bind"] });
     edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc", "/probe"))?;
     edited(context, "mounts[4]", |config| config["mounts"][4] = over("/proc/version", "/tmp"))?;

@@ -1,4 +1,4 @@
-//! Invalid ids, broken state folders and broken installations are reported in one
+//! Invalid ids, broken state directories and broken installations are reported in one
 //! sentence, and nothing is left behind.
 
 use std::fs;
@@ -18,9 +18,9 @@ use crate::{Context, Outcome};
 topic!(
     "bad_surroundings",
     invalid_id_is_refused[Root],
-    read_only_state_folder_is_refused[Root],
-    full_state_folder_is_refused[Root],
-    file_as_the_state_folder_is_refused,
+    read_only_state_directory_is_refused[Root],
+    full_state_directory_is_refused[Root],
+    file_as_the_state_directory_is_refused,
     state_behind_a_link_is_refused[Root],
     state_is_accessible_to_its_owner_alone[Root],
     missing_vial_init_is_reported[Root],
@@ -53,7 +53,7 @@ fn invalid_id_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-/// Runs a valid bundle with `root` as the state folder.
+/// Runs a valid bundle with `root` as the state directory.
 fn run_at(context: &Context, root: &std::path::Path) -> Result<Done, String> {
     let bundle = context.probe_bundle(&["exit", "0"])?;
     let mut command = Command::new(&context.vial);
@@ -61,9 +61,9 @@ fn run_at(context: &Context, root: &std::path::Path) -> Result<Done, String> {
     Ok(context.run(&mut command)?)
 }
 
-fn read_only_state_folder_is_refused(context: &Context) -> Outcome {
+fn read_only_state_directory_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let root = context.folder.join("read-only");
+    let root = context.directory.join("read-only");
     fs::create_dir(&root).map_err(words)?;
     mount_bind(&root, &root).map_err(words)?;
     let done = mount_remount(&root, MountFlags::BIND | MountFlags::RDONLY, "")
@@ -74,9 +74,9 @@ fn read_only_state_folder_is_refused(context: &Context) -> Outcome {
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn full_state_folder_is_refused(context: &Context) -> Outcome {
+fn full_state_directory_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let root = context.folder.join("full");
+    let root = context.directory.join("full");
     fs::create_dir(&root).map_err(words)?;
     mount("tmpfs", &root, "tmpfs", MountFlags::empty(), c"size=16k,nr_inodes=20").map_err(words)?;
     let filled = fs::write(root.join("fill"), vec![0; 1 << 20]);
@@ -85,12 +85,12 @@ fn full_state_folder_is_refused(context: &Context) -> Outcome {
     unmount(&root, UnmountFlags::DETACH).map_err(words)?;
     same("whether the file system is full", filled.is_err(), true)?;
     refused(&done?, "ENOSPC (no space left on device)")?;
-    same("the number of entries in the state folder", left.map_err(words)?, 1)?;
+    same("the number of entries in the state directory", left.map_err(words)?, 1)?;
     Ok(context.nothing_left_since(&before)?)
 }
 
-fn file_as_the_state_folder_is_refused(context: &Context) -> Outcome {
-    let root = context.folder.join("file");
+fn file_as_the_state_directory_is_refused(context: &Context) -> Outcome {
+    let root = context.directory.join("file");
     fs::write(&root, "").map_err(words)?;
     let done = run_at(context, &root)?;
     refused(&done, "file: ")?;
@@ -100,7 +100,7 @@ fn file_as_the_state_folder_is_refused(context: &Context) -> Outcome {
 
 /// The files behind the link are not removed.
 fn state_behind_a_link_is_refused(context: &Context) -> Outcome {
-    let (id, other) = (context.id(), context.folder.join("other"));
+    let (id, other) = (context.id(), context.directory.join("other"));
     fs::create_dir_all(&context.state).and_then(|()| fs::create_dir(&other)).map_err(words)?;
     fs::write(other.join("file"), "").map_err(words)?;
     symlink(&other, context.state.join(&id)).map_err(words)?;
@@ -115,25 +115,25 @@ fn state_behind_a_link_is_refused(context: &Context) -> Outcome {
 /// config.json in it may hold secrets, and whoever connects to its socket starts it.
 fn state_is_accessible_to_its_owner_alone(context: &Context) -> Outcome {
     let container = Container::created(context, &["exit", "0"])?;
-    for folder in [context.state.join(&container.id), context.state.clone()] {
-        let mode = fs::metadata(&folder).map_err(words)?.mode();
-        same(&format!("the mode of {}", folder.display()), mode & 0o7777, 0o700)?;
+    for directory in [context.state.join(&container.id), context.state.clone()] {
+        let mode = fs::metadata(&directory).map_err(words)?.mode();
+        same(&format!("the mode of {}", directory.display()), mode & 0o7777, 0o700)?;
     }
     Ok(container.remove()?)
 }
 
-/// Copies vial into a folder of its own. The test puts a vial-init beside it.
+/// Copies vial into a directory of its own. The test puts a vial-init beside it.
 fn vial_alone(context: &Context) -> Result<PathBuf, String> {
-    let folder = context.folder.join(format!("bin-{}", context.id()));
-    fs::create_dir(&folder).map_err(words)?;
-    fs::copy(&context.vial, folder.join("vial")).map_err(words)?;
-    Ok(folder)
+    let directory = context.directory.join(format!("bin-{}", context.id()));
+    fs::create_dir(&directory).map_err(words)?;
+    fs::copy(&context.vial, directory.join("vial")).map_err(words)?;
+    Ok(directory)
 }
 
-fn run_by(context: &Context, folder: &std::path::Path, text: &str) -> Result<(), String> {
+fn run_by(context: &Context, directory: &std::path::Path, text: &str) -> Result<(), String> {
     let before = context.leftovers();
     let bundle = context.probe_bundle(&["exit", "0"])?;
-    let mut command = Command::new(folder.join("vial"));
+    let mut command = Command::new(directory.join("vial"));
     command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
     let done = context.run(command.arg(&bundle.path).arg(context.id()))?;
     refused(&done, text)?;
@@ -148,7 +148,7 @@ fn missing_vial_init_is_reported(context: &Context) -> Outcome {
 }
 
 fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
-    let folder = vial_alone(context)?;
+    let directory = vial_alone(context)?;
     let done = context.run(Command::new(&context.vial).arg("--version"))?.success()?;
     let build = done.stdout.lines().find_map(|line| line.strip_prefix("commit: "));
     let build = u64::from_str_radix(build.unwrap_or_default(), 16).map_err(words)?;
@@ -169,18 +169,18 @@ fn vial_init_of_another_build_is_refused(context: &Context) -> Outcome {
         // This architecture's code builds the number from smaller parts.
         return Err(Failure::Skipped("build number in one piece".into()));
     }
-    let other = folder.join("vial-init");
+    let other = directory.join("vial-init");
     fs::copy(&init, &other).map_err(words)?;
     fs::write(&other, bytes).map_err(words)?;
-    Ok(run_by(context, &folder, "vial-init is of another build than vial")?)
+    Ok(run_by(context, &directory, "vial-init is of another build than vial")?)
 }
 
 fn other_program_in_vial_inits_place_is_refused(context: &Context) -> Outcome {
-    let folder = vial_alone(context)?;
-    fs::copy(&context.probe, folder.join("vial-init")).map_err(words)?;
+    let directory = vial_alone(context)?;
+    fs::copy(&context.probe, directory.join("vial-init")).map_err(words)?;
     let before = context.leftovers();
     let bundle = context.probe_bundle(&["exit", "0"])?;
-    let mut command = Command::new(folder.join("vial"));
+    let mut command = Command::new(directory.join("vial"));
     command.arg("--root").arg(&context.state).args(["run", "--bundle"]);
     let done = context.run(command.arg(&bundle.path).arg(context.id()))?.failure()?;
     // The other program may have printed something before.
@@ -190,8 +190,8 @@ fn other_program_in_vial_inits_place_is_refused(context: &Context) -> Outcome {
         true,
     )?;
     context.nothing_left_since(&before)?;
-    fs::write(folder.join("vial-init"), "").map_err(words)?;
-    Ok(run_by(context, &folder, "vial-init")?)
+    fs::write(directory.join("vial-init"), "").map_err(words)?;
+    Ok(run_by(context, &directory, "vial-init")?)
 }
 
 fn limit_without_its_controller_is_refused(context: &Context) -> Outcome {
@@ -221,7 +221,7 @@ fn disabled_user_namespaces_are_reported_with_the_sysctl(context: &Context) -> O
 
 fn failed_write_to_stdout_is_a_failure(context: &Context) -> Outcome {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").map_err(words)?;
-    let err = context.folder.join("err");
+    let err = context.directory.join("err");
     let status = Command::new(&context.vial)
         .arg("features")
         .stdout(full)

@@ -37,17 +37,18 @@ fn tree(context: &Context) -> Result<Mounted, String> {
 }
 
 fn directory_and_file_are_bound(context: &Context) -> Outcome {
-    let folder = context.folder.join("folder");
-    fs::create_dir(&folder).map_err(|e| e.to_string())?;
-    fs::write(folder.join("file"), "bound").map_err(|e| e.to_string())?;
-    let path = folder.to_string_lossy().into_owned();
-    let words = ["cat", "/folder/file", "+", "cat", "/file", "+", "create", "/folder/new", "made"];
+    let directory = context.directory.join("directory");
+    fs::create_dir(&directory).map_err(|e| e.to_string())?;
+    fs::write(directory.join("file"), "bound").map_err(|e| e.to_string())?;
+    let path = directory.to_string_lossy().into_owned();
+    let words =
+        ["cat", "/directory/file", "+", "cat", "/file", "+", "create", "/directory/new", "made"];
     let text = edit::said(context, &words, |config| {
-        bind(config, &path, "/folder", &["bind"]);
+        bind(config, &path, "/directory", &["bind"]);
         bind(config, &format!("{path}/file"), "/file", &["bind"]);
     })?;
     same("both", text.as_str(), "boundbound")?;
-    let made = fs::read_to_string(folder.join("new")).map_err(|e| e.to_string())?;
+    let made = fs::read_to_string(directory.join("new")).map_err(|e| e.to_string())?;
     Ok(same("what was made inside", made.as_str(), "made")?)
 }
 

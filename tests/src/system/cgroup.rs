@@ -165,17 +165,17 @@ fn cgroup_is_removed_with_its_container(context: &Context) -> Outcome {
 
 fn empty_cgroup_is_used_and_a_populated_one_refused(context: &Context) -> Outcome {
     let path = format!("/{}-shared", context.tag);
-    let folder = PathBuf::from(format!("{ROOT}{path}"));
-    fs::create_dir(&folder).map_err(|e| e.to_string())?;
+    let directory = PathBuf::from(format!("{ROOT}{path}"));
+    fs::create_dir(&directory).map_err(|e| e.to_string())?;
     let at = |config: &mut Value| {
         config["linux"]["cgroupsPath"] = json!(path);
         edit::deeds(config, &["sleep", "60"]);
     };
     let container = Container::start(context, &["sleep", "60"], at)?;
-    same("the cgroup", cgroup_of(container.pid)?, folder.clone())?;
+    same("the cgroup", cgroup_of(container.pid)?, directory.clone())?;
     let second = context.run_bundle(&context.bundle(at)?)?.failure()?;
     edit::one_sentence(&second)?;
-    same("the cgroup of the first container", cgroup_of(container.pid)?, folder)
+    same("the cgroup of the first container", cgroup_of(container.pid)?, directory)
         .map_err(|why| format!("{why} after {second}"))?;
     Ok(())
 }

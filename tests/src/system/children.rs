@@ -22,7 +22,7 @@ topic!(
 /// Executes vial in a process that has a child already. Returns how vial ended, and
 /// fails unless the child is still there.
 fn beside_another(context: &Context, words: &[&str]) -> Result<Done, String> {
-    let file = context.folder.join("other");
+    let file = context.directory.join("other");
     let role = format!("parent:{}", file.display());
     let done = context.run(&mut context.command_as(&role, words))?;
     let pid = fs::read_to_string(file).map_err(|e| e.to_string())?;

@@ -172,7 +172,7 @@ fn devices_are_made_in_the_rootfs(context: &Context) -> Outcome {
 }
 
 fn dev_that_is_a_link_is_refused(context: &Context) -> Outcome {
-    let outside = context.folder.join("outside");
+    let outside = context.directory.join("outside");
     fs::create_dir(&outside).map_err(words)?;
     for to in [outside.as_path(), "../outside".as_ref(), "/".as_ref()] {
         let bundle = context.bundle(bare)?;
@@ -185,11 +185,11 @@ fn dev_that_is_a_link_is_refused(context: &Context) -> Outcome {
 }
 
 fn no_path_leads_out(context: &Context) -> Outcome {
-    fs::write(context.folder.join("secret"), "outside").map_err(words)?;
+    fs::write(context.directory.join("secret"), "outside").map_err(words)?;
     let container = sleeping(context)?;
     symlink("/../../../..", container.bundle.rootfs.join("up")).map_err(words)?;
     symlink("../../../../..", container.bundle.rootfs.join("etc/up")).map_err(words)?;
-    let secret = context.folder.join("secret");
+    let secret = context.directory.join("secret");
     let secret = format!("..{}", secret.display());
     for directory in ["/", "/etc", "/..", "/up", "/etc/up", "/../../..", "/usr/../.."] {
         let told = format!("{directory}: ");

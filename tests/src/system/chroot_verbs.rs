@@ -74,7 +74,7 @@ fn callers_mount_namespace_by_path_counts_as_none(context: &Context) -> Outcome 
 }
 
 fn cap_sys_chroot_causes_a_warning(context: &Context) -> Outcome {
-    let log = context.folder.join("log");
+    let log = context.directory.join("log");
     let path = log.to_string_lossy().into_owned();
     let said = |verb: &[&str]| -> Result<usize, String> {
         let _ = fs::remove_file(&log); // ENOENT: there is none at first.

@@ -48,7 +48,7 @@ fn version_may_follow_other_options(context: &Context) -> Outcome {
         "--root /tmp/none --version",
         "--root=/tmp/none -v",
         "-root /tmp/none --debug --version",
-        "--log /no/such/folder/log --version",
+        "--log /no/such/directory/log --version",
         "--version list",
     ] {
         begins_with(&vial(context, words)?.success()?, "vial version ")?;
@@ -83,8 +83,8 @@ fn every_help_has_a_valid_example(context: &Context) -> Outcome {
         let words = example.strip_prefix("vial ").ok_or(format!("{verb}: no example"))?;
         same("the example's verb", words.split(' ').next(), Some(verb))?;
         // vial must understand the example; it may fail for another reason.
-        let words = format!("--root {} {words}", context.folder.join("none").display());
-        let words = words.replace("/containers", &context.folder.join("none").to_string_lossy());
+        let words = format!("--root {} {words}", context.directory.join("none").display());
+        let words = words.replace("/containers", &context.directory.join("none").to_string_lossy());
         let said = vial(context, &words)?.stderr;
         for complaint in ["unknown option", "unexpected argument", "missing argument"] {
             same(example, said.contains(complaint), false)

@@ -58,7 +58,7 @@ impl<'a> Container<'a> {
     ) -> Result<Self, String> {
         let bundle = context.bundle(edit)?;
         let id = context.id();
-        let out = context.folder.join(format!("out-{id}"));
+        let out = context.directory.join(format!("out-{id}"));
         Ok(Self { context, id, bundle, out })
     }
 
@@ -143,7 +143,7 @@ pub(super) fn run_into(
     command: &mut Command,
     out: &Path,
 ) -> Result<Done, String> {
-    let err = context.folder.join(format!("err-{}", context.id()));
+    let err = context.directory.join(format!("err-{}", context.id()));
     let status = command
         .stdin(Stdio::null())
         .stdout(File::create(out).map_err(words)?)
@@ -167,7 +167,7 @@ pub(super) fn start(command: &mut Command) -> Result<Child, String> {
 pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<Done>, String> {
     let mut children = Vec::new();
     for mut command in commands {
-        let err = context.folder.join(format!("err-{}", context.id()));
+        let err = context.directory.join(format!("err-{}", context.id()));
         let file = File::create(&err).map_err(words)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         children.push((command.spawn().map_err(words)?, err));

@@ -205,7 +205,7 @@ fn list_is_null_without_containers_and_fails_without_a_root(context: &Context) -
     same("the lines of the table", lines, 1)?;
     // The default root is created with the first container; without it list succeeds.
     let mut command = std::process::Command::new(&context.vial);
-    let nowhere = Path::new(&context.folder).join("run");
+    let nowhere = Path::new(&context.directory).join("run");
     command.env("XDG_RUNTIME_DIR", &nowhere).args(["list", "--quiet"]);
     Ok(same("list by default", context.run(&mut command)?.code, 0)?)
 }

@@ -37,17 +37,21 @@ topic!(
     passwd_that_leads_out_is_not_read[Root],
 );
 
-/// A folder of the host in which no file may appear.
+/// A directory of the host in which no file may appear.
 fn outside(context: &Context) -> Result<PathBuf, String> {
-    let folder = context.folder.join("outside");
-    fs::create_dir(&folder).map_err(|e| e.to_string())?;
-    Ok(folder)
+    let directory = context.directory.join("outside");
+    fs::create_dir(&directory).map_err(|e| e.to_string())?;
+    Ok(directory)
 }
 
-fn untouched(folder: &Path) -> Result<(), String> {
-    let entries = fs::read_dir(folder).map_err(|e| e.to_string())?;
+fn untouched(directory: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(directory).map_err(|e| e.to_string())?;
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    same(&format!("the entries of {}", folder.display()), names, Vec::<std::ffi::OsString>::new())
+    same(
+        &format!("the entries of {}", directory.display()),
+        names,
+        Vec::<std::ffi::OsString>::new(),
+    )
 }
 
 /// Replaces a path of the rootfs by a symbolic link.
@@ -206,7 +210,7 @@ fn device_path_behind_a_link_is_not_made_on_the_host(context: &Context) -> Outco
 /// a directory of it with a link.
 fn exchanged_mount_target_never_leads_to_the_host(context: &Context) -> Outcome {
     let outside = outside(context)?;
-    let volume = context.folder.join("volume");
+    let volume = context.directory.join("volume");
     fs::create_dir_all(volume.join("a")).map_err(|e| e.to_string())?;
     symlink(&outside, volume.join("b")).map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
@@ -260,7 +264,7 @@ fn null_device_that_is_a_link_masks_nothing_of_the_host(context: &Context) -> Ou
 }
 
 fn masked_link_is_masked_within_the_root(context: &Context) -> Outcome {
-    let secret = context.folder.join("secret");
+    let secret = context.directory.join("secret");
     fs::write(&secret, "of the host").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
         config["linux"]["maskedPaths"] = json!(["/etc/link", "/etc/out"]);
@@ -275,7 +279,7 @@ fn masked_link_is_masked_within_the_root(context: &Context) -> Outcome {
     Ok(same("the host's file", text.as_str(), "of the host")?)
 }
 
-/// CVE-2024-21626: a leaked fd of a host's folder as the working directory.
+/// CVE-2024-21626: a leaked fd of a host's directory as the working directory.
 fn working_directory_in_a_leaked_fd_leads_nowhere(context: &Context) -> Outcome {
     for fd in 3..12 {
         for path in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/../../..")] {
@@ -353,7 +357,7 @@ fn sysctl_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
 
 /// The runtime itself reads this file of the image, as in CVE-2025-24965.
 fn passwd_that_leads_out_is_not_read(context: &Context) -> Outcome {
-    let passwd = context.folder.join("passwd");
+    let passwd = context.directory.join("passwd");
     fs::write(&passwd, "root:x:0:0::/of-the-host:/bin/sh\n").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|_| {})?;
     link(&bundle, &passwd, "etc/passwd")?;

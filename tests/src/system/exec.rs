@@ -34,7 +34,7 @@ topic!(
     exec_in_a_paused_container_is_refused_unless_requested[Root],
     exec_in_a_stopped_container_is_refused[Root],
     exec_in_a_created_container_works[Root],
-    program_in_a_folder_of_path_is_found[Root],
+    program_in_a_directory_of_path_is_found[Root],
     additional_groups_are_added[Root],
 );
 
@@ -78,7 +78,7 @@ fn exit_code_is_that_of_the_process(context: &Context) -> Outcome {
 fn exit_code_of_a_killed_exec_is_128_plus_the_signal(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     for (signal, code) in [(Signal::TERM, 143), (Signal::KILL, 137)] {
-        let file = context.folder.join("pid");
+        let file = context.directory.join("pid");
         let mut command = context.command(&["exec", "--pid-file"]);
         command.arg(&file).args([&container.id, "/probe", "sleep", "3600"]);
         let mut run = command.spawn().map_err(words)?;
@@ -127,7 +127,7 @@ fn process_is_in_every_namespace_and_the_cgroup(context: &Context) -> Outcome {
 }
 
 fn write(context: &Context, name: &str, content: &Value) -> Result<String, String> {
-    let path = context.folder.join(name);
+    let path = context.directory.join(name);
     fs::write(&path, content.to_string()).map_err(words)?;
     Ok(path.to_string_lossy().into_owned())
 }
@@ -169,7 +169,7 @@ fn invalid_process_file_is_refused(context: &Context) -> Outcome {
         let file = write(context, name, &process)?;
         refused(&exec(&container, &["--process", &file], &[])?, text)?;
     }
-    let file = context.folder.join("truncated.json");
+    let file = context.directory.join("truncated.json");
     fs::write(&file, "{\n\"cwd\": ").map_err(words)?;
     refused(&exec(&container, &["--process", &file.to_string_lossy()], &[])?, "line 2")?;
     Ok(container.remove()?)
@@ -248,7 +248,7 @@ fn no_new_privs_can_be_requested(context: &Context) -> Outcome {
 
 fn detached_exec_returns_with_its_pid_file_written(context: &Context) -> Outcome {
     let container = sleeping(context)?;
-    let file: PathBuf = context.folder.join("pid");
+    let file: PathBuf = context.directory.join("pid");
     let path = file.to_string_lossy();
     let options = ["--detach", "--pid-file", &path];
     exec(&container, &options, &["/probe", "sleep", "3600"])?.success()?;
@@ -307,7 +307,7 @@ fn exec_in_a_paused_container_is_refused_unless_requested(context: &Context) -> 
     let container = sleeping(context)?;
     container.vial("pause", &[])?.success()?;
     refused(&exec(&container, &[], &["/probe", "exit", "0"])?, "paused")?;
-    let file = context.folder.join("pid");
+    let file = context.directory.join("pid");
     let path = file.to_string_lossy();
     let mut command = context.command(&["exec", "--ignore-paused", "--pid-file", &path]);
     let mut run = command.args([&container.id, "/probe", "exit", "5"]).spawn().map_err(words)?;
@@ -337,7 +337,7 @@ fn exec_in_a_created_container_works(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-fn program_in_a_folder_of_path_is_found(context: &Context) -> Outcome {
+fn program_in_a_directory_of_path_is_found(context: &Context) -> Outcome {
     let container = sleeping(context)?;
     let done = exec(&container, &["--env", "PATH=/no/such:/:/tmp"], &["probe", "echo", "found"])?;
     same("what it printed", done.stdout.as_str(), "found\n")?;

@@ -60,7 +60,7 @@ pub(super) fn without(
 
 /// A bundle that uses everything that has a fallback.
 fn furnished(context: &Context, also: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
-    let volume = context.folder.join("volume");
+    let volume = context.directory.join("volume");
     std::fs::create_dir_all(&volume).map_err(|e| e.to_string())?;
     Ok(context.bundle(|config| {
         bind(config, &volume.to_string_lossy(), "/volume", &["rbind", "ro", "nosuid", "rprivate"]);
@@ -121,7 +121,7 @@ fn denied_calls_count_as_missing(context: &Context) -> Outcome {
 
 /// The component walk that replaces openat2 must be as strict.
 fn links_lead_nowhere_without_openat2(context: &Context) -> Outcome {
-    let outside = context.folder.join("outside");
+    let outside = context.directory.join("outside");
     std::fs::create_dir(&outside).map_err(|e| e.to_string())?;
     for (at, to, refusal) in [
         ("tmp/link", outside.clone(), None),
@@ -284,7 +284,7 @@ pub(super) fn failing(
     nth: u32,
     errno: i32,
 ) -> Result<(Done, String), String> {
-    let seen = context.folder.join("seen");
+    let seen = context.directory.join("seen");
     let mut command = Command::new(&context.probe);
     command.arg("fail-nth").arg(&seen).args([&nth.to_string(), &errno.to_string()]);
     command.arg(&context.vial).arg("--root").arg(&context.state).args(["run", "--bundle"]);

@@ -80,7 +80,7 @@ fn exit_code_of_a_killed_pid_1_is_137(context: &Context) -> Outcome {
 
 fn signals_are_passed_on(context: &Context) -> Outcome {
     let container = Container::prepared(context, &["signals"])?;
-    let out = context.folder.join("signals");
+    let out = context.directory.join("signals");
     let file = File::create(&out).map_err(words)?;
     let mut run = spawn(&container, |command| command.stdout(file))?;
     let vial = i32::try_from(run.id()).ok().and_then(Pid::from_raw).ok_or("no pid")?;
@@ -125,29 +125,29 @@ fn detached_run_returns_and_the_container_stays(context: &Context) -> Outcome {
 }
 
 fn pid_file_has_the_pid_and_nothing_else(context: &Context) -> Outcome {
-    let folder = context.folder.join("pids");
-    fs::create_dir(&folder).map_err(words)?;
-    let file = folder.join("pid");
+    let directory = context.directory.join("pids");
+    fs::create_dir(&directory).map_err(words)?;
+    let file = directory.join("pid");
     let container = Container::prepared(context, &["sleep", "3600"])?;
     let mut run =
         spawn(&container, |command| command.arg("--detach").arg("--pid-file").arg(&file))?;
     same("the exit code", run.wait().map_err(words)?.code(), Some(0))?;
     let text = fs::read_to_string(&file).map_err(words)?;
     same("the pid file", text, container.pid()?.to_string())?;
-    same("the files there", fs::read_dir(&folder).map_err(words)?.count(), 1)?;
+    same("the files there", fs::read_dir(&directory).map_err(words)?.count(), 1)?;
     Ok(container.remove()?)
 }
 
 fn pid_file_that_cannot_be_written_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = Container::prepared(context, &["sleep", "3600"])?;
-    let done = container.create(&["--pid-file", "/no/such/folder/pid"])?;
-    refused(&done, "/no/such/folder/pid")?;
+    let done = container.create(&["--pid-file", "/no/such/directory/pid"])?;
+    refused(&done, "/no/such/directory/pid")?;
     Ok(context.nothing_left_since(&before)?)
 }
 
 fn pid_file_is_replaced(context: &Context) -> Outcome {
-    let file = context.folder.join("pid");
+    let file = context.directory.join("pid");
     fs::write(&file, "1234567890123456789").map_err(words)?;
     let container = Container::prepared(context, &["sleep", "3600"])?;
     container.create(&["--pid-file", &file.to_string_lossy()])?.success()?;

@@ -45,18 +45,18 @@ fn root_may_be_written_in_every_form(context: &Context) -> Outcome {
         &["--debug", "--root", &state, "--log-format=json"],
     ];
     for form in forms {
-        // A folder without a state, which exists only in this state folder.
+        // A directory without a state, which exists only in this state directory.
         let done = vial(context, &[form, &["state", "here"]].concat())?;
         same("the exit code", done.code, 1)?;
         let found = done.stderr.contains("here") && !done.stderr.contains("does not exist");
-        same("whether it used that state folder", found, true)
+        same("whether it used that state directory", found, true)
             .map_err(|why| format!("{form:?}: {why}: {done}"))?;
     }
     Ok(())
 }
 
 fn json_log_has_one_object_for_a_failure(context: &Context) -> Outcome {
-    let log = context.folder.join("log.json");
+    let log = context.directory.join("log.json");
     let log_word = log.to_string_lossy();
     let failing: [&[&str]; 4] = [
         &["state", "nobody"],
@@ -87,14 +87,14 @@ fn json_log_has_one_object_for_a_failure(context: &Context) -> Outcome {
 }
 
 fn log_of_a_success_is_empty(context: &Context) -> Outcome {
-    let log = context.folder.join("log.json");
+    let log = context.directory.join("log.json");
     let word = log.to_string_lossy();
     context.vial(&["--log", &word, "--log-format=json", "features"])?.success()?;
     Ok(same("the log", fs::read_to_string(&log).unwrap_or_default().as_str(), "")?)
 }
 
 fn text_log_has_level_and_message(context: &Context) -> Outcome {
-    let log = context.folder.join("log");
+    let log = context.directory.join("log");
     let word = log.to_string_lossy();
     for count in 1..3 {
         context.vial(&["--log", &word, "state", "nobody"])?.failure()?;

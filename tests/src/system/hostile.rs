@@ -85,12 +85,12 @@ fn exited_main_thread_does_not_hide_a_container(context: &Context) -> Outcome {
 fn unreadable_process_is_not_taken_for_dead(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let place = format!("/proc/{}", container.pid()?);
-    let fake = |name: &str| context.folder.join(name);
+    let fake = |name: &str| context.directory.join(name);
     fs::create_dir(fake("nothing")).map_err(words)?;
-    fs::create_dir_all(fake("folder/stat")).map_err(words)?;
+    fs::create_dir_all(fake("directory/stat")).map_err(words)?;
     fs::create_dir(fake("text")).map_err(words)?;
     fs::write(fake("text/stat"), "7 (sh) Z").map_err(words)?;
-    for name in ["nothing", "folder", "text"] {
+    for name in ["nothing", "directory", "text"] {
         let role = format!("covered:{}:{place}", fake(name).display());
         for verb in [&["state"][..], &["kill"], &["delete"], &["delete", "--force"]] {
             let mut command = context.command_as(&role, verb);

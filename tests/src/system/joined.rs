@@ -75,9 +75,9 @@ fn callers_user_namespace_by_path_counts_as_none(context: &Context) -> Outcome {
 
 /// Every kind of path to the host's own namespace.
 fn ways(context: &Context, name: &str) -> Result<Vec<String>, String> {
-    let link = context.folder.join(format!("link-{name}"));
+    let link = context.directory.join(format!("link-{name}"));
     symlink(format!("/proc/self/ns/{name}"), &link).map_err(|e| e.to_string())?;
-    let bound = context.folder.join(format!("bound-{name}"));
+    let bound = context.directory.join(format!("bound-{name}"));
     fs::write(&bound, "").map_err(|e| e.to_string())?;
     mount_bind(format!("/proc/self/ns/{name}"), &bound).map_err(|e| e.to_string())?;
     let paths = [link, bound].map(|path| path.to_string_lossy().into_owned());
@@ -103,7 +103,7 @@ fn sysctl_for_the_hosts_own_namespace_is_refused(context: &Context) -> Outcome {
                 config["linux"]["sysctl"] = json!({ key: "99" });
             })?;
         }
-        let bound = context.folder.join(format!("bound-{name}"));
+        let bound = context.directory.join(format!("bound-{name}"));
         unmount(bound, UnmountFlags::DETACH).map_err(|e| e.to_string())?;
         same(file, read()?, before)?;
     }

@@ -105,7 +105,7 @@ fn exec_enters_only_the_cgroup_of_its_container(context: &Context) -> Outcome {
     let cgroup = cgroup_of(container.pid()?)?;
     let root = cgroup.ancestors().find(|path| !path.join("cgroup.events").exists());
     let root = root.unwrap_or(&cgroup).to_string_lossy().into_owned();
-    let empty = context.folder.join("empty");
+    let empty = context.directory.join("empty");
     fs::create_dir(&empty).map_err(words)?;
     let role = format!("covered:{}:{root}", empty.display());
     let mut exec = context.command_as(&role, &["exec", &container.id, "/probe", "exit", "0"]);

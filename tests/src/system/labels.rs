@@ -63,7 +63,7 @@ fn load(context: &Context) -> Result<(), String> {
          capability,\n  mount,\n  umount,\n  pivot_root,\n  ptrace,\n  signal,\n  unix,\n  \
          deny /etc/secret r,\n}}\n"
     );
-    let file = context.folder.join("profile");
+    let file = context.directory.join("profile");
     fs::write(&file, text).map_err(|e| e.to_string())?;
     let mut parser = Command::new("apparmor_parser");
     context.run(parser.args(["--replace", "--skip-cache"]).arg(&file))?.success()?;
@@ -115,7 +115,7 @@ fn profile_confines_in_a_user_namespace(context: &Context) -> Outcome {
     Ok(is_confined(&container, container.pid)?)
 }
 
-/// CVE-2019-16884: the image has a folder /proc, and no procfs is mounted on it.
+/// CVE-2019-16884: the image has a directory /proc, and no procfs is mounted on it.
 fn profile_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     load(context)?;
     let bundle = context.bundle(|config| {

@@ -26,13 +26,13 @@ topic!(
     proc_and_sysfs_are_not_mounted_through_a_link[Root],
 );
 
-/// Creates links in a rootfs, and their parent folders.
+/// Creates links in a rootfs, and their parent directories.
 fn link(bundle: &Bundle, links: &[(&str, &str)]) -> Result<(), String> {
     for (at, to) in links {
         let place = bundle.rootfs.join(at);
         let above = place.parent().unwrap_or(&bundle.rootfs);
         fs::create_dir_all(above).map_err(|e| e.to_string())?;
-        // The path may be a folder, a link, or missing.
+        // The path may be a directory, a link, or missing.
         let _ = fs::remove_dir(&place).or_else(|_| fs::remove_file(&place));
         symlink(to, &place).map_err(|e| format!("{at}: {e}"))?;
     }
@@ -55,7 +55,7 @@ fn both(
 }
 
 fn link_that_leads_to_proc_is_not_mounted_over(context: &Context) -> Outcome {
-    let volume = context.folder.join("volume");
+    let volume = context.directory.join("volume");
     fs::create_dir(&volume).map_err(|e| e.to_string())?;
     let volume = volume.to_string_lossy().into_owned();
     let kinds: [(&str, &str, &[&str]); 4] = [
@@ -84,7 +84,7 @@ fn link_that_leads_to_proc_is_not_mounted_over(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Before procfs is mounted, /proc is only a folder, and procfs would cover the volume.
+/// Before procfs is mounted, /proc is only a directory, and procfs would cover the volume.
 fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         let entry = json!({ "destination": "/data", "type": "tmpfs", "source": "tmpfs" });
@@ -93,7 +93,7 @@ fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) 
     link(&bundle, &[("data", "proc")])?;
     let is_refused = |done| edit::words_of_refusal(&done, &["mounts[0]", "/data", "into /proc"]);
     both(context, &bundle, is_refused)?;
-    // The same if the image has no /proc, and vial creates the folder.
+    // The same if the image has no /proc, and vial creates the directory.
     let remove = || fs::remove_dir(bundle.rootfs.join("proc")).map_err(|e| e.to_string());
     remove()?;
     Ok(both(context, &bundle, |done| is_refused(done).and_then(|()| remove()))?)
@@ -102,7 +102,7 @@ fn link_that_leads_to_proc_is_refused_before_proc_is_mounted(context: &Context) 
 const RESOLV: &str = "../run/systemd/resolve/stub-resolv.conf";
 
 fn resolv(context: &Context) -> Result<Bundle, String> {
-    let file = context.folder.join("resolv.conf");
+    let file = context.directory.join("resolv.conf");
     fs::write(&file, "nameserver 192.0.2.1\n").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
         bind(config, &file.to_string_lossy(), "/etc/resolv.conf", &["bind", "ro"]);
@@ -173,7 +173,7 @@ fn target_of_a_dangling_link_is_created_in_a_user_namespace(context: &Context) -
 
 /// The link's target is resolved within the rootfs and created there.
 fn link_above_the_root_stays_within_it(context: &Context) -> Outcome {
-    let outside = context.folder.join("outside");
+    let outside = context.directory.join("outside");
     fs::create_dir(&outside).map_err(|e| e.to_string())?;
     let path = outside.join("file").to_string_lossy().into_owned();
     for to in [path.clone(), format!("../../../../../../../..{path}")] {
@@ -205,11 +205,11 @@ fn link_loop_is_refused(context: &Context) -> Outcome {
 
 /// Docker's users hide a network interface like this: the path is a link to a device.
 fn bind_on_a_link_of_sysfs_covers_its_target(context: &Context) -> Outcome {
-    let folder = context.folder.join("lo");
-    fs::create_dir(&folder).map_err(|e| e.to_string())?;
-    fs::write(folder.join("bound"), "").map_err(|e| e.to_string())?;
+    let directory = context.directory.join("lo");
+    fs::create_dir(&directory).map_err(|e| e.to_string())?;
+    fs::write(directory.join("bound"), "").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
-        bind(config, &folder.to_string_lossy(), "/sys/class/net/lo", &["bind"]);
+        bind(config, &directory.to_string_lossy(), "/sys/class/net/lo", &["bind"]);
         edit::deeds(config, &["ls", "/sys/class/net/lo", "+", "ls", "/sys/devices/virtual/net/lo"]);
     })?;
     Ok(both(context, &bundle, |done| {
@@ -218,7 +218,7 @@ fn bind_on_a_link_of_sysfs_covers_its_target(context: &Context) -> Outcome {
 }
 
 fn bind_on_a_link_of_a_bound_dev_covers_its_target(context: &Context) -> Outcome {
-    let dev = context.folder.join("dev");
+    let dev = context.directory.join("dev");
     fs::create_dir(&dev).map_err(|e| e.to_string())?;
     symlink("../run/log", dev.join("log")).map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {

@@ -24,7 +24,7 @@ topic!(
     changes_to_masked_paths_and_devices_do_not_reach_the_host[Root, Machine],
 );
 
-/// A bundle with a secret file and a secret folder, both masked besides the default.
+/// A bundle with a secret file and a secret directory, both masked besides the default.
 fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Bundle, String> {
     let bundle = context.bundle(|config| {
         edit::add(&mut config["linux"]["maskedPaths"], json!("/etc/secret"));

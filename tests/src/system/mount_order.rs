@@ -71,7 +71,7 @@ fn readonly_tmpfs_may_hold_mounts_and_nodes(context: &Context) -> Outcome {
 
 /// A bundle in which earlier mounts cover the sources of later ones.
 fn sources(context: &Context, edit: impl Fn(&mut Value)) -> Result<Bundle, String> {
-    let volume = context.folder.join(format!("volume-{}", context.id()));
+    let volume = context.directory.join(format!("volume-{}", context.id()));
     fs::create_dir(&volume).map_err(|e| e.to_string())?;
     fs::write(volume.join("file"), "of the volume\n").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
@@ -81,8 +81,8 @@ fn sources(context: &Context, edit: impl Fn(&mut Value)) -> Result<Bundle, Strin
         edit::deeds(config, &["cat", "/second/file", "+", "cat", "/third"]);
         edit(config);
     })?;
-    for folder in ["first", "second"] {
-        fs::create_dir(bundle.rootfs.join(folder)).map_err(|e| e.to_string())?;
+    for directory in ["first", "second"] {
+        fs::create_dir(bundle.rootfs.join(directory)).map_err(|e| e.to_string())?;
     }
     fs::write(bundle.rootfs.join("first/file"), "of the image\n").map_err(|e| e.to_string())?;
     fs::write(bundle.rootfs.join("third"), "").map_err(|e| e.to_string())?;
@@ -130,14 +130,14 @@ fn recursive_relatime_reaches_submounts(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// While vial sets attributes in a shared volume, another container swaps two folders
+/// While vial sets attributes in a shared volume, another container swaps two directories
 /// that are mount points.
 fn attributes_are_set_on_the_right_mount(context: &Context) -> Outcome {
     let tree = Mounted::tree(context, MountFlags::empty())?;
-    let volume = context.folder.join("volume");
+    let volume = context.directory.join("volume");
     let (a, b) = (volume.join("a"), volume.join("b"));
-    for folder in [&a, &b] {
-        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+    for directory in [&a, &b] {
+        fs::create_dir_all(directory).map_err(|e| e.to_string())?;
     }
     let bundle = context.bundle(|config| {
         bind(config, &volume.to_string_lossy(), "/volume", &["bind"]);

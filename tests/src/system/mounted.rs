@@ -13,17 +13,17 @@ use crate::Context;
 pub(super) struct Mounted(pub(super) PathBuf);
 
 impl Mounted {
-    /// Creates a folder, and mounts a tmpfs with these flags on it.
+    /// Creates a directory, and mounts a tmpfs with these flags on it.
     pub(super) fn tmpfs(path: PathBuf, name: &str, flags: MountFlags) -> Result<Self, String> {
         fs::create_dir_all(&path).map_err(words)?;
         mount(name, &path, "tmpfs", flags, None).map_err(words)?;
         Ok(Self(path))
     }
 
-    /// A tmpfs "upper", and a tmpfs "lower" on its folder `below`. Each has a file with
+    /// A tmpfs "upper", and a tmpfs "lower" on its directory `below`. Each has a file with
     /// its name.
     pub(super) fn tree(context: &Context, flags: MountFlags) -> Result<Self, String> {
-        let tree = Self::tmpfs(context.folder.join("tree"), "upper", flags)?;
+        let tree = Self::tmpfs(context.directory.join("tree"), "upper", flags)?;
         let below = tree.0.join("below");
         fs::create_dir(&below).map_err(words)?;
         mount("lower", &below, "tmpfs", flags, None).map_err(words)?;

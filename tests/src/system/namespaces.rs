@@ -134,7 +134,7 @@ fn namespaces_of_a_joined_user_namespace_can_be_joined(context: &Context) -> Out
 }
 
 fn path_that_is_not_a_namespace_is_refused_with_its_field(context: &Context) -> Outcome {
-    let place = context.folder.join("no-namespace");
+    let place = context.directory.join("no-namespace");
     fs::write(&place, "").map_err(|e| e.to_string())?;
     for path in [place.to_string_lossy().as_ref(), "/proc/self/status", "/no/such/file"] {
         let words = ["linux.namespaces[", "].path", path];

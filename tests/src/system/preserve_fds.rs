@@ -26,7 +26,7 @@ topic!(
 
 /// An open file with this fd number, which a child inherits.
 pub(super) fn inherited(context: &Context, number: i32) -> Result<OwnedFd, String> {
-    let path = context.folder.join(format!("fd-{number}"));
+    let path = context.directory.join(format!("fd-{number}"));
     fs::write(&path, number.to_string()).map_err(words)?;
     let fd = inherit(File::open(&path).map_err(words)?, number)?;
     same("the number of the fd", fd.as_raw_fd(), number)?;
@@ -63,7 +63,7 @@ fn check(fds: &Map<String, Value>, context: &Context, preserved: &[i32]) -> Resu
         let name = format!("fd-{number}");
         let seen = fds[&number.to_string()].as_str().unwrap_or_default();
         same("whether it refers to its file", seen.ends_with(&name), true)
-            .map_err(|why| format!("{why}: {seen} of {}", context.folder.display()))?;
+            .map_err(|why| format!("{why}: {seen} of {}", context.directory.display()))?;
     }
     Ok(())
 }
@@ -95,13 +95,13 @@ fn absurd_count_is_refused(context: &Context) -> Outcome {
 /// Fds that a careless caller leaves open: files, and directories of the host through
 /// which a container could escape (CVE-2024-21626).
 fn leak(context: &Context) -> Result<Vec<OwnedFd>, String> {
-    let folder = context.folder.join("host");
-    fs::create_dir(&folder).map_err(words)?;
-    fs::write(folder.join("secret"), "").map_err(words)?;
+    let directory = context.directory.join("host");
+    fs::create_dir(&directory).map_err(words)?;
+    fs::write(directory.join("secret"), "").map_err(words)?;
     let mut open = Vec::new();
     for number in 3..200 {
         open.push(match number % 2 {
-            0 => inherit(File::open(&folder).map_err(words)?, number)?,
+            0 => inherit(File::open(&directory).map_err(words)?, number)?,
             _ => inherit(File::open(&context.vial).map_err(words)?, number)?,
         });
     }
@@ -151,8 +151,8 @@ fn created_container_holds_only_streams_and_sockets(context: &Context) -> Outcom
     let open = leak(context)?;
     let container = Container::created(context, &["fds"])?;
     drop(open);
-    let folder = format!("/proc/{}/fd", container.pid()?);
-    for entry in fs::read_dir(&folder).map_err(words)?.flatten() {
+    let directory = format!("/proc/{}/fd", container.pid()?);
+    for entry in fs::read_dir(&directory).map_err(words)?.flatten() {
         let number: u32 = entry.file_name().to_string_lossy().parse().map_err(words)?;
         let link = fs::read_link(entry.path()).map_err(words)?;
         let link = link.to_string_lossy();

@@ -40,7 +40,7 @@ fn logged(
     role: Option<&str>,
     bundle: &Bundle,
 ) -> Result<(Done, String), String> {
-    let log = context.folder.join(format!("log-{}", context.id()));
+    let log = context.directory.join(format!("log-{}", context.id()));
     let (path, log_path) = (bundle.path.to_string_lossy(), log.to_string_lossy());
     let id = context.id();
     let words = ["--log", &*log_path, "run", "--bundle", &path, &id];
@@ -161,7 +161,7 @@ fn process_file_inherits_missing_fields_from_the_container(context: &Context) ->
         edit::capabilities(config, &["CAP_KILL"]);
         config["process"]["oomScoreAdj"] = json!(321);
     })?;
-    let file = context.folder.join("process.json");
+    let file = context.directory.join("process.json");
     let process = json!({ "args": ["/probe", "report"], "cwd": "/", "env": [], "user": {} });
     fs::write(&file, process.to_string()).map_err(|e| e.to_string())?;
     let file = file.to_string_lossy();

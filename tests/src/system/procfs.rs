@@ -1,4 +1,4 @@
-//! vial-init uses only the kernel's procfs: it refuses a file or folder that is mounted
+//! vial-init uses only the kernel's procfs: it refuses a file or directory that is mounted
 //! over a part of it.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::{Context, Outcome};
 
 topic!("procfs", covered_procfs_file_is_not_written[Root], fake_proc_on_the_host_is_refused[Root],);
 
-/// Runs a bundle while a file or folder is bound on `place` of the host, and these
+/// Runs a bundle while a file or directory is bound on `place` of the host, and these
 /// system calls are missing.
 fn run(
     context: &Context,
@@ -37,7 +37,7 @@ fn run(
 
 /// CVE-2025-52881: a mount redirected what the runtime wrote to /proc.
 fn covered_procfs_file_is_not_written(context: &Context) -> Outcome {
-    let file = context.folder.join("taken");
+    let file = context.directory.join("taken");
     fs::write(&file, "as it was").map_err(|e| e.to_string())?;
     let bundle = context.bundle(|config| {
         config["linux"]["sysctl"] = json!({ "kernel.domainname": "written" });
@@ -53,7 +53,7 @@ fn covered_procfs_file_is_not_written(context: &Context) -> Outcome {
 
 /// CVE-2019-16884. The fake /proc has every file that vial itself opens.
 fn fake_proc_on_the_host_is_refused(context: &Context) -> Outcome {
-    let fake = context.folder.join("proc");
+    let fake = context.directory.join("proc");
     fs::create_dir_all(fake.join("self/fd")).map_err(|e| e.to_string())?;
     symlink(&context.vial, fake.join("self/exe")).map_err(|e| e.to_string())?;
     for number in 3..20 {

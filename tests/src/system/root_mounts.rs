@@ -94,7 +94,7 @@ fn copy_of_the_root_covers_it(context: &Context) -> Outcome {
         edit::deeds(config, &["create", "/new", "x", "+", "stat", "/etc"]);
     })?;
     let done = context.run_bundle(&bundle)?.success()?;
-    same("a folder that was copied", done.stdout.contains("\"type\":\"d\""), true)?;
+    same("a directory that was copied", done.stdout.contains("\"type\":\"d\""), true)?;
     Ok(same("the file in the rootfs", bundle.rootfs.join("new").exists(), false)?)
 }
 
@@ -142,7 +142,7 @@ fn slash_after_a_file_is_ignored(context: &Context) -> Outcome {
 }
 
 fn commas_separate_mount_options(context: &Context) -> Outcome {
-    let source = context.folder.to_string_lossy().into_owned();
+    let source = context.directory.to_string_lossy().into_owned();
     let report = context.report(|config| {
         mount(config, "tmpfs", "tmpfs", "/a", &["nosuid,nodev,,size=64k", "mode=0710,noexec"]);
         bind(config, &source, "/b", &["rbind,ro"]);
@@ -167,7 +167,7 @@ fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
     if !fs::exists(path).unwrap_or(false) {
         return Err(crate::runner::Failure::Skipped("CONFIG_CRYPTO_FIPS".into()));
     }
-    let file = context.folder.join("fips");
+    let file = context.directory.join("fips");
     fs::write(&file, "1\n").map_err(|e| e.to_string())?;
     let text = edit::said(context, &["cat", path], |config| {
         bind(config, &file.to_string_lossy(), path, &["bind", "ro"]);
@@ -178,7 +178,7 @@ fn fips_enabled_may_be_bound_over(context: &Context) -> Outcome {
 /// Without pivot_root vial unmounts the host's sysfs in the container's mount namespace.
 /// If one remained visible, a user namespace could mount its own.
 fn hosts_sysfs_is_hidden_beside_any_other_mount(context: &Context) -> Outcome {
-    let place = context.folder.join(OsStr::from_bytes(b"odd \xff\n\\#"));
+    let place = context.directory.join(OsStr::from_bytes(b"odd \xff\n\\#"));
     fs::create_dir(&place).map_err(|e| e.to_string())?;
     rustix::mount::mount("odd", &place, "sysfs", MountFlags::empty(), None)
         .map_err(|e| e.to_string())?;

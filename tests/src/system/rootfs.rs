@@ -17,11 +17,11 @@ topic!(
     mounts_follow_the_order_of_config_json[Root],
     mount_has_the_given_flags[Root],
     tmpfs_has_the_given_size_and_mode[Root],
-    tmpfs_has_the_mode_of_the_folder_that_it_covers[Root],
+    tmpfs_has_the_mode_of_the_directory_that_it_covers[Root],
     kernel_filesystems_are_real[Root],
     relative_destination_starts_at_the_root[Root],
     missing_targets_are_made[Root],
-    tmpcopyup_copies_the_covered_folder[Root],
+    tmpcopyup_copies_the_covered_directory[Root],
     default_devices_and_links_exist[Root],
     devices_of_config_json_are_made_as_given[Root],
     unknown_device_type_is_refused[Root],
@@ -106,7 +106,7 @@ fn tmpfs_has_the_given_size_and_mode(context: &Context) -> Outcome {
     Ok(same("the mode", stat["mode"].as_str(), Some("1711"))?)
 }
 
-fn tmpfs_has_the_mode_of_the_folder_that_it_covers(context: &Context) -> Outcome {
+fn tmpfs_has_the_mode_of_the_directory_that_it_covers(context: &Context) -> Outcome {
     for (options, mode, uid) in [
         (&["size=64k"][..], "0710", 0),
         (&["mode=0701"], "0701", 0),
@@ -115,25 +115,25 @@ fn tmpfs_has_the_mode_of_the_folder_that_it_covers(context: &Context) -> Outcome
         (&["tmpcopyup", "ro", "uid=7"], "0710", 7),
     ] {
         let bundle = context.bundle(|config| {
-            mount(config, "tmpfs", "tmpfs", "/etc/folder", options);
+            mount(config, "tmpfs", "tmpfs", "/etc/directory", options);
             let new: &[&str] = if options[0] == "tmpcopyup" { &["tmpcopyup"] } else { &[] };
             mount(config, "tmpfs", "tmpfs", "/not/there", new);
-            edit::deeds(config, &["stat", "/etc/folder", "+", "stat", "/not/there"]);
+            edit::deeds(config, &["stat", "/etc/directory", "+", "stat", "/not/there"]);
         })?;
-        let folder = bundle.rootfs.join("etc/folder");
-        std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))
+        let directory = bundle.rootfs.join("etc/directory");
+        std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o710))
             .map_err(|e| e.to_string())?;
-        chown(&folder, Some(12), Some(34)).map_err(|e| e.to_string())?;
+        chown(&directory, Some(12), Some(34)).map_err(|e| e.to_string())?;
         let done = context.run_bundle(&bundle)?.success()?;
         let seen: Vec<Value> =
             done.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let [folder, new] = seen.as_slice() else {
+        let [directory, new] = seen.as_slice() else {
             return Err(format!("not two answers: {done}").into());
         };
         same(
             &format!("mode and uid with {options:?}"),
-            (&folder["mode"], &folder["uid"]),
+            (&directory["mode"], &directory["uid"]),
             (&json!(mode), &json!(uid)),
         )?;
         same("the mode where nothing was", &new["mode"], "1777")?;
@@ -168,7 +168,7 @@ fn relative_destination_starts_at_the_root(context: &Context) -> Outcome {
 }
 
 fn missing_targets_are_made(context: &Context) -> Outcome {
-    let file = context.folder.join("a-file");
+    let file = context.directory.join("a-file");
     fs::write(&file, "text of the host").map_err(|e| e.to_string())?;
     let edit = |config: &mut Value| {
         bind(config, &file.to_string_lossy(), "/not/yet/there/file", &["bind"]);
@@ -178,55 +178,55 @@ fn missing_targets_are_made(context: &Context) -> Outcome {
     Ok(same("the file's text", text.starts_with("text of the host{"), true)?)
 }
 
-/// Creates a folder in the rootfs with every kind of file for tmpcopyup.
+/// Creates a directory in the rootfs with every kind of file for tmpcopyup.
 fn furnish(bundle: &Bundle) -> std::io::Result<()> {
-    let folder = bundle.rootfs.join("etc/folder");
-    fs::create_dir_all(folder.join("sub/subsub"))?;
-    fs::write(folder.join("file"), "x".repeat(100_000))?;
-    fs::write(folder.join("sub/setuid"), "")?;
-    chown(folder.join("sub/setuid"), Some(12), Some(34))?;
-    fs::set_permissions(folder.join("sub/setuid"), fs::Permissions::from_mode(0o4711))?;
-    chown(folder.join("sub/subsub"), Some(56), Some(78))?;
-    fs::set_permissions(folder.join("sub/subsub"), fs::Permissions::from_mode(0o1730))?;
-    symlink("/nowhere/at/all", folder.join("link"))?;
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))
+    let directory = bundle.rootfs.join("etc/directory");
+    fs::create_dir_all(directory.join("sub/subsub"))?;
+    fs::write(directory.join("file"), "x".repeat(100_000))?;
+    fs::write(directory.join("sub/setuid"), "")?;
+    chown(directory.join("sub/setuid"), Some(12), Some(34))?;
+    fs::set_permissions(directory.join("sub/setuid"), fs::Permissions::from_mode(0o4711))?;
+    chown(directory.join("sub/subsub"), Some(56), Some(78))?;
+    fs::set_permissions(directory.join("sub/subsub"), fs::Permissions::from_mode(0o1730))?;
+    symlink("/nowhere/at/all", directory.join("link"))?;
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o710))
 }
 
-fn tmpcopyup_copies_the_covered_folder(context: &Context) -> Outcome {
+fn tmpcopyup_copies_the_covered_directory(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {
         edit::deeds(
             config,
             &[
                 "stat",
-                "/etc/folder",
+                "/etc/directory",
                 "+",
                 "stat",
-                "/etc/folder/file",
+                "/etc/directory/file",
                 "+",
                 "stat",
-                "/etc/folder/sub/setuid",
+                "/etc/directory/sub/setuid",
                 "+",
                 "stat",
-                "/etc/folder/sub/subsub",
+                "/etc/directory/sub/subsub",
                 "+",
                 "stat",
-                "/etc/folder/link",
+                "/etc/directory/link",
                 "+",
                 "create",
-                "/etc/folder/new",
+                "/etc/directory/new",
                 "x",
             ],
         );
-        mount(config, "tmpfs", "tmpfs", "/etc/folder", &["tmpcopyup"]);
+        mount(config, "tmpfs", "tmpfs", "/etc/directory", &["tmpcopyup"]);
     })?;
     furnish(&bundle).map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.success()?;
     let seen: Vec<Value> =
         done.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let [folder, file, setuid, subsub, link] = seen.as_slice() else {
+    let [directory, file, setuid, subsub, link] = seen.as_slice() else {
         return Err(format!("not five answers: {done}").into());
     };
-    same("the folder's mode", &folder["mode"], "0710")?;
+    same("the directory's mode", &directory["mode"], "0710")?;
     same("the file's size", &file["size"], 100_000)?;
     same(
         "setuid",
@@ -239,8 +239,8 @@ fn tmpcopyup_copies_the_covered_folder(context: &Context) -> Outcome {
         (&json!("1730"), &json!(56), &json!(78)),
     )?;
     same("the link", &link["link"], "/nowhere/at/all")?;
-    let written = bundle.rootfs.join("etc/folder/new").exists();
-    Ok(same("whether the covered folder was written to", written, false)?)
+    let written = bundle.rootfs.join("etc/directory/new").exists();
+    Ok(same("whether the covered directory was written to", written, false)?)
 }
 
 fn default_devices_and_links_exist(context: &Context) -> Outcome {
@@ -326,9 +326,9 @@ fn masked_directory_is_empty_and_read_only(context: &Context) -> Outcome {
         config["linux"]["maskedPaths"] = json!(["/etc/secrets", "/sys/firmware"]);
         edit::deeds(config, &words);
     })?;
-    let folder = bundle.rootfs.join("etc/secrets");
-    fs::create_dir(&folder).map_err(|e| e.to_string())?;
-    fs::write(folder.join("secret"), "").map_err(|e| e.to_string())?;
+    let directory = bundle.rootfs.join("etc/secrets");
+    fs::create_dir(&directory).map_err(|e| e.to_string())?;
+    fs::write(directory.join("secret"), "").map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.failure()?;
     Ok(same("what ls and create printed", done.stdout.trim(), "EROFS")?)
 }

@@ -245,7 +245,7 @@ fn ordinary_user_can_open_its_stdio(context: &Context) -> Outcome {
     Ok(same("stdout", done.stdout.as_str(), "seen")?)
 }
 
-/// Fds of a host's folder that this process leaves open, without FD_CLOEXEC, in `vial`
+/// Fds of a host's directory that this process leaves open, without FD_CLOEXEC, in `vial`
 /// and its children: CVE-2024-21626.
 struct Leak(#[allow(dead_code, reason = "held open")] Vec<OwnedFd>);
 
@@ -253,9 +253,9 @@ impl Leak {
     fn new() -> Result<Self, String> {
         let mut held = Vec::new();
         for _ in 0..8 {
-            let folder = fs::File::open("/").map_err(|e| e.to_string())?;
+            let directory = fs::File::open("/").map_err(|e| e.to_string())?;
             // fcntl(2) F_DUPFD does not set FD_CLOEXEC.
-            let arguments = [folder.as_raw_fd().cast_unsigned() as usize, 0, 3, 0, 0, 0];
+            let arguments = [directory.as_raw_fd().cast_unsigned() as usize, 0, 3, 0, 0, 0];
             let copy = sys::call(libc::SYS_fcntl, arguments).map_err(|e| e.to_string())?;
             let copy = i32::try_from(copy).map_err(|e| e.to_string())?;
             held.push(sys::owned(copy));
@@ -280,7 +280,7 @@ fn no_fd_of_the_caller_leaks_into_exec(context: &Context) -> Outcome {
     Ok(only_stdio(&container.exec_report(&[])?["fds"])?)
 }
 
-/// Root may enter the folder and the user may not. Like runc, vial changes the directory
+/// Root may enter the directory and the user may not. Like runc, vial changes the directory
 /// before it changes the user.
 fn working_directory_may_be_closed_to_the_user(context: &Context) -> Outcome {
     let bundle = context.bundle(|config| {

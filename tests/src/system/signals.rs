@@ -101,7 +101,7 @@ fn with_many_groups(context: &Context, command: &mut Command) -> Result<Done, St
 fn signals_that_the_caller_ignores_are_default_after_create(context: &Context) -> Outcome {
     let container = Container::prepared(context, &["cat", "/proc/self/status"])?;
     let bundle = container.bundle.path.to_string_lossy().into_owned();
-    let out = context.folder.join("status");
+    let out = context.directory.join("status");
     let file = fs::File::create(&out).map_err(words)?;
     let arguments = ["create", "--bundle", &bundle, &container.id];
     let status = ignoring(context, IGNORED, &arguments).stdout(file).status();
@@ -117,7 +117,7 @@ fn signals_that_the_caller_ignores_are_default_in_an_exec(context: &Context) -> 
     let arguments = ["exec", &container.id, "/probe", "cat", "/proc/self/status"];
     let done = context.run(&mut ignoring(context, IGNORED, &arguments))?.success()?;
     all_default("an exec", &done.stdout)?;
-    let pid_file = context.folder.join("pid").to_string_lossy().into_owned();
+    let pid_file = context.directory.join("pid").to_string_lossy().into_owned();
     let arguments =
         ["exec", "--detach", "--pid-file", &pid_file, &container.id, "/probe", "sleep", "3600"];
     context.run(&mut ignoring(context, IGNORED, &arguments))?.success()?;

@@ -50,7 +50,7 @@ struct Dead {
 
 impl Dead {
     fn new(context: &Context) -> Result<Self, String> {
-        let path = context.folder.join(format!("dead-{}", context.id()));
+        let path = context.directory.join(format!("dead-{}", context.id()));
         fs::create_dir(&path).map_err(words)?;
         let server = File::options().read(true).write(true).open("/dev/fuse").map_err(words)?;
         let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
@@ -114,10 +114,14 @@ impl<'a> Stuck<'a> {
             edit::bind(config, &source, "/mnt", &["bind"]);
             change(config);
         })?;
-        // It names the state folder by another path than later commands do.
-        let root = context.state.strip_prefix(&context.folder).map_err(words)?;
+        // It names the state directory by another path than later commands do.
+        let root = context.state.strip_prefix(&context.directory).map_err(words)?;
         let mut command = Command::new(&context.vial);
-        command.current_dir(&context.folder).arg("--root").arg(root).args(["create", "--bundle"]);
+        command
+            .current_dir(&context.directory)
+            .arg("--root")
+            .arg(root)
+            .args(["create", "--bundle"]);
         let create = start(command.arg(&container.bundle.path).arg(&container.id))?;
         let stuck = Self { container, create, dead, before };
         wait_until("the create to hang", || !stuck.waiting().is_empty())?;

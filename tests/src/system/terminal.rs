@@ -171,9 +171,9 @@ fn all_output_of_a_terminal_arrives(context: &Context) -> Outcome {
 
 /// Listens on a path of any length.
 fn listen(path: &Path) -> Result<UnixListener, String> {
-    let folder = File::open(path.parent().unwrap_or(path)).map_err(words)?;
+    let directory = File::open(path.parent().unwrap_or(path)).map_err(words)?;
     let name = path.file_name().unwrap_or_default();
-    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    let short = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
     UnixListener::bind(short).map_err(words)
 }
 
@@ -214,18 +214,18 @@ fn check_console(context: &Context, path: &Path) -> Result<(), String> {
 }
 
 fn console_socket_receives_the_master(context: &Context) -> Outcome {
-    Ok(check_console(context, &context.folder.join("console.sock"))?)
+    Ok(check_console(context, &context.directory.join("console.sock"))?)
 }
 
 fn console_socket_may_have_a_long_path(context: &Context) -> Outcome {
-    let folder = context.folder.join("a".repeat(100)).join("b".repeat(100));
-    fs::create_dir_all(&folder).map_err(words)?;
-    Ok(check_console(context, &folder.join("console.sock"))?)
+    let directory = context.directory.join("a".repeat(100)).join("b".repeat(100));
+    fs::create_dir_all(&directory).map_err(words)?;
+    Ok(check_console(context, &directory.join("console.sock"))?)
 }
 
 /// The probe's report, from a container whose terminal goes over a console socket.
 fn report(context: &Context, edit: impl FnOnce(&mut Value)) -> Result<Value, String> {
-    let path = context.folder.join("report.sock");
+    let path = context.directory.join("report.sock");
     let listener = listen(&path)?;
     let container = Container::prepared_from(context, |config| {
         terminal(config, &["report"]);
@@ -264,9 +264,9 @@ fn terminal_is_the_controlling_one(context: &Context) -> Outcome {
 
 fn exec_sends_its_terminal_over_a_console_socket(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
-    let path = context.folder.join("exec.sock");
+    let path = context.directory.join("exec.sock");
     let listener = listen(&path)?;
-    let pid_file = context.folder.join("pid");
+    let pid_file = context.directory.join("pid");
     let mut exec = context.command(&["exec", "--tty", "--detach", "--console-socket"]);
     exec.arg(&path).arg("--pid-file").arg(&pid_file);
     exec.args([&container.id, "/probe", "tty-echo"]);
@@ -293,7 +293,7 @@ fn terminal_without_a_console_socket_is_refused(context: &Context) -> Outcome {
 
 fn console_socket_without_a_terminal_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let path = context.folder.join("unused.sock");
+    let path = context.directory.join("unused.sock");
     let _listener = listen(&path)?;
     let container = Container::prepared_from(context, |_| {})?;
     let done = container.create(&["--console-socket", &path.to_string_lossy()])?;
@@ -305,7 +305,7 @@ fn missing_console_socket_is_refused(context: &Context) -> Outcome {
     let before = context.leftovers();
     let container = with_terminal(context, &["tty-echo"])?;
     refused(&container.create(&["--console-socket", "/no/such/socket"])?, "/no/such/socket")?;
-    let file = context.folder.join("a-file");
+    let file = context.directory.join("a-file");
     fs::write(&file, "").map_err(words)?;
     let done = container.create(&["--console-socket", &file.to_string_lossy()])?;
     refused(&done, "ECONNREFUSED")?;
@@ -314,7 +314,7 @@ fn missing_console_socket_is_refused(context: &Context) -> Outcome {
 
 fn create_fails_if_the_console_socket_closes_at_once(context: &Context) -> Outcome {
     let before = context.leftovers();
-    let path = context.folder.join("closing.sock");
+    let path = context.directory.join("closing.sock");
     let listener = listen(&path)?;
     let container = with_terminal(context, &["tty-echo"])?;
     let closer = std::thread::spawn(move || listener.accept().map(drop));
@@ -333,7 +333,7 @@ fn create_in(
     image: impl FnOnce(&Path) -> std::io::Result<()>,
     edit: impl FnOnce(&mut Value),
 ) -> Result<Done, String> {
-    let path = context.folder.join(format!("{}.sock", context.id()));
+    let path = context.directory.join(format!("{}.sock", context.id()));
     let _listener = listen(&path)?;
     let container = Container::prepared_from(context, |config| {
         terminal(config, &["tty-echo"]);
@@ -357,7 +357,7 @@ fn console_that_is_a_link_is_refused(context: &Context) -> Outcome {
 
 /// Such a ptmx would create the terminal in a devpts that the image chose.
 fn ptmx_of_the_image_is_refused(context: &Context) -> Outcome {
-    // The kernel uses the devpts in the folder `pts` beside such a node.
+    // The kernel uses the devpts in the directory `pts` beside such a node.
     let node = json!({ "type": "c", "path": "/dev/pts/ptmx", "major": 5, "minor": 2 });
     let done = create_in(
         context,

@@ -25,8 +25,8 @@ topic!(
 /// A tmpfs on the host with nosuid, nodev, noexec and noatime.
 fn tight(context: &Context) -> Result<Mounted, String> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-    let tight = Mounted::tmpfs(context.folder.join("tight"), "tight", flags)?;
-    fs::create_dir(tight.0.join("folder")).map_err(|e| e.to_string())?;
+    let tight = Mounted::tmpfs(context.directory.join("tight"), "tight", flags)?;
+    fs::create_dir(tight.0.join("directory")).map_err(|e| e.to_string())?;
     fs::write(tight.0.join("file"), "").map_err(|e| e.to_string())?;
     Ok(tight)
 }
@@ -34,7 +34,7 @@ fn tight(context: &Context) -> Result<Mounted, String> {
 /// The options of each path: those that were asked for, and those of the source.
 const WANTED: [(&str, &[&str]); 5] = [
     ("/volume", &["rw", "nosuid", "nodev", "noexec", "noatime"]),
-    ("/volume/folder", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
+    ("/volume/directory", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
     ("/volume/file", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
     ("/readonly", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
     ("/one-file", &["ro", "nosuid", "nodev", "noexec", "noatime"]),
@@ -46,14 +46,14 @@ fn bundle(context: &Context, tight: &Mounted, edit: impl Fn(&mut Value)) -> Resu
         bind(config, &path, "/volume", &["rbind"]);
         bind(config, &path, "/readonly", &["bind", "ro"]);
         bind(config, &format!("{path}/file"), "/one-file", &["bind", "ro"]);
-        for path in ["/volume/folder", "/volume/file"] {
+        for path in ["/volume/directory", "/volume/file"] {
             edit::add(&mut config["linux"]["readonlyPaths"], json!(path));
         }
         edit(config);
     })?;
     // Root of a user namespace can create nothing in a rootfs that the host's root owns.
-    for folder in ["volume", "readonly"] {
-        fs::create_dir_all(bundle.rootfs.join(folder)).map_err(|e| e.to_string())?;
+    for directory in ["volume", "readonly"] {
+        fs::create_dir_all(bundle.rootfs.join(directory)).map_err(|e| e.to_string())?;
     }
     fs::write(bundle.rootfs.join("one-file"), "").map_err(|e| e.to_string())?;
     Ok(bundle)
@@ -80,7 +80,7 @@ fn hidden(context: &Context, calls: &[libc::c_long], errno: i32) -> Result<(), S
         done.json()
     };
     check(&report(&bundle(context, &tight, |_| {})?)?)?;
-    let place = context.folder.join(format!("root-{}", context.id()));
+    let place = context.directory.join(format!("root-{}", context.id()));
     let root = Mounted::tmpfs(place, "root", MountFlags::NOSUID | MountFlags::NODEV)?;
     let bundle = Bundle::new(&root.0, &context.probe, |config| {
         config["root"]["readonly"] = true.into();

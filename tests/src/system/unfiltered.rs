@@ -57,7 +57,7 @@ fn opening(context: &Context, path: &str, edit: impl FnOnce(&mut Value)) -> Resu
         edit(config);
     })?;
     node(&bundle.rootfs.join("node"))?;
-    node(&bundle.rootfs.join("folder/node"))?;
+    node(&bundle.rootfs.join("directory/node"))?;
     fs::create_dir(bundle.rootfs.join("volume")).map_err(words)?;
     Ok(bundle)
 }
@@ -87,7 +87,7 @@ fn node_of_the_image_cannot_be_opened(context: &Context) -> Outcome {
     }
     without_cgroup2()?;
     closed(context, "/node", |_| {})?;
-    closed(context, "/folder/node", |_| {})?;
+    closed(context, "/directory/node", |_| {})?;
     closed(context, "/node", |config| {
         config["linux"]["rootfsPropagation"] = json!("shared");
     })?;
@@ -97,9 +97,9 @@ fn node_of_the_image_cannot_be_opened(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A folder of the host with a node in it, and another node on a submount.
+/// A directory of the host with a node in it, and another node on a submount.
 fn volume(context: &Context) -> Result<String, String> {
-    let volume = context.folder.join(format!("volume-{}", context.id()));
+    let volume = context.directory.join(format!("volume-{}", context.id()));
     node(&volume.join("node"))?;
     let below = volume.join("below");
     fs::create_dir(&below).map_err(words)?;
@@ -136,8 +136,8 @@ fn node_in_a_mount_below_a_volume_cannot_be_opened(context: &Context) -> Outcome
         edit::bind(config, &volume, "/volume", &["rbind"]);
     })?;
     // The same below the rootfs.
-    let bundle = opening(context, "/folder/below/node", |_| {})?;
-    let below = bundle.rootfs.join("folder/below");
+    let bundle = opening(context, "/directory/below/node", |_| {})?;
+    let below = bundle.rootfs.join("directory/below");
     fs::create_dir(&below).map_err(words)?;
     mount("tmpfs", &below, "tmpfs", MountFlags::empty(), None).map_err(words)?;
     node(&below.join("node"))?;
@@ -146,13 +146,13 @@ fn node_in_a_mount_below_a_volume_cannot_be_opened(context: &Context) -> Outcome
 
 fn node_that_was_copied_cannot_be_opened(context: &Context) -> Outcome {
     without_cgroup2()?;
-    closed(context, "/folder/node", |config| {
-        edit::mount(config, "tmpfs", "tmpfs", "/folder", &["tmpcopyup"]);
+    closed(context, "/directory/node", |config| {
+        edit::mount(config, "tmpfs", "tmpfs", "/directory", &["tmpcopyup"]);
     })?;
-    let bundle = opening(context, "/dev/folder/node", |config| {
+    let bundle = opening(context, "/dev/directory/node", |config| {
         config["mounts"][1]["options"] = json!(["nosuid", "mode=755", "tmpcopyup"]);
     })?;
-    node(&bundle.rootfs.join("dev/folder/node"))?;
+    node(&bundle.rootfs.join("dev/directory/node"))?;
     Ok(is_closed(context, &bundle)?)
 }
 
@@ -160,16 +160,16 @@ fn nodes_stay_closed_when_mounts_change(context: &Context) -> Outcome {
     without_cgroup2()?;
     let volume = volume(context)?;
     closed(context, "/node", |config| config["root"]["readonly"] = json!(true))?;
-    closed(context, "/folder/node", |config| {
-        config["linux"]["readonlyPaths"] = json!(["/folder"]);
+    closed(context, "/directory/node", |config| {
+        config["linux"]["readonlyPaths"] = json!(["/directory"]);
     })?;
     closed(context, "/volume/node", |config| {
         edit::bind(config, &volume, "/volume", &["bind", "ro", "dev", "rdev", "rprivate"]);
         config["linux"]["readonlyPaths"] = json!(["/volume"]);
     })?;
-    closed(context, "/folder/node", |config| {
-        edit::mount(config, "tmpfs", "tmpfs", "/folder", &["tmpcopyup"]);
-        edit::mount(config, "tmpfs", "tmpfs", "/folder", &["remount", "nosuid", "dev"]);
+    closed(context, "/directory/node", |config| {
+        edit::mount(config, "tmpfs", "tmpfs", "/directory", &["tmpcopyup"]);
+        edit::mount(config, "tmpfs", "tmpfs", "/directory", &["remount", "nosuid", "dev"]);
     })?;
     // A /dev that was empty at first keeps its devices after a remount.
     open(context, "/dev/zero", |config| {
@@ -200,7 +200,7 @@ fn nodes_stay_closed_without_newer_calls(context: &Context) -> Outcome {
 fn nodes_stay_closed_in_a_user_namespace(context: &Context) -> Outcome {
     without_cgroup2()?;
     let volume = volume(context)?;
-    rustix::fs::chmod(&*context.folder, Mode::from_raw_mode(0o755)).map_err(words)?;
+    rustix::fs::chmod(&*context.directory, Mode::from_raw_mode(0o755)).map_err(words)?;
     let mapped = |config: &mut Value| edit::user_namespace(config, 100_000);
     closed(context, "/node", mapped)?;
     closed(context, "/volume/node", |config| {
@@ -249,7 +249,7 @@ fn device_of_the_host_is_bound_if_the_rules_allow_it(context: &Context) -> Outco
     let bind = |config: &mut Value| edit::bind(config, "/dev/full", "/own/odd", &["bind"]);
     open(context, "/own/odd", bind)?;
     // /dev/kmsg, which no default rule allows.
-    let odd = context.folder.join("odd");
+    let odd = context.directory.join("odd");
     let mode = Mode::from_raw_mode(0o666);
     mknodat(CWD, &odd, FileType::CharacterDevice, mode, makedev(1, 11)).map_err(words)?;
     let odd = odd.to_string_lossy().into_owned();

@@ -157,8 +157,8 @@ fn state_does_not_start_the_container(context: &Context) -> Outcome {
     (0..20).try_for_each(|_| container.is("created"))?;
     // Fill the queue of the listening socket.
     send(container.pid()?, Signal::STOP)?;
-    let folder = File::open(context.state.join(&container.id)).map_err(words)?;
-    let socket = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
+    let directory = File::open(context.state.join(&container.id)).map_err(words)?;
+    let socket = format!("/proc/self/fd/{}/exec.sock", directory.as_raw_fd());
     let connect = || {
         let flags = rustix::net::SocketFlags::NONBLOCK;
         let (family, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
@@ -182,10 +182,10 @@ fn state_does_not_start_the_container(context: &Context) -> Outcome {
     Ok(container.remove()?)
 }
 
-/// Connects by way of the folder's fd, as the path is too long for a socket address.
+/// Connects by way of the directory's fd, as the path is too long for a socket address.
 fn connect(container: &Container<'_>) -> Result<UnixStream, String> {
-    let folder = File::open(container.context.state.join(&container.id)).map_err(words)?;
-    let path = format!("/proc/self/fd/{}/exec.sock", folder.as_raw_fd());
+    let directory = File::open(container.context.state.join(&container.id)).map_err(words)?;
+    let path = format!("/proc/self/fd/{}/exec.sock", directory.as_raw_fd());
     UnixStream::connect(path).map_err(words)
 }
 

@@ -40,12 +40,12 @@ pub(super) fn bundle(context: &Context, edit: impl FnOnce(&mut Value)) -> Result
 
 /// Changes the owner of a bundle and of everything in it.
 pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
-    let mut folders = vec![bundle.path.clone()];
-    while let Some(folder) = folders.pop() {
-        lchown(&folder, Some(id), Some(id)).map_err(|e| e.to_string())?;
-        for entry in fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten() {
+    let mut directories = vec![bundle.path.clone()];
+    while let Some(directory) = directories.pop() {
+        lchown(&directory, Some(id), Some(id)).map_err(|e| e.to_string())?;
+        for entry in fs::read_dir(&directory).map_err(|e| e.to_string())?.flatten() {
             match entry.path().is_dir() {
-                true => folders.push(entry.path()),
+                true => directories.push(entry.path()),
                 false => lchown(entry.path(), Some(id), Some(id)).map_err(|e| e.to_string())?,
             }
         }
@@ -82,10 +82,11 @@ fn file_made_inside_belongs_to_the_mapped_user(context: &Context) -> Outcome {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1001 });
         edit::deeds(config, &["create", "/tmp/made", ""]);
     })?;
-    let folder = bundle.rootfs.join("tmp");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).map_err(|e| e.to_string())?;
+    let directory = bundle.rootfs.join("tmp");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o1777))
+        .map_err(|e| e.to_string())?;
     context.run_bundle(&bundle)?.success()?;
-    let meta = fs::metadata(folder.join("made")).map_err(|e| e.to_string())?;
+    let meta = fs::metadata(directory.join("made")).map_err(|e| e.to_string())?;
     Ok(same("the owner", (meta.uid(), meta.gid()), (FIRST + 1000, FIRST + 1001))?)
 }
 
@@ -151,9 +152,9 @@ fn exec_enters_the_user_namespace(context: &Context) -> Outcome {
 /// A uid and gid that no system assigns.
 pub(crate) const NOBODY: u32 = 61_234;
 
-/// Runs `vial run` as that user, with a state folder of its own.
+/// Runs `vial run` as that user, with a state directory of its own.
 pub(crate) fn run_as_nobody(context: &Context, bundle: &Bundle) -> Result<Done, String> {
-    let runtime = context.folder.join("runtime");
+    let runtime = context.directory.join("runtime");
     if !runtime.exists() {
         fs::create_dir_all(runtime.join("bin")).map_err(|e| e.to_string())?;
         lchown(&runtime, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;

@@ -20,10 +20,10 @@ topic!(
     "userns_sources",
     locked_flags_stay [Root, UserNamespaces],
     locked_flags_stay_under_recursive_options [Root, UserNamespaces],
-    source_in_a_closed_folder_is_bound [Root, UserNamespaces],
+    source_in_a_closed_directory_is_bound [Root, UserNamespaces],
     source_in_a_joined_user_namespace_is_bound [Root, UserNamespaces],
     source_may_be_on_an_earlier_mount [Root, UserNamespaces],
-    rootfs_in_a_closed_folder_is_used [Root, UserNamespaces],
+    rootfs_in_a_closed_directory_is_used [Root, UserNamespaces],
     hundreds_of_sources_are_bound [Root, UserNamespaces],
     missing_source_is_refused_with_its_field [Root, UserNamespaces],
     failure_leaves_nothing [Root, UserNamespaces],
@@ -33,7 +33,7 @@ topic!(
 /// it.
 fn locked(context: &Context) -> Result<Mounted, String> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
-    let locked = Mounted::tmpfs(context.folder.join("locked"), "x", flags)?;
+    let locked = Mounted::tmpfs(context.directory.join("locked"), "x", flags)?;
     let file = locked.0.join("file");
     fs::write(&file, "of the host").map_err(|e| e.to_string())?;
     chown(&file, Some(FIRST), Some(FIRST)).map_err(|e| e.to_string())?;
@@ -81,34 +81,34 @@ fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// A folder that only its owner may enter, with a file and a folder in it.
+/// A directory that only its owner may enter, with a file and a directory in it.
 fn closed(context: &Context) -> Result<PathBuf, String> {
-    let folder = context.folder.join("closed");
-    fs::create_dir_all(folder.join("inner")).map_err(|e| e.to_string())?;
+    let directory = context.directory.join("closed");
+    fs::create_dir_all(directory.join("inner")).map_err(|e| e.to_string())?;
     for name in ["file", "inner/file"] {
-        fs::write(folder.join(name), name).map_err(|e| e.to_string())?;
+        fs::write(directory.join(name), name).map_err(|e| e.to_string())?;
     }
     // The owner is not root, so opening it needs root's capabilities, not only uid 0.
-    chown(&folder, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
+    chown(&directory, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
     let mode = fs::Permissions::from_mode(0o700);
-    fs::set_permissions(&folder, mode).map_err(|e| e.to_string())?;
-    Ok(folder)
+    fs::set_permissions(&directory, mode).map_err(|e| e.to_string())?;
+    Ok(directory)
 }
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Binds the file and the folder, and lets the probe read them.
-fn bind_closed(config: &mut Value, folder: &Path) {
-    bind(config, &text(&folder.join("file")), "/etc/one", &["bind", "ro"]);
-    bind(config, &text(&folder.join("inner")), "/tmp/two", &["rbind", "nosuid"]);
+/// Binds the file and the directory, and lets the probe read them.
+fn bind_closed(config: &mut Value, directory: &Path) {
+    bind(config, &text(&directory.join("file")), "/etc/one", &["bind", "ro"]);
+    bind(config, &text(&directory.join("inner")), "/tmp/two", &["rbind", "nosuid"]);
     edit::deeds(config, &["cat", "/etc/one", "+", "cat", "/tmp/two/file"]);
 }
 
-fn source_in_a_closed_folder_is_bound(context: &Context) -> Outcome {
-    let folder = closed(context)?;
-    let bundle = bundle(context, |config| bind_closed(config, &folder))?;
+fn source_in_a_closed_directory_is_bound(context: &Context) -> Outcome {
+    let directory = closed(context)?;
+    let bundle = bundle(context, |config| bind_closed(config, &directory))?;
     for options in [&[][..], &["--no-pivot"]] {
         let done = context.run_bundle_with(&bundle, options)?.success()?;
         same("both files", done.stdout.as_str(), "fileinner/file")?;
@@ -120,10 +120,10 @@ fn source_in_a_closed_folder_is_bound(context: &Context) -> Outcome {
 }
 
 fn source_in_a_joined_user_namespace_is_bound(context: &Context) -> Outcome {
-    let folder = closed(context)?;
+    let directory = closed(context)?;
     let other = Container::create(context, bundle(context, |_| {})?)?;
     let joining = bundle(context, |config| {
-        bind_closed(config, &folder);
+        bind_closed(config, &directory);
         edit::join(config, "user", &other.namespace("user"));
         edit::without_maps(config);
     })?;
@@ -132,9 +132,9 @@ fn source_in_a_joined_user_namespace_is_bound(context: &Context) -> Outcome {
 }
 
 fn source_may_be_on_an_earlier_mount(context: &Context) -> Outcome {
-    let folder = closed(context)?;
+    let directory = closed(context)?;
     let bundle = bundle(context, |config| {
-        bind(config, &text(&folder.join("inner")), "/tmp/two", &["bind"]);
+        bind(config, &text(&directory.join("inner")), "/tmp/two", &["bind"]);
         edit::deeds(config, &["cat", "/etc/three"]);
     })?;
     let place = bundle.path.join("config.json");
@@ -147,7 +147,7 @@ fn source_may_be_on_an_earlier_mount(context: &Context) -> Outcome {
     Ok(same("the file", done.stdout.as_str(), "inner/file")?)
 }
 
-fn rootfs_in_a_closed_folder_is_used(context: &Context) -> Outcome {
+fn rootfs_in_a_closed_directory_is_used(context: &Context) -> Outcome {
     let bundle = bundle(context, |config| edit::deeds(config, &["echo", "runs"]))?;
     chown(&bundle.path, Some(4321), Some(4321)).map_err(|e| e.to_string())?;
     let mode = fs::Permissions::from_mode(0o700);
@@ -157,10 +157,10 @@ fn rootfs_in_a_closed_folder_is_used(context: &Context) -> Outcome {
 }
 
 fn hundreds_of_sources_are_bound(context: &Context) -> Outcome {
-    let folder = closed(context)?;
+    let directory = closed(context)?;
     let bundle = bundle(context, |config| {
         for number in 0..300 {
-            bind(config, &text(&folder.join("file")), &format!("/tmp/{number}"), &["bind"]);
+            bind(config, &text(&directory.join("file")), &format!("/tmp/{number}"), &["bind"]);
         }
         edit::deeds(config, &["cat", "/tmp/0", "+", "cat", "/tmp/299"]);
     })?;
@@ -169,8 +169,8 @@ fn hundreds_of_sources_are_bound(context: &Context) -> Outcome {
 }
 
 fn missing_source_is_refused_with_its_field(context: &Context) -> Outcome {
-    let folder = closed(context)?;
-    let missing = bundle(context, |c| bind(c, &text(&folder.join("x")), "/tmp/x", &["bind"]))?;
+    let directory = closed(context)?;
+    let missing = bundle(context, |c| bind(c, &text(&directory.join("x")), "/tmp/x", &["bind"]))?;
     Ok(edit::refused_bundle(context, &missing, &["mounts[6]", "closed/x", "ENOENT"])?)
 }
 

@@ -178,26 +178,26 @@ fn paused_container_can_be_killed_and_deleted(context: &Context) -> Outcome {
 }
 
 fn spec(context: &Context, words: &[&str]) -> Result<Value, String> {
-    let folder = context.folder.join(context.id());
-    fs::create_dir(&folder).map_err(self::words)?;
-    let done = context.run(context.command(&["spec", "--bundle"]).arg(&folder).args(words))?;
+    let directory = context.directory.join(context.id());
+    fs::create_dir(&directory).map_err(self::words)?;
+    let done = context.run(context.command(&["spec", "--bundle"]).arg(&directory).args(words))?;
     same("stdout", done.success()?.stdout.as_str(), "")?;
-    let text = fs::read_to_string(folder.join("config.json")).map_err(self::words)?;
+    let text = fs::read_to_string(directory.join("config.json")).map_err(self::words)?;
     serde_json::from_str(&text).map_err(self::words)
 }
 
 fn spec_keeps_an_existing_file(context: &Context) -> Outcome {
-    let folder = context.folder.join("spec");
-    fs::create_dir(&folder).map_err(words)?;
-    fs::write(folder.join("config.json"), "mine").map_err(words)?;
-    let done = context.run(context.command(&["spec", "-b"]).arg(&folder))?;
+    let directory = context.directory.join("spec");
+    fs::create_dir(&directory).map_err(words)?;
+    fs::write(directory.join("config.json"), "mine").map_err(words)?;
+    let done = context.run(context.command(&["spec", "-b"]).arg(&directory))?;
     refused(&done, "config.json")?;
-    let text = fs::read_to_string(folder.join("config.json")).map_err(words)?;
+    let text = fs::read_to_string(directory.join("config.json")).map_err(words)?;
     same("the file", text.as_str(), "mine")?;
-    fs::remove_file(folder.join("config.json")).map_err(words)?;
+    fs::remove_file(directory.join("config.json")).map_err(words)?;
     // Without --bundle, the working directory is the bundle.
-    context.run(context.command(&["spec"]).current_dir(&folder))?.success()?;
-    Ok(same("whether the file exists", folder.join("config.json").exists(), true)?)
+    context.run(context.command(&["spec"]).current_dir(&directory))?.success()?;
+    Ok(same("whether the file exists", directory.join("config.json").exists(), true)?)
 }
 
 fn spec_writes_a_config_that_runs(context: &Context) -> Outcome {
@@ -252,7 +252,7 @@ fn plan_prints_the_stages_in_order(context: &Context) -> Outcome {
     same("whether stage 0 is first", stages[0] < stages[1], true)?;
     same("whether the host name is set in stage 2", place("vial  (hostname)")? > stages[1], true)?;
     same("a mount", text.contains("mount proc on /proc  (mounts[0])"), true)?;
-    let out = context.folder.join("plan.json");
+    let out = context.directory.join("plan.json");
     let mut command = context.command(&["plan", "--format", "json", "--bundle"]);
     let json = run_into(context, command.arg(&bundle.path), &out)?.success()?.stdout;
     let acts: Vec<Value> = serde_json::from_str(&json).map_err(words)?;
@@ -267,6 +267,6 @@ fn plan_leaves_no_trace(context: &Context) -> Outcome {
     let before = context.leftovers();
     let bundle = context.bundle(|_| {})?;
     context.run(context.command(&["plan", "-b"]).arg(&bundle.path).arg("id"))?.success()?;
-    same("whether the state folder exists", context.state.exists(), false)?;
+    same("whether the state directory exists", context.state.exists(), false)?;
     Ok(context.nothing_left_since(&before)?)
 }

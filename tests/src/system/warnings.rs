@@ -43,7 +43,7 @@ fn bundle_and_log(context: &Context) -> Result<(Bundle, PathBuf), String> {
         edit::deeds(config, &["exit", "0"]);
         warned(config);
     })?;
-    Ok((bundle, context.folder.join(format!("log-{}", context.id()))))
+    Ok((bundle, context.directory.join(format!("log-{}", context.id()))))
 }
 
 /// Runs `vial --log LOG --log-format FORMAT VERB..`.
@@ -137,7 +137,7 @@ fn warning_is_printed_on_a_terminal(context: &Context) -> Outcome {
 
 fn exec_warns_too(context: &Context) -> Outcome {
     let container = Container::start(context, &["sleep", "60"], warned)?;
-    let log = context.folder.join("exec.log");
+    let log = context.directory.join("exec.log");
     let words = ["exec", &container.id, "/probe", "exit", "0"];
     logged(context, &log, "json", &words)?.success()?;
     let objects = objects(&log)?;
@@ -158,14 +158,14 @@ fn unopenable_log_is_refused_before_anything_is_done(context: &Context) -> Outco
     let (bundle, _) = bundle_and_log(context)?;
     let path = bundle.path.to_string_lossy();
     let before = context.leftovers();
-    for log in ["/no/such/folder/log", "/proc/version/log", "/"] {
+    for log in ["/no/such/directory/log", "/proc/version/log", "/"] {
         let id = context.id();
         let done = context.vial(&["--log", log, "create", "--bundle", &path, &id])?;
         refused(&done, &format!("--log {log}: open(2): E"))?;
         context.nothing_left_since(&before)?;
     }
     // Help and version need no log.
-    Ok(context.vial(&["--log", "/no/such/folder/log", "--help"])?.success().map(drop)?)
+    Ok(context.vial(&["--log", "/no/such/directory/log", "--help"])?.success().map(drop)?)
 }
 
 fn unwritable_log_hides_no_error(context: &Context) -> Outcome {

@@ -79,7 +79,6 @@ fn found(tree: &Tree, fd: &OwnedFd, names: &[&'static str]) -> &'static str {
 }
 
 const FOLLOW: OFlags = OFlags::PATH;
-const FOLDER: OFlags = DIRECTORY;
 
 type Row<'a> = (&'a str, OFlags, bool, core::result::Result<&'a str, Errno>);
 
@@ -107,10 +106,10 @@ fn rows() -> Vec<Row<'static>> {
         ("file/", FOLLOW, false, NOTDIR),
         ("file/.", FOLLOW, false, NOTDIR),
         ("file/..", FOLLOW, false, NOTDIR),
-        ("file", FOLDER, false, NOTDIR),
-        ("dir", FOLDER, false, Ok("dir")),
-        ("to-file", FOLDER, false, NOTDIR),
-        ("absolute", FOLDER, false, Ok("dir")),
+        ("file", DIRECTORY, false, NOTDIR),
+        ("dir", DIRECTORY, false, Ok("dir")),
+        ("to-file", DIRECTORY, false, NOTDIR),
+        ("absolute", DIRECTORY, false, Ok("dir")),
         ("outside", FOLLOW, false, NOENT),
         ("dir/sub/root/dir/file", FOLLOW, false, Ok("dir/file")),
         ("dir/sub/root/../file", FOLLOW, false, Ok("file")),

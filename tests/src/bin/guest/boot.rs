@@ -141,9 +141,12 @@ pub(super) fn enter(new: &str) -> Result<(), Error> {
 
 /// finit_module(2) for each file, sorted by name.
 fn load_modules() -> Result<(), Error> {
-    let folder = Path::new("/modules");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).on_path("read", folder)?.flatten().map(|entry| entry.path()).collect();
+    let directory = Path::new("/modules");
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .on_path("read", directory)?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
     for path in files {
         let file = File::open(&path).on_path("open", &path)?;

@@ -44,10 +44,10 @@ pub(super) fn start() -> Result<(), Error> {
     boot::make("/new")?;
     boot::attach(vm::DISK, "/new", "ext4", c"")?;
     boot::enter("/new")?;
-    let folder = Path::new("/run/systemd/system");
-    let wants = folder.join("multi-user.target.wants");
+    let directory = Path::new("/run/systemd/system");
+    let wants = directory.join("multi-user.target.wants");
     fs::create_dir_all(&wants).on_path("create", &wants)?;
-    let unit = folder.join("vial-tests.service");
+    let unit = directory.join("vial-tests.service");
     fs::write(&unit, UNIT).on_path("write", &unit)?;
     std::os::unix::fs::symlink(&unit, wants.join("vial-tests.service")).on_path("link", &unit)?;
     let systemd = Path::new("/usr/lib/systemd/systemd");

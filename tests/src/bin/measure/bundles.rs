@@ -39,10 +39,10 @@ impl Seccomp {
     }
 }
 
-/// All bundles, below one folder.
+/// All bundles, below one directory.
 #[derive(Debug)]
 pub(crate) struct Bundles {
-    folder: PathBuf,
+    directory: PathBuf,
     /// The rootfs that all bundles share.
     pub(crate) rootfs: PathBuf,
     base: Value,
@@ -50,12 +50,12 @@ pub(crate) struct Bundles {
 }
 
 impl Bundles {
-    /// Creates the rootfs and the bundles below `folder`.
+    /// Creates the rootfs and the bundles below `directory`.
     ///
     /// # Errors
     /// They cannot be written, or vial writes no config.json.
-    pub(crate) fn new(folder: &Path, vial: &Runtime) -> Result<Self, Error> {
-        let rootfs = folder.join("rootfs");
+    pub(crate) fn new(directory: &Path, vial: &Runtime) -> Result<Self, Error> {
+        let rootfs = directory.join("rootfs");
         for name in ["bin", "dev", "proc", "sys", "etc", "tmp"] {
             let path = rootfs.join(name);
             fs::create_dir_all(&path).on_path("make", &path)?;
@@ -68,8 +68,8 @@ impl Bundles {
             let path = rootfs.join("bin").join(name);
             symlink("busybox", &path).on_path("make", &path)?;
         }
-        command::output(vial.command().arg("spec").arg("--bundle").arg(folder))?;
-        let path = folder.join("config.json");
+        command::output(vial.command().arg("spec").arg("--bundle").arg(directory))?;
+        let path = directory.join("config.json");
         let text = fs::read_to_string(&path).on_path("read", &path)?;
         let mut base: Value = serde_json::from_str(&text)
             .map_err(|error| Error::new(format!("vial spec wrote no JSON: {error}")))?;
@@ -78,7 +78,7 @@ impl Bundles {
         base["process"]["terminal"] = json!(false);
         base["root"]["path"] = json!(rootfs);
         let profile = profile::default_profile()?;
-        let bundles = Self { folder: folder.to_owned(), rootfs, base, profile };
+        let bundles = Self { directory: directory.to_owned(), rootfs, base, profile };
         for seccomp in Seccomp::BOTH {
             bundles.write(&bundles.of_true(seccomp), &["/bin/true"], seccomp, |_| {})?;
             bundles.write(&bundles.that_shows(seccomp), &shows(seccomp), seccomp, |_| {})?;
@@ -88,12 +88,12 @@ impl Bundles {
 
     /// The bundle whose process is /bin/true.
     pub(crate) fn of_true(&self, seccomp: Seccomp) -> PathBuf {
-        self.folder.join(format!("true-{seccomp:?}"))
+        self.directory.join(format!("true-{seccomp:?}"))
     }
 
     /// The bundle whose process exits with [`SHOWN`] if its seccomp mode is right.
     pub(crate) fn that_shows(&self, seccomp: Seccomp) -> PathBuf {
-        self.folder.join(format!("shows-{seccomp:?}"))
+        self.directory.join(format!("shows-{seccomp:?}"))
     }
 
     /// A bundle whose process is /bin/true, with this memory limit in bytes.
@@ -101,7 +101,7 @@ impl Bundles {
     /// # Errors
     /// It cannot be written.
     pub(crate) fn with_memory(&self, limit: u64) -> Result<PathBuf, Error> {
-        let path = self.folder.join("memory");
+        let path = self.directory.join("memory");
         self.write(&path, &["/bin/true"], Seccomp::None, |config| {
             config["linux"]["resources"]["memory"] = json!({ "limit": limit });
         })?;

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(40);
 
 /// What all measurements share.
 pub(crate) struct Here {
-    pub(crate) folder: PathBuf,
+    pub(crate) directory: PathBuf,
     pub(crate) bundles: Bundles,
     /// The mount point of a cgroup2 file system.
     cgroups: PathBuf,
@@ -45,32 +45,33 @@ pub(crate) fn measure_here(binaries: &Path, rounds: u32, mounts: u32) -> Result<
     let me = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(me))
         .map_err(|errno| Error::new(format!("prctl(PR_SET_CHILD_SUBREAPER): {errno}")))?;
-    let folder = std::env::temp_dir().join(format!("vial-measure-{}", std::process::id()));
-    fs::create_dir_all(&folder).on_path("make", &folder)?;
-    mount_memory(&folder)?;
-    mount_more(&folder, mounts)?;
-    let result = Here::new(binaries, &folder).and_then(|mut here| here.everything(rounds));
+    let directory = std::env::temp_dir().join(format!("vial-measure-{}", std::process::id()));
+    fs::create_dir_all(&directory).on_path("make", &directory)?;
+    mount_memory(&directory)?;
+    mount_more(&directory, mounts)?;
+    let result = Here::new(binaries, &directory).and_then(|mut here| here.everything(rounds));
     // If it fails, the mount still goes with this process's mount namespace.
-    let _ = rustix::mount::unmount(&folder, UnmountFlags::DETACH);
-    context::remove_folder(&folder);
+    let _ = rustix::mount::unmount(&directory, UnmountFlags::DETACH);
+    context::remove_directory(&directory);
     result
 }
 
 /// Runtimes keep their state in /run, which is a tmpfs, so this mounts one on the
-/// folder, wherever it lies. No other process sees the mount.
-fn mount_memory(folder: &Path) -> Result<(), Error> {
+/// directory, wherever it lies. No other process sees the mount.
+fn mount_memory(directory: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(format!("mount a tmpfs: {error}"));
     let own = libc::CLONE_NEWNS.unsigned_abs() as usize;
     sys::call(libc::SYS_unshare, [own, 0, 0, 0, 0, 0]).map_err(failed)?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|errno| failed(errno.into()))?;
-    mount("tmpfs", folder, "tmpfs", MountFlags::empty(), None).map_err(|errno| failed(errno.into()))
+    mount("tmpfs", directory, "tmpfs", MountFlags::empty(), None)
+        .map_err(|errno| failed(errno.into()))
 }
 
 /// Mounts `count` file systems: each new mount namespace copies a host's mounts.
-fn mount_more(folder: &Path, count: u32) -> Result<(), Error> {
+fn mount_more(directory: &Path, count: u32) -> Result<(), Error> {
     for number in 0..count {
-        let place = folder.join("mounts").join(number.to_string());
+        let place = directory.join("mounts").join(number.to_string());
         fs::create_dir_all(&place).on_path("make", &place)?;
         mount("tmpfs", &place, "tmpfs", MountFlags::empty(), None)
             .map_err(|errno| Error::new(format!("mount a tmpfs: {errno}")))?;
@@ -79,14 +80,14 @@ fn mount_more(folder: &Path, count: u32) -> Result<(), Error> {
 }
 
 impl Here {
-    fn new(binaries: &Path, folder: &Path) -> Result<Self, Error> {
-        let runtimes = Runtime::all(binaries, folder);
+    fn new(binaries: &Path, directory: &Path) -> Result<Self, Error> {
+        let runtimes = Runtime::all(binaries, directory);
         let vial = runtimes.iter().find(|runtime| runtime.name == runtime::VIAL);
         let vial = vial.ok_or_else(|| Error::new("vial is not among the binaries"))?;
-        let bundles = Bundles::new(folder, vial)?;
+        let bundles = Bundles::new(directory, vial)?;
         let cgroups = cgroup2().ok_or_else(|| Error::new("no cgroup2 filesystem is mounted"))?;
         let serial = std::cell::Cell::new(0);
-        Ok(Self { folder: folder.to_owned(), bundles, cgroups, runtimes, serial })
+        Ok(Self { directory: directory.to_owned(), bundles, cgroups, runtimes, serial })
     }
 
     fn everything(&mut self, rounds: u32) -> Result<(), Error> {
@@ -184,7 +185,7 @@ impl Here {
 
     /// Measures `create`, `start`, the end of the process, and `delete`.
     fn lifecycle(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<Taken, Error> {
-        let (id, pid_file) = (self.id(), self.folder.join("pid"));
+        let (id, pid_file) = (self.id(), self.directory.join("pid"));
         let mut create = runtime.create(&self.bundles.of_true(seccomp), &pid_file, &id);
         measure(|| {
             timing::run(&mut create, 0)?;
@@ -219,7 +220,7 @@ impl Here {
         if runtime.is_floor() {
             return Ok(());
         }
-        let (id, pid_file) = (self.id(), self.folder.join("pid"));
+        let (id, pid_file) = (self.id(), self.directory.join("pid"));
         timing::run(&mut runtime.create(&self.bundles.of_true(seccomp), &pid_file, &id), 0)?;
         let pid = fs::read_to_string(&pid_file).on_path("read", &pid_file)?;
         let rollup = format!("/proc/{}/smaps_rollup", pid.trim());

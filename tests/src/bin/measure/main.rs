@@ -9,7 +9,7 @@
 //!     cargo measure --systemd    in the machine with Debian 13's systemd and runtimes;
 //!                                after --kernel K on that kernel
 //!     cargo measure --mounts N   with N more mounts
-//!     cargo measure --beside D   also another build of vial, which lies in folder D
+//!     cargo measure --beside D   also another build of vial, which lies in directory D
 //!
 //! All runtimes get the same bundle and take turns in one run. The time of a run that
 //! fails never counts. The other runtimes are those that this host has installed.
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
             None => {
                 eprintln!(
                     "usage: cargo measure [--rounds N] [--vm | --native] \
-                     [--kernel K | --systemd] [--mounts N] [--beside FOLDER]"
+                     [--kernel K | --systemd] [--mounts N] [--beside DIRECTORY]"
                 );
                 return ExitCode::from(2);
             }
@@ -134,45 +134,49 @@ fn wanted(words: &[&str]) -> Option<Wanted> {
 fn all(wanted: Wanted) -> Result<bool, Error> {
     let target = vial_targets::by_name("x86_64").ok_or_else(|| Error::new("no such target"))?;
     debian::install(PACKAGES)?;
-    let folder = ship::build(target, &[Bin::ALL, &[Bin::Floor]].concat())?;
-    put_beside(&folder, wanted.beside.as_deref())?;
+    let directory = ship::build(target, &[Bin::ALL, &[Bin::Floor]].concat())?;
+    put_beside(&directory, wanted.beside.as_deref())?;
     let mut found = Vec::new();
     if wanted.vm {
-        found.push(("in the machine", in_machine(target, &folder, &wanted)?));
+        found.push(("in the machine", in_machine(target, &directory, &wanted)?));
     }
     let is_here = vial_targets::native().is_some_and(|native| native.name == target.name);
     if wanted.native && is_here && debian::is_root() {
         let rounds = wanted.rounds.saturating_mul(ROUNDS_OF_HOST);
-        found.push(("on the host", on_host(&folder, rounds, wanted.mounts)?));
+        found.push(("on the host", on_host(&directory, rounds, wanted.mounts)?));
     } else if wanted.native {
         println!("Not measured on this host: it needs root, and an x86_64 processor.");
     }
     for (title, results) in &mut found {
-        weigh(&folder, results)?;
+        weigh(&directory, results)?;
         table::print(title, results);
     }
     Ok(found.iter().fold(true, |met, (title, results)| table::targets(title, results) && met))
 }
 
 /// Copies another build of vial beside this one, or removes an earlier copy.
-fn put_beside(folder: &Path, other: Option<&Path>) -> Result<(), Error> {
+fn put_beside(directory: &Path, other: Option<&Path>) -> Result<(), Error> {
     for (name, there) in runtime::before() {
-        let _ = fs::remove_file(folder.join(&there)); // ENOENT: there was none.
+        let _ = fs::remove_file(directory.join(&there)); // ENOENT: there was none.
         if let Some(from) = other.map(|other| other.join(name)) {
-            fs::copy(&from, folder.join(there)).on_path("copy", &from)?;
+            fs::copy(&from, directory.join(there)).on_path("copy", &from)?;
         }
     }
     Ok(())
 }
 
 /// Measures in a machine, whose / has the other runtimes.
-fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result<Results, Error> {
+fn in_machine(
+    target: &'static Target,
+    directory: &Path,
+    wanted: &Wanted,
+) -> Result<Results, Error> {
     let rounds = wanted.rounds;
     let own = std::env::current_exe()
         .map_err(|error| Error::new(format!("find this program: {error}")))?;
-    let mut files = vec![("measure".into(), own), (FLOOR.into(), folder.join(FLOOR))];
+    let mut files = vec![("measure".into(), own), (FLOOR.into(), directory.join(FLOOR))];
     if wanted.beside.is_some() {
-        files.extend(runtime::before().map(|(_, there)| (there.clone(), folder.join(there))));
+        files.extend(runtime::before().map(|(_, there)| (there.clone(), directory.join(there))));
     }
     let numbers = [rounds, wanted.mounts].map(|number| number.to_string());
     let words = ["measure", "here", BINARIES].map(str::to_owned).into_iter().chain(numbers);
@@ -193,10 +197,10 @@ fn in_machine(target: &'static Target, folder: &Path, wanted: &Wanted) -> Result
 }
 
 /// Measures on this host, in a process of its own.
-fn on_host(folder: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
+fn on_host(directory: &Path, rounds: u32, mounts: u32) -> Result<Results, Error> {
     let own = PathBuf::from("/proc/self/exe");
     let mut command = Command::new(&own);
-    command.arg("here").arg(folder).args([rounds, mounts].map(|number| number.to_string()));
+    command.arg("here").arg(directory).args([rounds, mounts].map(|number| number.to_string()));
     command.stdout(Stdio::piped());
     let mut child = command.spawn().on_path("start", &own)?;
     let mut results = Results::default();
@@ -233,15 +237,15 @@ fn machine() -> String {
 }
 
 /// The sizes of each runtime's files, and of the libraries that they load.
-fn weigh(folder: &Path, results: &mut Results) -> Result<(), Error> {
+fn weigh(directory: &Path, results: &mut Results) -> Result<(), Error> {
     let bytes = |path: &Path| Ok::<u64, Error>(fs::metadata(path).on_path("read", path)?.len());
     let scratch = std::env::temp_dir().join(format!("vial-weigh-{}", std::process::id()));
-    for runtime in Runtime::all(folder, &scratch) {
+    for runtime in Runtime::all(directory, &scratch) {
         let mut files = runtime.files().into_iter();
         let mut size = files.next().map_or(Ok(0), |program| bytes(&program))?;
         match runtime.name {
-            VIAL => size += bytes(&folder.join(Bin::Init.name()))?,
-            BEFORE => size += bytes(&folder.join(format!("{BEFORE}-{}", Bin::Init.name())))?,
+            VIAL => size += bytes(&directory.join(Bin::Init.name()))?,
+            BEFORE => size += bytes(&directory.join(format!("{BEFORE}-{}", Bin::Init.name())))?,
             _ => {}
         }
         results.fact(rows::SIZE, runtime.name, size);

@@ -16,7 +16,7 @@ pub(crate) struct Runtime {
     pub(crate) name: &'static str,
     /// Its executable.
     pub(crate) program: PathBuf,
-    /// Its state folder.
+    /// Its state directory.
     pub(crate) state: PathBuf,
 }
 
@@ -35,14 +35,14 @@ pub(crate) const ALL: [&str; 5] = [FLOOR, VIAL, BEFORE, CRUN, RUNC];
 
 impl Runtime {
     /// Those that exist on this machine. The floor and vial lie in `binaries`.
-    pub(crate) fn all(binaries: &Path, folder: &Path) -> Vec<Runtime> {
+    pub(crate) fn all(binaries: &Path, directory: &Path) -> Vec<Runtime> {
         let place = |name| match name {
             FLOOR | VIAL => Some(binaries.join(name)).filter(|path| path.is_file()),
-            BEFORE => put_together(binaries, folder),
+            BEFORE => put_together(binaries, directory),
             _ => on_path(name),
         };
         let runtime = |name| {
-            let state = folder.join(format!("state-{name}"));
+            let state = directory.join(format!("state-{name}"));
             Some(Runtime { name, program: place(name)?, state })
         };
         ALL.into_iter().filter_map(runtime).collect()
@@ -53,7 +53,7 @@ impl Runtime {
         self.name == FLOOR
     }
 
-    /// The program with `--root` and its state folder, which all runtimes accept.
+    /// The program with `--root` and its state directory, which all runtimes accept.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if !self.is_floor() {
@@ -114,16 +114,16 @@ impl Runtime {
     }
 }
 
-/// The files of the other build of vial: their names in its own folder, and their
+/// The files of the other build of vial: their names in its own directory, and their
 /// names beside this build.
 pub(crate) fn before() -> [(&'static str, String); 2] {
     [Bin::Cli, Bin::Init].map(|bin| (bin.name(), format!("{BEFORE}-{}", bin.name())))
 }
 
-/// Copies the other build into a folder of its own, as vial looks for vial-init under
-/// that name in its own folder.
-fn put_together(binaries: &Path, folder: &Path) -> Option<PathBuf> {
-    let own = folder.join(BEFORE);
+/// Copies the other build into a directory of its own, as vial looks for vial-init under
+/// that name in its own directory.
+fn put_together(binaries: &Path, directory: &Path) -> Option<PathBuf> {
+    let own = directory.join(BEFORE);
     std::fs::create_dir_all(&own).ok()?;
     for (name, there) in before() {
         let beside = binaries.join(there);
@@ -136,7 +136,7 @@ fn put_together(binaries: &Path, folder: &Path) -> Option<PathBuf> {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 /// The error of a failed container start; `said` is the program's own output.

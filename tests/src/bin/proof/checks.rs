@@ -83,12 +83,12 @@ pub(crate) fn unit_tests() -> Result<Totals, Error> {
 /// Checks that vial-init has no panic except in rustix, which asserts what the
 /// kernel returns. Reads the locations of panics from a build that keeps them.
 pub(crate) fn no_panic() -> Result<Totals, Error> {
-    let folder = ship::output_folder().join("panic-places");
+    let directory = ship::output_directory().join("panic-places");
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--release", "--package", "vial-init"]);
-    cargo.args(["--features", "panic-places"]).env("CARGO_TARGET_DIR", &folder);
+    cargo.args(["--features", "panic-places"]).env("CARGO_TARGET_DIR", &directory);
     command::watched(&mut cargo)?;
-    let path = folder.join("release/vial-init");
+    let path = directory.join("release/vial-init");
     let bytes =
         std::fs::read(&path).map_err(|error| Error::new(format!("read {path:?}: {error}")))?;
     let texts = bytes.split(|byte| !byte.is_ascii_graphic());
@@ -106,9 +106,9 @@ pub(crate) fn no_panic() -> Result<Totals, Error> {
 /// Builds the shipped binaries and the tests' own for one target, and checks the
 /// size budgets.
 pub(crate) fn ship(target: &Target) -> Result<Totals, Error> {
-    let folder = ship::build(target, Bin::ALL)?;
+    let directory = ship::build(target, Bin::ALL)?;
     let mut totals = Totals::default();
-    for weight in ship::weigh(target, Bin::ALL, &folder)? {
+    for weight in ship::weigh(target, Bin::ALL, &directory)? {
         let budget = weight.budget.map_or_else(String::new, |most| format!(" of {most}"));
         let over = Error::new("over budget");
         let fits = if weight.fits() { Ok(()) } else { Err(over) };

@@ -32,9 +32,9 @@ pub(crate) fn chapter(distribution: &Distribution) -> Result<Totals, Error> {
     if totals.failed > 0 {
         return Ok(totals);
     }
-    let folder = ship::output_folder().join("distributions/beside-tests");
-    put_beside_tests(&built, &folder)?;
-    totals.add(systems::native(&folder, TESTS)?);
+    let directory = ship::output_directory().join("distributions/beside-tests");
+    put_beside_tests(&built, &directory)?;
+    totals.add(systems::native(&directory, TESTS)?);
     Ok(totals)
 }
 
@@ -51,13 +51,13 @@ fn look(init: &Path) -> Result<(), Error> {
     if bytes > MOST { Err(Error::new(format!("{bytes} bytes, of {MOST}"))) } else { Ok(()) }
 }
 
-/// Copies the binaries beside the tests, which use those in their own folder.
-fn put_beside_tests(built: &[PathBuf], folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).on_path("make", folder)?;
-    let shipped = ship::output_folder().join("ship").join(std::env::consts::ARCH);
+/// Copies the binaries beside the tests, which use those in their own directory.
+fn put_beside_tests(built: &[PathBuf], directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).on_path("make", directory)?;
+    let shipped = ship::output_directory().join("ship").join(std::env::consts::ARCH);
     let tests = ["guest", "probe"].map(|name| shipped.join(name));
     for path in built.iter().chain(&tests) {
-        let place = folder.join(path.file_name().unwrap_or_default());
+        let place = directory.join(path.file_name().unwrap_or_default());
         fs::copy(path, &place).on_path("write", &place)?;
     }
     Ok(())

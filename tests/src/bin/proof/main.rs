@@ -110,7 +110,7 @@ struct Beside {
 
 impl Beside {
     fn start() -> Result<Self, Error> {
-        let said = ship::output_folder().join("beside.log");
+        let said = ship::output_directory().join("beside.log");
         let file = File::create(&said).on_path("create", &said)?;
         let exe = Path::new("/proc/self/exe");
         let mut command = Command::new(exe);
@@ -154,7 +154,7 @@ impl Proof {
         for target in ALL {
             self.chapter(&format!("ship {}", target.name), || checks::ship(target));
         }
-        let own = ship::output_folder().join("ship").join(std::env::consts::ARCH);
+        let own = ship::output_directory().join("ship").join(std::env::consts::ARCH);
         self.chapter("system tests on this host", || systems::native(&own, ""));
         self.distributions(all);
     }

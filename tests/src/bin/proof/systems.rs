@@ -10,8 +10,8 @@ use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
 
-/// Runs the system tests on this host, with the binaries in `folder`.
-pub(crate) fn native(folder: &Path, filter: &str) -> Result<Totals, Error> {
+/// Runs the system tests on this host, with the binaries in `directory`.
+pub(crate) fn native(directory: &Path, filter: &str) -> Result<Totals, Error> {
     if vial_targets::native().is_none() {
         println!("skipped: this host's architecture is no target");
         return Ok(Totals { skipped: 1, ..Totals::default() });
@@ -20,7 +20,7 @@ pub(crate) fn native(folder: &Path, filter: &str) -> Result<Totals, Error> {
         println!("skipped: containers on this host need root; the machines below do not");
         return Ok(Totals { skipped: 1, ..Totals::default() });
     }
-    let guest = folder.join("guest");
+    let guest = directory.join("guest");
     let mut command = Command::new(&guest);
     command.args(["run", filter]).stdout(Stdio::piped());
     let mut child = command.spawn().on_path("start", &guest)?;
