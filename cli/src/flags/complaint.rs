@@ -12,14 +12,16 @@ pub(super) fn unknown_verb(table: &Table, verb: &str) -> Error {
     }
 }
 
-/// The error for a flag that this command does not have.
-pub(super) fn unknown_flag(table: &Table, command: &Command, name: &str) -> Error {
-    let dashes = if name.chars().count() == 1 { "-" } else { "--" };
-    let word = format!("{dashes}{name}");
+/// The error for a flag that this command does not have. `word` is how it was written,
+/// `name` is without dashes.
+pub(super) fn unknown_flag(table: &Table, command: &Command, word: &str, name: &str) -> Error {
     let error = Error::new(format_args!("unknown option {word}"));
-    if flag(table.vial(), name).is_some() {
-        error.hint(format_args!("it stands before the verb: `vial {word} .. {} ..`", command.name))
-    } else if let Some(flag) = nearest(&word, command.flags.iter().map(|flag| flag.long)) {
+    if let Some(flag) = flag(table.vial(), name) {
+        let (long, verb) = (flag.long, command.name);
+        error.hint(format_args!("put it before the verb: `vial {long} .. {verb} ..`"))
+    } else if let Some(flag) =
+        nearest(&format!("--{name}"), command.flags.iter().map(|flag| flag.long))
+    {
         error.hint(format_args!("did you mean {flag}?"))
     } else {
         error.hint(see(command))

@@ -133,7 +133,8 @@ fn read_flag(
     };
     let known = flag(command, name).map(|flag| vec![(flag, value)]);
     let together = || letters(command, short?);
-    let unknown = || complaint::unknown_flag(table, command, name);
+    let written = word.split('=').next().unwrap_or(word);
+    let unknown = || complaint::unknown_flag(table, command, written, name);
     let flags = known.or_else(together).ok_or_else(unknown)?;
     for (flag, value) in flags {
         let missing = || {
@@ -233,7 +234,7 @@ mod tests {
             ("create --bundle", "missing value of --bundle"),
             ("--root", "missing value of --root"),
             // One unknown letter makes the word unknown.
-            ("exec -tx id sh", "unknown option --tx"),
+            ("exec -tx id sh", "unknown option -tx"),
             ("exec -x id sh", "unknown option -x"),
             ("--nonsense list --more", "unknown option --nonsense"),
             ("run --keep=maybe id", "--keep is true or false, not \"maybe\""),

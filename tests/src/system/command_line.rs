@@ -120,14 +120,14 @@ fn mistyped_verb_gets_a_suggestion(context: &Context) -> Outcome {
 fn mistyped_option_gets_a_suggestion(context: &Context) -> Outcome {
     check(context, "create --bundel /x y", "unknown option --bundel", "did you mean --bundle?")?;
     check(context, "list --formt=json", "unknown option --formt", "did you mean --format?")?;
-    check(context, "-log-fromat json list", "unknown option --log-fromat", "--log-format?")?;
+    check(context, "-log-fromat json list", "unknown option -log-fromat", "--log-format?")?;
     // The word after an unknown option is not the verb.
     check(context, "--roo /x list", "unknown option --roo", "did you mean --root?")?;
     Ok(check(context, "list --nonsense", "unknown option --nonsense", "`vial list --help`")?)
 }
 
 fn global_option_after_the_verb_gets_a_hint(context: &Context) -> Outcome {
-    let hint = "it stands before the verb: `vial --root .. list ..`";
+    let hint = "put it before the verb: `vial --root .. list ..`";
     Ok(check(context, "list --root /x", "unknown option --root", hint)?)
 }
 
