@@ -19,9 +19,7 @@ pub(super) fn unknown_flag(table: &Table, command: &Command, word: &str, name: &
     if let Some(flag) = flag(table.vial(), name) {
         let (long, verb) = (flag.long, command.name);
         error.hint(format_args!("put it before the verb: `vial {long} .. {verb} ..`"))
-    } else if let Some(flag) =
-        nearest(&format!("--{name}"), command.flags.iter().map(|flag| flag.long))
-    {
+    } else if let Some(flag) = nearest_flag(command, name) {
         error.hint(format_args!("did you mean {flag}?"))
     } else {
         error.hint(see(command))
@@ -56,6 +54,11 @@ fn bad_value(said: &str) -> Option<(&str, &str, &str)> {
 /// The hint that says where to read more.
 pub(super) fn see(command: &Command) -> String {
     format!("try `{} --help`", super::help::call_of(command))
+}
+
+/// The flag that is at most two typing mistakes away from a name without dashes.
+pub(super) fn nearest_flag(command: &Command, name: &str) -> Option<&'static str> {
+    nearest(&format!("--{name}"), command.flags.iter().map(|flag| flag.long))
 }
 
 /// The name that is at most two typing mistakes away from a word.

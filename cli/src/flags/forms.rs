@@ -94,6 +94,9 @@ pub(super) fn read(table: &Table, given: Vec<String>) -> Line {
     let mut given = given.into_iter();
     while let Some(word) = given.next() {
         if word == "--" {
+            if !has_verb {
+                continue; // It ends the flags of vial; the verb has its own.
+            }
             line.push(word);
             break;
         }
@@ -132,7 +135,10 @@ fn read_flag(
         None => (text, None),
     };
     let known = flag(command, name).map(|flag| vec![(flag, value)]);
-    let together = || letters(command, short?);
+    // Go's programs write long names with one dash too: `-bundel` is mistyped, and not
+    // `-b undel`.
+    let is_long = name.len() > 4 && complaint::nearest_flag(command, name).is_some();
+    let together = || letters(command, short.filter(|_| !is_long)?);
     let written = word.split('=').next().unwrap_or(word);
     let unknown = || complaint::unknown_flag(table, command, written, name);
     let flags = known.or_else(together).ok_or_else(unknown)?;
@@ -226,6 +232,7 @@ mod tests {
         check("kill id -9", "kill -- id -9");
         check("ps id -ef", "ps -- id -ef");
         check("state -- --help", "state -- --help");
+        check("--debug -- list -q", "--debug list --quiet");
     }
 
     #[test]
@@ -236,6 +243,7 @@ mod tests {
             // One unknown letter makes the word unknown.
             ("exec -tx id sh", "unknown option -tx"),
             ("exec -x id sh", "unknown option -x"),
+            ("run -bundel /b id", "unknown option -bundel"),
             ("--nonsense list --more", "unknown option --nonsense"),
             ("run --keep=maybe id", "--keep is true or false, not \"maybe\""),
         ] {

@@ -120,6 +120,7 @@ fn mistyped_verb_gets_a_suggestion(context: &Context) -> Outcome {
 fn mistyped_option_gets_a_suggestion(context: &Context) -> Outcome {
     check(context, "create --bundel /x y", "unknown option --bundel", "did you mean --bundle?")?;
     check(context, "list --formt=json", "unknown option --formt", "did you mean --format?")?;
+    check(context, "run -bundel /x y", "unknown option -bundel", "did you mean --bundle?")?;
     check(context, "-log-fromat json list", "unknown option -log-fromat", "--log-format?")?;
     // The word after an unknown option is not the verb.
     check(context, "--roo /x list", "unknown option --roo", "did you mean --root?")?;
