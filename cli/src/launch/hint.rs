@@ -136,10 +136,10 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
             "the profile is not loaded: `apparmor_parser --replace FILE` loads one"
         }
         (ProcessItem::AppArmorProfile { .. }, _, Errno::INVAL) => {
-            "AppArmor is off: see /sys/kernel/security/lsm; or leave out process.apparmorProfile"
+            "AppArmor is off: see /sys/kernel/security/lsm, or leave out process.apparmorProfile"
         }
         (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
-            "SELinux is off, or has no such label: see /sys/kernel/security/lsm; or leave out process.selinuxLabel"
+            "SELinux is off, or has no such label: see /sys/kernel/security/lsm, or leave out process.selinuxLabel"
         }
         _ => return None,
     })
