@@ -57,6 +57,12 @@ fn all() -> BTreeMap<u32, (u32, char, String)> {
         .collect()
 }
 
+/// The state of a process, as in proc_pid_stat(5). None if there is no such process.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    stat(pid).map(|(_, state, _)| state)
+}
+
 /// proc_pid_stat(5): "pid (name) state parent ...". The name may contain
 /// parentheses, so it ends at the last one.
 fn stat(pid: u32) -> Option<(u32, char, String)> {

@@ -241,6 +241,14 @@ pub(super) fn send(pid: u64, signal: Signal) -> Result<(), String> {
     kill_process(pid, signal).map_err(words)
 }
 
+/// Stops a process. Returns once it is stopped or has exited: the signal takes effect
+/// only when the process runs next, which may be late on a busy machine.
+pub(super) fn stop(pid: u64) -> Result<(), String> {
+    send(pid, Signal::STOP)?;
+    let state = || u32::try_from(pid).ok().and_then(crate::processes::state);
+    wait_until("the process to stop", || matches!(state(), None | Some('T' | 'Z')))
+}
+
 /// The mount point of cgroup2.
 pub(super) fn cgroup_root() -> &'static Path {
     let whole = Path::new("/sys/fs/cgroup");

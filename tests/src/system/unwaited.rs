@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::container::{Container, nothing_left, refused, send, start, wait_until, words};
+use super::container::{Container, nothing_left, refused, send, start, stop, wait_until, words};
 use crate::context::same;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -40,7 +40,7 @@ fn soon<T>(what: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, St
 /// A container whose process is stopped, and a start that waits for it.
 fn hanging<'a>(context: &'a Context) -> Result<(Container<'a>, Child), String> {
     let container = Container::created(context, &["sleep", "3600"])?;
-    send(container.pid()?, Signal::STOP)?;
+    stop(container.pid()?)?;
     let mut command = context.command(&["start", &container.id]);
     let start = command.stderr(Stdio::null()).spawn().map_err(words)?;
     let path = context.state.join(&container.id);
@@ -95,7 +95,7 @@ fn delete_force_ends_a_create_that_hangs(context: &Context) -> Outcome {
         let config = context.state.join(&container.id).join("config.json");
         // Poll without a pause: on real hardware a create takes a few milliseconds.
         while !config.exists() && create.try_wait().is_ok_and(|status| status.is_none()) {}
-        let _ = send(create.id().into(), Signal::STOP); // ESRCH: it has exited already.
+        let _ = stop(create.id().into()); // ESRCH: it has exited already.
         let hung = container.status().is_ok_and(|status| status == "creating");
         if hung {
             let progress = container.state()?["progress"].to_string();
@@ -156,7 +156,7 @@ fn state_does_not_start_the_container(context: &Context) -> Outcome {
     let container = Container::created(context, &["echo", "hello", "+", "sleep", "3600"])?;
     (0..20).try_for_each(|_| container.is("created"))?;
     // Fill the queue of the listening socket.
-    send(container.pid()?, Signal::STOP)?;
+    stop(container.pid()?)?;
     let directory = File::open(context.state.join(&container.id)).map_err(words)?;
     let socket = format!("/proc/self/fd/{}/exec.sock", directory.as_raw_fd());
     let connect = || {
