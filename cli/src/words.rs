@@ -9,7 +9,7 @@ use vial_plan::{
 };
 
 use crate::namespace::KINDS;
-use crate::planner::{attribute_names, capability_name, flag_names, limit_name};
+use crate::planner::{self, attribute_names, capability_name, flag_names, limit_name};
 use crate::seccomp;
 
 /// What an item does, as one clause.
@@ -35,6 +35,9 @@ fn setup(item: &SetupItem<'_>) -> String {
             format!("raise the hard limit {} to {}", limit_name(*resource), limit(*hard))
         }
         SetupItem::Undumpable {} => "keep others from tracing this process".into(),
+        SetupItem::Scheduler { attributes } => scheduler(attributes),
+        SetupItem::IoPriority { priority } => io_priority(*priority),
+        SetupItem::Affinity { cpus } => affinity(cpus),
         SetupItem::Opener { .. } => {
             "start a process that opens sources with the host's privileges".into()
         }
@@ -205,6 +208,17 @@ fn process(item: &ProcessItem<'_>) -> String {
         ProcessItem::OwnStdio { uid } => {
             format!("give standard input, output and error to user {uid}")
         }
+        ProcessItem::Scheduler { attributes } => scheduler(attributes),
+        ProcessItem::IoPriority { priority } => io_priority(*priority),
+        ProcessItem::MemoryPolicy { mode, nodes } => {
+            let nodes = planner::list_of(nodes);
+            let with = if nodes.is_empty() { String::new() } else { format!(" for nodes {nodes}") };
+            format!("set the memory policy {}{with}", planner::memory_mode_name(*mode))
+        }
+        ProcessItem::Personality { persona } => {
+            format!("set the execution domain {}", planner::personality_name(*persona))
+        }
+        ProcessItem::Affinity { cpus } => affinity(cpus),
         ProcessItem::Rlimit { resource, soft, hard } => {
             let name = limit_name(*resource);
             format!("set {name} to {}, at most {}", limit(*soft), limit(*hard))
@@ -293,4 +307,20 @@ fn capabilities(bits: u64) -> String {
         count if capability_name(count).is_none() => "all".into(),
         _ => names.join(" "),
     }
+}
+
+fn scheduler(attributes: &[u8]) -> String {
+    format!("set the scheduling policy {}", planner::policy_name(attributes))
+}
+
+fn io_priority(priority: u32) -> String {
+    let (class, priority) = planner::io_priority_name(priority);
+    format!("set the I/O priority {class} {priority}")
+}
+
+fn affinity(cpus: &[u8]) -> String {
+    if cpus.iter().all(|byte| *byte == 0xff) {
+        return "allow all CPUs".into();
+    }
+    format!("allow CPUs {}", planner::list_of(cpus))
 }

@@ -119,6 +119,7 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("cli/src/planner/process.rs", "plan"),
     ("cli/src/planner/timeline.rs", "filesystem"),
     ("cli/src/words.rs", "rootfs"),
+    ("init/src/process/mod.rs", "carry_out"),
     ("init/src/rootfs/items.rs", "carry_out"),
 ];
 const SCREEN: usize = 60;

@@ -7,7 +7,7 @@ use vial_plan::{Call, Fields, SetupItem, Stage0, Step};
 
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
-use crate::process::rlimit;
+use crate::process::{rlimit, scheduling};
 use crate::procfs::Procfs;
 use crate::rootfs::chroot;
 use crate::{Life, cgroup, fds, leave, opener, signals};
@@ -54,6 +54,9 @@ fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Re
             life.procfs()?.write(c"self/oom_score_adj", value.to_bytes())
         }
         SetupItem::RaiseRlimit { resource, hard } => rlimit::raise_hard(resource, hard),
+        SetupItem::Scheduler { attributes } => scheduling::set_scheduler(attributes),
+        SetupItem::IoPriority { priority } => scheduling::set_io_priority(priority),
+        SetupItem::Affinity { cpus } => scheduling::set_affinity(cpus),
         SetupItem::Opener { socket } => opener::start(life, outside, socket),
         SetupItem::OpenRootfs { path, root } => {
             let fd = chroot::open_root(life.procfs()?, path)?;

@@ -8,7 +8,7 @@ pub(crate) const TARGET: Target = Target {
     debian: "amd64",
     musl: "x86_64-linux-musl",
     elf: elf::Identity { bits: 64, machine: 62 },
-    budget: Budget { init: 48 * KIB, cli: 512 * KIB },
+    budget: Budget { init: 56 * KIB, cli: 640 * KIB },
     kernel: "linux-image-cloud-amd64",
     full_kernel: "linux-image-amd64",
     qemu: Qemu {

@@ -32,7 +32,7 @@ pub struct Linux {
     /// Intel RDT.
     pub intel_rdt: Option<IgnoredAny>,
     /// The NUMA memory policy.
-    pub memory_policy: Option<IgnoredAny>,
+    pub memory_policy: Option<MemoryPolicy>,
     /// Kernel parameters.
     pub sysctl: BTreeMap<String, String>,
     /// The system call filter.
@@ -46,7 +46,7 @@ pub struct Linux {
     /// An SELinux context for mounts.
     pub mount_label: String,
     /// The execution domain.
-    pub personality: Option<IgnoredAny>,
+    pub personality: Option<Personality>,
 }
 
 /// A namespace to make, or to join.
@@ -108,4 +108,26 @@ pub struct Device {
     pub gid: Option<u32>,
 }
 
-object! { Linux, Namespace, IdMapping, TimeOffset, Device }
+/// The NUMA memory policy, as set_mempolicy(2) takes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct MemoryPolicy {
+    /// MPOL_*.
+    pub mode: String,
+    /// The nodes, a list as in `0-3,7`.
+    pub nodes: String,
+    /// MPOL_F_*.
+    pub flags: Vec<String>,
+}
+
+/// The execution domain.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct Personality {
+    /// LINUX or LINUX32.
+    pub domain: String,
+    /// None is defined.
+    pub flags: Vec<String>,
+}
+
+object! { Linux, Namespace, IdMapping, TimeOffset, Device, MemoryPolicy, Personality }

@@ -2,7 +2,6 @@
 
 use super::object;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// The program to execute, its user and its limits.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,12 +32,12 @@ pub struct Process {
     /// An SELinux label.
     pub selinux_label: String,
     /// A scheduling policy.
-    pub scheduler: Option<IgnoredAny>,
+    pub scheduler: Option<Scheduler>,
     /// An I/O priority.
-    pub io_priority: Option<IgnoredAny>,
+    pub io_priority: Option<IoPriority>,
     /// The CPUs of a process that exec starts.
     #[serde(rename = "execCPUAffinity")]
-    pub exec_cpu_affinity: Option<IgnoredAny>,
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
 }
 
 impl Process {
@@ -65,6 +64,47 @@ pub struct ConsoleSize {
     pub height: u16,
     /// Columns.
     pub width: u16,
+}
+
+/// How the process is scheduled, as sched_setattr(2) takes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct Scheduler {
+    /// SCHED_*.
+    pub policy: String,
+    /// The nice value, for SCHED_OTHER and SCHED_BATCH.
+    pub nice: i32,
+    /// The static priority, for SCHED_FIFO and SCHED_RR.
+    pub priority: i32,
+    /// SCHED_FLAG_*.
+    pub flags: Vec<String>,
+    /// The runtime in nanoseconds, for SCHED_DEADLINE.
+    pub runtime: u64,
+    /// The deadline in nanoseconds, for SCHED_DEADLINE.
+    pub deadline: u64,
+    /// The period in nanoseconds, for SCHED_DEADLINE.
+    pub period: u64,
+}
+
+/// The I/O priority.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct IoPriority {
+    /// IOPRIO_CLASS_*.
+    pub class: String,
+    /// 0 to 7; 0 is the highest.
+    pub priority: i32,
+}
+
+/// The CPUs of a process that exec starts, each a list as in `0-3,7`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct ExecCpuAffinity {
+    /// Before it is in the container's cgroup.
+    pub initial: String,
+    /// In the container's cgroup.
+    #[serde(rename = "final")]
+    pub last: String,
 }
 
 /// The user and groups, as ids inside the container.
@@ -110,4 +150,4 @@ pub struct Rlimit {
     pub hard: u64,
 }
 
-object! { Process, ConsoleSize, User, Capabilities, Rlimit }
+object! { Process, ConsoleSize, Scheduler, IoPriority, ExecCpuAffinity, User, Capabilities, Rlimit }

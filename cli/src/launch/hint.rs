@@ -126,6 +126,14 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
 
 fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     Some(match (item, step, errno) {
+        (
+            ProcessItem::Scheduler { .. } | ProcessItem::IoPriority { .. },
+            Step::SetScheduler | Step::SetIoPriority,
+            Errno::PERM,
+        ) => "this needs CAP_SYS_NICE on the host, and SCHED_DEADLINE all CPUs of the machine",
+        (ProcessItem::MemoryPolicy { .. }, _, Errno::NOSYS) => {
+            "the kernel has no NUMA (CONFIG_NUMA): leave linux.memoryPolicy out"
+        }
         (ProcessItem::WorkingDirectory { .. }, Step::UnreachableDirectory, _) => {
             "the path leads out of the rootfs"
         }

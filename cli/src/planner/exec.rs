@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vial_plan::{CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, RootfsItem, SetupItem, Stage};
 
 use super::process::Subject;
-use super::{ListenFds, Namespaces, cgroup, chroot, process, refuse, text, timeline};
+use super::{ListenFds, Namespaces, cgroup, chroot, process, text, timeline};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::{Host, Lineage};
@@ -47,7 +47,6 @@ pub struct Exec<'a> {
 /// Makes the Plan.
 pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     let process = exec.process;
-    refuse::process(process, "process")?;
     if exec.is_chroot {
         chroot::terminal(process)?;
     }
@@ -59,7 +58,12 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
         plan.push(&CgroupItem::Root { path: &root }, "");
         plan.push(&CgroupItem::Open { directory: &path }, "linux.cgroupsPath");
     }
-    process::inherited(&mut plan, process, "process")?;
+    process::inherited(&mut plan, process, "process", exec.user_namespace)?;
+    if let Some([cpus, _]) =
+        process::exec_cpus(process, "process")?.filter(|[of, _]| !of.is_empty())
+    {
+        plan.push(&SetupItem::Affinity { cpus: &cpus }, "process.execCPUAffinity.initial");
+    }
     // Before it joins: processes of the container must not trace this one.
     plan.push(&SetupItem::Undumpable {}, "");
     let Joins { first, later, enters_cgroup } = Joins::of(exec, host)?;
@@ -104,6 +108,8 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
     let subject = Subject {
         process,
         at: "process",
+        linux: &exec.config.linux,
+        is_exec: true,
         set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
         seccomp: timeline::filter(plan, exec.config, host)?,
         preserve_fds: exec.preserve_fds,

@@ -19,6 +19,7 @@ mod nodev;
 mod process;
 mod program;
 mod refuse;
+mod scheduling;
 mod sysctl;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use mount_options::{attribute_names, flag_names, supported as supported_moun
 pub use namespaces::Namespaces;
 pub use process::limit_name;
 pub use program::ListenFds;
+pub use scheduling::{io_priority_name, list_of, memory_mode_name, personality_name, policy_name};
 
 /// What create needs to know besides config.json and the host.
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,8 @@ use std::ffi::CString;
 use vial_plan::{ProcessItem, RootfsItem, SetupItem};
 
 use super::capabilities::{SYS_ADMIN, Sets};
-use super::{ListenFds, program, text, wrong};
-use crate::config::Process;
+use super::{ListenFds, program, scheduling, text, wrong};
+use crate::config::{Linux, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::{Lent, Plan};
@@ -43,6 +43,10 @@ pub(super) struct Subject<'a> {
     pub(super) process: &'a Process,
     /// Its path in config.json.
     pub(super) at: &'a str,
+    /// The settings of the container for Linux.
+    pub(super) linux: &'a Linux,
+    /// Whether exec starts it.
+    pub(super) is_exec: bool,
     /// Whether its cgroup filters devices.
     pub(super) devices_are_filtered: bool,
     /// Whether its root is changed by chroot(2).
@@ -61,7 +65,27 @@ pub(super) struct Subject<'a> {
 
 /// Adds what children inherit and only stage 0 may have the privilege for: the
 /// process's oom_score_adj and its hard limits.
-pub(super) fn inherited(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
+pub(super) fn inherited(
+    plan: &mut Plan,
+    process: &Process,
+    at: &str,
+    user_namespace: bool,
+) -> Result<(), Error> {
+    // Only the host's root may raise these, so not within a user namespace.
+    if user_namespace {
+        if let Some(scheduler) = &process.scheduler {
+            let field = format!("{at}.scheduler");
+            let scheduler = scheduling::scheduler(scheduler, &field)?;
+            if scheduler.is_inherited {
+                plan.push(&SetupItem::Scheduler { attributes: &scheduler.bytes }, field);
+            }
+        }
+        if let Some(priority) = &process.io_priority {
+            let field = format!("{at}.ioPriority");
+            let priority = scheduling::io_priority(priority, &field)?;
+            plan.push(&SetupItem::IoPriority { priority }, field);
+        }
+    }
     if let Some(value) = process.oom_score_adj {
         let field = format!("{at}.oomScoreAdj");
         if !(-1000..=1000).contains(&value) {
@@ -103,6 +127,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds, but: socket }, "");
     plan.push(&ProcessItem::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
+    run_where(plan, subject)?;
     // While it is still root, which may enter directories that the user may not.
     let directory = directory(process, at)?;
     plan.push(&ProcessItem::WorkingDirectory { path: &directory }, field("cwd"));
@@ -155,6 +180,54 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     }
     plan.push(&ProcessItem::Execute {}, field("args[0]"));
     Ok(())
+}
+
+/// Adds when and where the process runs, while it still has CAP_SYS_NICE.
+fn run_where(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
+    let Subject { process, at, linux, user_namespace, .. } = *subject;
+    if let Some(scheduler) = &process.scheduler {
+        let field = format!("{at}.scheduler");
+        let scheduler = scheduling::scheduler(scheduler, &field)?;
+        if !(user_namespace && scheduler.is_inherited) {
+            plan.push(&ProcessItem::Scheduler { attributes: &scheduler.bytes }, field);
+        }
+    }
+    if let Some(priority) = process.io_priority.as_ref().filter(|_| !user_namespace) {
+        let field = format!("{at}.ioPriority");
+        let priority = scheduling::io_priority(priority, &field)?;
+        plan.push(&ProcessItem::IoPriority { priority }, field);
+    }
+    if let Some(policy) = &linux.memory_policy {
+        let (mode, nodes) = scheduling::memory_policy(policy)?;
+        plan.push(&ProcessItem::MemoryPolicy { mode, nodes: &nodes }, "linux.memoryPolicy");
+    }
+    if let Some(personality) = &linux.personality {
+        let persona = scheduling::personality(personality)?;
+        plan.push(&ProcessItem::Personality { persona }, "linux.personality");
+    }
+    // The caller may be pinned to some CPUs, as services of systemd can be: the
+    // container is not. runc and crun do the same.
+    let of_exec = exec_cpus(process, at)?.filter(|_| subject.is_exec);
+    match of_exec {
+        None => plan.push(&ProcessItem::Affinity { cpus: &scheduling::ALL_CPUS }, ""),
+        Some([_, cpus]) if cpus.is_empty() => {}
+        Some([_, cpus]) => {
+            let field = format!("{at}.execCPUAffinity.final");
+            plan.push(&ProcessItem::Affinity { cpus: &cpus }, field);
+        }
+    }
+    Ok(())
+}
+
+/// Reads process.execCPUAffinity: the initial and the final mask, each empty if it is
+/// not set.
+pub(super) fn exec_cpus(process: &Process, at: &str) -> Result<Option<[Vec<u8>; 2]>, Error> {
+    let Some(affinity) = &process.exec_cpu_affinity else { return Ok(None) };
+    let mask = |list: &str, name: &str| match list {
+        "" => Ok(Vec::new()),
+        list => scheduling::mask(list, &format!("{at}.execCPUAffinity.{name}")),
+    };
+    Ok(Some([mask(&affinity.initial, "initial")?, mask(&affinity.last, "final")?]))
 }
 
 /// Adds process.apparmorProfile and process.selinuxLabel: the kernel applies them at

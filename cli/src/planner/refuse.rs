@@ -1,39 +1,20 @@
 //! Refuses fields of config.json that vial does not support.
 
 use super::wrong;
-use crate::config::{Config, Hooks, Process};
+use crate::config::{Config, Hooks};
 use crate::error::Error;
 
 /// Refuses other major versions of the spec, and unsupported fields.
 pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     version(&config.oci_version)?;
     hooks(&config.hooks)?;
-    if let Some(process) = &config.process {
-        self::process(process, "process")?;
-    }
     let linux = &config.linux;
     let fields = [
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.memoryPolicy", linux.memory_policy.is_some()),
         ("linux.mountLabel", !linux.mount_label.is_empty()),
-        ("linux.personality", linux.personality.is_some()),
     ];
     refuse_present(&fields)?;
-    Ok(())
-}
-
-/// Refuses unsupported fields of a process.
-pub(super) fn process(process: &Process, at: &str) -> Result<(), Error> {
-    for (field, present) in [
-        ("scheduler", process.scheduler.is_some()),
-        ("ioPriority", process.io_priority.is_some()),
-        ("execCPUAffinity", process.exec_cpu_affinity.is_some()),
-    ] {
-        if present {
-            return Err(not_supported(&format!("{at}.{field}")));
-        }
-    }
     Ok(())
 }
 

@@ -75,7 +75,7 @@ impl New<'_> {
         begin(plan, request.preserve_fds);
         // Set the limits before clone, so that the process is born within them.
         cgroup::plan(plan, config, request, host)?;
-        process::inherited(plan, process, "process")?;
+        process::inherited(plan, process, "process", namespaces.has(kind::USER))?;
         // Before any namespace is joined, so that it keeps the host's privileges.
         if self.opener != NO_SLOT {
             plan.push(&SetupItem::Opener { socket: self.opener }, "");
@@ -207,6 +207,8 @@ impl New<'_> {
         let subject = Subject {
             process,
             at: "process",
+            linux: &config.linux,
+            is_exec: false,
             set_groups: set_groups && !keeps_groups(config),
             seccomp: filter(plan, config, host)?,
             preserve_fds: request.preserve_fds,

@@ -7,6 +7,7 @@ mod environment;
 mod label;
 pub mod program;
 pub mod rlimit;
+pub mod scheduling;
 mod stdio;
 pub mod user;
 
@@ -39,6 +40,13 @@ pub fn carry_out(
         }
         ProcessItem::AppArmorProfile { profile } => label::apparmor(life.procfs()?, profile),
         ProcessItem::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
+        ProcessItem::Scheduler { attributes } => scheduling::set_scheduler(attributes),
+        ProcessItem::IoPriority { priority } => scheduling::set_io_priority(priority),
+        ProcessItem::MemoryPolicy { mode, nodes } => scheduling::set_memory_policy(mode, nodes),
+        ProcessItem::Personality { persona } => {
+            sys::personality::personality(persona).during(Call::Personality, Step::SetPersonality)
+        }
+        ProcessItem::Affinity { cpus } => scheduling::set_affinity(cpus),
         ProcessItem::Rlimit { resource, soft, hard } => rlimit::set(resource, soft, hard),
         ProcessItem::WorkingDirectory { path } => {
             inside.retry_directory = directory::change(path)?;

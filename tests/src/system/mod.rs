@@ -48,6 +48,7 @@ mod procfs;
 mod root_mounts;
 mod rootfs;
 mod run;
+mod scheduling;
 mod seccomp;
 mod security;
 mod signals;
@@ -113,6 +114,7 @@ pub const ALL: &[&Topic] = &[
     &cgroup::TOPIC,
     &cgroup_places::TOPIC,
     &cgroup_reuse::TOPIC,
+    &scheduling::TOPIC,
     &seccomp::TOPIC,
     &userns::TOPIC,
     &userns_sources::TOPIC,

@@ -17,16 +17,23 @@ items! {
         4 OomScoreAdj { value: &'a CStr, }
         /// Raise the hard limit, while the process is privileged to.
         5 RaiseRlimit { resource: u32, hard: u64, }
+        /// Set the scheduling policy, which the container inherits. attributes: struct
+        /// sched_attr.
+        6 Scheduler { attributes: &'a [u8], }
+        /// Set the I/O priority, which the container inherits.
+        7 IoPriority { priority: u32, }
+        /// Set the CPUs of this process, which an exec inherits, as a bit mask.
+        8 Affinity { cpus: &'a [u8], }
         /// Start the opener, which keeps the host's privileges. The slot gets the
         /// socket to it.
-        6 Opener { socket: u32, }
+        9 Opener { socket: u32, }
         /// Open the root of the container's init into a slot, for an exec. The path is
         /// below /proc.
-        7 OpenRootfs { path: &'a CStr, root: u32, }
+        10 OpenRootfs { path: &'a CStr, root: u32, }
         /// Prevent processes of the namespaces to join from tracing this one.
-        8 Undumpable {}
+        11 Undumpable {}
         /// Close the socket to the opener, and wait for the opener to exit.
-        9 EndOpener { socket: u32, }
+        12 EndOpener { socket: u32, }
     }
 }
 

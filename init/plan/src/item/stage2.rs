@@ -111,34 +111,44 @@ items! {
         3 AppArmorProfile { profile: &'a CStr, }
         /// Change to this SELinux label on execve.
         4 SelinuxLabel { label: &'a CStr, }
+        /// Set the scheduling policy. attributes: struct sched_attr.
+        5 Scheduler { attributes: &'a [u8], }
+        /// Set the I/O priority: class and priority as ioprio_set(2) takes them.
+        6 IoPriority { priority: u32, }
+        /// Set the NUMA memory policy. nodes: a bit mask.
+        7 MemoryPolicy { mode: u32, nodes: &'a [u8], }
+        /// Set the execution domain.
+        8 Personality { persona: u32, }
+        /// Set the CPUs that the process may run on, as a bit mask.
+        9 Affinity { cpus: &'a [u8], }
         /// Set a limit.
-        5 Rlimit { resource: u32, soft: u64, hard: u64, }
+        10 Rlimit { resource: u32, soft: u64, hard: u64, }
         /// Change to the working directory.
-        6 WorkingDirectory { path: &'a CStr, }
+        11 WorkingDirectory { path: &'a CStr, }
         /// Drop all other capabilities from the bounding set.
-        7 BoundingSet { keep: u64, }
+        12 BoundingSet { keep: u64, }
         /// Set the umask.
-        8 Umask { mask: u32, }
+        13 Umask { mask: u32, }
         /// Set user, group and supplementary groups.
-        9 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
+        14 User { uid: u32, gid: u32, groups: &'a [u8], set_groups: bool, }
         /// Set the capability sets.
-        10 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
+        15 Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64, }
         /// Set no_new_privs.
-        11 NoNewPrivs {}
+        16 NoNewPrivs {}
         /// Find the program. path: the value of PATH.
-        12 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
+        17 Program { args: Strings<'a>, env: Strings<'a>, path: &'a CStr, }
         /// Add HOME, from the container's /etc/passwd.
-        13 Home { uid: u32, }
+        18 Home { uid: u32, }
         /// Add LISTEN_PID, the pid of this process.
-        14 ListenPid {}
+        19 ListenPid {}
         /// Wait at the start gate for vial's word. socket: the slot of a listening
         /// socket, if `start` is a later command that connects to it.
-        15 AwaitStart { socket: u32, }
+        20 AwaitStart { socket: u32, }
         /// Load the filter. flags: SECCOMP_FILTER_FLAG_*.
-        16 Seccomp { flags: u32, filter: &'a [u8], }
+        21 Seccomp { flags: u32, filter: &'a [u8], }
         /// Drop the capability that was kept to load the filter.
-        17 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+        22 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
         /// Execute the program.
-        18 Execute {}
+        23 Execute {}
     }
 }

@@ -23,6 +23,7 @@ use vial_tests::sys;
 /// | `ambient:N` | capability N in the inheritable and ambient sets |
 /// | `groups:N` | the supplementary group N |
 /// | `covered:FILE:PLACE` | a new mount namespace, where FILE is bound on PLACE |
+/// | `pinned:N` | CPU N only |
 /// | `namespaced` | a new user namespace without id maps |
 /// | `namespaced-root` | a new user namespace, in which the caller is root |
 pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
@@ -52,6 +53,11 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
             let groups = [parse(number)?];
             let list = groups.as_ptr().expose_provenance();
             sys::call(libc::SYS_setgroups, [1, list, 0, 0, 0, 0])?;
+        }
+        ("pinned", number) => {
+            let cpus = [1_u64 << parse(number)?];
+            let list = cpus.as_ptr().expose_provenance();
+            sys::call(libc::SYS_sched_setaffinity, [0, 8, list, 0, 0, 0])?;
         }
         ("covered", words) => {
             let (file, place) = words.split_once(':').unwrap_or_default();

@@ -169,11 +169,28 @@ fn rlimits() -> Map<String, Value> {
 }
 
 /// Nice value, real-time priority and policy, by proc_pid_stat(5).
+/// ioprio_get(2)
+fn io_priority() -> Option<libc::c_long> {
+    const WHO_PROCESS: usize = 1;
+    sys::call(libc::SYS_ioprio_get, [WHO_PROCESS, 0, 0, 0, 0, 0]).ok()
+}
+
+/// get_mempolicy(2): the mode and the mask of the first 64 nodes.
+fn memory_policy() -> Option<Value> {
+    let (mut mode, mut nodes) = (0_i32, [0_u64; 16]);
+    let (at, list) = ((&raw mut mode).expose_provenance(), nodes.as_mut_ptr().expose_provenance());
+    sys::call(libc::SYS_get_mempolicy, [at, list, 1024, 0, 0, 0]).ok()?;
+    Some(json!([mode, nodes[0]]))
+}
+
 fn scheduler() -> Option<Value> {
     let stat = text("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     let number = |place: usize| fields.get(place)?.parse::<i64>().ok();
-    Some(json!({ "nice": number(16), "priority": number(37), "policy": number(38) }))
+    Some(json!({
+        "nice": number(16), "priority": number(37), "policy": number(38),
+        "io_priority": io_priority(), "memory_policy": memory_policy(),
+    }))
 }
 
 /// Limits in the root of the cgroup tree that the container sees.
