@@ -38,6 +38,12 @@ fn setup(item: &SetupItem<'_>) -> String {
         SetupItem::Scheduler { attributes } => scheduler(attributes),
         SetupItem::IoPriority { priority } => io_priority(*priority),
         SetupItem::Affinity { cpus } => affinity(cpus),
+        SetupItem::MakeIdMap { uids, gids, .. } => {
+            format!("make a map for mounts of uids {} and gids {}", lines(uids), lines(gids))
+        }
+        SetupItem::OpenIdMap { path, .. } => {
+            format!("take the map for mounts of the user namespace {}", show(path))
+        }
         SetupItem::Opener { .. } => {
             "start a process that opens sources with the host's privileges".into()
         }
@@ -157,9 +163,30 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
         RootfsItem::MountCgroup { target, flags, .. } => {
             format!("mount cgroup2 on {}{}", show(target), with(flag_names(*flags), c""))
         }
-        RootfsItem::Bind { source, target, recursive, set, clear, .. } => {
+        RootfsItem::Bind {
+            source,
+            target,
+            recursive,
+            set,
+            clear,
+            id_map,
+            bare_source,
+            bare_target,
+            copy_link,
+            maps_below,
+        } => {
             let below = if *recursive { " and what is mounted below" } else { "" };
-            let with = with(attribute_names(*set, *clear), c"");
+            let mut names = attribute_names(*set, *clear);
+            for (is_set, name) in [
+                (*id_map != NO_SLOT && !maps_below, "mapped ids"),
+                (*maps_below, "mapped ids of all"),
+                (*bare_source, "src-nofollow"),
+                (*bare_target, "dest-nofollow"),
+                (*copy_link, "copy-symlink"),
+            ] {
+                names.extend(is_set.then_some(name));
+            }
+            let with = with(names, c"");
             format!("bind {}{below} on {}{with}", show(source), show(target))
         }
         RootfsItem::MountAttributes { target, set, clear, propagation: 0, recursive } => {

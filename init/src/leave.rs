@@ -10,7 +10,6 @@ use vial_plan::{Call, LeaveItem, NO_SLOT, Reply, Stage, Step};
 use crate::cgroup::Cgroup;
 use crate::fault::{During, Fault, Prepared};
 use crate::namespace::join;
-use crate::path::PathBuffer;
 use crate::stage0::Outside;
 use crate::sys::clone3::{self, Side, clone3};
 use crate::sys::unshare::unshare;
@@ -40,9 +39,13 @@ pub fn carry_out(
             None => life.procfs()?.write(c"self/timens_offsets", offsets.to_bytes()),
         },
         LeaveItem::Clone { stage, kinds, pipe } => clone(life, &outside.cgroup, stage, kinds, pipe),
-        LeaveItem::DenySetgroups {} => write_of_child(life, b"/setgroups", b"deny"),
-        LeaveItem::UidMap { map } => write_of_child(life, b"/uid_map", map.to_bytes()),
-        LeaveItem::GidMap { map } => write_of_child(life, b"/gid_map", map.to_bytes()),
+        LeaveItem::DenySetgroups {} => life.procfs()?.write_of(life.child, b"/setgroups", b"deny"),
+        LeaveItem::UidMap { map } => {
+            life.procfs()?.write_of(life.child, b"/uid_map", map.to_bytes())
+        }
+        LeaveItem::GidMap { map } => {
+            life.procfs()?.write_of(life.child, b"/gid_map", map.to_bytes())
+        }
         LeaveItem::MapHelper { program, map } => spawn::map_helper(program, life.child, map, life),
         LeaveItem::ReleaseChild { pipe } => {
             rustix::io::write(life.slots.get(pipe).prepared()?, b"m")
@@ -93,12 +96,4 @@ pub(crate) fn clone(
             Ok(())
         }
     }
-}
-
-fn write_of_child(life: &Life, file: &[u8], value: &[u8]) -> Result<(), Fault> {
-    let mut path: PathBuffer<32> = PathBuffer::empty();
-    path.push_number(life.child)
-        .and_then(|path| path.push(file))
-        .during(Call::None, Step::OpenProcFile)?;
-    life.procfs()?.write(path.as_c_str(), value)
 }

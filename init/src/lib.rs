@@ -26,6 +26,7 @@ pub mod channel;
 pub mod fault;
 pub mod fds;
 pub mod gate;
+pub mod id_map;
 pub mod leave;
 pub mod namespace;
 pub mod opener;

@@ -8,33 +8,42 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::CLONE_NEWNS;
+use linux_raw_sys::general::{CLONE_NEWNS, MS_SLAVE};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
-use rustix::io::IoSlice;
+use rustix::io::{Errno, IoSlice};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, getppid, waitid};
 use vial_plan::{Call, Cursor, Step};
 
 use crate::Life;
 use crate::channel::send;
 use crate::fault::{During, Fault, Prepared};
 use crate::fds::close_all_but;
-use crate::path::PATH_MAX;
+use crate::id_map;
+use crate::path::{PATH_MAX, PathBuffer};
 use crate::procfs::Procfs;
+use crate::rootfs::bind::{Bind, Source, open_path};
 use crate::rootfs::device::Node;
 use crate::rootfs::{attach, clone_tree};
 use crate::slots::Slots;
 use crate::stage0::Outside;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::exit::exit;
+use crate::sys::mount_setattr::{Attributes, mount_setattr};
 use crate::sys::recvmsg::receive;
 use crate::sys::setns::setns;
 
 const ENTER: u8 = b'e';
 const OPEN: u8 = b'o';
+const TREE: u8 = b't';
 const NODE: u8 = b'n';
+
+/// Flags of a request to open a path.
+const BARE: u8 = 1;
+const RECURSIVE: u8 = 2;
+const BELOW: u8 = 4;
 
 /// Starts the opener and puts the socket to it into this slot.
 pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), Fault> {
@@ -74,10 +83,32 @@ impl Opener {
         Some(opener)
     }
 
-    /// Opens a path of the host; returns an O_PATH fd.
-    pub fn open(&self, path: &CStr) -> Result<OwnedFd, Fault> {
-        let request = [IoSlice::new(&[OPEN]), IoSlice::new(path.to_bytes_with_nul())];
-        self.ask(&request, None)?.prepared()
+    /// Opens a path of the host; returns an O_PATH fd. bare: a symbolic link is not
+    /// followed.
+    pub fn open(&self, path: &CStr, bare: bool) -> Result<OwnedFd, Fault> {
+        self.ask_for_path(OPEN, u8::from(bare) * BARE, path, None)
+    }
+
+    /// Returns a detached copy of the source's mount, with its ids mapped if they are to
+    /// be. Only the host's root may map those of a filesystem of the host.
+    pub fn open_tree(&self, bind: &Bind<'_>) -> Result<OwnedFd, Fault> {
+        let maps_below = bind.ids.is_some_and(|ids| ids.below);
+        let is = |set: bool, flag: u8| u8::from(set) * flag;
+        let flags =
+            is(bind.bare_source, BARE) | is(bind.recursive, RECURSIVE) | is(maps_below, BELOW);
+        self.ask_for_path(TREE, flags, bind.source, bind.ids.map(|ids| ids.namespace))
+    }
+
+    fn ask_for_path(
+        &self,
+        what: u8,
+        flags: u8,
+        path: &CStr,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<OwnedFd, Fault> {
+        let kind = [what, flags];
+        let request = [IoSlice::new(&kind), IoSlice::new(path.to_bytes_with_nul())];
+        self.ask(&request, fd)?.prepared()
     }
 
     /// Makes a device node with the owner of `target`, and mounts it on `target`.
@@ -104,22 +135,27 @@ impl Opener {
 
 fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
     // Close the copies of the others' fds: nobody would see EOF while they are open.
-    if close_all_but(3, &[socket.as_fd()], &Slots(&mut []), procfs).is_err() {
+    let kept = procfs.map_or(socket.as_fd(), AsFd::as_fd);
+    if close_all_but(3, &[socket.as_fd(), kept], &Slots(&mut []), procfs).is_err() {
         exit(1);
     }
     rustix::process::umask(Mode::empty());
-    let mut is_inside = false;
-    let mut request = [0; PATH_MAX + 1];
+    let mut inside = None;
+    let mut request = [0; PATH_MAX + 2];
     loop {
         let (length, fd) = match receive(socket.as_fd(), &mut request) {
             Ok((0, _)) | Err(_) => exit(0),
             Ok(received) => received,
         };
         let done = match request.get(..length).and_then(|request| request.split_first()) {
-            Some((&ENTER, _)) if !is_inside => enter(fd, &mut is_inside),
-            Some((&OPEN, path)) if is_inside => open(path).map(Some),
-            Some((&NODE, numbers)) if is_inside => make_node(numbers, fd).map(|()| None),
-            _ => Err(Fault::PLAN),
+            Some((&ENTER, _)) => enter(fd, &mut inside),
+            Some((what, request)) => match (what, &inside) {
+                (&OPEN, Some(_)) => open(request).map(Some),
+                (&TREE, Some(inside)) => open_tree(request, fd, inside, procfs).map(Some),
+                (&NODE, Some(_)) => make_node(request, fd).map(|()| None),
+                _ => Err(Fault::PLAN),
+            },
+            None => Err(Fault::PLAN),
         };
         let (fault, fd) = match done {
             Ok(fd) => (0, fd),
@@ -133,17 +169,78 @@ fn serve(socket: &OwnedFd, procfs: Option<&Procfs>) -> ! {
     }
 }
 
-fn enter(namespace: Option<OwnedFd>, is_inside: &mut bool) -> Result<Option<OwnedFd>, Fault> {
+fn enter(
+    namespace: Option<OwnedFd>,
+    inside: &mut Option<OwnedFd>,
+) -> Result<Option<OwnedFd>, Fault> {
     let namespace = namespace.prepared()?;
-    setns(namespace.as_fd(), CLONE_NEWNS).during(Call::Setns, Step::JoinNamespace)?;
-    *is_inside = true;
+    join(&namespace)?;
+    *inside = Some(namespace);
     Ok(None)
 }
 
-fn open(path: &[u8]) -> Result<OwnedFd, Fault> {
-    let path = CStr::from_bytes_with_nul(path).ok().prepared()?;
-    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .during(Call::Openat, Step::FindSource)
+fn join(namespace: &OwnedFd) -> Result<(), Fault> {
+    setns(namespace.as_fd(), CLONE_NEWNS).during(Call::Setns, Step::JoinNamespace)
+}
+
+fn open(request: &[u8]) -> Result<OwnedFd, Fault> {
+    let (flags, path) = flags_and_path(request)?;
+    open_path(CWD, path, flags & BARE != 0)
+}
+
+/// Returns a detached copy of the mount at a path. If `ids` is given, the copy gets the
+/// mappings of that user namespace.
+fn open_tree(
+    request: &[u8],
+    ids: Option<OwnedFd>,
+    inside: &OwnedFd,
+    procfs: Option<&Procfs>,
+) -> Result<OwnedFd, Fault> {
+    let (flags, path) = flags_and_path(request)?;
+    let source = Source::path(path, flags & RECURSIVE != 0, flags & BARE != 0);
+    let tree = match source.open_tree() {
+        Err(fault) if fault.errno() == Errno::INVAL => open_tree_of_host(&source, inside, procfs)?,
+        tree => tree?,
+    };
+    if let Some(namespace) = ids {
+        id_map::apply(&tree, namespace.as_fd(), flags & BELOW != 0)?;
+    }
+    Ok(tree)
+}
+
+/// In the container's mount namespace the host's mounts are locked onto each other
+/// (mount_namespaces(7)), so none can be copied without those below it. In the host's
+/// own mount namespace it can, where this process goes for the one call. The parent
+/// process is still there.
+fn open_tree_of_host(
+    source: &Source<'_>,
+    inside: &OwnedFd,
+    procfs: Option<&Procfs>,
+) -> Result<OwnedFd, Fault> {
+    let procfs = procfs.prepared()?;
+    let parent = getppid().prepared()?.as_raw_nonzero().get().unsigned_abs();
+    let mut path: PathBuffer<32> = PathBuffer::empty();
+    path.push_number(parent)
+        .and_then(|path| path.push(b"/ns/mnt"))
+        .during(Call::None, Step::OpenNamespace)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let outside = openat(procfs, path.as_c_str(), flags, Mode::empty())
+        .during(Call::Openat, Step::OpenNamespace)?;
+    join(&outside)?;
+    let tree = source.open_tree();
+    if join(inside).is_err() {
+        exit(1); // Nothing may be mounted out here.
+    }
+    let tree = tree?;
+    // Like all mounts of the container, it must not propagate to the host.
+    let slave = Attributes { propagation: MS_SLAVE.into(), ..Attributes::default() };
+    mount_setattr(tree.as_fd(), true, &slave).during(Call::MountSetattr, Step::SetPropagation)?;
+    Ok(tree)
+}
+
+fn flags_and_path(request: &[u8]) -> Result<(u8, &CStr), Fault> {
+    let (flags, path) = request.split_first().prepared()?;
+    Ok((*flags, CStr::from_bytes_with_nul(path).ok().prepared()?))
 }
 
 /// Makes the node in a tmpfs of its own, so that the container reaches no inode of the
@@ -174,5 +271,5 @@ fn copy_of_node(node: &Node, target: &OwnedFd) -> Result<OwnedFd, Fault> {
     let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     chownat(&directory, c"node", Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
         .during(Call::Fchownat, Step::SetOwner)?;
-    clone_tree(directory.as_fd(), c"node", false).during(Call::OpenTree, Step::OpenSource)
+    clone_tree(directory.as_fd(), c"node", false, false).during(Call::OpenTree, Step::OpenSource)
 }

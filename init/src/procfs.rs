@@ -49,6 +49,15 @@ impl Procfs {
         Ok(())
     }
 
+    /// Writes a file of a process; `file` begins with a slash.
+    pub fn write_of(&self, pid: u32, file: &[u8], value: &[u8]) -> core::result::Result<(), Fault> {
+        let mut path: PathBuffer<32> = PathBuffer::empty();
+        path.push_number(pid)
+            .and_then(|path| path.push(file))
+            .during(Call::None, Step::OpenProcFile)?;
+        self.write(path.as_c_str(), value)
+    }
+
     /// Writes a kernel parameter; `path` is below /proc/sys.
     #[inline(never)] // Keep this buffer out of the stack frame that stays resident while waiting.
     pub fn write_parameter(&self, path: &CStr, value: &[u8]) -> core::result::Result<(), Fault> {

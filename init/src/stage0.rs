@@ -10,7 +10,7 @@ use crate::fault::{During, Fault, Prepared};
 use crate::process::{rlimit, scheduling};
 use crate::procfs::Procfs;
 use crate::rootfs::chroot;
-use crate::{Life, cgroup, fds, leave, opener, signals};
+use crate::{Life, cgroup, fds, id_map, leave, opener, signals};
 
 /// What only stage 0 holds.
 #[derive(Debug, Default)]
@@ -57,6 +57,11 @@ fn setup(life: &mut Life, outside: &mut Outside, item: SetupItem<'static>) -> Re
         SetupItem::Scheduler { attributes } => scheduling::set_scheduler(attributes),
         SetupItem::IoPriority { priority } => scheduling::set_io_priority(priority),
         SetupItem::Affinity { cpus } => scheduling::set_affinity(cpus),
+        SetupItem::MakeIdMap { uids, gids, namespace } => {
+            let fd = id_map::make(life.procfs()?, uids, gids)?;
+            life.slots.put(namespace, fd)
+        }
+        SetupItem::OpenIdMap { path, namespace } => life.slots.put(namespace, id_map::open(path)?),
         SetupItem::Opener { socket } => opener::start(life, outside, socket),
         SetupItem::OpenRootfs { path, root } => {
             let fd = chroot::open_root(life.procfs()?, path)?;

@@ -21,6 +21,7 @@ pub mod initramfs;
 pub mod inject;
 pub mod leftovers;
 pub mod modules;
+pub mod need;
 pub mod processes;
 pub mod ptrace;
 pub mod runner;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 
-use crate::{Context, context, engine, processes, system};
+pub use crate::need::Need;
+use crate::{Context, context, engine, need, processes, system};
 
 /// The time limit of one test. A machine under TCG is about ten times slower than
 /// its host; the slowest test takes 40 s there.
@@ -35,83 +36,6 @@ pub type Outcome = Result<(), Failure>;
 impl<T: Into<String>> From<T> for Failure {
     fn from(words: T) -> Self {
         Self::Failed(words.into())
-    }
-}
-
-/// What a test needs and some machines lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Effective user 0.
-    Root,
-    /// cgroup v2 at /sys/fs/cgroup, with the controllers in it.
-    Cgroup2,
-    /// User namespaces may be made.
-    UserNamespaces,
-    /// Time namespaces: CONFIG_TIME_NS, Linux 5.6.
-    TimeNamespaces,
-    /// CONFIG_KEYS.
-    Keyrings,
-    /// podman in a machine, as on a host it would touch the user's containers.
-    Podman,
-    /// containerd in a machine whose systemd starts it.
-    Containerd,
-    /// docker in such a machine.
-    Docker,
-    /// buildah in such a machine.
-    Buildah,
-    /// A machine with systemd, and an ordinary user.
-    Systemd,
-    /// newuidmap in a machine, as the tests add a user to /etc/passwd.
-    Newuidmap,
-    /// A machine: on a host, a failure of the test would cause harm.
-    Machine,
-    /// mount_setattr(2), Linux 5.12: the only way to change the attributes of a
-    /// mount and of all mounts below it.
-    MountSetattr,
-    /// /dev/fuse.
-    Fuse,
-    /// AppArmor is enabled, and apparmor_parser is installed.
-    AppArmor,
-}
-
-const APPARMOR_PARSER: &str = "/usr/sbin/apparmor_parser";
-
-impl Need {
-    /// The name of the missing feature; None if it is there.
-    #[must_use]
-    pub fn missing(self) -> Option<&'static str> {
-        let exists = |path: &str| fs::exists(path).unwrap_or(false);
-        let has = |path: &str, word: &str| {
-            fs::read_to_string(path).is_ok_and(|text| text.split_whitespace().any(|w| w == word))
-        };
-        let on_systemd = |program: &str| {
-            in_machine() && exists("/run/systemd/system") && exists(&format!("/usr/bin/{program}"))
-        };
-        let (there, feature) = match self {
-            Need::Root => (vial_targets::debian::is_root(), "effective user 0"),
-            Need::Cgroup2 => {
-                (has("/sys/fs/cgroup/cgroup.controllers", "memory"), "cgroup v2 with controllers")
-            }
-            Need::UserNamespaces => (exists("/proc/self/ns/user"), "user namespaces"),
-            Need::TimeNamespaces => (exists("/proc/self/ns/time"), "time namespaces"),
-            Need::Keyrings => (exists("/proc/keys"), "keyrings (CONFIG_KEYS)"),
-            Need::Podman => (in_machine() && exists("/usr/bin/podman"), "podman in a machine"),
-            Need::Containerd => (on_systemd("ctr"), "containerd in a machine with systemd"),
-            Need::Docker => (on_systemd("docker"), "docker in a machine with systemd"),
-            Need::Buildah => (on_systemd("buildah"), "buildah in a machine with systemd"),
-            Need::Systemd => (on_systemd("systemd-run"), "machine with systemd"),
-            Need::Newuidmap => {
-                (in_machine() && exists("/usr/bin/newuidmap"), "newuidmap in a machine")
-            }
-            Need::MountSetattr => (crate::sys::has_mount_setattr(), "mount_setattr (Linux 5.12)"),
-            Need::AppArmor => (
-                exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
-                "AppArmor with its parser",
-            ),
-            Need::Fuse => (exists("/dev/fuse"), "FUSE"),
-            Need::Machine => (in_machine(), "machine that may be harmed"),
-        };
-        (!there).then_some(feature)
     }
 }
 
@@ -332,9 +256,9 @@ fn attempt(test: &Test) -> Outcome {
         // machines lack, the one with a whole system has.
         let excused = match need {
             Need::Cgroup2 | Need::Machine => !in_machine(),
-            Need::AppArmor => !in_machine() || !fs::exists(APPARMOR_PARSER).unwrap_or(false),
+            Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
             // Some of the tested kernels are older.
-            Need::MountSetattr => true,
+            Need::MountSetattr | Need::IdMaps => true,
             _ => false,
         };
         return Err(if must_work() && !excused {

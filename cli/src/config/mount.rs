@@ -1,8 +1,9 @@
 //! config.json `mounts` (config.md, "Mounts").
 
-use super::object;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+
+use super::linux::IdMapping;
+use super::object;
 
 /// One mount.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,9 +19,9 @@ pub struct Mount {
     /// The options of mount(8) and of the filesystem.
     pub options: Vec<String>,
     /// The uid mappings of an idmapped mount.
-    pub uid_mappings: Vec<IgnoredAny>,
+    pub uid_mappings: Vec<IdMapping>,
     /// The gid mappings of an idmapped mount.
-    pub gid_mappings: Vec<IgnoredAny>,
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 object! { Mount }

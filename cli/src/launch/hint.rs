@@ -117,6 +117,15 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (RootfsItem::MountAttributes { recursive: true, .. }, _, Errno::NOSYS) => {
             "recursive attributes need Linux 5.12: leave out the options that begin with r"
         }
+        (RootfsItem::Bind { .. }, Step::MapMountIds, Errno::NOSYS) => {
+            "idmapped mounts need Linux 5.12"
+        }
+        (RootfsItem::Bind { .. }, Step::MapMountIds, Errno::INVAL) => {
+            "this kernel cannot map ids of the source's filesystem: ext4, xfs and btrfs can since 5.12 to 5.15, overlayfs since 5.19, tmpfs since 6.3"
+        }
+        (RootfsItem::Bind { .. }, Step::MapMountIds, Errno::PERM) => {
+            "its ids are mapped already, or belong to another user namespace"
+        }
         (RootfsItem::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
             "in a user namespace the ro, nosuid, nodev and noexec of a host's mount are locked"
         }

@@ -11,6 +11,7 @@ mod chroot;
 mod device_filter;
 mod device_nodes;
 mod exec;
+mod id_maps;
 mod limits;
 mod mount_options;
 mod mounts;
@@ -43,7 +44,9 @@ pub use mount_options::{attribute_names, flag_names, supported as supported_moun
 pub use namespaces::Namespaces;
 pub use process::limit_name;
 pub use program::ListenFds;
-pub use scheduling::{io_priority_name, list_of, memory_mode_name, personality_name, policy_name};
+pub use scheduling::{
+    io_priority_name, list_of, memory_mode_name, memory_policy_names, personality_name, policy_name,
+};
 
 /// What create needs to know besides config.json and the host.
 #[derive(Clone, Debug, Default)]

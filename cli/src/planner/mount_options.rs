@@ -30,8 +30,23 @@ pub(super) struct Options {
     pub(super) propagation: Option<(u32, bool)>,
     /// Whether the files that it covers are copied into it (tmpcopyup).
     pub(super) copy_up: bool,
+    /// How the ends of a bind treat a symbolic link, and how its ids are mapped.
+    pub(super) bind: BindOptions,
     /// All other options, for the filesystem, separated by commas.
     pub(super) data: String,
+}
+
+/// The options of a bind alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BindOptions {
+    /// A symbolic link at the source is not followed (src-nofollow).
+    pub(super) bare_source: bool,
+    /// A symbolic link at the target is not followed (dest-nofollow).
+    pub(super) bare_target: bool,
+    /// A symbolic link at the source is copied (copy-symlink).
+    pub(super) copy_link: bool,
+    /// Its ids are mapped (idmap); true: those of the mounts below, too (ridmap).
+    pub(super) maps_ids: Option<bool>,
 }
 
 enum Kind {
@@ -47,17 +62,25 @@ enum Kind {
     Propagation(u32),
     Nothing,
     CopyUp,
+    BareSource,
+    BareTarget,
+    CopyLink,
+    /// Maps ids; true: recursively.
+    MapIds(bool),
 }
 
 const OPTIONS: &[(&str, Kind)] = &[
     ("async", Kind::NoFlag(MS_SYNCHRONOUS)),
     ("atime", Kind::Clear(MS_NOATIME, MOUNT_ATTR_NOATIME)),
     ("bind", Kind::Flag(MS_BIND)),
+    ("copy-symlink", Kind::CopyLink),
     ("defaults", Kind::Nothing),
+    ("dest-nofollow", Kind::BareTarget),
     ("dev", Kind::Clear(MS_NODEV, MOUNT_ATTR_NODEV)),
     ("diratime", Kind::Clear(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME)),
     ("dirsync", Kind::Flag(MS_DIRSYNC)),
     ("exec", Kind::Clear(MS_NOEXEC, MOUNT_ATTR_NOEXEC)),
+    ("idmap", Kind::MapIds(false)),
     ("iversion", Kind::Flag(MS_I_VERSION)),
     ("lazytime", Kind::Flag(MS_LAZYTIME)),
     ("loud", Kind::NoFlag(MS_SILENT)),
@@ -77,6 +100,7 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("rbind", Kind::Flag(MS_BIND | MS_REC)),
     ("relatime", Kind::Time(MS_RELATIME, MOUNT_ATTR_RELATIME)),
     ("remount", Kind::Flag(MS_REMOUNT)),
+    ("ridmap", Kind::MapIds(true)),
     ("ro", Kind::Set(MS_RDONLY, MOUNT_ATTR_RDONLY)),
     ("rprivate", Kind::Propagation(MS_PRIVATE | MS_REC)),
     ("rshared", Kind::Propagation(MS_SHARED | MS_REC)),
@@ -86,6 +110,7 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("shared", Kind::Propagation(MS_SHARED)),
     ("silent", Kind::Flag(MS_SILENT)),
     ("slave", Kind::Propagation(MS_SLAVE)),
+    ("src-nofollow", Kind::BareSource),
     ("strictatime", Kind::Time(MS_STRICTATIME, MOUNT_ATTR_STRICTATIME)),
     ("suid", Kind::Clear(MS_NOSUID, MOUNT_ATTR_NOSUID)),
     ("symfollow", Kind::Clear(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW)),
@@ -146,16 +171,15 @@ pub fn attribute_names(set: u64, clear: u64) -> Vec<&'static str> {
 
 /// Sorts the options of a mount. Later ones win. As in mount(8), one string may
 /// hold several options, separated by commas.
-pub(super) fn options(list: &[String], field: &str) -> Result<Options, Error> {
+pub(super) fn options(list: &[String]) -> Options {
     let mut options = Options::default();
-    let single =
-        list.iter().enumerate().flat_map(|(at, text)| text.split(',').map(move |one| (at, one)));
-    for (index, option) in single {
-        if matches!(option.split('=').next(), Some("idmap" | "ridmap")) {
-            return Err(super::refuse::not_supported(&format!(
-                "{field}.options[{index}]: {option}"
-            )));
-        }
+    let single = list.iter().flat_map(|text| text.split(','));
+    for option in single {
+        // A mapping may follow (crun.1): it is read with the mapping.
+        let option = match option.split_once('=') {
+            Some((name @ ("idmap" | "ridmap"), _)) => name,
+            _ => option,
+        };
         let recursive = RECURSIVE.contains(&option);
         let name = if recursive { &option[1..] } else { option };
         match OPTIONS.iter().find(|(known, _)| *known == name) {
@@ -169,7 +193,7 @@ pub(super) fn options(list: &[String], field: &str) -> Result<Options, Error> {
             }
         }
     }
-    Ok(options)
+    options
 }
 
 impl Options {
@@ -199,6 +223,10 @@ impl Options {
             }
             Kind::Nothing => {}
             Kind::CopyUp => self.copy_up = true,
+            Kind::BareSource => self.bind.bare_source = true,
+            Kind::BareTarget => self.bind.bare_target = true,
+            Kind::CopyLink => self.bind.copy_link = true,
+            Kind::MapIds(below) => self.bind.maps_ids = Some(below),
         }
     }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use linux_raw_sys::general::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
-use vial_plan::RootfsItem;
+use vial_plan::{NO_SLOT, RootfsItem};
 
-use super::mount_options::{Options, options};
+use super::id_maps::{IdMapped, IdMaps};
+use super::mount_options::{BindOptions, Options, options};
 use super::nodev::Nodev;
 use super::{Namespaces, text, wrong};
 use crate::config::{Config, Mount};
@@ -38,13 +39,11 @@ pub(super) fn mounts(
     namespaces: &Namespaces,
     host: &Host,
     nodev: &Nodev<'_>,
+    id_maps: &IdMaps,
 ) -> Result<(), Error> {
     for (index, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{index}]");
-        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-            return Err(super::refuse::not_supported(&format!("{field}.uidMappings")));
-        }
-        let mut options = options(&mount.options, &field)?;
+        let mut options = options(&mount.options);
         if is_filled_later(config, mount) {
             options.flags &= !MS_RDONLY;
         }
@@ -55,8 +54,13 @@ pub(super) fn mounts(
         let mount = &Mount { destination: below_root(&mount.destination), ..mount.clone() };
         check_destination(mount, &options, &field)?;
         if options.is_bind() || mount.kind == "bind" {
-            bind(plan, mount, &options, bundle, &field)?;
+            bind(plan, mount, &options, bundle, id_maps.of_mount(index), &field)?;
             nodev.bind_allowed(plan, index, &mount.destination, &options)?;
+        } else if options.bind != BindOptions::default() {
+            let what = "idmap, copy-symlink, src-nofollow and dest-nofollow are for binds";
+            return Err(
+                wrong(format_args!("{field}.options"), what).hint("add the option bind or rbind")
+            );
         } else if options.flags & MS_REMOUNT != 0 {
             let (target, data) =
                 (text(&*mount.destination, &field)?, text(&*options.data, &field)?);
@@ -138,6 +142,7 @@ fn bind(
     mount: &Mount,
     options: &Options,
     bundle: &Path,
+    id_map: Option<IdMapped>,
     field: &str,
 ) -> Result<(), Error> {
     if mount.source.is_empty() {
@@ -150,6 +155,12 @@ fn bind(
     if options.copy_up {
         return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));
     }
+    let BindOptions { bare_source, bare_target, copy_link, .. } = options.bind;
+    if copy_link && (bare_source || bare_target) {
+        let what = "copy-symlink excludes src-nofollow and dest-nofollow";
+        return Err(wrong(format_args!("{field}.options"), what));
+    }
+    let IdMapped { id_map, below } = id_map.unwrap_or(IdMapped { id_map: NO_SLOT, below: false });
     let source = text(bundle.join(&mount.source).into_os_string().into_encoded_bytes(), field)?;
     let target = text(&*mount.destination, field)?;
     let item = RootfsItem::Bind {
@@ -158,6 +169,11 @@ fn bind(
         recursive: options.flags & MS_REC != 0,
         set: options.set,
         clear: options.clear,
+        id_map,
+        bare_source,
+        bare_target,
+        copy_link,
+        maps_below: below,
     };
     plan.push(&item, field.to_owned());
     covered(plan, &target, field);

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fmt::Write;
 
-use super::{text, wrong};
+use super::{id_maps, text, wrong};
 use crate::config::Config;
 use crate::config::linux::{IdMapping, Linux};
 use crate::error::Error;
@@ -119,18 +119,9 @@ fn mapping(map: &[IdMapping], field: &str, own: u32, host: &Host) -> Result<Mapp
     if map.is_empty() {
         return Err(wrong(field, "missing, but a new user namespace needs a mapping"));
     }
-    for (index, range) in map.iter().enumerate() {
-        let ends = [range.container_id, range.host_id].map(|first| first.checked_add(range.size));
-        if range.size == 0 || ends.contains(&None) {
-            return Err(wrong(format_args!("{field}[{index}].size"), "out of range"));
-        }
-    }
+    let lines = id_maps::lines(map, field)?;
     let alone = matches!(map, [range] if range.size == 1 && range.host_id == own);
     if host.uid == 0 || alone {
-        let mut lines = String::new();
-        for range in map {
-            let _ = writeln!(lines, "{} {} {}", range.container_id, range.host_id, range.size); // To a String: cannot fail.
-        }
         return Ok(Mapping::Write(text(lines, field)?));
     }
     let (name, helper) = match field.ends_with("uidMappings") {

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::path::Path;
 
 use linux_raw_sys::general::{MOUNT_ATTR_NODEV, MS_NODEV, MS_REC};
-use vial_plan::RootfsItem;
+use vial_plan::{NO_SLOT, RootfsItem};
 
 use super::mount_options::Options;
 use super::mounts::below_root;
@@ -152,8 +152,18 @@ impl<'a> Nodev<'a> {
             let (source, target) =
                 (bytes(&source.path.join(from))?, bytes(&Path::new(target).join(path))?);
             let (set, clear) = (options.set & !NODEV, options.clear);
-            let item =
-                RootfsItem::Bind { source: &source, target: &target, recursive: false, set, clear };
+            let item = RootfsItem::Bind {
+                source: &source,
+                target: &target,
+                set,
+                clear,
+                id_map: NO_SLOT,
+                recursive: false,
+                bare_source: false,
+                bare_target: false,
+                copy_link: false,
+                maps_below: false,
+            };
             plan.push(&item, field);
         }
         Ok(())

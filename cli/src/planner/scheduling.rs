@@ -199,6 +199,11 @@ pub fn io_priority_name(priority: u32) -> (&'static str, u32) {
     (name_of(&CLASSES, priority >> CLASS_SHIFT), priority & ((1 << CLASS_SHIFT) - 1))
 }
 
+/// The modes and the flags of linux.memoryPolicy, for `features`.
+pub fn memory_policy_names() -> (Vec<&'static str>, Vec<&'static str>) {
+    (MODES.to_vec(), MODE_FLAGS.iter().map(|(name, _)| *name).collect())
+}
+
 /// The mode of a memory policy, with its flags.
 pub fn memory_mode_name(mode: u32) -> String {
     let flags: u32 = MODE_FLAGS.iter().map(|(_, flag)| flag).sum();

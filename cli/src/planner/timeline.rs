@@ -9,6 +9,7 @@ use vial_plan::{
     Stage1, Strings,
 };
 
+use super::id_maps::IdMaps;
 use super::mount_options::root_propagation;
 use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
@@ -48,7 +49,8 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let has_opener =
         host.uid == 0 && namespaces.has(kind::USER) && namespaces.new & kind::MOUNT != 0;
     let (opener, pipe) = (slot_if(has_opener), slot_if(mapped.is_some()));
-    let new = New { config, request, host, process, namespaces, mapped, opener, pipe };
+    let id_maps = &IdMaps::from_config(config, namespaces, host, &mut plan)?;
+    let new = New { config, request, host, process, namespaces, mapped, opener, pipe, id_maps };
     let has_stage_1 = new.stage_0(&mut plan)?;
     new.stage_2(&mut plan, has_stage_1)?;
     Ok(plan)
@@ -64,6 +66,8 @@ struct New<'a> {
     mapped: Option<&'a Mapped>,
     /// The slot of the socket to the opener, if there is one.
     opener: u32,
+    /// The mappings of idmapped mounts.
+    id_maps: &'a IdMaps,
     /// The slot of the pipe that tells the next stage that it was mapped.
     pipe: u32,
 }
@@ -76,6 +80,8 @@ impl New<'_> {
         // Set the limits before clone, so that the process is born within them.
         cgroup::plan(plan, config, request, host)?;
         process::inherited(plan, process, "process", namespaces.has(kind::USER))?;
+        // By the host's root, who alone may map ids of the host.
+        self.id_maps.make(plan);
         // Before any namespace is joined, so that it keeps the host's privileges.
         if self.opener != NO_SLOT {
             plan.push(&SetupItem::Opener { socket: self.opener }, "");
@@ -254,7 +260,7 @@ impl New<'_> {
         }
         // Before the mounts, since it is only for the rootfs.
         nodev.rootfs(plan, request);
-        mounts::mounts(plan, config, &request.bundle, namespaces, host, nodev)?;
+        mounts::mounts(plan, config, &request.bundle, namespaces, host, nodev, self.id_maps)?;
         // After the mounts, one of which is /dev.
         let must_bind = host.in_user_namespace || namespaces.has(kind::USER);
         device_nodes::devices(plan, config, &|path| must_bind || !nodev.node_opens(path))?;

@@ -7,7 +7,7 @@ use super::state::print_json;
 use crate::error::Error;
 use crate::flags::SPEC;
 use crate::namespace::KINDS;
-use crate::planner::{CAPABILITIES, capability_name, supported_mount_options};
+use crate::planner::{CAPABILITIES, capability_name, memory_policy_names, supported_mount_options};
 use crate::seccomp;
 
 /// print what vial supports, as JSON
@@ -24,6 +24,7 @@ impl Features {
         let namespaces: Vec<&str> = KINDS.iter().map(|(name, ..)| *name).collect();
         let capabilities: Vec<String> =
             (0..CAPABILITIES.len()).filter_map(capability_name).collect();
+        let (modes, mode_flags) = memory_policy_names();
         let [actions, operators, architectures, flags] = seccomp::known_names();
         print_json(&json!({
             "ociVersionMin": "1.0.0",
@@ -45,8 +46,8 @@ impl Features {
                 "apparmor": {"enabled": true},
                 "selinux": {"enabled": true},
                 "intelRdt": {"enabled": false},
-                "memoryPolicy": {},
-                "mountExtensions": {"idmap": {"enabled": false}},
+                "memoryPolicy": {"modes": modes, "flags": mode_flags},
+                "mountExtensions": {"idmap": {"enabled": true}},
                 "netDevices": {"enabled": false},
             },
             "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],

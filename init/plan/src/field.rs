@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use crate::Cursor;
 
 /// The maximum of each kind in one item.
-const NUMBERS: usize = 8;
+const NUMBERS: usize = 10;
 const STRINGS: usize = 4;
 const LISTS: usize = 2;
 

@@ -229,4 +229,7 @@ steps! {
     SetMemoryPolicy "set the memory policy",
     SetPersonality "set the execution domain",
     SetAffinity "set the CPUs",
+    MakeIdMap "make the user namespace of an idmapped mount",
+    MapMountIds "map the ids of the mount",
+    OtherLink "find another file or symbolic link there",
 }

@@ -28,7 +28,7 @@ pub fn change(
     propagation: u64,
 ) -> Result<(), Fault> {
     rootfs.find_mounted()?;
-    let mount = rootfs.last_mounted();
+    let Some(mount) = rootfs.last_mounted() else { return Ok(()) };
     let change = Attributes { set, clear, propagation, ..Attributes::default() };
     match mount_setattr(mount, recursive, &change) {
         // KERNEL(5.12): mount(2) can set propagation recursively, but not attributes.

@@ -145,7 +145,7 @@ pub fn mount_cgroup(
     let mounted = match new.mount_on(&mount_point) {
         Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
             let change = bind::attributes(u64::from(flags & ALIKE), 0);
-            let source = bind::Source::path(host, false);
+            let source = bind::Source::path(host, false, false);
             Mounted::Mount(bind::bind_on(rootfs, &source, mount_point.as_fd(), &change)?)
         }
         result => result.map(|()| Mounted::MountPoint(mount_point))?,

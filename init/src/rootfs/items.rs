@@ -2,10 +2,11 @@
 //! which the planner writes the items.
 
 use rustix::fd::AsFd;
-use vial_plan::RootfsItem;
+use vial_plan::{NO_SLOT, RootfsItem};
 
+use super::bind::{Bind, Ids};
 use super::mounted::Mounted;
-use super::{Rootfs, attributes, bind, chroot, console, device, filesystem, mask, pivot};
+use super::{Rootfs, attributes, bind, chroot, console, device, filesystem, link, mask, pivot};
 use crate::Life;
 use crate::fault::{Fault, Prepared};
 use crate::stage2::Inside;
@@ -50,10 +51,29 @@ pub fn carry_out(
         RootfsItem::MountCgroup { target, flags, host } => {
             filesystem::mount_cgroup(inside.rootfs_for_mount()?, target, flags, host)
         }
-        RootfsItem::Bind { source, target, recursive, set, clear } => {
-            let change = bind::attributes(set, clear);
+        RootfsItem::Bind {
+            source,
+            target,
+            recursive,
+            set,
+            clear,
+            bare_source,
+            bare_target,
+            copy_link,
+            id_map,
+            maps_below: below,
+        } => {
             let rootfs = inside.rootfs_for_mount()?;
-            let mount = bind::bind_path(rootfs, source, target, recursive, &change)?;
+            if copy_link && link::copy(rootfs, source, target)? {
+                rootfs.remember(Mounted::Nothing);
+                return Ok(());
+            }
+            let ids = match id_map {
+                NO_SLOT => None,
+                slot => Some(Ids { namespace: life.slots.get(slot).prepared()?, below }),
+            };
+            let bind = Bind { source, target, recursive, bare_source, bare_target, ids };
+            let mount = bind.mount(rootfs, &bind::attributes(set, clear))?;
             rootfs.remember(Mounted::Mount(mount));
             Ok(())
         }

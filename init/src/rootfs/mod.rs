@@ -10,6 +10,7 @@ mod covers;
 pub mod device;
 pub mod filesystem;
 mod items;
+mod link;
 pub mod mask;
 pub mod mounted;
 pub mod pivot;
@@ -78,7 +79,7 @@ impl Rootfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opener = opener.and_then(|socket| Opener::enter(socket, &procfs));
         let directory = match (openat(CWD, path, flags, Mode::empty()), &opener) {
-            (Err(Errno::ACCESS), Some(opener)) => opener.open(path)?,
+            (Err(Errno::ACCESS), Some(opener)) => opener.open(path, false)?,
             (directory, _) => directory.during(Call::Openat, Step::OpenRootfs)?,
         };
         let covers = None;
@@ -94,7 +95,7 @@ impl Rootfs {
         };
         let directory = &rootfs.root;
         // Copy it before the covers are mounted on it, to leave them out of the copy.
-        let copy = clone_tree(directory.as_fd(), c"", true);
+        let copy = clone_tree(directory.as_fd(), c"", true, false);
         let covers = covers::make(&rootfs, directory)?;
         let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
             attach(tree.as_fd(), directory.as_fd())
@@ -185,17 +186,21 @@ impl Rootfs {
 
 /// open_tree(2): returns a detached copy of the mount at `path` below the directory
 /// `at`, or with an empty path of the mount that the fd refers to. recursive: with the
-/// mounts below it. Linux 5.2.
+/// mounts below it; bare: a symbolic link is not followed. Linux 5.2.
 pub(crate) fn clone_tree(
     at: BorrowedFd<'_>,
     path: &CStr,
     recursive: bool,
+    bare: bool,
 ) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    if bare {
+        flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     }
     open_tree(at, path, flags)
 }
@@ -219,8 +224,9 @@ fn leave_initramfs() -> Result<(), Fault> {
     mount_change(c"/", MountPropagationFlags::PRIVATE).during(Call::Mount, Step::SetPropagation)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).during(Call::Openat, Step::OpenRootfs)?;
-    let attached =
-        clone_tree(CWD, c"/", true).during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
+    let attached = clone_tree(CWD, c"/", true, false)
+        .during(Call::OpenTree, Step::BindRootfs)
+        .and_then(|tree| {
             attach(tree.as_fd(), root.as_fd())
                 .during(Call::MoveMount, Step::AttachRootfs)
                 .map(|()| tree)

@@ -18,6 +18,8 @@ pub enum Mounted {
     Mount(OwnedFd),
     /// By the directory that it covers.
     MountPoint(OwnedFd),
+    /// A symbolic link was made instead.
+    Nothing,
 }
 
 impl Rootfs {
@@ -40,11 +42,13 @@ impl Rootfs {
         Ok(())
     }
 
-    /// The last mount made, or that of the root if there is none.
-    pub fn last_mounted(&self) -> BorrowedFd<'_> {
+    /// The last mount made, or that of the root if there is none yet. None: a symbolic
+    /// link was made instead.
+    pub fn last_mounted(&self) -> Option<BorrowedFd<'_>> {
         match &self.mounted {
-            Some(Mounted::Mount(mount) | Mounted::MountPoint(mount)) => mount.as_fd(),
-            None => self.root(),
+            Some(Mounted::Mount(mount) | Mounted::MountPoint(mount)) => Some(mount.as_fd()),
+            Some(Mounted::Nothing) => None,
+            None => Some(self.root()),
         }
     }
 }

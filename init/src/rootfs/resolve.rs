@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
 use rustix::io::Errno;
 use vial_plan::{Call, Step};
 
@@ -96,6 +96,16 @@ impl Rootfs {
             Ok(fd) => Ok(MountPoint { fd, is_new: false, parent: None }),
             Err(fault) if fault.errno() == Errno::NOENT => self.make_missing(path, make),
             Err(fault) => Err(refused(fault, strict)),
+        }
+    }
+
+    /// The same, but a symbolic link that is the last component is the mount point itself.
+    pub fn bare_mount_point(&self, path: &CStr, make: Make) -> Result<OwnedFd> {
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(&parent, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => walk::make_in(parent.as_fd(), name, make),
+            found => found.during(Call::Openat, Step::ResolveTarget),
         }
     }
 

@@ -17,8 +17,16 @@ pub struct Attributes {
     pub clear: u64,
     /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE; 0 leaves it as it is.
     pub propagation: u64,
-    /// For idmapped mounts; not used yet.
+    /// With MOUNT_ATTR_IDMAP: the user namespace whose mappings the mount gets.
     pub userns_fd: u64,
+}
+
+impl Attributes {
+    /// Changes nothing but the mapping of ids. The namespace must stay open for the call.
+    pub fn ids_of(namespace: BorrowedFd<'_>) -> Self {
+        let userns_fd = namespace.as_raw_fd() as u64;
+        Self { set: general::MOUNT_ATTR_IDMAP.into(), userns_fd, ..Self::default() }
+    }
 }
 
 const AT_EMPTY_PATH: usize = general::AT_EMPTY_PATH as usize;

@@ -5,6 +5,7 @@ use crate::runner::Topic;
 mod bad_config;
 mod bad_rootfs;
 mod bad_surroundings;
+mod bind_links;
 mod binds;
 mod cgroup;
 mod cgroup_places;
@@ -27,6 +28,7 @@ mod global;
 mod harness;
 mod hidden;
 mod hostile;
+mod id_maps;
 mod joined;
 mod kept;
 mod keyring;
@@ -104,6 +106,8 @@ pub const ALL: &[&Topic] = &[
     &chroot::TOPIC,
     &chroot_verbs::TOPIC,
     &binds::TOPIC,
+    &bind_links::TOPIC,
+    &id_maps::TOPIC,
     &security::TOPIC,
     &escapes::TOPIC,
     &procfs::TOPIC,

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{MountFlags, mount_remount};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use serde_json::{Value, json};
 
 use super::edit::{self, Container, bind, has, mount_at};
@@ -19,8 +19,9 @@ use crate::{Context, Outcome};
 topic!(
     "userns_sources",
     locked_flags_stay [Root, UserNamespaces],
-    locked_flags_stay_under_recursive_options [Root, UserNamespaces],
+    locked_flags_stay_under_recursive_options [Root, UserNamespaces, MountSetattr],
     source_in_a_closed_directory_is_bound [Root, UserNamespaces],
+    mounts_below_a_source_are_left_out [Root, UserNamespaces, MountSetattr],
     source_in_a_joined_user_namespace_is_bound [Root, UserNamespaces],
     source_may_be_on_an_earlier_mount [Root, UserNamespaces],
     rootfs_in_a_closed_directory_is_used [Root, UserNamespaces],
@@ -79,6 +80,30 @@ fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
             .map_err(|why| format!("{options:?}: {why:?}"))?;
     }
     Ok(())
+}
+
+/// The kernel locks the host's mounts onto each other in a user namespace, so that what
+/// they cover stays covered. The host's root may leave them out all the same.
+fn mounts_below_a_source_are_left_out(context: &Context) -> Outcome {
+    let tree = Mounted::tree(context, MountFlags::empty())?;
+    mount_change(&tree.0, MountPropagationFlags::SHARED).map_err(|e| e.to_string())?;
+    let (report, listed) = {
+        let bundle = bundle(context, |config| {
+            bind(config, &tree.path(), "/tmp/tree", &["bind", "ro"]);
+            edit::deeds(config, &["ls", "/tmp/tree/below", "+", "report"]);
+        })?;
+        let done = context.run_bundle(&bundle)?.success()?;
+        let (listed, report) = done.stdout.split_once('{').ok_or("the report is missing")?;
+        let report: Value =
+            serde_json::from_str(&format!("{{{report}")).map_err(|e| e.to_string())?;
+        (report, listed.trim().to_owned())
+    };
+    same("what the covered directory holds", listed.as_str(), "")?;
+    let mount = mount_at(&report, "/tmp/tree")?;
+    same("ro", has(&mount["options"], "ro"), true)?;
+    let fields = mount["propagation"].to_string();
+    let kinds = ["shared", "master"].map(|kind| fields.contains(kind));
+    Ok(same(&format!("whether it is shared, and a slave: {fields}"), kinds, [false, true])?)
 }
 
 /// A directory that only its owner may enter, with a file and a directory in it.

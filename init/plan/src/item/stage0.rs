@@ -24,16 +24,21 @@ items! {
         7 IoPriority { priority: u32, }
         /// Set the CPUs of this process, which an exec inherits, as a bit mask.
         8 Affinity { cpus: &'a [u8], }
+        /// Make a user namespace with these mappings, for idmapped mounts. The slot
+        /// gets it.
+        9 MakeIdMap { uids: &'a CStr, gids: &'a CStr, namespace: u32, }
+        /// Open a user namespace whose mappings idmapped mounts use. The slot gets it.
+        10 OpenIdMap { path: &'a CStr, namespace: u32, }
         /// Start the opener, which keeps the host's privileges. The slot gets the
         /// socket to it.
-        9 Opener { socket: u32, }
+        11 Opener { socket: u32, }
         /// Open the root of the container's init into a slot, for an exec. The path is
         /// below /proc.
-        10 OpenRootfs { path: &'a CStr, root: u32, }
+        12 OpenRootfs { path: &'a CStr, root: u32, }
         /// Prevent processes of the namespaces to join from tracing this one.
-        11 Undumpable {}
+        13 Undumpable {}
         /// Close the socket to the opener, and wait for the opener to exit.
-        12 EndOpener { socket: u32, }
+        14 EndOpener { socket: u32, }
     }
 }
 

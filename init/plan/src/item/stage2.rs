@@ -60,8 +60,11 @@ items! {
         9 MountCopy { source: &'a CStr, target: &'a CStr, fstype: &'a CStr, flags: u32, data: &'a CStr, mode: bool, owner: bool, }
         /// Mount cgroup2, or bind the host's if that is not allowed.
         10 MountCgroup { target: &'a CStr, flags: u32, host: &'a CStr, }
-        /// Bind a file or directory of the host. set, clear: MOUNT_ATTR_*.
-        11 Bind { source: &'a CStr, target: &'a CStr, set: u64, clear: u64, recursive: bool, }
+        /// Bind a file or directory of the host. set, clear: MOUNT_ATTR_*; bare_source,
+        /// bare_target: a symbolic link there is not followed; copy_link: of a symbolic
+        /// link make a copy; id_map: the slot of a user namespace whose mappings the
+        /// mount gets; maps_below: those below it, too.
+        11 Bind { source: &'a CStr, target: &'a CStr, set: u64, clear: u64, id_map: u32, recursive: bool, bare_source: bool, bare_target: bool, copy_link: bool, maps_below: bool, }
         /// Change attributes or propagation of the last mount made, which is at the
         /// target.
         12 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }

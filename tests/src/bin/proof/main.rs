@@ -39,7 +39,7 @@ use crate::systems::Place;
 
 /// The topics that depend on the kernel. On kernels other than the usual one,
 /// `cargo proof` runs only these.
-const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,escapes::,namespaces::,exec_cgroup,cgroup::,\
+const OF_THE_KERNEL: &str = "run::,rootfs::,binds::,bind_links,id_maps,escapes::,namespaces::,exec_cgroup,cgroup::,\
      userns::,seccomp::,keyring,masks";
 /// The topics that depend on the processor's architecture.
 const OF_THE_PROCESSOR: &str =
