@@ -31,6 +31,9 @@ const PROC_FILES: [&str; 11] = [
     "uptime",
 ];
 
+/// The most data for a filesystem: a page of 4096 bytes, less its NUL and `mode=0755,`.
+const MAX_DATA: usize = 4085;
+
 /// Adds all mounts, in the order of config.json.
 pub(super) fn mounts(
     plan: &mut Plan,
@@ -49,6 +52,13 @@ pub(super) fn mounts(
         }
         if mount.destination.is_empty() {
             return Err(wrong(format_args!("{field}.destination"), "missing"));
+        }
+        if options.data.len() > MAX_DATA {
+            let what = format_args!(
+                "{} bytes of options for the filesystem: mount(2) cuts them off after a page, so at most {MAX_DATA} are safe",
+                options.data.len()
+            );
+            return Err(wrong(format_args!("{field}.options"), what));
         }
         nodev.restrict(plan, index, &mut options)?;
         let mount = &Mount { destination: below_root(&mount.destination), ..mount.clone() };

@@ -17,6 +17,7 @@ topic!(
     mounts_follow_the_order_of_config_json[Root],
     mount_has_the_given_flags[Root],
     tmpfs_has_the_given_size_and_mode[Root],
+    options_that_the_kernel_would_cut_off_are_refused[Root],
     tmpfs_has_the_mode_of_the_directory_that_it_covers[Root],
     kernel_filesystems_are_real[Root],
     relative_destination_starts_at_the_root[Root],
@@ -104,6 +105,28 @@ fn tmpfs_has_the_given_size_and_mode(context: &Context) -> Outcome {
     let stat = said(context, &["stat", "/small"], edit)?;
     let stat: Value = serde_json::from_str(&stat).map_err(|e| e.to_string())?;
     Ok(same("the mode", stat["mode"].as_str(), Some("1711"))?)
+}
+
+fn options_that_the_kernel_would_cut_off_are_refused(context: &Context) -> Outcome {
+    // The last mode counts. All options together take 4077 bytes, or 4088.
+    let options = |first: &str| {
+        let mut all = vec![first];
+        all.extend(["mode=0700"; 406]);
+        all.push("mode=0711");
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |first| {
+        edit::run(context, &["stat", "/long"], |config| {
+            let options = options(first);
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            mount(config, "tmpfs", "tmpfs", "/long", &options);
+        })
+    };
+    let stat: Value = run("size=1m")?.success()?.json()?;
+    same("the mode", stat["mode"].as_str(), Some("0711"))?;
+    let done = run("size=100000000000k")?;
+    edit::one_sentence(&done)?;
+    Ok(edit::words_of_refusal(&done, &["mounts[6].options", "at most 4085"])?)
 }
 
 fn tmpfs_has_the_mode_of_the_directory_that_it_covers(context: &Context) -> Outcome {
