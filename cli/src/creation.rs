@@ -4,11 +4,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::fs::OFlags;
 use vial_plan::{Item, RootfsItem, Stage2};
 
 use crate::config::Config;
@@ -157,12 +156,13 @@ impl Prepared {
             Then::Wait => None,
         };
         let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
-        let ready = launch(&self.plan, &dir.path, &fds, &Watch { foreground, cgroup })?;
+        let ready =
+            launch(&self.plan, &dir.path, &fds, &Watch { foreground, cgroup, deadline: None })?;
         let record = self.record(ready.pid)?;
         dir.write_record(&record)?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
         match then {
-            Then::Wait => ready.keep()?,
+            Then::Wait => ready.keep(&self.plan)?,
             Then::Go(foreground) => go(ready, &self.plan, foreground)?,
         }
         undo.forget();
@@ -214,27 +214,16 @@ impl Console {
         match self {
             Console::None => Ok(None),
             Console::Socket(socket) => Ok(Some(socket)),
-            Console::Path(path) => connect_path(&path).map(Some),
+            Console::Path(path) => {
+                let connected = socket::connect_within(&path, Duration::ZERO);
+                connected.map(Some).map_err(|errno| {
+                    let path = path.display();
+                    let what = format_args!("connect to the console socket {path}: connect(2)");
+                    Error::errno(what, errno)
+                })
+            }
         }
     }
-}
-
-/// Connects to a socket. An address holds a path of at most 108 bytes (unix(7));
-/// a longer one is reached through an fd of its directory.
-fn connect_path(path: &Path) -> Result<OwnedFd, Error> {
-    let failed = |errno: Errno| {
-        let what = format_args!("connect to the console socket {}: connect(2)", path.display());
-        Error::errno(what, errno)
-    };
-    if path.as_os_str().len() < 108 {
-        return socket::connect(path, SocketFlags::empty()).map_err(failed);
-    }
-    let parent = crate::file::c_path(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(&*parent, flags, Mode::empty()).map_err(failed)?;
-    let name = path.file_name().unwrap_or_default();
-    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-    socket::connect(&short, SocketFlags::empty()).map_err(failed)
 }
 
 /// The console of a container whose terminal another program serves.

@@ -1,9 +1,12 @@
 //! Unix sockets of type SOCK_STREAM.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Result;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use crate::file::c_path;
@@ -21,6 +24,28 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
 pub fn connect(path: &Path, flags: SocketFlags) -> Result<OwnedFd> {
     let (socket, address) = (new(flags)?, address(path)?);
     rustix::net::connect(&socket, &address)?;
+    Ok(socket)
+}
+
+/// Connects to the socket at this path of any length. Gives up after this time: EAGAIN,
+/// now and when it is written to. Zero means never.
+pub fn connect_within(path: &Path, patience: Duration) -> Result<OwnedFd> {
+    let socket = new(SocketFlags::empty())?;
+    if !patience.is_zero() {
+        set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
+    }
+    // An address holds a path of at most 108 bytes (unix(7)); a longer one is reached
+    // through an fd of its directory.
+    if path.as_os_str().len() < 108 {
+        rustix::net::connect(&socket, &address(path)?)?;
+        return Ok(socket);
+    }
+    let parent = c_path(path.parent().unwrap_or(Path::new("/")))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(&*parent, flags, Mode::empty())?;
+    let name = path.file_name().unwrap_or_default();
+    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    rustix::net::connect(&socket, &address(&short)?)?;
     Ok(socket)
 }
 

@@ -274,6 +274,10 @@ fn process(item: &ProcessItem<'_>) -> String {
         }
         ProcessItem::CloseFds { from, .. } => format!("close every fd from {from} on"),
         ProcessItem::AwaitStart { .. } => "wait for start".into(),
+        ProcessItem::Courier { .. } => {
+            "start a process that passes the filter's listener on, and then waits for start".into()
+        }
+        ProcessItem::AwaitCourier {} => "wait for the end of that process".into(),
         ProcessItem::Seccomp { flags, filter } => {
             let names = seccomp::FLAGS.iter().filter(|(_, flag)| flags & flag != 0);
             let names = names.map(|(name, _)| *name).collect();

@@ -2,7 +2,7 @@
 //! is gone; the process then exits.
 
 use rustix::fd::OwnedFd;
-use rustix::io::{Errno, read};
+use rustix::io::{DupFlags, Errno, dup3, read};
 use rustix::net::{SocketFlags, accept_with};
 use vial_plan::{Call, Gate, Reply, Step};
 
@@ -20,20 +20,28 @@ pub fn await_mapping(life: &mut Life, pipe: u32) -> Result<(), Fault> {
 /// Reports that everything but execve is done, and waits. vial's word on the channel
 /// says that the container is recorded. Where `start` is a later command, this then
 /// waits for its connection to the socket; failures are reported over that connection.
-pub fn await_start(life: &mut Life, socket: u32) -> Result<(), Fault> {
-    let procfs = life.procfs.take().prepared()?;
-    let pid = procfs.own_pid().during(Call::Readlinkat, Step::SendReply)?;
-    drop(procfs); // A tracer finds no way to the host while this process waits.
+/// pid: that of the process that will execute the program.
+pub fn await_start(life: &mut Life, socket: u32, pid: u32) -> Result<(), Fault> {
     channel::reply(&life.channel, &Reply::At { gate: Gate::Start, pid })?;
     memory::forget_stack(); // Setting up the rootfs needed more stack than the rest will.
     wait(&life.channel, Step::AwaitStart)?;
     if let Some(listener) = life.slots.take(socket) {
-        life.channel = accept(&listener).during(Call::Accept4, Step::AwaitStart)?;
+        let connection = accept(&listener).during(Call::Accept4, Step::AwaitStart)?;
+        // Under the same number, by which a process that shares the fds knows it, too.
+        dup3(&connection, &mut life.channel, DupFlags::CLOEXEC)
+            .during(Call::Dup3, Step::AwaitStart)?;
     }
     Ok(())
 }
 
-fn wait(fd: &OwnedFd, step: Step) -> Result<(), Fault> {
+/// The pid of this process as vial counts it. Closes procfs: a tracer finds no way to
+/// the host while this process waits.
+pub fn own_pid(life: &mut Life) -> Result<u32, Fault> {
+    life.procfs.take().prepared()?.own_pid().during(Call::Readlinkat, Step::SendReply)
+}
+
+/// Waits for a word.
+pub(crate) fn wait(fd: &OwnedFd, step: Step) -> Result<(), Fault> {
     match read(fd, &mut [0; 1][..]).during(Call::Read, step)? {
         0 => exit::exit(1),
         _ => Ok(()),

@@ -14,6 +14,7 @@
 //! vial's own output alone. It leaves no process, cgroup, mount or state behind.
 #![deny(unsafe_code)]
 
+pub mod agent;
 pub mod bundle;
 pub mod context;
 pub mod engine;

@@ -61,24 +61,25 @@ pub fn refuse_calls(numbers: &[u32], errno: u32) -> io::Result<()> {
     call(libc::SYS_seccomp, [mode, 0, place, 0, 0, 0]).map(|_| ())
 }
 
-/// Makes a 32-bit x86 system call without arguments, by its i386 number. Returns
+/// Makes a 32-bit x86 system call with one argument, by its i386 number. Returns
 /// the result, negative for an errno; None on other architectures.
 #[must_use]
-pub fn call_i386(number: u32) -> Option<i32> {
+pub fn call_i386(number: u32, argument: u64) -> Option<i32> {
     #[cfg(target_arch = "x86_64")]
     {
         let answer: u64;
         // SAFETY: int 0x80 changes only rax and r8 to r11. rbx cannot be named as
-        // an operand; a call without arguments ignores it.
+        // an operand, so it is swapped with one, and back.
         unsafe {
-            std::arch::asm!("int 0x80", inlateout("rax") u64::from(number) => answer,
-                out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+            std::arch::asm!("xchg rbx, {0}", "int 0x80", "xchg rbx, {0}",
+                inout(reg) argument => _,
+                inlateout("rax") u64::from(number) => answer, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
         }
         Some(answer as i32)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        let _ = number;
+        let _ = (number, argument);
         None
     }
 }
@@ -150,6 +151,65 @@ pub fn loopback_up() -> io::Result<()> {
     // SAFETY: the kernel reads one ifreq, a local that outlives the call.
     let answer = unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw const request) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A call that waits for a seccomp agent's answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Notification {
+    /// Identifies it.
+    pub id: u64,
+    /// The pid of the caller.
+    pub pid: u32,
+    /// The call's number.
+    pub number: libc::c_long,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+}
+
+/// ioctl(2) SECCOMP_IOCTL_NOTIF_RECV: the next call that waits (seccomp_unotify(2)).
+///
+/// # Errors
+/// ENOENT: the caller has ended.
+pub fn next_notification(listener: &std::os::fd::OwnedFd) -> io::Result<Notification> {
+    const SECCOMP_IOCTL_NOTIF_RECV: libc::c_ulong = 0xc050_2100;
+    // SAFETY: every field is a number, for which zeros are valid.
+    let mut seen: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let place = &raw mut seen;
+    // SAFETY: the kernel writes one seccomp_notif, a local that outlives the call.
+    let answer = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(listener), SECCOMP_IOCTL_NOTIF_RECV as _, place)
+    };
+    if answer == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let (id, pid, data) = (seen.id, seen.pid, seen.data);
+    Ok(Notification { id, pid, number: data.nr.into(), arguments: data.args })
+}
+
+/// ioctl(2) SECCOMP_IOCTL_NOTIF_SEND: lets the call return this value, or the negative
+/// errno; None lets the kernel make it (Linux 5.5).
+///
+/// # Errors
+/// ENOENT: the caller has ended.
+pub fn answer_notification(
+    listener: &std::os::fd::OwnedFd,
+    id: u64,
+    answer: Option<Result<i64, i32>>,
+) -> io::Result<()> {
+    const SECCOMP_IOCTL_NOTIF_SEND: libc::c_ulong = 0xc018_2101;
+    const CONTINUE: u32 = 1;
+    let (val, error, flags) = match answer {
+        Some(Ok(value)) => (value, 0, 0),
+        Some(Err(errno)) => (0, -errno, 0),
+        None => (0, 0, CONTINUE),
+    };
+    let answer = libc::seccomp_notif_resp { id, val, error, flags };
+    let place = &raw const answer;
+    // SAFETY: the kernel reads one seccomp_notif_resp, a local that outlives the call.
+    let sent = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(listener), SECCOMP_IOCTL_NOTIF_SEND as _, place)
+    };
+    if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The name of an errno, as errno(3) spells it.

@@ -27,6 +27,9 @@ pub use mount::Mount;
 pub(crate) use object::object;
 pub use process::Process;
 
+/// The newest version of the runtime-spec that vial implements.
+pub const SPEC: &str = "1.3.0";
+
 /// The largest config.json that is read, in bytes. Real ones are far smaller.
 const MAX_SIZE: usize = 16 << 20;
 

@@ -27,7 +27,8 @@ pub struct Seccomp {
     pub flags: Option<Vec<String>>,
     /// The socket that gets the notification fd; without `SCMP_ACT_NOTIFY` the
     /// spec says to ignore it.
-    pub listener_path: Option<String>,
+    #[serde(default)]
+    pub listener_path: String,
     /// Opaque data for the program that listens on that socket.
     pub listener_metadata: Option<String>,
     /// The rules, in the order of config.json.

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use argh::{ArgsInfo, FromArgs};
 
 use self::table::Table;
+use crate::config::SPEC;
 use crate::error::Error;
 use crate::log::Log;
 use crate::verb;
@@ -185,9 +186,6 @@ pub fn version() -> String {
     let (version, build) = (env!("CARGO_PKG_VERSION"), vial_plan::FINGERPRINT);
     format!("vial version {version}\ncommit: {build:016x}\nspec: {SPEC}\n")
 }
-
-/// The newest version of the runtime-spec that vial implements.
-pub const SPEC: &str = "1.3.0";
 
 fn default_root() -> Result<PathBuf, Error> {
     let host_root = rustix::process::geteuid().is_root();

@@ -1,5 +1,6 @@
 //! Hints: what the user can do about a failed item.
 
+use linux_raw_sys::ptrace::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV as WAIT_KILLABLE;
 use rustix::io::Errno;
 use vial_plan::{
     CgroupItem, Item, LeaveItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1, Stage2, Step,
@@ -157,6 +158,15 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
         }
         (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
             "SELinux is off, or has no such label: see /sys/kernel/security/lsm, or leave out process.selinuxLabel"
+        }
+        (ProcessItem::Seccomp { flags, .. }, _, Errno::INVAL) if flags & WAIT_KILLABLE != 0 => {
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs Linux 5.19"
+        }
+        (ProcessItem::Seccomp { .. }, _, Errno::BUSY) => {
+            "vial itself runs under a filter with a listener, and the kernel allows only one"
+        }
+        (ProcessItem::AwaitCourier {}, _, _) => {
+            "the seccomp agent must let waitid(2) happen, by which vial-init waits for start"
         }
         _ => return None,
     })

@@ -3,6 +3,7 @@
 
 pub mod failure;
 pub mod hint;
+pub mod listener;
 pub mod mount_log;
 pub mod watch;
 
@@ -11,6 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
@@ -20,6 +22,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
+use vial_init::sys::recvmsg::receive;
 use vial_plan::{
     Call, CgroupItem, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step,
 };
@@ -120,6 +123,9 @@ fn execute(
     }
 }
 
+/// A reply, and the fd that came with it.
+type Received = (Reply, Option<OwnedFd>);
+
 /// Why a launch made no process.
 enum Ended {
     /// vial-init ended, with this failure or without a reply.
@@ -144,10 +150,13 @@ fn talk(
         Err(errno) => return Err(failed("send the plan to vial-init", errno)),
     }
     loop {
-        match await_reply(channel, watch).map_err(Ended::Watched)? {
-            Some(Reply::Started { pid }) => started.0.push(pid),
-            Some(Reply::At { gate: Gate::Start, pid }) => return Ok(pid),
-            Some(Reply::Failed(failed)) => {
+        match receive_reply(channel, watch).map_err(Ended::Watched)? {
+            Some((Reply::Started { pid }, _)) => started.0.push(pid),
+            Some((Reply::At { gate: Gate::Start, pid }, _)) => return Ok(pid),
+            Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
+                pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
+            }
+            Some((Reply::Failed(failed), _)) => {
                 return Err(Ended::Answered(Some(failure::words(plan, &failed))));
             }
             None => return Err(Ended::Answered(None)),
@@ -155,19 +164,42 @@ fn talk(
     }
 }
 
+/// Passes the listener of the filter on to the agent, and tells the process so.
+fn pass_on(
+    plan: &Plan,
+    channel: &OwnedFd,
+    listener: Option<OwnedFd>,
+    pid: u32,
+) -> Result<(), Error> {
+    let (Some(agent), Some(listener)) = (&plan.agent, listener) else {
+        return Err(Error::new("vial-init sent a listener that the plan does not ask for"));
+    };
+    listener::send(agent, &listener, pid)?;
+    write_all(channel, b"l")
+        .map_err(|errno| Error::errno("tell the process that the listener was sent", errno))
+}
+
 /// Reads one reply. None: the channel was closed.
-pub fn read_reply(channel: &OwnedFd) -> Option<Reply> {
+fn read_reply(channel: &OwnedFd) -> Option<Reply> {
+    await_reply(channel).ok()?
+}
+
+/// The same. EAGAIN: the channel's timeout has passed.
+pub fn await_reply(channel: &OwnedFd) -> rustix::io::Result<Option<Reply>> {
     let mut bytes = [0; Reply::SIZE];
-    read_whole(channel, &mut bytes).ok()?.then(|| Reply::from_bytes(&bytes))?
+    let is_whole = read_whole(channel, &mut bytes)?;
+    Ok(is_whole.then(|| Reply::from_bytes(&bytes)).flatten())
 }
 
 /// The same, on a channel whose timeout is [`PERIOD`]. Checks the watch each time.
-fn await_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Reply>, Error> {
+/// Returns the fd that came with the reply, too.
+fn receive_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Received>, Error> {
     let mut bytes = [0; Reply::SIZE];
     loop {
         // A reply is written at once, so the timeout cannot cut one in two.
-        match read_whole(channel, &mut bytes) {
-            Ok(true) => return Ok(Reply::from_bytes(&bytes)),
+        match receive(channel.as_fd(), &mut bytes) {
+            Ok((Reply::SIZE, fd)) => return Ok(Reply::from_bytes(&bytes).map(|reply| (reply, fd))),
+            Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => watch.check()?,
             _ => return Ok(None),
         }
@@ -178,23 +210,22 @@ impl Ready {
     /// Lets the process call execve, and returns once that has succeeded. If it
     /// fails, the process has ended.
     fn go(mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Error> {
-        write_all(&self.channel, b"g")
-            .map_err(|errno| Error::errno("tell the process to start", errno))?;
+        self.tell(plan, b"g", "tell the process to start")?;
         // Only a filter can keep the process from saying what failed.
         let has_filter = plan.items().any(|(_, item, _)| {
             matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
         });
         loop {
-            match await_reply(&self.channel, watch)? {
+            match receive_reply(&self.channel, watch)? {
                 // EOF: execve closed the channel.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
                     Some(error) => return Err(error),
                     None => break,
                 },
                 // Stage 0 may report this after the process was ready.
-                Some(Reply::Started { .. }) => {}
-                Some(Reply::Failed(failed)) => return Err(failure::words(plan, &failed)),
-                Some(Reply::At { .. }) => return Err(Error::new("vial-init replied twice")),
+                Some((Reply::Started { .. }, _)) => {}
+                Some((Reply::Failed(failed), _)) => return Err(failure::words(plan, &failed)),
+                Some((Reply::At { .. }, _)) => return Err(Error::new("vial-init replied twice")),
             }
         }
         self.is_kept = true;
@@ -202,11 +233,18 @@ impl Ready {
     }
 
     /// Lets the process wait for start, and outlive vial.
-    pub fn keep(mut self) -> Result<(), Error> {
-        write_all(&self.channel, b"k")
-            .map_err(|errno| Error::errno("tell the process to wait", errno))?;
+    pub fn keep(mut self, plan: &Plan) -> Result<(), Error> {
+        self.tell(plan, b"k", "tell the process to wait")?;
         self.is_kept = true;
         Ok(())
+    }
+
+    /// Sends a word. If the process has ended, its reply may say why.
+    fn tell(&self, plan: &Plan, word: &[u8], what: &str) -> Result<(), Error> {
+        write_all(&self.channel, word).map_err(|errno| match read_reply(&self.channel) {
+            Some(Reply::Failed(failed)) if errno == Errno::PIPE => failure::words(plan, &failed),
+            _ => Error::errno(what, errno),
+        })
     }
 }
 
@@ -221,11 +259,12 @@ impl Drop for Ready {
 
 /// Lets a process call execve. Takes its terminal first, before it can write.
 pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Result<(), Error> {
+    let deadline = plan.agent.as_ref().map(|_| Instant::now() + listener::PATIENCE);
     let Some(foreground) = foreground else {
-        return ready.go(plan, &Watch::default());
+        return ready.go(plan, &Watch { deadline, ..Watch::default() });
     };
     foreground.take_terminal()?;
-    ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None })
+    ready.go(plan, &Watch { foreground: Some(foreground), cgroup: None, deadline })
 }
 
 /// The processes that this launch has started. vial may have other children: those

@@ -1,10 +1,12 @@
 //! What may end a launch early.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cgroup::Cgroup;
 use crate::error::Error;
 use crate::foreground::Foreground;
+
+use super::listener;
 
 /// How often the watch is checked while vial waits for a reply.
 pub const PERIOD: Duration = Duration::from_millis(100);
@@ -16,6 +18,8 @@ pub struct Watch<'a> {
     pub foreground: Option<&'a Foreground>,
     /// The container's cgroup. If it is frozen, vial-init cannot run in it.
     pub cgroup: Option<Cgroup>,
+    /// When the seccomp agent must have let the program start.
+    pub deadline: Option<Instant>,
 }
 
 impl Watch<'_> {
@@ -23,6 +27,9 @@ impl Watch<'_> {
     pub fn check(&self) -> Result<(), Error> {
         if let Some(foreground) = self.foreground {
             foreground.check()?;
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(listener::silent());
         }
         match &self.cgroup {
             Some(cgroup) if cgroup.is_frozen() => {

@@ -1,6 +1,7 @@
 //! The Plan in the CLI: the bytes for vial-init, and for each item its origin, the
 //! field of config.json that asked for it.
 
+pub mod agent;
 pub mod kept;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use vial_plan::{Encode, Header, Item, Items, Stage, write_item};
 
+use self::agent::Agent;
 use crate::cgroup::Cgroup;
 
 /// The path of a field of config.json, as in `mounts[2].options`. Empty for an item
@@ -24,6 +26,8 @@ pub struct Plan {
     pub(crate) slots: Vec<Option<Lent>>,
     /// What was left out or done differently, one sentence each.
     pub warnings: Vec<String>,
+    /// The seccomp agent that gets the filter's listener; not kept.
+    pub agent: Option<Agent>,
     /// The bundle; empty for an exec.
     pub bundle: PathBuf,
     /// The place of the container's cgroup, if it gets one.

@@ -1,16 +1,17 @@
 //! The Plan of an exec: the stages and the hardening of create, but it joins
 //! namespaces instead of making them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vial_plan::{CgroupItem, LeaveItem, NO_SLOT, NamespaceItem, RootfsItem, SetupItem, Stage};
 
 use super::process::Subject;
-use super::{ListenFds, Namespaces, cgroup, chroot, process, text, timeline};
+use super::{ListenFds, Namespaces, cgroup, chroot, process, seccomp, text, timeline};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::{Host, Lineage};
 use crate::namespace::{KINDS, kind};
+use crate::plan::agent::State;
 use crate::plan::{Lent, Plan};
 
 /// What the planner needs to know for an exec.
@@ -18,6 +19,8 @@ use crate::plan::{Lent, Plan};
 pub struct Exec<'a> {
     /// The container's id.
     pub id: &'a str,
+    /// Its bundle.
+    pub bundle: &'a Path,
     /// The pid of its init.
     pub pid: u32,
     /// The Config that create used.
@@ -105,13 +108,21 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
         plan.push(&RootfsItem::PresentRoot {}, "");
         timeline::terminal(plan, process, false);
     }
+    let state = || State {
+        oci_version: exec.config.oci_version.clone(),
+        id: exec.id.to_owned(),
+        status: "running",
+        pid: exec.pid,
+        bundle: exec.bundle.to_string_lossy().into_owned(),
+        annotations: exec.config.annotations.clone(),
+    };
     let subject = Subject {
         process,
         at: "process",
         linux: &exec.config.linux,
         is_exec: true,
         set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
-        seccomp: timeline::filter(plan, exec.config, host)?,
+        seccomp: seccomp::filter(plan, exec.config, host, &state)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,

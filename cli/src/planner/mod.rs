@@ -21,6 +21,7 @@ mod process;
 mod program;
 mod refuse;
 mod scheduling;
+mod seccomp;
 mod sysctl;
 #[cfg(test)]
 mod tests;

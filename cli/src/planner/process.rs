@@ -10,6 +10,7 @@ use crate::config::{Linux, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::{Lent, Plan};
+use crate::seccomp::Filter;
 
 /// The limits of getrlimit(2), indexed by their numbers.
 const LIMITS: [&str; 16] = [
@@ -53,8 +54,8 @@ pub(super) struct Subject<'a> {
     pub(super) is_chroot: bool,
     /// Whether setgroups(2) works. An unprivileged mapping denies it.
     pub(super) set_groups: bool,
-    /// The compiled seccomp filter and its flags.
-    pub(super) seccomp: Option<(u32, Vec<u8>)>,
+    /// The compiled seccomp filter.
+    pub(super) seccomp: Option<Filter>,
     /// How many fds, from 3 on, it gets.
     pub(super) preserve_fds: u32,
     /// Whether its user namespace differs from the caller's.
@@ -161,7 +162,13 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         plan.push(&ProcessItem::NoNewPrivs {}, field("noNewPrivileges"));
     }
     program::plan(plan, subject)?;
-    plan.push(&ProcessItem::AwaitStart { socket }, "");
+    // With a listener, a child waits for start: the filter is loaded now, so that its
+    // agent is there before start, and may stop any call but those that follow here.
+    let notifies = filter.is_some_and(|filter| filter.notifies);
+    match notifies {
+        false => plan.push(&ProcessItem::AwaitStart { socket }, ""),
+        true => plan.push(&ProcessItem::Courier { socket }, "linux.seccomp.listenerPath"),
+    }
     // After the last fd is opened: a low RLIMIT_NOFILE would stop vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");
@@ -169,8 +176,12 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         plan.push(&ProcessItem::Rlimit { resource, soft: limit.soft, hard: limit.hard }, at);
     }
     // Last before execve, so that the filter need not allow the above.
-    if let Some((flags, filter)) = filter {
-        plan.push(&ProcessItem::Seccomp { flags: *flags, filter }, "linux.seccomp");
+    if let Some(filter) = filter {
+        let item = ProcessItem::Seccomp { flags: filter.flags, filter: &filter.to_bytes() };
+        plan.push(&item, "linux.seccomp");
+    }
+    if notifies {
+        plan.push(&ProcessItem::AwaitCourier {}, "linux.seccomp.listenerPath");
     }
     if borrowed {
         plan.push(

@@ -15,14 +15,15 @@ use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
-    Namespaces, Request, cgroup, chroot, device_nodes, mounts, process, sysctl, text, wrong,
+    Namespaces, Request, cgroup, chroot, device_nodes, mounts, process, seccomp, sysctl, text,
+    wrong,
 };
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::namespace::kind;
+use crate::plan::agent::State;
 use crate::plan::{Lent, Plan};
-use crate::seccomp;
 
 /// Makes the Plan of a container.
 pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
@@ -209,6 +210,14 @@ impl New<'_> {
             plan.push(&ProcessItem::AwaitStart { socket }, "");
             return Ok(());
         }
+        let state = || State {
+            oci_version: config.oci_version.clone(),
+            id: request.id.clone(),
+            status: "creating",
+            pid: 0,
+            bundle: request.bundle.to_string_lossy().into_owned(),
+            annotations: config.annotations.clone(),
+        };
         let set_groups = mapped.is_none_or(|mapped| !mapped.denies_setgroups);
         let subject = Subject {
             process,
@@ -216,7 +225,7 @@ impl New<'_> {
             linux: &config.linux,
             is_exec: false,
             set_groups: set_groups && !keeps_groups(config),
-            seccomp: filter(plan, config, host)?,
+            seccomp: seccomp::filter(plan, config, host, &state)?,
             preserve_fds: request.preserve_fds,
             user_namespace: namespaces.has(kind::USER),
             devices_are_filtered: !nodev.applies,
@@ -348,23 +357,6 @@ pub(super) fn terminal(plan: &mut Plan, process: &Process, console: bool) {
         let socket = plan.lent(Lent::Console);
         plan.push(&RootfsItem::Terminal { socket, rows, columns, console }, "process.terminal");
     }
-}
-
-/// Compiles linux.seccomp to flags and instructions for the kernel.
-pub(super) fn filter(
-    plan: &mut Plan,
-    config: &Config,
-    host: &Host,
-) -> Result<Option<(u32, Vec<u8>)>, Error> {
-    let Some(profile) = &config.linux.seccomp else {
-        return Ok(None);
-    };
-    let filter =
-        seccomp::compile(profile, host.arch).map_err(|error| wrong(error.path, error.message))?;
-    for warning in &filter.warnings {
-        plan.warn(&warning.path, &warning.message);
-    }
-    Ok(Some((filter.flags, filter.to_bytes())))
 }
 
 /// Whether the process keeps the caller's supplementary groups.

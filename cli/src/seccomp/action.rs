@@ -9,17 +9,20 @@ use linux_raw_sys::ptrace::{
 
 use super::Error;
 
-pub(super) use linux_raw_sys::ptrace::SECCOMP_RET_KILL_THREAD as KILL_THREAD;
+pub(super) use linux_raw_sys::ptrace::{
+    SECCOMP_RET_KILL_THREAD as KILL_THREAD, SECCOMP_RET_USER_NOTIF as NOTIFY,
+};
 
 /// The actions by their names. KILL is the old name of KILL_THREAD, in
 /// libseccomp and in runc.
-pub(super) const NAMES: [(&str, u32); 8] = [
+pub(super) const NAMES: [(&str, u32); 9] = [
     ("SCMP_ACT_ALLOW", ALLOW),
     ("SCMP_ACT_ERRNO", ERRNO),
     ("SCMP_ACT_KILL", KILL_THREAD),
     ("SCMP_ACT_KILL_PROCESS", KILL_PROCESS),
     ("SCMP_ACT_KILL_THREAD", KILL_THREAD),
     ("SCMP_ACT_LOG", LOG),
+    ("SCMP_ACT_NOTIFY", NOTIFY),
     ("SCMP_ACT_TRACE", TRACE),
     ("SCMP_ACT_TRAP", TRAP),
 ];
@@ -38,11 +41,7 @@ pub(super) fn resolve(
     paths: &dyn Fn() -> (String, String),
 ) -> Result<u32, Error> {
     let Some((_, action)) = NAMES.iter().find(|(known, _)| *known == name) else {
-        let message = match name {
-            "SCMP_ACT_NOTIFY" => "SCMP_ACT_NOTIFY is not supported yet".into(),
-            _ => format!("unknown action {name:?}"),
-        };
-        return Err(Error::new(paths().0, message));
+        return Err(Error::new(paths().0, format!("unknown action {name:?}")));
     };
     let action = *action;
     // The kernel silently lowers a greater errno to 4095, and libseccomp refuses
@@ -67,9 +66,14 @@ pub(super) fn resolve(
 
 /// Whether a profile with this default action denies the calls that it does not
 /// name. If it allows, logs or traces them, new calls reach the kernel, which
-/// returns ENOSYS itself.
+/// returns ENOSYS itself. An agent that is notified of them decides itself.
 pub(super) fn denies(action: u32) -> bool {
-    !matches!(action & ACTION, ALLOW | LOG | TRACE)
+    !matches!(action & ACTION, ALLOW | LOG | TRACE | NOTIFY)
+}
+
+/// Whether a call with this action may be made, at once or when an agent allows it.
+pub(super) fn may_allow(action: u32) -> bool {
+    matches!(action & ACTION, ALLOW | LOG | NOTIFY)
 }
 
 /// Whether an action has higher precedence than another (seccomp(2)). The kernel

@@ -66,6 +66,20 @@ pub(super) fn spaces(profile: &Profile, archs: &[Arch]) -> Vec<Space> {
     spaces
 }
 
+/// Whether a call of the native architecture may be made, whatever its arguments.
+pub(super) fn may_allow(spaces: &[Space], native: Arch, number: u32) -> bool {
+    let bit = if native == Arch::X32 { X32_BIT } else { 0 };
+    let space = spaces.iter().find(|space| space.audit == native.audit());
+    let ranges = space.map_or(&[][..], |space| &space.ranges);
+    let range = ranges.iter().rfind(|range| range.first <= number | bit);
+    range.is_some_and(|range| match &range.decision {
+        Decision::Always(action) => action::may_allow(*action),
+        Decision::First(rules, default) => {
+            rules.iter().map(|rule| rule.action).chain([*default]).all(action::may_allow)
+        }
+    })
+}
+
 struct Ranges(Vec<Range>);
 
 impl Ranges {

@@ -25,6 +25,11 @@ pub struct Instruction {
 }
 
 impl Instruction {
+    /// Whether it ends the program with this action.
+    pub(super) fn returns(self, action: u32) -> bool {
+        (self.code, self.k) == (RETURN, action)
+    }
+
     /// The instruction as the kernel reads it, in this machine's byte order.
     pub fn to_bytes(self) -> [u8; 8] {
         let [a, b] = self.code.to_ne_bytes();

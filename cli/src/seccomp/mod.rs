@@ -47,6 +47,8 @@
 //!   default: the call is denied then. If the rule is stricter, it is an error, since
 //!   nothing would be denied; runc skips it. A name that only another architecture
 //!   has is skipped silently.
+//! - SCMP_ACT_NOTIFY may be the default action and the action for write(2), as in crun.
+//!   runc refuses both, since its own process must write after it has loaded the filter.
 //! - An `errnoRet` for an action without one is an error, as the spec demands.
 
 mod action;
@@ -73,7 +75,9 @@ pub struct Filter {
     pub flags: u32,
     /// The program, at most 4096 instructions.
     pub program: Vec<Instruction>,
-    /// Warnings about names that were skipped.
+    /// Whether the program notifies an agent.
+    pub notifies: bool,
+    /// Warnings about names and flags that were skipped.
     pub warnings: Vec<Error>,
 }
 
@@ -136,20 +140,38 @@ pub fn known_names() -> [Vec<&'static str>; 4] {
 }
 
 /// The flags of seccomp(2) that a profile may ask for.
-pub const FLAGS: [(&str, u32); 3] = [
+pub const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_LOG", ptrace::SECCOMP_FILTER_FLAG_LOG),
     ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", ptrace::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
-    ("SECCOMP_FILTER_FLAG_TSYNC", ptrace::SECCOMP_FILTER_FLAG_TSYNC),
+    ("SECCOMP_FILTER_FLAG_TSYNC", TSYNC),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", WAIT_KILLABLE),
 ];
+
+const TSYNC: u32 = ptrace::SECCOMP_FILTER_FLAG_TSYNC;
+const WAIT_KILLABLE: u32 = ptrace::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 
 /// Compiles a profile for a machine whose kernel is `native`.
 pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
-    let flags = flags(profile.flags.as_deref())?;
+    let mut flags = flags(profile.flags.as_deref())?;
     let archs = arch::listed(&profile.architectures, native)?;
-    let profile = resolve(profile)?;
+    let mut profile = resolve(profile)?;
     let spaces = decision::spaces(&profile, &archs);
     let program = emit::program(&spaces)?;
-    Ok(Filter { flags, program, warnings: profile.warnings })
+    let notifies = program.iter().any(|instruction| instruction.returns(action::NOTIFY));
+    if notifies {
+        // The kernel refuses TSYNC together with a listener. vial-init has one thread.
+        flags = flags & !TSYNC | ptrace::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        let wait = Call::named("waitid").and_then(|call| call.number(native));
+        if !decision::may_allow(&spaces, native, wait.unwrap_or_default()) {
+            let message = "vial-init needs waitid(2) if SCMP_ACT_NOTIFY is used: allow it";
+            return Err(Error::new("syscalls".into(), message.into()));
+        }
+    } else if flags & WAIT_KILLABLE != 0 {
+        flags &= !WAIT_KILLABLE;
+        let message = "skipped WAIT_KILLABLE_RECV, which is only for SCMP_ACT_NOTIFY";
+        profile.warnings.push(Error::new("flags".into(), message.into()));
+    }
+    Ok(Filter { flags, program, notifies, warnings: profile.warnings })
 }
 
 /// The flags for seccomp(2). If `flags` is absent, rather than empty, runc sets
@@ -162,13 +184,7 @@ fn flags(names: Option<&[String]>) -> Result<u32, Error> {
     let mut flags = 0;
     for (i, name) in names.iter().enumerate() {
         let Some((_, flag)) = FLAGS.iter().find(|(known, _)| known == name) else {
-            let message = match name.as_str() {
-                "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => {
-                    format!("{name} is for SCMP_ACT_NOTIFY, which is not supported yet")
-                }
-                _ => format!("unknown flag {name:?}"),
-            };
-            return Err(Error::new(format!("flags[{i}]"), message));
+            return Err(Error::new(format!("flags[{i}]"), format!("unknown flag {name:?}")));
         };
         flags |= flag;
     }
@@ -178,7 +194,7 @@ fn flags(names: Option<&[String]>) -> Result<u32, Error> {
 /// Resolves the rules of a profile, including those that are skipped: a mistake in
 /// them is an error too, and the calls that they name count as known.
 fn resolve(profile: &Seccomp) -> Result<Profile, Error> {
-    if profile.listener_metadata.is_some() && profile.listener_path.is_none() {
+    if profile.listener_metadata.is_some() && profile.listener_path.is_empty() {
         let message = "must not be set without listenerPath".into();
         return Err(Error::new("listenerMetadata".into(), message));
     }

@@ -490,6 +490,46 @@ fn calls_newer_than_the_profile_get_enosys() {
     decides("ERRNO", r#""s390_sthyi""#, Arch::X86_64, 437, 0x0005_0001);
 }
 
+#[test]
+fn listener_has_the_flags_that_go_with_it() {
+    let flags = |action: &str| {
+        let text = format!(
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW",
+                "flags": ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+                "syscalls": [{{"names": ["mkdir"], "action": "{action}"}}]}}"#
+        );
+        let filter = compile(&profile(&text), Arch::X86_64).unwrap();
+        (filter.flags, filter.notifies, filter.warnings.len())
+    };
+    assert_eq!(flags("SCMP_ACT_NOTIFY"), (1 << 3 | 1 << 5, true, 0));
+    assert_eq!(flags("SCMP_ACT_LOG"), (1, false, 1));
+}
+
+#[test]
+fn waitid_must_be_possible_beside_notify() {
+    let compiled = |default: &str, rules: &str| {
+        let text = format!(
+            r#"{{"defaultAction": "SCMP_ACT_{default}", "syscalls": [
+                {{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}}{rules}]}}"#
+        );
+        compile(&profile(&text), Arch::X86_64)
+            .map(|filter| filter.notifies)
+            .map_err(|error| error.path)
+    };
+    let rule = |action: &str, args: &str| {
+        format!(r#", {{"names": ["waitid"], "action": "SCMP_ACT_{action}"{args}}}"#)
+    };
+    let condition = r#", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]"#;
+    for action in ["ALLOW", "LOG", "NOTIFY"] {
+        assert_eq!(compiled("ERRNO", &rule(action, "")), Ok(true), "{action}");
+        assert_eq!(compiled("ALLOW", &rule(action, condition)), Ok(true), "{action}");
+        let path = Err("linux.seccomp.syscalls".to_owned());
+        assert_eq!(compiled("ERRNO", &rule(action, condition)), path, "{action}");
+    }
+    assert!(compiled("ERRNO", "").is_err());
+    assert!(compiled("ALLOW", &rule("KILL", condition)).is_err());
+}
+
 fn check_error(json: &str, path: &str, message: &str) {
     let expected = Error { path: path.into(), message: message.into() };
     assert_eq!(compile(&profile(json), Arch::X86_64), Err(expected), "{json}");
@@ -509,11 +549,6 @@ fn errors_name_the_value_and_its_path() {
         r#"unknown action "SCMP_ACT_DENY""#,
     );
     check_error(
-        r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#,
-        "linux.seccomp.defaultAction",
-        "SCMP_ACT_NOTIFY is not supported yet",
-    );
-    check_error(
         r#"{"defaultAction": "SCMP_ACT_KILL", "defaultErrnoRet": 1}"#,
         "linux.seccomp.defaultErrnoRet",
         "SCMP_ACT_KILL has no errno to return",
@@ -527,11 +562,6 @@ fn errors_name_the_value_and_its_path() {
         r#"{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG", "LOUD"]}"#,
         "linux.seccomp.flags[1]",
         r#"unknown flag "LOUD""#,
-    );
-    check_error(
-        r#"{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}"#,
-        "linux.seccomp.flags[0]",
-        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for SCMP_ACT_NOTIFY, which is not supported yet",
     );
     check_error(
         r#"{"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}"#,

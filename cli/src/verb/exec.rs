@@ -123,6 +123,7 @@ impl Exec {
         };
         let exec = planner::Exec {
             id: &self.id,
+            bundle: &container.record.bundle,
             pid,
             config: &config,
             process: &process,
@@ -160,7 +161,7 @@ impl Exec {
         };
         let console = console.connect()?;
         let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
-        let watch = Watch { foreground: foreground.as_ref(), cgroup: None };
+        let watch = Watch { foreground: foreground.as_ref(), cgroup: None, deadline: None };
         let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
         // init still lives, so its pid was its own all the time.
         if init.has_ended()? {

@@ -4,8 +4,8 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::state::print_json;
+use crate::config::SPEC;
 use crate::error::Error;
-use crate::flags::SPEC;
 use crate::namespace::KINDS;
 use crate::planner::{CAPABILITIES, capability_name, memory_policy_names, supported_mount_options};
 use crate::seccomp;

@@ -1,15 +1,17 @@
 //! start: lets the process of a created container execute its program.
 
 use argh::{ArgsInfo, FromArgs};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::process::Signal;
+use vial_plan::{Item, ProcessItem, Reply, Stage2};
 
 use crate::container::Container;
 use crate::container::status::Status;
 use crate::error::Error;
 use crate::file::write_all;
 use crate::flags::Global;
-use crate::launch::failure;
-use crate::launch::read_reply;
-use vial_plan::Reply;
+use crate::launch::{await_reply, failure, listener};
 
 /// start the process of a created container
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -45,7 +47,19 @@ impl Start {
         // The process waits for this byte: a connection alone only asks whether it waits.
         write_all(&channel, b"g")
             .map_err(|errno| Error::errno("tell the process to start: write(2)", errno))?;
-        let reply = read_reply(&channel);
+        // A seccomp agent may never let the program start.
+        set_socket_timeout(&channel, Timeout::Recv, Some(listener::PATIENCE))
+            .map_err(|errno| Error::errno("tell the process to start: setsockopt(2)", errno))?;
+        let reply = loop {
+            match await_reply(&channel) {
+                Err(Errno::AGAIN) if has_agent(&container) => {
+                    container.signal(Signal::KILL)?;
+                    return Err(listener::silent());
+                }
+                Err(Errno::AGAIN) => {}
+                reply => break reply.ok().flatten(),
+            }
+        };
         container.dir().forget_socket();
         match reply {
             // EOF: execve closed the connection.
@@ -59,4 +73,11 @@ impl Start {
             }
         }
     }
+}
+
+/// Whether the filter of a container's process has a listener.
+fn has_agent(container: &Container) -> bool {
+    let is_courier =
+        |item: Item<'_>| matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })));
+    container.dir().plan().is_ok_and(|plan| plan.items().any(|(_, item, _)| is_courier(item)))
 }

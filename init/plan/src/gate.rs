@@ -6,6 +6,9 @@
 pub enum Gate {
     /// Start: all is done but execve. The word comes at once, or later from `start`.
     Start = 1,
+    /// The listener of a seccomp filter: its fd comes along. The word says that vial has
+    /// passed it on.
+    Listener = 2,
 }
 
 impl Gate {
@@ -13,6 +16,7 @@ impl Gate {
     pub fn from_number(number: u32) -> Option<Gate> {
         match number {
             1 => Some(Gate::Start),
+            2 => Some(Gate::Listener),
             _ => None,
         }
     }

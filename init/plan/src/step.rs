@@ -232,4 +232,7 @@ steps! {
     MakeIdMap "make the user namespace of an idmapped mount",
     MapMountIds "map the ids of the mount",
     OtherLink "find another file or symbolic link there",
+    StartCourier "start the process that passes the listener on",
+    SendListener "send the listener",
+    AwaitCourier "wait for the process that passes the listener on",
 }

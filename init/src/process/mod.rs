@@ -2,6 +2,7 @@
 //! which the planner writes the items.
 
 pub mod capabilities;
+mod courier;
 mod directory;
 mod environment;
 mod label;
@@ -76,10 +77,15 @@ pub fn carry_out(
         }
         ProcessItem::Home { uid } => environment::find_home(life, inside, uid),
         ProcessItem::ListenPid {} => environment::add_listen_pid(life, inside),
-        ProcessItem::AwaitStart { socket } => gate::await_start(life, socket),
+        ProcessItem::AwaitStart { socket } => {
+            let pid = gate::own_pid(life)?;
+            gate::await_start(life, socket, pid)
+        }
+        ProcessItem::Courier { socket } => courier::start(life, socket),
         ProcessItem::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)
         }
+        ProcessItem::AwaitCourier {} => courier::wait(life),
         ProcessItem::DropCapabilities { effective, permitted, inheritable } => {
             capabilities::set(effective, permitted, inheritable)
         }

@@ -9,6 +9,8 @@ use super::to_result;
 
 /// CLONE_PARENT: the child becomes a child of the caller's parent.
 pub const PARENT: u64 = general::CLONE_PARENT as u64;
+/// CLONE_FILES: the child shares the caller's table of fds.
+pub const FILES: u64 = general::CLONE_FILES as u64;
 /// CLONE_NEWTIME. clone(2) cannot take it: its bit is part of the exit signal.
 pub const NEW_TIME: u64 = general::CLONE_NEWTIME as u64;
 const INTO_CGROUP: u64 = general::CLONE_INTO_CGROUP;

@@ -3,6 +3,7 @@
 //! without policy.
 #![allow(unsafe_code, reason = "this is the one place for it; see each SAFETY")]
 
+pub mod borrowed;
 pub mod bpf;
 pub mod clone3;
 pub mod close_range;

@@ -42,6 +42,7 @@ mod moved;
 mod names;
 mod namespaces;
 mod no_process;
+mod notify;
 mod own_inode;
 mod plan;
 mod preserve_fds;
@@ -120,6 +121,7 @@ pub const ALL: &[&Topic] = &[
     &cgroup_reuse::TOPIC,
     &scheduling::TOPIC,
     &seccomp::TOPIC,
+    &notify::TOPIC,
     &userns::TOPIC,
     &userns_sources::TOPIC,
     &device_binds::TOPIC,

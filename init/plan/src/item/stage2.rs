@@ -147,11 +147,16 @@ items! {
         /// Wait at the start gate for vial's word. socket: the slot of a listening
         /// socket, if `start` is a later command that connects to it.
         20 AwaitStart { socket: u32, }
+        /// Start a child that sends vial the listener of the next filter, and then waits
+        /// at the start gate in this process's place. socket: as for AwaitStart.
+        21 Courier { socket: u32, }
         /// Load the filter. flags: SECCOMP_FILTER_FLAG_*.
-        21 Seccomp { flags: u32, filter: &'a [u8], }
+        22 Seccomp { flags: u32, filter: &'a [u8], }
+        /// Wait for the end of that child.
+        23 AwaitCourier {}
         /// Drop the capability that was kept to load the filter.
-        22 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+        24 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
         /// Execute the program.
-        23 Execute {}
+        25 Execute {}
     }
 }

@@ -69,7 +69,11 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["call", number, ref arguments @ ..] => call(number, arguments)?,
         ["find-inits", seen] => attacks::find_inits(seen),
         ["overwrite-exes", seen] => attacks::overwrite_exes(seen),
-        ["call-i386", number] => println!("{:?}", sys::call_i386(number.parse()?)),
+        ["call-i386", number] => println!("{:?}", sys::call_i386(number.parse()?, 0)),
+        ["call-i386", number, argument] => {
+            let argument = parse_number(argument)? as u64;
+            println!("{:?}", sys::call_i386(number.parse()?, argument));
+        }
         ["refuse", errno, calls, program, ref arguments @ ..] => {
             let numbers = calls.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
             sys::refuse_calls(&numbers, errno.parse()?)?;
