@@ -162,6 +162,9 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
         (ProcessItem::Seccomp { flags, .. }, _, Errno::INVAL) if flags & WAIT_KILLABLE != 0 => {
             "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs Linux 5.19"
         }
+        (ProcessItem::Seccomp { .. }, _, Errno::INVAL) => {
+            "the kernel refuses the program, or one of the flags"
+        }
         (ProcessItem::Seccomp { .. }, _, Errno::BUSY) => {
             "vial itself runs under a filter with a listener, and the kernel allows only one"
         }

@@ -122,6 +122,7 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
         linux: &exec.config.linux,
         is_exec: true,
         set_groups: !exec.denies_setgroups && !timeline::keeps_groups(exec.config),
+        seccomp_field: seccomp::field(exec.config),
         seccomp: seccomp::filter(plan, exec.config, host, &state)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,

@@ -56,6 +56,8 @@ pub(super) struct Subject<'a> {
     pub(super) set_groups: bool,
     /// The compiled seccomp filter.
     pub(super) seccomp: Option<Filter>,
+    /// The field of config.json that the filter comes from.
+    pub(super) seccomp_field: &'static str,
     /// How many fds, from 3 on, it gets.
     pub(super) preserve_fds: u32,
     /// Whether its user namespace differs from the caller's.
@@ -178,7 +180,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     // Last before execve, so that the filter need not allow the above.
     if let Some(filter) = filter {
         let item = ProcessItem::Seccomp { flags: filter.flags, filter: &filter.to_bytes() };
-        plan.push(&item, "linux.seccomp");
+        plan.push(&item, subject.seccomp_field);
     }
     if notifies {
         plan.push(&ProcessItem::AwaitCourier {}, "linux.seccomp.listenerPath");

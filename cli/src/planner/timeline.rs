@@ -225,6 +225,7 @@ impl New<'_> {
             linux: &config.linux,
             is_exec: false,
             set_groups: set_groups && !keeps_groups(config),
+            seccomp_field: seccomp::field(config),
             seccomp: seccomp::filter(plan, config, host, &state)?,
             preserve_fds: request.preserve_fds,
             user_namespace: namespaces.has(kind::USER),

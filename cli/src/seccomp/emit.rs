@@ -25,6 +25,12 @@ pub struct Instruction {
 }
 
 impl Instruction {
+    /// The instruction in these bytes, as the kernel reads it.
+    pub(super) fn from_bytes([a, b, jt, jf, w, x, y, z]: [u8; 8]) -> Instruction {
+        let (code, k) = (u16::from_ne_bytes([a, b]), u32::from_ne_bytes([w, x, y, z]));
+        Instruction { code, jt, jf, k }
+    }
+
     /// Whether it ends the program with this action.
     pub(super) fn returns(self, action: u32) -> bool {
         (self.code, self.k) == (RETURN, action)
@@ -39,7 +45,7 @@ impl Instruction {
 }
 
 /// The kernel's limit on instructions (BPF_MAXINSNS).
-const MAX_LEN: usize = 4096;
+pub(super) const MAX_LEN: usize = 4096;
 
 /// A conditional jump reaches 255 instructions. Stay a little below, since both
 /// jumps of an instruction may need a long jump next to it.

@@ -56,6 +56,7 @@ mod arch;
 mod args;
 mod decision;
 mod emit;
+mod raw;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -173,6 +174,21 @@ pub fn compile(profile: &Seccomp, native: Arch) -> Result<Filter, Error> {
     }
     Ok(Filter { flags, program, notifies, warnings: profile.warnings })
 }
+
+/// Takes a filter that was compiled before, as base64. A profile that comes with it
+/// gives only the flags. The error says what is wrong with the text.
+pub fn decode(text: &str, profile: Option<&Seccomp>) -> Result<Filter, Error> {
+    let mut flags = flags(profile.and_then(|profile| profile.flags.as_deref()))?;
+    let program = raw::program(text).map_err(|message| Error { path: BPF_DATA.into(), message })?;
+    let notifies = program.iter().any(|instruction| instruction.returns(action::NOTIFY));
+    if notifies {
+        flags = flags & !TSYNC | ptrace::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    }
+    Ok(Filter { flags, program, notifies, warnings: Vec::new() })
+}
+
+/// Where the text of [`decode`] stands in config.json.
+pub const BPF_DATA: &str = "annotations[\"run.oci.seccomp_bpf_data\"]";
 
 /// The flags for seccomp(2). If `flags` is absent, rather than empty, runc sets
 /// SPEC_ALLOW, and so does vial: before Linux 5.16 a filter turns on mitigations that

@@ -2,6 +2,7 @@
 //! spec, against libseccomp and against seccompiler.
 
 mod containers;
+mod headers;
 mod libseccomp;
 mod machine;
 mod naive;

@@ -50,7 +50,12 @@ impl Features {
                 "mountExtensions": {"idmap": {"enabled": true}},
                 "netDevices": {"enabled": false},
             },
-            "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
+            "potentiallyUnsafeConfigAnnotations": [
+                "run.oci.keep_original_groups",
+                "run.oci.seccomp.receiver",
+                "run.oci.seccomp_bpf_data",
+                "run.oci.seccomp_fail_unknown_syscall",
+            ],
             "annotations": {"org.vial.version": env!("CARGO_PKG_VERSION")},
         }))?;
         Ok(0)

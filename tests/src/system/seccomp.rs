@@ -20,6 +20,9 @@ topic!(
     filter_is_loaded_by_exec_too[Root],
     unknown_call_of_a_newer_kernel_is_enosys[Root],
     i386_calls_are_refused_unless_listed[Root],
+    precompiled_filter_is_loaded[Root],
+    precompiled_filter_that_is_none_is_refused[Root],
+    unknown_call_fails_if_an_annotation_says_so[Root],
     unknown_action_operator_and_architecture_are_refused[Root],
 );
 
@@ -249,4 +252,91 @@ fn unknown_action_operator_and_architecture_are_refused(context: &Context) -> Ou
     Ok(refused("SCMP_CMP_W", |s| {
         s["syscalls"][0]["args"] = json!([{ "index": 0, "value": 0, "op": "SCMP_CMP_W" }]);
     })?)
+}
+
+/// Base64 of a program that makes getpriority(2) fail with EDOM.
+fn precompiled() -> String {
+    let number = u32::try_from(libc::SYS_getpriority).unwrap_or_default();
+    let instructions = [
+        (0x20_u16, 0_u8, 0_u8, 0_u32), // Load the number.
+        (0x15, 0, 1, number),
+        (0x06, 0, 0, 0x0005_0000 | 33), // SECCOMP_RET_ERRNO
+        (0x06, 0, 0, 0x7fff_0000),      // SECCOMP_RET_ALLOW
+    ];
+    let bytes = instructions.iter().flat_map(|(code, jt, jf, k)| {
+        code.to_ne_bytes().into_iter().chain([*jt, *jf]).chain(k.to_ne_bytes())
+    });
+    base64(&bytes.collect::<Vec<u8>>())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at > chunk.len() { '=' } else { letter.into() });
+        }
+    }
+    text
+}
+
+fn annotate(config: &mut Value, name: &str, value: &str) {
+    config["annotations"][format!("run.oci.{name}")] = json!(value);
+}
+
+fn precompiled_filter_is_loaded(context: &Context) -> Outcome {
+    let number = libc::SYS_getpriority.to_string();
+    for with_profile in [false, true] {
+        let edit = |config: &mut Value| {
+            annotate(config, "seccomp_bpf_data", &precompiled());
+            if with_profile {
+                // The annotation wins.
+                profile(config, &json!([{ "names": ["getpriority"], "action": "SCMP_ACT_TRAP" }]));
+            }
+        };
+        let done = edit::run(context, &["call", &number, "0", "0"], edit)?;
+        same("getpriority", done.stdout.trim(), "EDOM")?;
+    }
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        annotate(config, "seccomp_bpf_data", &precompiled());
+    })?;
+    let done = container.exec(&[], &["call", &number, "0", "0"])?;
+    Ok(same("getpriority of an exec", done.stdout.trim(), "EDOM")?)
+}
+
+fn precompiled_filter_that_is_none_is_refused(context: &Context) -> Outcome {
+    for (text, why) in [
+        ("%", "not base64"),
+        ("AAAA", "3 bytes are no list"),
+        ("", "no instructions"),
+        ("AAAAAAAAAAA=", "seccomp(2): EINVAL"), // It has no return.
+    ] {
+        let bundle = context.bundle(|config| annotate(config, "seccomp_bpf_data", text))?;
+        let done = context.run_bundle(&bundle)?;
+        super::container::refused(&done, why)?;
+        super::container::refused(&done, "config.json annotations[\"run.oci.seccomp_bpf_data\"]")?;
+    }
+    Ok(())
+}
+
+fn unknown_call_fails_if_an_annotation_says_so(context: &Context) -> Outcome {
+    for (value, fails) in [("1", true), ("0", false)] {
+        let bundle = context.bundle(|config| {
+            profile(config, &json!([{ "names": ["raed"], "action": "SCMP_ACT_LOG" }]));
+            config["linux"]["seccomp"]["defaultAction"] = json!("SCMP_ACT_LOG");
+            annotate(config, "seccomp_fail_unknown_syscall", value);
+        })?;
+        let done = context.run_bundle(&bundle)?;
+        match fails {
+            true => super::container::refused(
+                &done,
+                "syscalls[0].names: no architecture of Linux has it: raed",
+            )?,
+            false => _ = done.success()?,
+        }
+    }
+    Ok(())
 }

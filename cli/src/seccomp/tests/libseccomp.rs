@@ -281,6 +281,7 @@ fn the_table_has_the_numbers_of_libseccomp() {
             let multiplexed = call.multiplexed().map(|(number, _)| i64::from(number));
             if number == -1
                 || (arch, *call_name) == (Arch::Arm, "sync_file_range2")
+                || (arch, *call_name) == (Arch::X32, "map_shadow_stack")
                 || arch == Arch::X86 && Some(number) == multiplexed
             {
                 continue;
