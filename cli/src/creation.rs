@@ -25,6 +25,7 @@ use crate::host::sources::{Source, rootfs_has_mounts};
 use crate::host::{Host, NamespaceOwner};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
+use crate::network::Devices;
 use crate::plan::{CgroupPlace, Lent, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::socket;
@@ -140,6 +141,7 @@ impl Prepared {
         then: Then<'_>,
     ) -> Result<Container, Error> {
         let console = console.connect()?;
+        let mut devices = Devices::find(&self.plan.net_devices)?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
         let undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
         dir.write_plan(&self.plan)?;
@@ -156,8 +158,8 @@ impl Prepared {
             Then::Wait => None,
         };
         let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
-        let ready =
-            launch(&self.plan, &dir.path, &fds, &Watch { foreground, cgroup, deadline: None })?;
+        let watch = Watch { foreground, cgroup, deadline: None };
+        let ready = launch(&self.plan, &dir.path, &fds, &watch, &mut devices)?;
         let record = self.record(ready.pid)?;
         dir.write_record(&record)?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
@@ -165,6 +167,7 @@ impl Prepared {
             Then::Wait => ready.keep(&self.plan)?,
             Then::Go(foreground) => go(ready, &self.plan, foreground)?,
         }
+        devices.forget();
         undo.forget();
         Ok(Container::new(dir, record))
     }

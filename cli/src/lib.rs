@@ -24,6 +24,7 @@ pub mod host;
 pub mod launch;
 pub mod log;
 pub mod namespace;
+pub mod network;
 pub mod plan;
 pub mod planner;
 pub mod printable;

@@ -125,6 +125,9 @@ fn namespace(item: &NamespaceItem<'_>) -> String {
         NamespaceItem::AwaitMapping { .. } => "wait to be mapped".into(),
         NamespaceItem::BecomeRoot { .. } => "become root of the user namespace".into(),
         NamespaceItem::Loopback {} => "bring up the interface lo".into(),
+        NamespaceItem::NetDevices { names } => {
+            format!("wait until vial has moved the network devices {}", show(names))
+        }
         NamespaceItem::Hostname { name } => format!("set the host name to {}", show(name)),
         NamespaceItem::Domainname { name } => format!("set the domain name to {}", show(name)),
         NamespaceItem::Sysctl { path, value } => {

@@ -34,6 +34,13 @@ pub fn await_start(life: &mut Life, socket: u32, pid: u32) -> Result<(), Fault> 
     Ok(())
 }
 
+/// Waits until vial has moved network devices into the namespace of this process.
+pub fn await_devices(life: &Life) -> Result<(), Fault> {
+    let pid = life.procfs()?.own_pid().during(Call::Readlinkat, Step::SendReply)?;
+    channel::reply(&life.channel, &Reply::At { gate: Gate::NetDevices, pid })?;
+    wait(&life.channel, Step::AwaitDevices)
+}
+
 /// The pid of this process as vial counts it. Closes procfs: a tracer finds no way to
 /// the host while this process waits.
 pub fn own_pid(life: &mut Life) -> Result<u32, Fault> {

@@ -38,6 +38,8 @@ pub enum Need {
     IdMaps,
     /// /dev/fuse.
     Fuse,
+    /// ip and nsenter.
+    Iproute,
     /// AppArmor is enabled, and apparmor_parser is installed.
     AppArmor,
 }
@@ -77,6 +79,9 @@ impl Need {
                 exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
                 "AppArmor with its parser",
             ),
+            Need::Iproute => {
+                (exists("/usr/sbin/ip") && exists("/usr/bin/nsenter"), "ip and nsenter")
+            }
             Need::Fuse => (exists("/dev/fuse"), "FUSE"),
             Need::Machine => (in_machine(), "machine that may be harmed"),
         };

@@ -24,7 +24,7 @@ pub struct Linux {
     /// Devices beyond the default ones.
     pub devices: Vec<Device>,
     /// Network devices to move into the container.
-    pub net_devices: BTreeMap<String, IgnoredAny>,
+    pub net_devices: BTreeMap<String, NetDevice>,
     /// The path of the container's cgroup.
     pub cgroups_path: String,
     /// The limits of the cgroup.
@@ -108,6 +108,14 @@ pub struct Device {
     pub gid: Option<u32>,
 }
 
+/// A network device to move.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", default)]
+pub struct NetDevice {
+    /// Its name in the container; empty for that on the host.
+    pub name: String,
+}
+
 /// The NUMA memory policy, as set_mempolicy(2) takes it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", default)]
@@ -130,4 +138,4 @@ pub struct Personality {
     pub flags: Vec<String>,
 }
 
-object! { Linux, Namespace, IdMapping, TimeOffset, Device, MemoryPolicy, Personality }
+object! { Linux, Namespace, IdMapping, TimeOffset, Device, NetDevice, MemoryPolicy, Personality }

@@ -32,6 +32,7 @@ use crate::error::Error;
 use self::watch::{PERIOD, Watch};
 use crate::file::{self, read_whole, write_all};
 use crate::foreground::Foreground;
+use crate::network::Devices;
 use crate::plan::{Lent, Plan};
 use crate::socket;
 
@@ -55,7 +56,13 @@ pub struct Ready {
 
 /// Starts vial-init on a Plan, for the container of this state dir, and waits until
 /// the process is ready. If it fails, no process is left.
-pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Result<Ready, Error> {
+pub fn launch(
+    plan: &Plan,
+    dir: &Path,
+    fds: &[Fd<'_>],
+    watch: &Watch<'_>,
+    devices: &mut Devices,
+) -> Result<Ready, Error> {
     let program = find_init()?;
     let (channel, theirs) =
         socket::pair().map_err(|errno| Error::errno("make a socket pair: socketpair(2)", errno))?;
@@ -74,7 +81,7 @@ pub fn launch(plan: &Plan, dir: &Path, fds: &[Fd<'_>], watch: &Watch<'_>) -> Res
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
     let mut started = Started(vec![child]);
-    let talked = talk(plan, &channel, &mut started, watch);
+    let talked = talk(plan, &channel, &mut started, watch, devices);
     match talked {
         Ok(pid) => {
             started.end_but_for(pid);
@@ -140,6 +147,7 @@ fn talk(
     channel: &OwnedFd,
     started: &mut Started,
     watch: &Watch<'_>,
+    devices: &mut Devices,
 ) -> Result<u32, Ended> {
     let failed = |what, errno| Ended::Answered(Some(Error::errno(what, errno)));
     set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
@@ -153,6 +161,10 @@ fn talk(
         match receive_reply(channel, watch).map_err(Ended::Watched)? {
             Some((Reply::Started { pid }, _)) => started.0.push(pid),
             Some((Reply::At { gate: Gate::Start, pid }, _)) => return Ok(pid),
+            Some((Reply::At { gate: Gate::NetDevices, pid }, _)) => {
+                devices.move_to(pid).map_err(Ended::Watched)?;
+                write_all(channel, b"d").map_err(|errno| failed("tell vial-init", errno))?;
+            }
             Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
                 pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
             }

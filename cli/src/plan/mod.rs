@@ -28,6 +28,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The seccomp agent that gets the filter's listener; not kept.
     pub agent: Option<Agent>,
+    /// The network devices to move: the names on the host and in the container; not kept.
+    pub net_devices: Vec<(String, String)>,
     /// The bundle; empty for an exec.
     pub bundle: PathBuf,
     /// The place of the container's cgroup, if it gets one.

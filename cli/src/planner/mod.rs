@@ -16,6 +16,7 @@ mod limits;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod nodev;
 mod process;
 mod program;

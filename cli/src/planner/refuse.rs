@@ -10,7 +10,6 @@ pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     hooks(&config.hooks)?;
     let linux = &config.linux;
     let fields = [
-        ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.intelRdt", linux.intel_rdt.is_some()),
         ("linux.mountLabel", !linux.mount_label.is_empty()),
     ];

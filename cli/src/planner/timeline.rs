@@ -15,8 +15,8 @@ use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
-    Namespaces, Request, cgroup, chroot, device_nodes, mounts, process, seccomp, sysctl, text,
-    wrong,
+    Namespaces, Request, cgroup, chroot, device_nodes, mounts, net_devices, process, seccomp,
+    sysctl, text, wrong,
 };
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -192,7 +192,7 @@ impl New<'_> {
         }
         let keyring = (!request.no_new_keyring).then_some(&*request.id);
         session(plan, keyring, true)?;
-        identity(plan, config, namespaces)?;
+        identity(plan, config, namespaces, host)?;
         // While the old root is there: /proc is the host's, so that no file of the
         // container can stand in a kernel parameter's place.
         sysctl::sysctl(plan, config, namespaces)?;
@@ -325,7 +325,12 @@ pub(super) fn session(plan: &mut Plan, keyring: Option<&str>, make: bool) -> Res
 }
 
 /// Adds the host name, the domain name and `lo`, in new namespaces only.
-fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result<(), Error> {
+fn identity(
+    plan: &mut Plan,
+    config: &Config,
+    namespaces: &Namespaces,
+    host: &Host,
+) -> Result<(), Error> {
     if namespaces.new & kind::CGROUP != 0 {
         // The process is in its cgroup, which becomes the root of the namespace.
         plan.push(&NamespaceItem::Unshare { kinds: kind::CGROUP }, "linux.namespaces");
@@ -333,6 +338,8 @@ fn identity(plan: &mut Plan, config: &Config, namespaces: &Namespaces) -> Result
     if namespaces.new & kind::NETWORK != 0 {
         plan.push(&NamespaceItem::Loopback {}, "linux.namespaces");
     }
+    // Before the kernel parameters, which may be a device's.
+    net_devices::plan(plan, config, namespaces, host)?;
     for (field, name) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
         if name.is_empty() {
             continue;

@@ -18,6 +18,7 @@ use crate::foreground::Foreground;
 use crate::host::{Host, Lineage, cgroup_of};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
+use crate::network::Devices;
 use crate::plan::{Lent, Plan};
 use crate::planner::{self, capability_number};
 
@@ -162,7 +163,7 @@ impl Exec {
         let console = console.connect()?;
         let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None, deadline: None };
-        let ready = launch(plan, &root.join(&self.id), &fds, &watch)?;
+        let ready = launch(plan, &root.join(&self.id), &fds, &watch, &mut Devices::default())?;
         // init still lives, so its pid was its own all the time.
         if init.has_ended()? {
             return Err(Error::new("container not running"));

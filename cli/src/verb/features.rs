@@ -48,7 +48,7 @@ impl Features {
                 "intelRdt": {"enabled": false},
                 "memoryPolicy": {"modes": modes, "flags": mode_flags},
                 "mountExtensions": {"idmap": {"enabled": true}},
-                "netDevices": {"enabled": false},
+                "netDevices": {"enabled": true},
             },
             "potentiallyUnsafeConfigAnnotations": [
                 "run.oci.keep_original_groups",

@@ -9,6 +9,9 @@ pub enum Gate {
     /// The listener of a seccomp filter: its fd comes along. The word says that vial has
     /// passed it on.
     Listener = 2,
+    /// Network devices of the host. The word says that vial has moved them into this
+    /// process's namespace.
+    NetDevices = 3,
 }
 
 impl Gate {
@@ -17,6 +20,7 @@ impl Gate {
         match number {
             1 => Some(Gate::Start),
             2 => Some(Gate::Listener),
+            3 => Some(Gate::NetDevices),
             _ => None,
         }
     }

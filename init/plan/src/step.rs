@@ -234,5 +234,6 @@ steps! {
     OtherLink "find another file or symbolic link there",
     StartCourier "start the process that passes the listener on",
     SendListener "send the listener",
+    AwaitDevices "wait for the network devices",
     AwaitCourier "wait for the process that passes the listener on",
 }

@@ -27,6 +27,8 @@ pub fn carry_out(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fa
         NamespaceItem::Keyring { name, make } => keyring::join(name, make),
         NamespaceItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         NamespaceItem::Loopback {} => loopback::up(),
+        // Only `vial plan` needs the names.
+        NamespaceItem::NetDevices { names: _ } => gate::await_devices(life),
         NamespaceItem::Hostname { name } => rustix::system::sethostname(name.to_bytes())
             .during(Call::Sethostname, Step::SetHostname),
         NamespaceItem::Domainname { name } => rustix::system::setdomainname(name.to_bytes())

@@ -214,7 +214,6 @@ fn feature_that_is_not_enabled_is_refused(context: &Context) -> Outcome {
     let features = features(context)?;
     for (enabled, pointer, value) in [
         ("/linux/intelRdt/enabled", "/linux/intelRdt", json!({ "closID": "x" })),
-        ("/linux/netDevices/enabled", "/linux/netDevices", json!({ "eth0": {} })),
         ("/linux/cgroup/systemd", "/linux/cgroupsPath", json!("a.slice:b:c")),
     ] {
         if features.pointer(enabled).and_then(Value::as_bool) == Some(true) {

@@ -41,6 +41,7 @@ mod mounted;
 mod moved;
 mod names;
 mod namespaces;
+mod net_devices;
 mod no_process;
 mod notify;
 mod own_inode;
@@ -99,6 +100,7 @@ pub const ALL: &[&Topic] = &[
     &bad_surroundings::TOPIC,
     &namespaces::TOPIC,
     &names::TOPIC,
+    &net_devices::TOPIC,
     &plan::TOPIC,
     &kept::TOPIC,
     &joined::TOPIC,

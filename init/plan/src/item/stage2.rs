@@ -24,12 +24,14 @@ items! {
         6 Unshare { kinds: u32, }
         /// Bring up `lo` of the new network namespace.
         7 Loopback {}
+        /// Wait until vial has moved these network devices into the namespace.
+        8 NetDevices { names: &'a CStr, }
         /// Set the host name.
-        8 Hostname { name: &'a CStr, }
+        9 Hostname { name: &'a CStr, }
         /// Set the domain name.
-        9 Domainname { name: &'a CStr, }
+        10 Domainname { name: &'a CStr, }
         /// Write a kernel parameter. path: below /proc/sys.
-        10 Sysctl { path: &'a CStr, value: &'a CStr, }
+        11 Sysctl { path: &'a CStr, value: &'a CStr, }
     }
 }
 
