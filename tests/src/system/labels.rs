@@ -21,6 +21,8 @@ topic!(
     profile_confines_an_exec_too [Root, AppArmor],
     profile_confines_in_a_user_namespace [Root, AppArmor],
     profile_is_not_written_to_a_fake_proc [Root, AppArmor],
+    profiles_may_be_stacked [Root, AppArmor],
+    profile_may_be_in_a_namespace [Root, AppArmor],
 );
 
 const NAME: &str = "vial-test-profile";
@@ -58,15 +60,21 @@ fn unconfined_is_always_available(context: &Context) -> Outcome {
 
 /// Loads a profile that denies reading /etc/secret.
 fn load(context: &Context) -> Result<(), String> {
+    load_as(context, NAME, &[])
+}
+
+/// The same under another name, and with these options of apparmor_parser(8).
+fn load_as(context: &Context, name: &str, options: &[&str]) -> Result<(), String> {
     let text = format!(
-        "profile {NAME} flags=(attach_disconnected,mediate_deleted) {{\n  file,\n  network,\n  \
+        "profile {name} flags=(attach_disconnected,mediate_deleted) {{\n  file,\n  network,\n  \
          capability,\n  mount,\n  umount,\n  pivot_root,\n  ptrace,\n  signal,\n  unix,\n  \
          deny /etc/secret r,\n}}\n"
     );
     let file = context.directory.join("profile");
     fs::write(&file, text).map_err(|e| e.to_string())?;
     let mut parser = Command::new("apparmor_parser");
-    context.run(parser.args(["--replace", "--skip-cache"]).arg(&file))?.success()?;
+    parser.args(["--replace", "--skip-cache"]).args(options);
+    context.run(parser.arg(&file))?.success()?;
     Ok(())
 }
 
@@ -131,4 +139,41 @@ fn profile_is_not_written_to_a_fake_proc(context: &Context) -> Outcome {
     fs::write(bundle.rootfs.join("etc/secret"), "secret").map_err(|e| e.to_string())?;
     let done = context.run_bundle(&bundle)?.failure()?;
     Ok(same("the errno of reading the secret", done.stdout.trim(), "EACCES")?)
+}
+
+/// The label of a container that asks for this profile, as its init sees it from outside,
+/// and what it gets when it reads the secret.
+fn label_and_secret(context: &Context, profile: &str) -> Result<(String, String), String> {
+    let mut all = Vec::new();
+    for no_new_privs in [false, true] {
+        let container = confined(context, |config| {
+            config["process"]["apparmorProfile"] = json!(profile);
+            config["process"]["noNewPrivileges"] = json!(no_new_privs);
+        })?;
+        let label = fs::read_to_string(format!("/proc/{}/attr/current", container.pid));
+        let label = label.map_err(|e| e.to_string())?.trim().to_owned();
+        let done = container.exec(&[], &["cat", "/etc/secret"])?.failure()?;
+        all.push((label, done.stdout.trim().to_owned()));
+    }
+    same("both with no_new_privs and without", &all[0], &all[1])?;
+    Ok(all.remove(0))
+}
+
+fn profiles_may_be_stacked(context: &Context) -> Outcome {
+    load_as(context, "vial-test-second", &[])?;
+    let profile = format!("{NAME}//&vial-test-second");
+    let (label, secret) = label_and_secret(context, &profile)?;
+    same("the label", label, format!("{profile} (enforce)"))?;
+    Ok(same("the errno of reading the secret", secret.as_str(), "EACCES")?)
+}
+
+fn profile_may_be_in_a_namespace(context: &Context) -> Outcome {
+    const NAMESPACE: &str = "/sys/kernel/security/apparmor/policy/namespaces/vial-test";
+    fs::create_dir(NAMESPACE).map_err(|e| e.to_string())?;
+    let seen = load_as(context, NAME, &["--namespace", "vial-test"])
+        .and_then(|()| label_and_secret(context, &format!(":vial-test:{NAME}")));
+    fs::remove_dir(NAMESPACE).map_err(|e| e.to_string())?;
+    let (label, secret) = seen?;
+    same("the label", label, format!(":vial-test:{NAME} (enforce)"))?;
+    Ok(same("the errno of reading the secret", secret.as_str(), "EACCES")?)
 }
