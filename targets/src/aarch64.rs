@@ -8,6 +8,7 @@ pub(crate) const TARGET: Target = Target {
     debian: "arm64",
     musl: "aarch64-linux-musl",
     elf: elf::Identity { bits: 64, machine: 183 },
+    features: "",
     budget: Budget { init: 56 * KIB, cli: 640 * KIB },
     kernel: "linux-image-cloud-arm64",
     full_kernel: "linux-image-arm64",

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod aarch64;
+mod armv7;
 pub mod command;
 pub mod debian;
 pub mod disk;
@@ -34,7 +35,7 @@ pub use kernel::Kernel;
 pub const KIB: u64 = 1024;
 
 /// Every target, the most used first.
-pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET];
+pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET];
 
 /// A machine that vial is built for.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Target {
     pub musl: &'static str,
     /// The identity that its ELF files must have.
     pub elf: elf::Identity,
+    /// More features for rustc's -Ctarget-feature, each after a comma.
+    pub features: &'static str,
     /// The size limits of the shipped binaries.
     pub budget: Budget,
     /// Debian's kernel package for tests: the one that boots fastest.
@@ -87,7 +90,10 @@ pub struct Qemu {
 /// The target of the machine that this program runs on.
 #[must_use]
 pub fn native() -> Option<&'static Target> {
-    by_name(std::env::consts::ARCH)
+    by_name(match std::env::consts::ARCH {
+        "arm" => "armv7",
+        other => other,
+    })
 }
 
 /// The target of that name.

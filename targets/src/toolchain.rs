@@ -90,7 +90,7 @@ impl Toolchain {
         cargo.args(["rustc", "--profile", "ship", "--target", target.triple]);
         cargo.env("RUSTC", &self.rustc);
         cargo.env("CARGO_TARGET_DIR", directory);
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags());
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags(target));
         if self.builds_std {
             // Debian's Rust is a release, which needs this for -Z options.
             cargo.env("RUSTC_BOOTSTRAP", "1");
@@ -101,12 +101,12 @@ impl Toolchain {
 
     /// One set of flags for all binaries of a target, so that what they share, mostly
     /// std, is built once.
-    fn flags(&self) -> OsString {
+    fn flags(&self, target: &Target) -> OsString {
         let mut flags = vec![
             join("-Clinker=", &self.lld),
             "-Clinker-flavor=ld.lld".into(),
             "-Clink-self-contained=no".into(),
-            "-Ctarget-feature=+crt-static".into(),
+            format!("-Ctarget-feature=+crt-static{}", target.features).into(),
             "-Crelocation-model=static".into(),
             "-Crelro-level=off".into(),
             // Merges functions with equal code. Nothing here compares the addresses of

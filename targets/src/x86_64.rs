@@ -8,6 +8,7 @@ pub(crate) const TARGET: Target = Target {
     debian: "amd64",
     musl: "x86_64-linux-musl",
     elf: elf::Identity { bits: 64, machine: 62 },
+    features: "",
     budget: Budget { init: 56 * KIB, cli: 640 * KIB },
     kernel: "linux-image-cloud-amd64",
     full_kernel: "linux-image-amd64",

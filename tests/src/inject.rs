@@ -88,7 +88,7 @@ impl Tracer {
                 if task.in_call {
                     task.failing = self.fails(pid, task)?;
                 } else if std::mem::take(&mut task.failing) {
-                    registers::answer(pid, -i64::from(self.errno))?;
+                    registers::answer(pid, -(self.errno as isize))?;
                 }
             }
             (_, ptrace::EVENT_EXEC) => {
@@ -135,16 +135,16 @@ mod registers {
     const SETREGSET: usize = 0x4205;
     const NT_PRSTATUS: usize = 1;
 
-    /// `struct user_regs_struct` of either architecture, as an array.
-    type Words = [u64; 40];
+    /// `struct user_regs_struct` or `struct user_regs` of any architecture, as an array.
+    type Words = [usize; 40];
 
-    fn exchange(number: usize, pid: Pid, set: usize, words: &mut [u64]) -> io::Result<usize> {
+    fn exchange(number: usize, pid: Pid, set: usize, words: &mut [usize]) -> io::Result<usize> {
         let mut vector = [words.as_mut_ptr().expose_provenance(), size_of_val(words)];
         request(number, Some(pid), set, vector.as_mut_ptr().expose_provenance())?;
-        Ok(vector[1] / size_of::<u64>())
+        Ok(vector[1] / size_of::<usize>())
     }
 
-    fn change(pid: Pid, index: usize, value: i64) -> io::Result<()> {
+    fn change(pid: Pid, index: usize, value: isize) -> io::Result<()> {
         let mut words: Words = [0; 40];
         let count = exchange(GETREGSET, pid, NT_PRSTATUS, &mut words)?;
         words[index] = value.cast_unsigned();
@@ -161,12 +161,17 @@ mod registers {
         pub(super) const CALL: usize = 8; // x8
         pub(super) const ANSWER: usize = 0; // x0
     }
+    #[cfg(target_arch = "arm")]
+    mod places {
+        pub(super) const CALL: usize = 7; // r7
+        pub(super) const ANSWER: usize = 0; // r0
+    }
 
     /// The number of the system call that the process enters.
     pub(super) fn call(pid: Pid) -> io::Result<libc::c_long> {
         let mut words: Words = [0; 40];
         exchange(GETREGSET, pid, NT_PRSTATUS, &mut words)?;
-        Ok(words[places::CALL].cast_signed())
+        Ok(words[places::CALL].cast_signed() as libc::c_long)
     }
 
     /// Cancels the system call that the process enters.
@@ -181,10 +186,15 @@ mod registers {
             let place = vector.as_mut_ptr().expose_provenance();
             request(SETREGSET, Some(pid), NT_ARM_SYSTEM_CALL, place)
         }
+        #[cfg(target_arch = "arm")]
+        {
+            const PTRACE_SET_SYSCALL: usize = 23;
+            request(PTRACE_SET_SYSCALL, Some(pid), 0, usize::MAX)
+        }
     }
 
     /// Sets the return value of the system call.
-    pub(super) fn answer(pid: Pid, value: i64) -> io::Result<()> {
+    pub(super) fn answer(pid: Pid, value: isize) -> io::Result<()> {
         change(pid, places::ANSWER, value)
     }
 }

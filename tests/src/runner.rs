@@ -257,6 +257,8 @@ fn attempt(test: &Test) -> Outcome {
         let excused = match need {
             Need::Cgroup2 | Need::Machine => !in_machine(),
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
+            // The kernels of arm have none.
+            Need::TimeNamespaces => cfg!(target_arch = "arm"),
             // Some of the tested kernels are older.
             Need::MountSetattr | Need::IdMaps => true,
             _ => false,

@@ -11,8 +11,9 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use linux_raw_sys::general::{self, __NR_mmap, __NR_mremap, __NR_munmap};
+use linux_raw_sys::general::{self, __NR_mremap, __NR_munmap};
 
+use super::number::MMAP;
 use super::syscall::syscall;
 use super::to_result;
 
@@ -182,7 +183,7 @@ unsafe impl GlobalAlloc for Heap {
 fn map(size: usize) -> *mut u8 {
     let arguments = [0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
     // SAFETY: a new private mapping changes no memory that is in use.
-    let start = to_result(unsafe { syscall(__NR_mmap, arguments) });
+    let start = to_result(unsafe { syscall(MMAP, arguments) });
     start.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
 }
 

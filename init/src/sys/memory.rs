@@ -2,10 +2,11 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{self, __NR_madvise, __NR_mmap};
+use linux_raw_sys::general::{self, __NR_madvise};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, Result};
 
+use super::number::MMAP;
 use super::syscall::syscall;
 use super::to_result;
 
@@ -21,7 +22,7 @@ pub fn map(words: usize, fds: usize, bytes: usize) -> Result<Mapped> {
     let size = head.checked_add(bytes).ok_or(Errno::NOMEM)?;
     let arguments = [0, size.max(1), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
     // SAFETY: a new private mapping changes no memory that is in use.
-    let start = to_result(unsafe { syscall(__NR_mmap, arguments) })?;
+    let start = to_result(unsafe { syscall(MMAP, arguments) })?;
     let start: *mut u8 = core::ptr::with_exposed_provenance_mut(start);
     // SAFETY: the mapping is page-aligned, zeroed, `size` bytes long and never
     // unmapped. The words are at its front.

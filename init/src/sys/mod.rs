@@ -17,6 +17,7 @@ pub mod ioprio_set;
 pub mod keyctl;
 pub mod memory;
 pub mod mount_setattr;
+mod number;
 pub mod personality;
 pub mod recvmsg;
 pub mod sched_setaffinity;
@@ -31,6 +32,7 @@ pub mod start;
 pub mod stdio;
 #[cfg_attr(target_arch = "x86_64", path = "syscall/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "syscall/aarch64.rs")]
+#[cfg_attr(target_arch = "arm", path = "syscall/arm.rs")]
 mod syscall;
 pub mod unshare;
 

@@ -2,9 +2,9 @@
 //! are unaligned bytes, and there may be 65,536 of them: too many to copy without a
 //! heap.
 
-use linux_raw_sys::general::__NR_setgroups;
 use rustix::io::Result;
 
+use super::number::SETGROUPS;
 use super::syscall::syscall;
 use super::to_result;
 
@@ -12,7 +12,7 @@ use super::to_result;
 pub fn setgroups(groups: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads as many groups of 4 bytes as the slice holds.
     to_result(unsafe {
-        syscall(__NR_setgroups, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0])
+        syscall(SETGROUPS, [groups.len() / 4, groups.as_ptr().addr(), 0, 0, 0, 0])
     })?;
     Ok(())
 }

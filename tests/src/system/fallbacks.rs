@@ -9,6 +9,7 @@ use super::edit::{self, bind, mount};
 use crate::bundle::Bundle;
 use crate::context::{Done, same};
 use crate::runner::topic;
+use crate::sys::number;
 use crate::{Context, Outcome};
 
 topic!(
@@ -160,13 +161,13 @@ const CALLED: &[(&str, libc::c_long)] = &[
     ("clone3", libc::SYS_clone3),
     ("fchdir", libc::SYS_fchdir),
     ("fchmod", libc::SYS_fchmod),
-    ("fchown", libc::SYS_fchown),
+    ("fchown", number::FCHOWN),
     ("fchownat", libc::SYS_fchownat),
     ("flock", libc::SYS_flock),
     ("fsconfig", libc::SYS_fsconfig),
     ("fsmount", libc::SYS_fsmount),
     ("fsopen", libc::SYS_fsopen),
-    ("fstatfs", libc::SYS_fstatfs),
+    ("fstatfs", number::FSTATFS),
     ("getcwd", libc::SYS_getcwd),
     ("keyctl", libc::SYS_keyctl),
     ("memfd_create", libc::SYS_memfd_create),
@@ -185,11 +186,11 @@ const CALLED: &[(&str, libc::c_long)] = &[
     ("readlinkat", libc::SYS_readlinkat),
     ("renameat", libc::SYS_renameat),
     ("sched_setaffinity", libc::SYS_sched_setaffinity),
-    ("sendfile", libc::SYS_sendfile),
-    ("setgroups", libc::SYS_setgroups),
+    ("sendfile", number::SENDFILE),
+    ("setgroups", number::SETGROUPS),
     ("sethostname", libc::SYS_sethostname),
-    ("setresgid", libc::SYS_setresgid),
-    ("setresuid", libc::SYS_setresuid),
+    ("setresgid", number::SETRESGID),
+    ("setresuid", number::SETRESUID),
     ("setsid", libc::SYS_setsid),
     ("socket", libc::SYS_socket),
     ("socketpair", libc::SYS_socketpair),
@@ -231,9 +232,9 @@ fn sweep(context: &Context, verb: &str) -> Outcome {
 /// The system calls behind a man page's name, where they have other names.
 const BY_MAN_PAGE: &[(&str, &[libc::c_long])] = &[
     ("open", &[libc::SYS_openat]),
-    ("stat", &[libc::SYS_newfstatat, libc::SYS_statx]),
-    ("fstat", &[libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx]),
-    ("fstatat", &[libc::SYS_newfstatat, libc::SYS_statx]),
+    ("stat", &[number::FSTATAT, libc::SYS_statx]),
+    ("fstat", &[number::FSTAT, number::FSTATAT, libc::SYS_statx]),
+    ("fstatat", &[number::FSTATAT, libc::SYS_statx]),
     ("faccessat", &[libc::SYS_faccessat, libc::SYS_faccessat2]),
 ];
 
@@ -243,10 +244,10 @@ const BY_OWN_NAME: &[(&str, libc::c_long)] = &[
     ("dup3", libc::SYS_dup3),
     ("close_range", libc::SYS_close_range),
     ("execve", libc::SYS_execve),
-    ("fcntl", libc::SYS_fcntl),
+    ("fcntl", number::FCNTL),
     ("getdents64", libc::SYS_getdents64),
     ("ioctl", libc::SYS_ioctl),
-    ("mmap", libc::SYS_mmap),
+    ("mmap", number::MMAP),
     ("openat", libc::SYS_openat),
     ("read", libc::SYS_read),
     ("recvmsg", libc::SYS_recvmsg),

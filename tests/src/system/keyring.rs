@@ -1,6 +1,6 @@
 //! The session keyring of a container whose id is as long as an engine's.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::edit::Container;
 use crate::context::same;
@@ -34,12 +34,12 @@ fn exec_finds_the_keyring_of_the_container(context: &Context) -> Outcome {
 }
 
 fn exec_shares_the_callers_keyring_if_create_did(context: &Context) -> Outcome {
-    let own = crate::sys::session_keyring().map_err(|e| e.to_string())?;
+    let own = json!(crate::sys::session_keyring().map_err(|e| e.to_string())?);
     let bundle = context.probe_bundle(&["sleep", "60"])?;
     let container = Container::create_with(context, bundle, &["--no-new-keyring"])?;
     context.vial(&["start", &container.id])?.success()?;
     let seen = keyring(&container.exec(&[], &["report"])?.success()?.stdout)?;
-    Ok(same("the keyring", seen["id"].as_i64(), Some(own))?)
+    Ok(same("the keyring", &seen["id"], &own)?)
 }
 
 fn deleted_id_can_be_reused_at_once(context: &Context) -> Outcome {

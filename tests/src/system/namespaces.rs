@@ -74,7 +74,9 @@ fn other_namespaces_are_the_callers(context: &Context) -> Outcome {
         }
         edit::without_hostname(config);
     })?;
-    for name in ["uts", "ipc", "net", "pid", "cgroup", "time", "user"] {
+    let names = ["uts", "ipc", "net", "pid", "cgroup", "time", "user"];
+    // The kernels of some processors have no time namespaces.
+    for name in names.into_iter().filter(|name| *name != "time" || own("time").is_ok()) {
         same(name, report["namespaces"][name].as_str(), Some(&*own(name)?))?;
     }
     Ok(())

@@ -82,6 +82,9 @@ fn with_condition(op: &str, value: u64, value_two: u64) -> Value {
 }
 
 fn every_operator_compares_64_bits(context: &Context) -> Outcome {
+    if cfg!(target_pointer_width = "32") {
+        return Err(Failure::Skipped("arguments of 64 bits on this architecture".into()));
+    }
     const BIG: u64 = 0x1_0000_0005;
     const MASK: u64 = 0xf_0000_000f;
     for (op, value, two, arguments) in [
@@ -176,16 +179,21 @@ fn filter_is_loaded_by_exec_too(context: &Context) -> Outcome {
 
 /// What the probe calls to start and to print; musl and glibc differ.
 const OF_THE_PROBE: &[&str] = &[
+    "_llseek",
     "arch_prctl",
     "brk",
     "close",
     "execve",
     "exit_group",
     "fcntl",
+    "fcntl64",
     "fstat",
+    "fstat64",
+    "fstatat64",
     "getrandom",
     "gettid",
     "mmap",
+    "mmap2",
     "mprotect",
     "munmap",
     "newfstatat",
@@ -198,6 +206,7 @@ const OF_THE_PROBE: &[&str] = &[
     "readlink",
     "rseq",
     "rt_sigaction",
+    "set_tls",
     "rt_sigprocmask",
     "sched_getaffinity",
     "set_robust_list",

@@ -52,7 +52,7 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
         ("groups", number) => {
             let groups = [parse(number)?];
             let list = groups.as_ptr().expose_provenance();
-            sys::call(libc::SYS_setgroups, [1, list, 0, 0, 0, 0])?;
+            sys::call(sys::number::SETGROUPS, [1, list, 0, 0, 0, 0])?;
         }
         ("pinned", number) => {
             let cpus = [1_u64 << parse(number)?];

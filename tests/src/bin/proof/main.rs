@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         ["--distributions"] => proof.distributions_alone(),
         [BESIDE] => proof.machines_beside(),
         [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
-            Some((kernel, root)) => proof.by_name(filter, kernel, root),
+            Some(place) => proof.by_name(filter, place),
             None => return usage(),
         },
         _ => return usage(),
@@ -79,21 +79,26 @@ fn main() -> ExitCode {
 }
 
 /// The machine that the arguments after a filter select.
-fn place_of(words: &[&str]) -> Option<(&'static Kernel, Root)> {
-    match words {
-        [] => Some((kernel::USUAL, Root::Tmpfs)),
-        ["--kernel", name] => Some((Kernel::by_name(name)?, Root::Tmpfs)),
-        ["--initramfs"] => Some((kernel::USUAL, Root::Initramfs)),
-        ["--systemd"] => Some((kernel::OF_DISK, Root::Systemd)),
-        ["--host"] => Some((kernel::USUAL, Root::Host)),
-        _ => None,
-    }
+fn place_of(words: &[&str]) -> Option<Place> {
+    let target = vial_targets::by_name("x86_64")?;
+    let usual = Place { target, kernel: kernel::USUAL, root: Root::Tmpfs };
+    Some(match words {
+        [] => usual,
+        ["--target", name] => Place { target: vial_targets::by_name(name)?, ..usual },
+        ["--kernel", name] => Place { kernel: Kernel::by_name(name)?, ..usual },
+        ["--initramfs"] => Place { root: Root::Initramfs, ..usual },
+        ["--systemd"] => Place { kernel: kernel::OF_DISK, root: Root::Systemd, ..usual },
+        ["--host"] => Place { root: Root::Host, ..usual },
+        _ => return None,
+    })
 }
 
 fn usage() -> ExitCode {
     let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
+    let targets: Vec<&str> = ALL.iter().map(|target| target.name).collect();
     eprintln!(
-        "usage: cargo proof [--all | --quick | --distributions | FILTER [--kernel {} | --initramfs | --systemd | --host]]",
+        "usage: cargo proof [--all | --quick | --distributions | FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host]]",
+        targets.join("|"),
         kernels.join("|")
     );
     ExitCode::from(2)
@@ -230,10 +235,8 @@ impl Proof {
 
     /// Runs tests by name in a machine, where they behave the same on every host.
     /// Fails if no test has such a name.
-    fn by_name(&mut self, filter: &str, kernel: &'static Kernel, root: Root) {
-        let Some(target) = vial_targets::by_name("x86_64") else {
-            return;
-        };
+    fn by_name(&mut self, filter: &str, place: Place) {
+        let Place { target, root, .. } = place;
         let named = |topics: &[&Topic]| !runner::names(topics, filter).is_empty();
         let (of_vial, of_engines) = (named(system::ALL), named(engine::ALL));
         if !of_vial && !of_engines {
@@ -243,13 +246,13 @@ impl Proof {
         }
         self.ship(target);
         if of_vial {
-            self.machine(Place { target, kernel, root }, filter);
+            self.machine(place, filter);
         }
         // Engines need a whole system. Where a filter without a place matches tests of
         // both, it means the system tests.
         let whole = Place { target, kernel: kernel::OF_DISK, root: Root::Systemd };
         match (of_engines, of_vial, root.is_whole()) {
-            (true, _, true) => self.engines(Place { target, kernel, root }, filter),
+            (true, _, true) => self.engines(place, filter),
             (true, false, false) => self.engines(whole, filter),
             _ => {}
         }
