@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::file::write_whole;
 use crate::flags::Global;
 use crate::foreground::Foreground;
+use crate::hooks;
 use crate::host::mountinfo;
 use crate::host::sources::{Source, rootfs_has_mounts};
 use crate::host::{Host, NamespaceOwner};
@@ -29,6 +30,7 @@ use crate::network::Devices;
 use crate::plan::{CgroupPlace, Lent, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::socket;
+use crate::spawn;
 use crate::time;
 
 /// The options that create and run share.
@@ -77,6 +79,7 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     let request = Request {
         lineage: lineage.unwrap_or_default(),
         sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
+        environment: environment_for(&config),
         rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
         id: id.to_owned(),
         bundle: bundle.clone(),
@@ -91,6 +94,14 @@ pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     plan.bundle.clone_from(&bundle);
     let no_new_keyring = options.no_new_keyring;
     Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
+}
+
+/// The environment of createContainer hooks that have none, if there are any.
+fn environment_for(config: &Config) -> Vec<u8> {
+    match config.hooks.create_container.iter().any(|hook| hook.env.is_none()) {
+        true => spawn::variables().flat_map(|entry| [entry, vec![0]].concat()).collect(),
+        false => Vec::new(),
+    }
 }
 
 /// The bundle's absolute path, without symbolic links and `..`.
@@ -141,9 +152,9 @@ impl Prepared {
         then: Then<'_>,
     ) -> Result<Container, Error> {
         let console = console.connect()?;
-        let mut devices = Devices::find(&self.plan.net_devices)?;
+        let devices = Devices::find(&self.plan.net_devices)?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
-        let undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
+        let mut undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
         dir.write_plan(&self.plan)?;
         let listener = match then {
             Then::Wait => Some(dir.listen()?),
@@ -158,14 +169,24 @@ impl Prepared {
             Then::Wait => None,
         };
         let cgroup = self.plan.cgroup.as_ref().map(CgroupPlace::cgroup);
-        let watch = Watch { foreground, cgroup, deadline: None };
-        let ready = launch(&self.plan, &dir.path, &fds, &watch, &mut devices)?;
+        let (config, watch) = (&self.config, Watch { foreground, cgroup, deadline: None });
+        let subject = hooks::Subject { config, id: &self.id, bundle: &self.bundle };
+        undo.then(move || subject.poststop(&global.log));
+        let mut devices = devices; // As a guard, it gives them back before the undo.
+        let run_hooks = |pid| subject.before_pivot(pid, &|| watch.interrupted());
+        let ready = launch(&self.plan, &dir.path, &fds, &watch, &mut devices, &run_hooks)?;
         let record = self.record(ready.pid)?;
         dir.write_record(&record)?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
         match then {
             Then::Wait => ready.keep(&self.plan)?,
-            Then::Go(foreground) => go(ready, &self.plan, foreground)?,
+            Then::Go(foreground) => {
+                // While startContainer hooks run, the container is not running yet.
+                let created = (!config.hooks.start_container.is_empty()).then(|| dir.listen());
+                let _listener = created.transpose()?;
+                go(ready, &self.plan, foreground)?;
+                dir.forget_socket();
+            }
         }
         devices.forget();
         undo.forget();
@@ -197,6 +218,7 @@ impl Prepared {
                 matches!(item, Item::Stage2(Stage2::Rootfs(RootfsItem::Chroot {})))
             }),
             no_process: self.config.process.is_none(),
+            has_hooks: self.config.hooks.outlive_create(),
             annotations: self.config.annotations.clone(),
             progress: String::new(),
         })

@@ -20,6 +20,7 @@ pub mod error;
 pub mod file;
 pub mod flags;
 pub mod foreground;
+pub mod hooks;
 pub mod host;
 pub mod launch;
 pub mod log;

@@ -1,10 +1,12 @@
-//! Runs a program of the host to its end. std::process would cost 15 KB.
+//! Runs a program of the host to its end. std::process would cost 15 KB. Also what
+//! hooks need for that.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
@@ -13,7 +15,12 @@ use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
 use vial_init::sys::signal::set_default;
 
+use vial_init::spawn::BY_SIGNAL;
+use vial_plan::{Call, Step};
+
+use crate::error::errno_words;
 use crate::file::{as_io, read_rest};
+use crate::signals;
 
 /// How a program ended, and what it printed.
 #[derive(Debug)]
@@ -34,11 +41,7 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     let places = texts(places)?;
     let words = std::iter::once(name).chain(arguments.iter().map(String::as_str));
     let words = list(texts(words.map(|word| word.as_bytes().to_vec()))?);
-    let variables = std::env::vars_os().map(|(name, value)| {
-        let both = [name.as_os_str(), OsStr::new("="), value.as_os_str()];
-        both.into_iter().collect::<OsString>().into_vec()
-    });
-    let environment = list(texts(variables)?);
+    let environment = environment()?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(as_io);
     let ((out, its_out), (err, its_err)) = (pipe()?, pipe()?);
     let child = match clone3(0, None).map_err(as_io)? {
@@ -62,6 +65,30 @@ pub fn output(name: &str, arguments: &[String]) -> io::Result<Option<Output>> {
     Ok(is_found.then_some(Output { is_success: code == Some(0), stdout, stderr }))
 }
 
+/// What a call of vial-init was for, its name, and why it failed; or how the program
+/// ended that it ran. timeout: in seconds, of that program.
+pub fn cause(call: Call, step: Step, number: u32, timeout: u32) -> String {
+    match step {
+        Step::EndOfProgram if call == Call::None => return end(number.cast_signed()),
+        Step::EndAtTimeout => {
+            return format!("it ran for longer than its timeout of {timeout} s, and was killed");
+        }
+        _ => {}
+    }
+    let why = errno_words(Errno::from_raw_os_error(number.cast_signed()));
+    match (step.words(), call.name()) {
+        (what, "") => format!("{what}: {why}"),
+        (what, call) => format!("{what}: {call}: {why}"),
+    }
+}
+
+fn end(status: i32) -> String {
+    match status.checked_sub(BY_SIGNAL).and_then(signals::from_number) {
+        Some(signal) => format!("it was killed by SIG{}", signals::name(signal)),
+        None => format!("it exited with status {status}"),
+    }
+}
+
 /// The exit status of shells for a missing program.
 const NOT_FOUND: u8 = 127;
 
@@ -71,13 +98,27 @@ fn read(pipe: OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// This process's environment, for execve.
+pub fn environment() -> io::Result<Vector> {
+    texts(variables()).map(list)
+}
+
+/// This process's environment, entry by entry.
+pub fn variables() -> impl Iterator<Item = Vec<u8>> {
+    std::env::vars_os().map(|(name, value)| {
+        let both = [name.as_os_str(), OsStr::new("="), value.as_os_str()];
+        both.into_iter().collect::<OsString>().into_vec()
+    })
+}
+
 /// Strings that live until execve.
-fn texts(all: impl Iterator<Item = Vec<u8>>) -> io::Result<&'static [CString]> {
+pub fn texts(all: impl Iterator<Item = Vec<u8>>) -> io::Result<&'static [CString]> {
     let texts: Result<Vec<_>, _> = all.map(CString::new).collect();
     Ok(texts?.leak())
 }
 
-fn list(texts: &'static [CString]) -> Vector {
+/// The list of them for execve.
+pub fn list(texts: &'static [CString]) -> Vector {
     let mut list = Vector::new(vec![0; texts.len() + 1].leak());
     let _ = texts.iter().try_for_each(|text| list.push(text)); // There is room for all.
     list

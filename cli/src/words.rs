@@ -216,6 +216,7 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
         RootfsItem::Symlink { target, path } => format!("link {} to {}", show(path), show(target)),
         RootfsItem::Directory { path } => format!("make directory {}", show(path)),
         RootfsItem::Terminal { .. } => "open a terminal and send it over the console socket".into(),
+        RootfsItem::AwaitHooks {} => "wait while vial runs hooks".into(),
         RootfsItem::ReadonlyMount { target } => {
             format!("make the mount at {} read-only", show(target))
         }
@@ -281,6 +282,7 @@ fn process(item: &ProcessItem<'_>) -> String {
             "start a process that passes the filter's listener on, and then waits for start".into()
         }
         ProcessItem::AwaitCourier {} => "wait for the end of that process".into(),
+        ProcessItem::Hook { program, .. } => hook(&show(program)),
         ProcessItem::Seccomp { flags, filter } => {
             let names = seccomp::FLAGS.iter().filter(|(_, flag)| flags & flag != 0);
             let names = names.map(|(name, _)| *name).collect();
@@ -292,6 +294,11 @@ fn process(item: &ProcessItem<'_>) -> String {
         }
         ProcessItem::Execute {} => "execute the program".into(),
     }
+}
+
+/// What runs a hook.
+pub fn hook(program: &str) -> String {
+    format!("run the hook {program}")
 }
 
 /// As in ` with nosuid, noexec, mode=755`: the mount's flags, then the

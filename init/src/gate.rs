@@ -7,6 +7,7 @@ use rustix::net::{SocketFlags, accept_with};
 use vial_plan::{Call, Gate, Reply, Step};
 
 use crate::fault::{During, Fault, Prepared};
+use crate::procfs::Procfs;
 use crate::sys::{exit, memory};
 use crate::{Life, channel};
 
@@ -15,6 +16,14 @@ use crate::{Life, channel};
 pub fn await_mapping(life: &mut Life, pipe: u32) -> Result<(), Fault> {
     let pipe = life.slots.take(pipe).prepared()?;
     wait(&pipe, Step::AwaitMapping)
+}
+
+/// Reports that the filesystem is made, and waits while vial runs the hooks of the
+/// host's namespaces.
+pub fn await_hooks(life: &Life, procfs: &Procfs) -> Result<(), Fault> {
+    let pid = procfs.own_pid().during(Call::Readlinkat, Step::SendReply)?;
+    channel::reply(&life.channel, &Reply::At { gate: Gate::Hooks, pid })?;
+    wait(&life.channel, Step::AwaitHooks)
 }
 
 /// Reports that everything but execve is done, and waits. vial's word on the channel
@@ -30,6 +39,8 @@ pub fn await_start(life: &mut Life, socket: u32, pid: u32) -> Result<(), Fault> 
         // Under the same number, by which a process that shares the fds knows it, too.
         dup3(&connection, &mut life.channel, DupFlags::CLOEXEC)
             .during(Call::Dup3, Step::AwaitStart)?;
+        // Until execve closes it, other verbs see that the program does not run yet.
+        life.slots.put(socket, listener)?;
     }
     Ok(())
 }

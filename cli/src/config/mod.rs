@@ -2,6 +2,7 @@
 //! here. Unknown fields are ignored, as the spec says; known fields that vial does
 //! not support are kept, and the planner refuses them.
 
+pub mod hooks;
 pub mod linux;
 mod locate;
 pub mod mount;
@@ -18,10 +19,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fstat};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::file::{as_io, open, read_once, read_rest};
+pub use hooks::Hooks;
 pub use linux::Linux;
 pub use mount::Mount;
 pub(crate) use object::object;
@@ -74,25 +76,7 @@ pub struct Root {
     pub readonly: bool,
 }
 
-/// Programs to run at points of the life cycle.
-#[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", default)]
-pub struct Hooks {
-    /// Deprecated: after the namespaces are made, before pivot_root.
-    pub prestart: Vec<IgnoredAny>,
-    /// In the runtime's namespaces, before pivot_root.
-    pub create_runtime: Vec<IgnoredAny>,
-    /// In the container's namespaces, before pivot_root.
-    pub create_container: Vec<IgnoredAny>,
-    /// In the container, before the process is executed.
-    pub start_container: Vec<IgnoredAny>,
-    /// In the runtime's namespaces, after the process was executed.
-    pub poststart: Vec<IgnoredAny>,
-    /// In the runtime's namespaces, after the container was deleted.
-    pub poststop: Vec<IgnoredAny>,
-}
-
-object! { Config, Root, Hooks }
+object! { Config, Root }
 
 impl Config {
     /// The absolute path of the rootfs.

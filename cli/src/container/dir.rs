@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::file::{self, as_io, write_new};
 use crate::flags::Global;
-use crate::plan::{CgroupPlace, Plan};
+use crate::plan::{CgroupPlace, Plan, kept};
 use crate::socket;
 
 pub(crate) const STATE: &str = "state.json";
@@ -214,6 +214,11 @@ impl Dir {
     /// The place of the container's cgroup by the Plan, if it has one.
     pub fn cgroup_place(&self) -> Option<CgroupPlace> {
         CgroupPlace::from_kept(&crate::config::read(&self.path.join(PLAN)).ok()?)
+    }
+
+    /// The bundle by the Plan.
+    pub fn bundle(&self) -> Option<PathBuf> {
+        kept::bundle(&crate::config::read(&self.path.join(PLAN)).ok()?)
     }
 
     fn failed(&self, name: &str, error: &io::Error) -> Error {

@@ -1,6 +1,7 @@
 //! An existing container: its Record, its status, its process.
 
 pub mod dir;
+pub mod ending;
 pub mod progress;
 pub mod record;
 pub mod status;

@@ -47,6 +47,9 @@ pub struct Record {
     /// Whether config.json has no process, so that it cannot be started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_process: bool,
+    /// Whether config.json has hooks for start or delete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_hooks: bool,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -77,6 +80,7 @@ impl Record {
             no_new_keyring: false,
             chroot: false,
             no_process: config.process.is_none(),
+            has_hooks: config.hooks.outlive_create(),
             annotations: config.annotations,
             progress: String::new(),
         }

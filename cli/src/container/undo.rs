@@ -5,21 +5,24 @@ use std::fs;
 use super::dir::Dir;
 use crate::cgroup::Cgroup;
 use crate::error::Error;
+use crate::hooks::Subject;
+use crate::log::Log;
 use crate::plan::CgroupPlace;
 
 /// A guard. Out of scope, it removes the state dir and the cgroups that did not
 /// exist before.
-#[derive(Debug)]
 pub struct Undo<'a> {
     dir: &'a Dir,
     cgroups: Vec<Cgroup>,
+    /// What to do after that.
+    last: Option<Box<dyn Fn() + 'a>>,
 }
 
 impl<'a> Undo<'a> {
     /// Call this before the container's cgroup is made. Counts the cgroups that do not
     /// exist yet.
     pub fn before(dir: &'a Dir, place: Option<&mut CgroupPlace>) -> Result<Undo<'a>, Error> {
-        let mut undo = Undo { dir, cgroups: Vec::new() };
+        let mut undo = Undo { dir, cgroups: Vec::new(), last: None };
         let Some(place) = place else { return Ok(undo) };
         place.made = cgroups(place).take_while(|cgroup| !cgroup.path().exists()).count();
         undo.cgroups = cgroups(place).take(place.made).collect();
@@ -33,6 +36,11 @@ impl<'a> Undo<'a> {
         Ok(undo)
     }
 
+    /// Does this last, if it comes to an undo.
+    pub fn then(&mut self, last: impl Fn() + 'a) {
+        self.last = Some(Box::new(last));
+    }
+
     /// The container is complete: keep everything.
     pub fn forget(self) {
         std::mem::forget(self); // Its memory is freed when this process ends, soon.
@@ -42,6 +50,9 @@ impl<'a> Undo<'a> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         let _ = remove(self.dir, &self.cgroups); // Only the error that led here is told.
+        if let Some(last) = &self.last {
+            last();
+        }
     }
 }
 
@@ -51,11 +62,17 @@ fn cgroups(place: &CgroupPlace) -> impl Iterator<Item = Cgroup> {
     paths.map(|path| Cgroup::new(place.root.join(path)))
 }
 
-/// Removes what a dead create left behind.
-pub fn clear(dir: &Dir, place: Option<&CgroupPlace>) -> Result<(), Error> {
-    let left = |place| cgroups(place).take(place.made.max(1)).collect();
-    let left: Vec<_> = place.map(left).unwrap_or_default();
-    remove(dir, &left)
+/// Removes what a dead create of this id left behind, then runs the poststop hooks.
+pub fn clear(dir: &Dir, id: &str, log: &Log) -> Result<(), Error> {
+    let left = |place: CgroupPlace| cgroups(&place).take(place.made.max(1)).collect();
+    let left: Vec<_> = dir.cgroup_place().map(left).unwrap_or_default();
+    // Without them, the create died before it did anything.
+    let known = (dir.config(), dir.bundle());
+    remove(dir, &left)?;
+    if let (Ok(config), Some(bundle)) = known {
+        Subject { config: &config, id, bundle: &bundle }.poststop(log);
+    }
+    Ok(())
 }
 
 /// Removes cgroups, the deepest first. One that another container uses by now

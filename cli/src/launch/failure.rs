@@ -10,6 +10,7 @@ use super::mount_log;
 use crate::container::status::Process;
 use crate::error::{Error, errno_words};
 use crate::plan::Plan;
+use crate::spawn;
 use crate::words::describe;
 
 /// The error for a failure that vial-init reported.
@@ -21,7 +22,7 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
                 .hint("install both binaries of one build, side by side");
         }
         Step::StartInit | Step::ReadPlan | Step::MapPlan | Step::DecodePlan => {
-            return Error::new(format_args!("vial-init could not {}", cause(failed)));
+            return Error::new(format_args!("vial-init could not {}", cause(failed, 0)));
         }
         _ => {}
     }
@@ -35,7 +36,11 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
         "" => String::new(),
         origin => format!(" (config.json {origin})"),
     };
-    let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed)));
+    let timeout = match item {
+        Item::Stage2(Stage2::Process(ProcessItem::Hook { timeout, .. })) => timeout,
+        _ => 0,
+    };
+    let error = Error::new(format_args!("{}{field}: {}", describe(&item), cause(failed, timeout)));
     let hint = hint(&item, failed.step, errno).map(str::to_owned);
     match hint.or_else(|| mount_log::words(&item, errno)) {
         Some(hint) => error.hint(hint),
@@ -43,23 +48,19 @@ pub fn words(plan: &Plan, failed: &Failed) -> Error {
     }
 }
 
-/// The error if the Plan cannot be read, so that the path and field are not known.
-pub fn without_plan(failed: &Failed, why: &Error) -> Error {
-    Error::new(format_args!("item {} of the plan: {}; {why}", failed.item, cause(failed)))
+/// Whether a hook failed. The container is then destroyed (runtime.md, "Lifecycle").
+pub fn is_of_hook(plan: &Plan, failed: &Failed) -> bool {
+    let item = plan.item(failed.item).map(|(item, _)| item);
+    matches!(item, Some(Item::Stage2(Stage2::Process(ProcessItem::Hook { .. }))))
 }
 
-/// What the call was for, its name, and the errno.
-fn cause(failed: &Failed) -> String {
-    let why = match (failed.step, failed.errno) {
-        (Step::MapHelper, 0) => "it was ended by a signal".to_owned(),
-        (Step::MapHelper, status) => format!("it exited with status {status}"),
-        (_, errno) => errno_words(Errno::from_raw_os_error(errno.cast_signed())),
-    };
-    let what = failed.step.words();
-    match failed.call.name() {
-        "" => format!("{what}: {why}"),
-        call => format!("{what}: {call}: {why}"),
-    }
+/// The error if the Plan cannot be read, so that the path and field are not known.
+pub fn without_plan(failed: &Failed, why: &Error) -> Error {
+    Error::new(format_args!("item {} of the plan: {}; {why}", failed.item, cause(failed, 0)))
+}
+
+fn cause(failed: &Failed, timeout: u32) -> String {
+    spawn::cause(failed.call, failed.step, failed.errno, timeout)
 }
 
 /// Why a process ended after its last reply and before execve, if it did. A living

@@ -85,7 +85,7 @@ fn leave(item: &LeaveItem<'_>, step: Step, errno: Errno) -> Option<&'static str>
         (LeaveItem::UidMap { .. } | LeaveItem::GidMap { .. }, _, Errno::PERM) => {
             "the caller may not map these ids: see /etc/subuid and /etc/subgid"
         }
-        (LeaveItem::MapHelper { .. }, Step::MapHelper, _) => {
+        (LeaveItem::MapHelper { .. }, Step::EndOfProgram, _) => {
             "the ranges must be the user's own in /etc/subuid and /etc/subgid; see the helper's message above"
         }
         _ => return None,

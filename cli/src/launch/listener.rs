@@ -9,6 +9,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::error::Error;
 use crate::file::write_all;
+use crate::plan::Plan;
 use crate::plan::agent::Agent;
 use crate::socket;
 
@@ -17,7 +18,7 @@ use crate::socket;
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects to the agent, sends the listener and the state, and closes the connection.
-pub fn send(agent: &Agent, listener: &OwnedFd, pid: u32) -> Result<(), Error> {
+fn send(agent: &Agent, listener: &OwnedFd, pid: u32) -> Result<(), Error> {
     let failed = |call: &str, errno| {
         let path = agent.path.display();
         let what = format_args!(
@@ -50,4 +51,19 @@ pub fn silent() -> Error {
         PATIENCE.as_secs()
     ))
     .hint("an agent must answer each call with SCMP_ACT_NOTIFY; execve is one of them, or runs after one")
+}
+
+/// Passes the listener of the filter on to the agent, and tells the process so.
+pub fn pass_on(
+    plan: &Plan,
+    channel: &OwnedFd,
+    listener: Option<OwnedFd>,
+    pid: u32,
+) -> Result<(), Error> {
+    let (Some(agent), Some(listener)) = (&plan.agent, listener) else {
+        return Err(Error::new("vial-init sent a listener that the plan does not ask for"));
+    };
+    send(agent, &listener, pid)?;
+    write_all(channel, b"l")
+        .map_err(|errno| Error::errno("tell the process that the listener was sent", errno))
 }

@@ -29,7 +29,7 @@ use vial_plan::{
 
 use crate::error::Error;
 
-use self::watch::{PERIOD, Watch};
+use self::watch::{PERIOD, RunHooks, Watch};
 use crate::file::{self, read_whole, write_all};
 use crate::foreground::Foreground;
 use crate::network::Devices;
@@ -62,6 +62,7 @@ pub fn launch(
     fds: &[Fd<'_>],
     watch: &Watch<'_>,
     devices: &mut Devices,
+    run_hooks: RunHooks<'_>,
 ) -> Result<Ready, Error> {
     let program = find_init()?;
     let (channel, theirs) =
@@ -81,7 +82,7 @@ pub fn launch(
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
     let mut started = Started(vec![child]);
-    let talked = talk(plan, &channel, &mut started, watch, devices);
+    let talked = talk(plan, &channel, &mut started, watch, devices, run_hooks);
     match talked {
         Ok(pid) => {
             started.end_but_for(pid);
@@ -148,6 +149,7 @@ fn talk(
     started: &mut Started,
     watch: &Watch<'_>,
     devices: &mut Devices,
+    run_hooks: RunHooks<'_>,
 ) -> Result<u32, Ended> {
     let failed = |what, errno| Ended::Answered(Some(Error::errno(what, errno)));
     set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
@@ -166,7 +168,11 @@ fn talk(
                 write_all(channel, b"d").map_err(|errno| failed("tell vial-init", errno))?;
             }
             Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
-                pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
+                listener::pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
+            }
+            Some((Reply::At { gate: Gate::Hooks, pid }, _)) => {
+                run_hooks(pid).map_err(Ended::Watched)?;
+                let _ = write_all(channel, b"h"); // EPIPE: it has been killed, as the next reply tells.
             }
             Some((Reply::Failed(failed), _)) => {
                 return Err(Ended::Answered(Some(failure::words(plan, &failed))));
@@ -174,21 +180,6 @@ fn talk(
             None => return Err(Ended::Answered(None)),
         }
     }
-}
-
-/// Passes the listener of the filter on to the agent, and tells the process so.
-fn pass_on(
-    plan: &Plan,
-    channel: &OwnedFd,
-    listener: Option<OwnedFd>,
-    pid: u32,
-) -> Result<(), Error> {
-    let (Some(agent), Some(listener)) = (&plan.agent, listener) else {
-        return Err(Error::new("vial-init sent a listener that the plan does not ask for"));
-    };
-    listener::send(agent, &listener, pid)?;
-    write_all(channel, b"l")
-        .map_err(|errno| Error::errno("tell the process that the listener was sent", errno))
 }
 
 /// Reads one reply. None: the channel was closed.
@@ -271,7 +262,8 @@ impl Drop for Ready {
 
 /// Lets a process call execve. Takes its terminal first, before it can write.
 pub fn go(ready: Ready, plan: &Plan, foreground: Option<&mut Foreground>) -> Result<(), Error> {
-    let deadline = plan.agent.as_ref().map(|_| Instant::now() + listener::PATIENCE);
+    let waited_for = plan.agent.as_ref().filter(|_| !plan.has_start_hooks());
+    let deadline = waited_for.map(|_| Instant::now() + listener::PATIENCE);
     let Some(foreground) = foreground else {
         return ready.go(plan, &Watch { deadline, ..Watch::default() });
     };

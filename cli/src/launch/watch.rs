@@ -11,6 +11,9 @@ use super::listener;
 /// How often the watch is checked while vial waits for a reply.
 pub const PERIOD: Duration = Duration::from_millis(100);
 
+/// What to do at the hooks gate, where the process with this pid waits.
+pub type RunHooks<'a> = &'a dyn Fn(u32) -> Result<(), Error>;
+
 /// What to check while vial-init is at work.
 #[derive(Debug, Default)]
 pub struct Watch<'a> {
@@ -23,11 +26,14 @@ pub struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// An error if a signal asks vial to end.
+    pub fn interrupted(&self) -> Result<(), Error> {
+        self.foreground.map_or(Ok(()), Foreground::check)
+    }
+
     /// An error if vial should not wait any longer.
     pub fn check(&self) -> Result<(), Error> {
-        if let Some(foreground) = self.foreground {
-            foreground.check()?;
-        }
+        self.interrupted()?;
         if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(listener::silent());
         }

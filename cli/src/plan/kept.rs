@@ -78,6 +78,11 @@ impl Plan {
     }
 }
 
+/// Reads the bundle from those bytes, even if another build wrote them.
+pub fn bundle(bytes: &[u8]) -> Option<PathBuf> {
+    parts(bytes)?.0.next().map(path_of)
+}
+
 impl CgroupPlace {
     /// Reads the place from those bytes, even if another build wrote them.
     pub fn from_kept(bytes: &[u8]) -> Option<CgroupPlace> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use vial_plan::{Encode, Header, Item, Items, Stage, write_item};
+use vial_plan::{Encode, Header, Item, Items, ProcessItem, Stage, Stage2, write_item};
 
 use self::agent::Agent;
 use crate::cgroup::Cgroup;
@@ -145,6 +145,17 @@ impl Plan {
                 Some((stage, Item::from_fields(stage, code, &fields)?, &**origin))
             })
         })
+    }
+
+    /// Whether hooks run between start and execve, for as long as they like.
+    pub fn has_start_hooks(&self) -> bool {
+        let is_one = |item| {
+            matches!(
+                item,
+                Item::Stage2(Stage2::Process(ProcessItem::Hook { at_rootfs: false, .. }))
+            )
+        };
+        self.items().any(|(_, item, _)| is_one(item))
     }
 
     /// How many items there are.

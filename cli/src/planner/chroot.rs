@@ -3,7 +3,7 @@
 
 use vial_plan::RootfsItem;
 
-use super::{Namespaces, Request, device_nodes, process, text, wrong};
+use super::{Namespaces, Request, device_nodes, hooks, process, text, wrong};
 use crate::config::{Config, Process};
 use crate::error::Error;
 use crate::host::Host;
@@ -69,6 +69,7 @@ pub(super) fn filesystem(
     plan.push(&RootfsItem::OpenRootfs { path: &root }, "root.path");
     device_nodes::devices(plan, config, &|_| false)?;
     process::make_directory(plan, process, "process")?;
+    hooks::before_pivot(plan, config, request)?;
     // Last, since the host's files cannot be reached after it.
     plan.push(&RootfsItem::Chroot {}, "root.path");
     Ok(())

@@ -129,6 +129,7 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
         devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
         is_chroot: exec.is_chroot,
         listen_fds: &exec.listen_fds,
+        container: None,
     };
     process::plan(plan, &subject, host)
 }

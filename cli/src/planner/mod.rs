@@ -11,6 +11,7 @@ mod chroot;
 mod device_filter;
 mod device_nodes;
 mod exec;
+mod hooks;
 mod id_maps;
 mod limits;
 mod mount_options;
@@ -42,6 +43,7 @@ pub(crate) use capabilities::number as capability_number;
 pub use capabilities::{CAPABILITIES, capability_name};
 pub use cgroup::cgroup_path;
 pub use exec::{Exec, exec};
+pub use hooks::state as state_for_hooks;
 pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};
 pub use namespaces::Namespaces;
 pub use process::limit_name;
@@ -67,6 +69,9 @@ pub struct Request {
     pub namespaces: Vec<NamespaceOwner>,
     /// Which fds come from systemd's socket activation.
     pub listen_fds: ListenFds,
+    /// The environment of vial, each entry with a NUL, for createContainer hooks without
+    /// one. Looked up only if there are any.
+    pub environment: Vec<u8>,
     /// The source of each entry of mounts. Looked up only if there is no cgroup2.
     pub sources: Vec<Source>,
     /// Whether the host has mounts below the rootfs. Looked up only if there is no
@@ -82,6 +87,7 @@ pub struct Request {
 /// Makes the Plan of a container, from nothing to execve.
 pub fn create(config: &Config, request: &Request, host: &Host) -> Result<Plan, Error> {
     refuse::refuse(config)?;
+    hooks::check(&config.hooks)?;
     timeline::create(config, request, host)
 }
 

@@ -5,8 +5,8 @@ use std::ffi::CString;
 use vial_plan::{ProcessItem, RootfsItem, SetupItem};
 
 use super::capabilities::{SYS_ADMIN, Sets};
-use super::{ListenFds, program, scheduling, text, wrong};
-use crate::config::{Linux, Process};
+use super::{ListenFds, Request, hooks, program, scheduling, text, wrong};
+use crate::config::{Config, Linux, Process};
 use crate::error::Error;
 use crate::host::Host;
 use crate::plan::{Lent, Plan};
@@ -64,6 +64,8 @@ pub(super) struct Subject<'a> {
     pub(super) user_namespace: bool,
     /// Which of them are the fds of $LISTEN_FDS.
     pub(super) listen_fds: &'a ListenFds,
+    /// The container that it starts, with its hooks; None for an exec.
+    pub(super) container: Option<(&'a Config, &'a Request)>,
 }
 
 /// Adds what children inherit and only stage 0 may have the privilege for: the
@@ -171,6 +173,13 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         false => plan.push(&ProcessItem::AwaitStart { socket }, ""),
         true => plan.push(&ProcessItem::Courier { socket }, "linux.seccomp.listenerPath"),
     }
+    let hooks = |plan: &mut Plan| match subject.container {
+        Some((config, request)) => hooks::before_program(plan, config, request),
+        None => Ok(()),
+    };
+    if !notifies {
+        hooks(plan)?;
+    }
     // After the last fd is opened: a low RLIMIT_NOFILE would stop vial-init itself.
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");
@@ -184,6 +193,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     }
     if notifies {
         plan.push(&ProcessItem::AwaitCourier {}, "linux.seccomp.listenerPath");
+        hooks(plan)?;
     }
     if borrowed {
         plan.push(

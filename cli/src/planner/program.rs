@@ -78,7 +78,10 @@ fn last_of_each<'a>(entries: impl DoubleEndedIterator<Item = &'a String>) -> Vec
 }
 
 /// Joins strings, each followed by a NUL.
-fn strings<'a>(texts: impl Iterator<Item = &'a str>, field: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn strings<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    field: &str,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     for (index, entry) in texts.enumerate() {
         bytes.extend_from_slice(text(entry, &format!("{field}[{index}]"))?.as_bytes_with_nul());
@@ -86,6 +89,6 @@ fn strings<'a>(texts: impl Iterator<Item = &'a str>, field: &str) -> Result<Vec<
     Ok(bytes)
 }
 
-fn list<'a>(bytes: &'a [u8], at: &str) -> Result<Strings<'a>, Error> {
+pub(super) fn list<'a>(bytes: &'a [u8], at: &str) -> Result<Strings<'a>, Error> {
     Strings::new(bytes).ok_or_else(|| wrong(at, "too long"))
 }

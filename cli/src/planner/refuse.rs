@@ -1,13 +1,12 @@
 //! Refuses fields of config.json that vial does not support.
 
 use super::wrong;
-use crate::config::{Config, Hooks};
+use crate::config::Config;
 use crate::error::Error;
 
 /// Refuses other major versions of the spec, and unsupported fields.
 pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     version(&config.oci_version)?;
-    hooks(&config.hooks)?;
     let linux = &config.linux;
     let fields = [
         ("linux.intelRdt", linux.intel_rdt.is_some()),
@@ -29,17 +28,6 @@ fn version(version: &str) -> Result<(), Error> {
         Some("1") => Ok(()),
         _ => Err(wrong("ociVersion", format_args!("{version} is not supported, any 1.x is"))),
     }
-}
-
-fn hooks(hooks: &Hooks) -> Result<(), Error> {
-    refuse_present(&[
-        ("hooks.prestart", !hooks.prestart.is_empty()),
-        ("hooks.createRuntime", !hooks.create_runtime.is_empty()),
-        ("hooks.createContainer", !hooks.create_container.is_empty()),
-        ("hooks.startContainer", !hooks.start_container.is_empty()),
-        ("hooks.poststart", !hooks.poststart.is_empty()),
-        ("hooks.poststop", !hooks.poststop.is_empty()),
-    ])
 }
 
 fn refuse_present(fields: &[(&str, bool)]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What the planner decides, without privileges: the same on every machine.
 
 mod chroot;
+mod hooks;
 mod host;
 mod unfiltered;
 
@@ -216,10 +217,6 @@ fn what_is_wrong_is_named_by_its_field() {
     refused(|c| c["linux"]["sysctl"] = json!({"net.ipv4.x": "1"}), "without a network namespace");
     refused(|c| c["linux"]["cgroupsPath"] = json!("../x"), "leads out of its parent");
     refused(|c| c["linux"]["cgroupsPath"] = json!("/"), "the root cgroup");
-    refused(
-        |c| c["hooks"] = json!({"poststop": [{"path": "/x"}]}),
-        "hooks.poststop: not supported",
-    );
     refused(
         |c| c["mounts"] = json!([{"destination": "/proc/self", "type": "bind", "source": "/", "options": ["bind"]}]),
         "mounts[0].destination: \"/proc/self\" may not be mounted over",

@@ -15,8 +15,8 @@ use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
-    Namespaces, Request, cgroup, chroot, device_nodes, mounts, net_devices, process, seccomp,
-    sysctl, text, wrong,
+    Namespaces, Request, cgroup, chroot, device_nodes, hooks, mounts, net_devices, process,
+    seccomp, sysctl, text, wrong,
 };
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -232,6 +232,7 @@ impl New<'_> {
             devices_are_filtered: !nodev.applies,
             is_chroot,
             listen_fds: &request.listen_fds,
+            container: Some((config, request)),
         };
         process::plan(plan, &subject, host)
     }
@@ -277,6 +278,8 @@ impl New<'_> {
         process::make_directory(plan, process, "process")?;
         // After the mount of /dev/pts, in which the terminal is opened.
         terminal(plan, process, true);
+        // After everything was made, and while it can still be written to.
+        hooks::before_pivot(plan, config, request)?;
         mounts::readonly(plan, config)?;
         // After everything that makes or opens files in these places.
         mounts::masks(plan, config)?;

@@ -8,15 +8,14 @@ use rustix::process::{Pid, Signal};
 
 use crate::container::dir::does_not_exist;
 use crate::container::dir::{Dir, check_id};
+use crate::container::ending::PATIENCE;
 use crate::container::progress;
 use crate::container::status::{Process, Status};
 use crate::container::undo;
 use crate::container::{Container, Found};
 use crate::error::Error;
 use crate::flags::Global;
-
-/// How long to wait for a killed process, or for the lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::log::Log;
 
 /// With --force: how long a killed process may take to end, and how long another
 /// vial may hold the lock after the container's processes were killed.
@@ -44,10 +43,10 @@ impl Delete {
             None => None,
         };
         match dir.map_or(Found::Nothing, Container::read) {
-            Found::Whole(container) => delete(&container, self.force)?,
+            Found::Whole(container) => delete(&container, self.force, &global.log)?,
             Found::Broken(dir, _) if self.force => {
                 end_workers(&dir, &self.id)?;
-                undo::clear(&dir, dir.cgroup_place().as_ref())?;
+                undo::clear(&dir, &self.id, &global.log)?;
             }
             Found::Nothing if self.force => {}
             found => _ = found.whole(&self.id)?,
@@ -82,8 +81,10 @@ impl Delete {
 }
 
 /// Kills the container's processes without holding the lock, also while it is
-/// being created.
+/// being created. The vial that holds the lock may wait for a hook, its child.
 fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
+    let children = dir.holder().map(progress::children).unwrap_or_default();
+    children.into_iter().for_each(progress::end);
     match Container::read(dir) {
         Found::Whole(container) => {
             container.signal(Signal::KILL)?;
@@ -94,8 +95,6 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
             if let Some(place) = dir.cgroup_place() {
                 let _ = place.cgroup().signal(Signal::KILL); // ENOENT: it has not been made yet.
             }
-            let children = dir.holder().map(progress::children).unwrap_or_default();
-            children.into_iter().for_each(progress::end);
             progress::kill(&dir.path);
             Ok(dir)
         }
@@ -151,12 +150,12 @@ fn busy(dir: &Dir, id: &str) -> Error {
         .hint(format_args!("`vial delete --force {id}` waits for no process"))
 }
 
-fn delete(container: &Container, force: bool) -> Result<(), Error> {
+fn delete(container: &Container, force: bool, log: &Log) -> Result<(), Error> {
     match container.status()? {
         Status::Stopped => {}
         // The user's program has not run yet.
-        Status::Created => kill(container)?,
-        _ if force => kill(container)?,
+        Status::Created => container.kill()?,
+        _ if force => container.kill()?,
         status => {
             let id = &container.record.id;
             return Err(Error::new(format_args!(
@@ -165,24 +164,5 @@ fn delete(container: &Container, force: bool) -> Result<(), Error> {
             .hint(format_args!("`vial kill {id} KILL` first, or `vial delete --force {id}`")));
         }
     }
-    container.remove()
-}
-
-fn kill(container: &Container) -> Result<(), Error> {
-    let frozen = container.frozen(); // Its cgroup cannot be found once it has ended.
-    container.signal(Signal::KILL)?;
-    if let Some(cgroup) = &frozen {
-        let _ = cgroup.freeze(false); // ENOENT: the cgroup is gone, with its processes.
-    }
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_micros(200);
-    while container.status()? != Status::Stopped {
-        if Instant::now() > deadline {
-            return Err(Error::new("container init still running")
-                .hint("it may wait for a device or network filesystem; see /proc/PID/stack"));
-        }
-        sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(100));
-    }
-    Ok(())
+    container.destroy(log)
 }

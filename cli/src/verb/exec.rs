@@ -163,7 +163,8 @@ impl Exec {
         let console = console.connect()?;
         let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None, deadline: None };
-        let ready = launch(plan, &root.join(&self.id), &fds, &watch, &mut Devices::default())?;
+        let ready =
+            launch(plan, &root.join(&self.id), &fds, &watch, &mut Devices::default(), &|_| Ok(()))?;
         // init still lives, so its pid was its own all the time.
         if init.has_ended()? {
             return Err(Error::new("container not running"));

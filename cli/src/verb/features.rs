@@ -4,7 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::state::print_json;
-use crate::config::SPEC;
+use crate::config::{Hooks, SPEC};
 use crate::error::Error;
 use crate::namespace::KINDS;
 use crate::planner::{CAPABILITIES, capability_name, memory_policy_names, supported_mount_options};
@@ -29,7 +29,7 @@ impl Features {
         print_json(&json!({
             "ociVersionMin": "1.0.0",
             "ociVersionMax": SPEC,
-            "hooks": [],
+            "hooks": Hooks::default().lists().map(|(name, _)| name),
             "mountOptions": options,
             "linux": {
                 "namespaces": namespaces,

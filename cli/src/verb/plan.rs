@@ -1,5 +1,6 @@
 //! plan: prints a Plan item by item, of a dry run or of an existing container.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
@@ -7,12 +8,13 @@ use serde::Serialize;
 use vial_plan::Stage;
 
 use super::state::{print, print_json};
+use crate::config::Hooks;
 use crate::container::dir::{Dir, check_id};
 use crate::creation::{Options, prepare};
 use crate::error::Error;
 use crate::flags::Global;
 use crate::printable::printable;
-use crate::words::describe;
+use crate::words::{self, describe};
 
 /// print in order, in words, every step that would make a container from a bundle;
 /// if a container with this id exists, the steps that made it, unless --bundle or
@@ -37,29 +39,37 @@ pub struct Plan {
 
 #[derive(Serialize)]
 struct Act<'a> {
-    stage: u8,
+    /// None: vial itself does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<u8>,
     item: &'static str,
     act: String,
     #[serde(skip_serializing_if = "str::is_empty")]
-    field: &'a str,
+    field: Cow<'a, str>,
 }
+
+/// The hooks that vial runs, and when.
+const OF_VIAL: [(&str, &str); 4] = [
+    ("prestart", "while stage 2 waits"),
+    ("createRuntime", "while stage 2 waits"),
+    ("poststart", "after start"),
+    ("poststop", "after delete"),
+];
 
 impl Plan {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let plan = match self.kept(global)? {
-            Some(plan) => plan,
+        let (plan, hooks) = match self.kept(global)? {
+            Some(kept) => kept,
             None => self.dry_run()?,
         };
-        let acts: Vec<Act<'_>> = plan
-            .items()
-            .map(|(stage, item, field)| Act {
-                stage: stage as u8,
-                item: item.name(),
-                act: describe(&item),
-                field,
-            })
-            .collect();
+        let of_items = plan.items().map(|(stage, item, field)| Act {
+            stage: Some(stage as u8),
+            item: item.name(),
+            act: describe(&item),
+            field: field.into(),
+        });
+        let acts: Vec<Act<'_>> = of_items.chain(of_vial(&hooks)).collect();
         match self.format.as_str() {
             "json" => {
                 global.log.warn(&plan.warnings);
@@ -79,35 +89,52 @@ impl Plan {
 
     /// The Plan of the existing container, if there is one with this id and no flag
     /// asks for a dry run.
-    fn kept(&self, global: &Global) -> Result<Option<crate::plan::Plan>, Error> {
+    fn kept(&self, global: &Global) -> Result<Option<(crate::plan::Plan, Hooks)>, Error> {
         let Some(id) = self.id.as_ref().filter(|_| self.bundle.is_none() && !self.no_pivot) else {
             return Ok(None);
         };
         check_id(id)?;
-        Dir::open(global.root.join(id))?.map(|dir| dir.plan()).transpose()
+        let Some(dir) = Dir::open(global.root.join(id))? else { return Ok(None) };
+        Ok(Some((dir.plan()?, dir.config()?.hooks)))
     }
 
     /// The Plan of a bundle.
-    fn dry_run(&self) -> Result<crate::plan::Plan, Error> {
+    fn dry_run(&self) -> Result<(crate::plan::Plan, Hooks), Error> {
         let options =
             Options { bundle: self.bundle.clone(), no_pivot: self.no_pivot, ..Options::default() };
-        Ok(prepare(self.id.as_deref().unwrap_or("plan"), &options)?.plan)
+        let prepared = prepare(self.id.as_deref().unwrap_or("plan"), &options)?;
+        Ok((prepared.plan, prepared.config.hooks))
     }
+}
+
+fn of_vial(hooks: &Hooks) -> impl Iterator<Item = Act<'_>> {
+    hooks.lists().into_iter().flat_map(|(point, hooks)| {
+        let when = OF_VIAL.iter().find(|(name, _)| *name == point).map(|(_, when)| *when);
+        let hooks = hooks.iter().enumerate().filter(move |_| when.is_some());
+        hooks.map(move |(index, hook)| Act {
+            stage: None,
+            item: "Hook",
+            act: format!("{} {}", words::hook(&hook.path), when.unwrap_or_default()),
+            field: format!("hooks.{point}[{index}]").into(),
+        })
+    })
 }
 
 fn text(acts: &[Act<'_>]) -> Result<(), Error> {
     for (stage, title) in [
-        (Stage::Zero, "stage 0, outside"),
-        (Stage::One, "stage 1, between"),
-        (Stage::Two, "stage 2, inside"),
+        (Some(Stage::Zero), "stage 0, outside"),
+        (Some(Stage::One), "stage 1, between"),
+        (Some(Stage::Two), "stage 2, inside"),
+        (None, "vial itself"),
     ] {
-        let mut of_stage = acts.iter().filter(|act| act.stage == stage as u8).peekable();
+        let stage = stage.map(|stage| stage as u8);
+        let mut of_stage = acts.iter().filter(|act| act.stage == stage).peekable();
         if of_stage.peek().is_none() {
             continue;
         }
         print(title)?;
         for act in of_stage {
-            let act = match act.field {
+            let act = match &*act.field {
                 "" => format!("  {}", act.act),
                 field => format!("  {}  ({field})", act.act),
             };

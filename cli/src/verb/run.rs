@@ -45,6 +45,8 @@ impl Run {
         };
         let then = Then::Go(foreground.as_mut());
         let container = prepared.create(global, &options, console, then)?;
+        let check = || foreground.as_ref().map_or(Ok(()), Foreground::check);
+        container.poststart(&check, &global.log)?;
         let Some(foreground) = foreground else {
             return Ok(0);
         };
@@ -55,7 +57,7 @@ impl Run {
         let (code, is_there) = container.unlocked(wait)?;
         let code = code?;
         if !self.keep && is_there {
-            container.remove()?;
+            container.destroy(&global.log)?;
         }
         Ok(code)
     }

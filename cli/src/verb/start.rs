@@ -63,9 +63,17 @@ impl Start {
         container.dir().forget_socket();
         match reply {
             // EOF: execve closed the connection.
-            None => failure::silence(container.record.pid).map_or(Ok(0), Err),
+            None => match failure::silence(container.record.pid) {
+                Some(error) => Err(error),
+                None => container.poststart(&|| Ok(()), &global.log).map(|()| 0),
+            },
             Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
-                Ok(plan) => failure::words(&plan, &failed),
+                Ok(plan) => {
+                    if failure::is_of_hook(&plan, &failed) {
+                        let _ = container.kill().and_then(|()| container.destroy(&global.log)); // As below.
+                    }
+                    failure::words(&plan, &failed)
+                }
                 Err(error) => failure::without_plan(&failed, &error),
             }),
             Some(Reply::At { .. } | Reply::Started { .. }) => {
@@ -75,9 +83,12 @@ impl Start {
     }
 }
 
-/// Whether the filter of a container's process has a listener.
+/// Whether the filter of a container's process has a listener, which must answer soon:
+/// nothing else takes time between start and execve.
 fn has_agent(container: &Container) -> bool {
     let is_courier =
         |item: Item<'_>| matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })));
-    container.dir().plan().is_ok_and(|plan| plan.items().any(|(_, item, _)| is_courier(item)))
+    container.dir().plan().is_ok_and(|plan| {
+        plan.items().any(|(_, item, _)| is_courier(item)) && !plan.has_start_hooks()
+    })
 }

@@ -12,6 +12,9 @@ pub enum Gate {
     /// Network devices of the host. The word says that vial has moved them into this
     /// process's namespace.
     NetDevices = 3,
+    /// Hooks: the filesystem is made, but not yet the root. vial runs the hooks of the
+    /// host's namespaces.
+    Hooks = 4,
 }
 
 impl Gate {
@@ -21,6 +24,7 @@ impl Gate {
             1 => Some(Gate::Start),
             2 => Some(Gate::Listener),
             3 => Some(Gate::NetDevices),
+            4 => Some(Gate::Hooks),
             _ => None,
         }
     }

@@ -18,9 +18,9 @@ use vial_plan::{Call, ProcessItem, Step};
 
 use self::program::Program;
 use crate::fault::{During, Fault, Prepared};
-use crate::rootfs::console;
+use crate::rootfs::{Rootfs, console};
 use crate::stage2::Inside;
-use crate::{Life, fds, gate, sys};
+use crate::{Life, fds, gate, spawn, sys};
 
 /// Carries out one item.
 #[inline(always)]
@@ -82,6 +82,13 @@ pub fn carry_out(
             gate::await_start(life, socket, pid)
         }
         ProcessItem::Courier { socket } => courier::start(life, socket),
+        ProcessItem::Hook { program, head, args, env, tail, timeout, at_rootfs, own_env } => {
+            let state = [head.to_bytes(), tail];
+            let hook = spawn::Hook { program, args, env, state, timeout };
+            let directory = inside.rootfs.as_ref().filter(|_| at_rootfs).map(Rootfs::root);
+            let program = inside.program.as_ref().filter(|_| own_env);
+            spawn::hook(&hook, directory, program.map(Program::environment))
+        }
         ProcessItem::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)
         }

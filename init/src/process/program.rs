@@ -53,6 +53,11 @@ impl Program {
         entry.and_then(|entry| self.env.push(entry)).ok_or(full)
     }
 
+    /// Its environment.
+    pub fn environment(&self) -> &Vector {
+        &self.env
+    }
+
     /// execve(2). Returns only if it failed.
     pub fn execute(&self) -> Fault {
         Fault::new(Call::Execve, Step::Execute, execve(self.path, &self.args, &self.env))

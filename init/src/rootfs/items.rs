@@ -7,9 +7,9 @@ use vial_plan::{NO_SLOT, RootfsItem};
 use super::bind::{Bind, Ids};
 use super::mounted::Mounted;
 use super::{Rootfs, attributes, bind, chroot, console, device, filesystem, link, mask, pivot};
-use crate::Life;
 use crate::fault::{Fault, Prepared};
 use crate::stage2::Inside;
+use crate::{Life, gate};
 
 /// Carries out one item.
 #[inline(always)]
@@ -101,6 +101,10 @@ pub fn carry_out(
             }
             inside.terminal = Some(terminal);
             Ok(())
+        }
+        RootfsItem::AwaitHooks {} => {
+            let procfs = inside.rootfs()?.procfs().or(life.procfs.as_ref());
+            gate::await_hooks(life, procfs.prepared()?)
         }
         RootfsItem::ReadonlyMount { target } => {
             attributes::make_mount_readonly(inside.rootfs_for_mount()?, target)

@@ -164,6 +164,11 @@ impl Rootfs {
         }
     }
 
+    /// The host's procfs, if this holds it.
+    pub(crate) fn procfs(&self) -> Option<&Procfs> {
+        self.procfs.as_ref()
+    }
+
     /// The fd of the root.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()

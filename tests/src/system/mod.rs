@@ -27,6 +27,7 @@ mod foreground;
 mod global;
 mod harness;
 mod hidden;
+mod hooks;
 mod hostile;
 mod id_maps;
 mod joined;
@@ -77,6 +78,7 @@ pub const ALL: &[&Topic] = &[
     &signals::TOPIC,
     &unwaited::TOPIC,
     &stuck::TOPIC,
+    &hooks::TOPIC,
     &endings::TOPIC,
     &hostile::TOPIC,
     &terminal::TOPIC,

@@ -82,25 +82,27 @@ items! {
         /// Open a pseudo-terminal of the container, and send it to the console socket
         /// in this slot. console: bind it on /dev/console, too.
         17 Terminal { socket: u32, rows: u32, columns: u32, console: bool, }
+        /// Wait at the hooks gate while vial runs the hooks of the host's namespaces.
+        18 AwaitHooks {}
         /// Make the mount at this path read-only, after it was filled.
-        18 ReadonlyMount { target: &'a CStr, }
+        19 ReadonlyMount { target: &'a CStr, }
         /// Cover a path with an empty file or directory.
-        19 MaskPath { path: &'a CStr, }
+        20 MaskPath { path: &'a CStr, }
         /// Make a path read-only.
-        20 ReadonlyPath { path: &'a CStr, }
+        21 ReadonlyPath { path: &'a CStr, }
         /// Make the rootfs read-only.
-        21 ReadonlyRoot {}
+        22 ReadonlyRoot {}
         /// Unmount or cover a mount of the host, before the root is moved.
-        22 HideMount { path: &'a CStr, }
+        23 HideMount { path: &'a CStr, }
         /// Make the rootfs the root with pivot_root, and detach the host's. shared: the
         /// unmount would propagate to the host.
-        23 PivotRoot { shared: bool, }
+        24 PivotRoot { shared: bool, }
         /// Make the rootfs the root by moving its mount.
-        24 MoveRoot {}
+        25 MoveRoot {}
         /// Make the rootfs the root with chroot, without a mount.
-        25 Chroot {}
+        26 Chroot {}
         /// Set the propagation of the container's root.
-        26 RootPropagation { flags: u32, }
+        27 RootPropagation { flags: u32, }
     }
 }
 
@@ -149,16 +151,20 @@ items! {
         /// Wait at the start gate for vial's word. socket: the slot of a listening
         /// socket, if `start` is a later command that connects to it.
         20 AwaitStart { socket: u32, }
+        /// Run a hook. Its standard input is the state: head, the pid of this process,
+        /// tail. timeout: in seconds, 0 is none; at_rootfs: the rootfs is not the root yet,
+        /// and becomes the working directory; own_env: its environment is the program's.
+        21 Hook { program: &'a CStr, head: &'a CStr, args: Strings<'a>, env: Strings<'a>, tail: &'a [u8], timeout: u32, at_rootfs: bool, own_env: bool, }
         /// Start a child that sends vial the listener of the next filter, and then waits
         /// at the start gate in this process's place. socket: as for AwaitStart.
-        21 Courier { socket: u32, }
+        22 Courier { socket: u32, }
         /// Load the filter. flags: SECCOMP_FILTER_FLAG_*.
-        22 Seccomp { flags: u32, filter: &'a [u8], }
+        23 Seccomp { flags: u32, filter: &'a [u8], }
         /// Wait for the end of that child.
-        23 AwaitCourier {}
+        24 AwaitCourier {}
         /// Drop the capability that was kept to load the filter.
-        24 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+        25 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
         /// Execute the program.
-        25 Execute {}
+        26 Execute {}
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vial_tests::{inject, ptrace, sys};
 
-use crate::{attacks, callers, report};
+use crate::{attacks, callers, hook, report};
 
 /// Why the probe stops before its last deed.
 #[derive(Debug)]
@@ -99,6 +99,10 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["sleep-beside", seconds] => {
             let pause = Duration::from_secs(seconds.parse()?);
             std::thread::spawn(move || sleep(pause));
+        }
+        ["note", file, name, ref command @ ..] => hook::note(file, name, command)?,
+        ["add-to-container", source, target, device] => {
+            hook::add_to_container(source, target, device)?;
         }
         ["tty-echo"] => tty_echo()?,
         ["exec", program, ref arguments @ ..] => exec(program, arguments)?,

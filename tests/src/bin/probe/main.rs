@@ -8,6 +8,7 @@
 mod attacks;
 mod callers;
 mod deeds;
+mod hook;
 mod report;
 
 use std::process::ExitCode;
