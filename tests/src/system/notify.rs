@@ -99,6 +99,8 @@ fn listener_and_state_come_at_create(context: &Context) -> Outcome {
         config["annotations"] = json!({ "key": "value" });
     })?;
     let pid = container.pid()?;
+    // create has sent it, but the agent may not have read it yet.
+    wait_until("the message", || agent.look(|seen| !seen.states.is_empty()))?;
     let state = agent.look(|seen| seen.states.first().cloned()).unwrap_or_default();
     let wanted = json!({
         "ociVersion": state["ociVersion"], "fds": ["seccompFd"], "pid": pid,
