@@ -114,9 +114,7 @@ impl New<'_> {
         for Joined { kind, path, field } in &namespaces.joined {
             plan.push(&LeaveItem::JoinPath { path, kind: *kind }, field.clone());
         }
-        // Not the cgroup namespace: its root becomes the caller's cgroup
-        // (cgroup_namespaces(7)), so stage 2 makes it, within the container's.
-        let by_clone = namespaces.new & !kind::CGROUP;
+        let by_clone = namespaces.new & !late(namespaces);
         match &offsets {
             None => self.clone_and_map(plan, Stage::Two, by_clone),
             Some(offsets) => self.set_clocks(plan, offsets, file, by_clone),
@@ -327,16 +325,26 @@ pub(super) fn session(plan: &mut Plan, keyring: Option<&str>, make: bool) -> Res
     Ok(())
 }
 
-/// Adds the host name, the domain name and `lo`, in new namespaces only.
+/// The namespaces that stage 2 makes, because they depend on what it has become. The
+/// caller's cgroup becomes the root of a cgroup namespace (cgroup_namespaces(7)). The root
+/// of the message queues belongs to the user who makes the IPC namespace, which must be
+/// the container's root.
+fn late(namespaces: &Namespaces) -> u32 {
+    let ipc = if namespaces.has(kind::USER) { kind::IPC } else { 0 };
+    kind::CGROUP | ipc
+}
+
+/// Adds the late namespaces, the host name, the domain name and `lo`, in new namespaces
+/// only.
 fn identity(
     plan: &mut Plan,
     config: &Config,
     namespaces: &Namespaces,
     host: &Host,
 ) -> Result<(), Error> {
-    if namespaces.new & kind::CGROUP != 0 {
-        // The process is in its cgroup, which becomes the root of the namespace.
-        plan.push(&NamespaceItem::Unshare { kinds: kind::CGROUP }, "linux.namespaces");
+    let kinds = namespaces.new & late(namespaces);
+    if kinds != 0 {
+        plan.push(&NamespaceItem::Unshare { kinds }, "linux.namespaces");
     }
     if namespaces.new & kind::NETWORK != 0 {
         plan.push(&NamespaceItem::Loopback {}, "linux.namespaces");

@@ -16,6 +16,7 @@ topic!(
     "userns",
     ids_are_mapped_as_given [Root, UserNamespaces],
     file_made_inside_belongs_to_the_mapped_user [Root, UserNamespaces],
+    message_queues_belong_to_the_containers_root [Root, UserNamespaces],
     devices_are_usable_and_cannot_be_made [Root, UserNamespaces],
     user_and_groups_work_within_a_range [Root, UserNamespaces],
     unmapped_user_is_refused [Root, UserNamespaces],
@@ -88,6 +89,14 @@ fn file_made_inside_belongs_to_the_mapped_user(context: &Context) -> Outcome {
     context.run_bundle(&bundle)?.success()?;
     let meta = fs::metadata(directory.join("made")).map_err(|e| e.to_string())?;
     Ok(same("the owner", (meta.uid(), meta.gid()), (FIRST + 1000, FIRST + 1001))?)
+}
+
+fn message_queues_belong_to_the_containers_root(context: &Context) -> Outcome {
+    let report = context.run_bundle(&bundle(context, |_| {})?)?.success()?.json()?;
+    let queues = &report["dev"]["mqueue"];
+    same("the owner of /dev/mqueue", &queues["uid"], &json!(0))?;
+    same("its group", &queues["gid"], &json!(0))?;
+    Ok(())
 }
 
 fn devices_are_usable_and_cannot_be_made(context: &Context) -> Outcome {
