@@ -17,6 +17,7 @@
 pub mod agent;
 pub mod bundle;
 pub mod context;
+pub mod differential;
 pub mod engine;
 pub mod initramfs;
 pub mod inject;

@@ -104,6 +104,37 @@ pub fn call_i386(number: u32, argument: u64) -> Option<i32> {
     }
 }
 
+/// fork(2): does a deed in a child, and says how the child ended: "ok", the name of an
+/// errno that the deed returned, or a signal.
+///
+/// # Errors
+/// The child cannot be made or waited for.
+pub fn in_child(deed: impl FnOnce() -> i32) -> io::Result<String> {
+    // SAFETY: the process has one thread, so no lock is held by another in the child.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {
+            let code = deed();
+            // SAFETY: _exit(2) ends the child without the parent's exit handlers.
+            unsafe { libc::_exit(code) }
+        }
+        _ => {}
+    }
+    let mut status = 0;
+    // SAFETY: the status is a local that outlives the call.
+    if unsafe { libc::waitpid(pid, &raw mut status, 0) } != pid {
+        return Err(io::Error::last_os_error());
+    }
+    if libc::WIFSIGNALED(status) {
+        return Ok(format!("signal {}", libc::WTERMSIG(status)));
+    }
+    Ok(match libc::WEXITSTATUS(status) {
+        0 => "ok".to_owned(),
+        code => errno_name(&io::Error::from_raw_os_error(code)),
+    })
+}
+
 /// Blocks every signal, so that [`next_signal`] can receive them.
 pub fn hold_signals() {
     let all = every_signal();

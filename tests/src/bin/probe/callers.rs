@@ -24,6 +24,7 @@ use vial_tests::sys;
 /// | `groups:N` | the supplementary group N |
 /// | `covered:FILE:PLACE` | a new mount namespace, where FILE is bound on PLACE |
 /// | `pinned:N` | CPU N only |
+/// | `unshared:N` | a parent in new namespaces: N is the flags of unshare(2) |
 /// | `namespaced` | a new user namespace without id maps |
 /// | `namespaced-root` | a new user namespace, in which the caller is root |
 pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
@@ -65,6 +66,12 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
             sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0])?;
             mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
             mount_bind_recursive(file, place)?;
+        }
+        ("unshared", flags) => {
+            let flags = usize::try_from(parse(flags)?).map_err(io::Error::other)?;
+            sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0])?;
+            // Only a child is in a new pid namespace.
+            return program.status().map(drop);
         }
         ("namespaced", "") => new_user_namespace()?,
         ("namespaced-root", "") => {

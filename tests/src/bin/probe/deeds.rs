@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vial_tests::{inject, ptrace, sys};
 
-use crate::{attacks, callers, hook, report};
+use crate::{attacks, callers, hook, report, survey};
 
 /// Why the probe stops before its last deed.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl From<std::num::ParseIntError> for End {
 pub(crate) fn run(words: &[&str]) -> Result<(), End> {
     match *words {
         ["report"] => println!("{}", report::everything()),
+        ["survey", ref paths @ ..] => println!("{}", survey::everything(paths)),
         ["exit", code] => return Err(End::Exit(code.parse()?)),
         ["sleep", seconds] => sleep(Duration::from_secs(seconds.parse()?)),
         ["echo", text] => println!("{text}"),

@@ -10,6 +10,7 @@ mod callers;
 mod deeds;
 mod hook;
 mod report;
+mod survey;
 
 use std::process::ExitCode;
 

@@ -62,7 +62,7 @@ fn session() -> Option<libc::c_long> {
 }
 
 /// A field of proc_pid_status(5).
-fn status(field: &str) -> Option<String> {
+pub(crate) fn status(field: &str) -> Option<String> {
     let all = text("/proc/self/status")?;
     let line = all.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())

@@ -11,6 +11,10 @@
 //!     cargo proof FILTER --systemd        in the machine with Debian's systemd
 //!     cargo proof FILTER --host           in the machine with this host's programs
 //!
+//!     cargo proof differential            compares containers under vial with containers
+//!                                         under crun and runc: --seed N, --cases N, and
+//!                                         --host (crun and runc of this host) or --systemd
+//!
 //! A filter may be several words, joined by commas. These variables change a run:
 //!
 //! - VIAL_MUST_WORK=1 makes a skipped test fail.
@@ -69,6 +73,10 @@ fn main() -> ExitCode {
         ["--quick"] => proof.everything_on_the_host(false),
         ["--distributions"] => proof.distributions_alone(),
         [BESIDE] => proof.machines_beside(),
+        ["differential", ref words @ ..] => match systems::Differential::from_words(words) {
+            Some(differential) => proof.differential(differential),
+            None => return usage(),
+        },
         [filter, ref place @ ..] if !filter.starts_with('-') => match place_of(place) {
             Some(place) => proof.by_name(filter, place),
             None => return usage(),
@@ -97,7 +105,8 @@ fn usage() -> ExitCode {
     let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
     let targets: Vec<&str> = ALL.iter().map(|target| target.name).collect();
     eprintln!(
-        "usage: cargo proof [--all | --quick | --distributions | FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host]]",
+        "usage: cargo proof [--all | --quick | --distributions | FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host] | \
+         differential [--seed N] [--cases N] [--systemd | --host]]",
         targets.join("|"),
         kernels.join("|")
     );
@@ -206,6 +215,7 @@ impl Proof {
             let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
             self.machine(systemd, "");
             self.engines(systemd, "");
+            self.compare(systems::Differential::default());
             if let Some(target) = vial_targets::native() {
                 let host = Place { root: Root::Host, ..tmpfs(target, kernel::USUAL) };
                 self.engines(host, WITHOUT_SYSTEMD);
@@ -213,6 +223,7 @@ impl Proof {
             return;
         }
         let beside = Beside::start();
+        self.compare(systems::Differential::default());
         self.machine(tmpfs(x86_64, kernel::USUAL), "");
         self.machine(Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) }, OF_THE_ROOT);
         for kernel in [kernel::OLDEST, kernel::NEWEST] {
@@ -256,6 +267,20 @@ impl Proof {
             (true, false, false) => self.engines(whole, filter),
             _ => {}
         }
+    }
+
+    /// Builds what the differential test needs, and runs it.
+    fn differential(&mut self, differential: systems::Differential) {
+        self.chapter("packages", || checks::packages(true));
+        if let Some(target) = vial_targets::by_name("x86_64") {
+            self.ship(target);
+        }
+        self.compare(differential);
+    }
+
+    fn compare(&mut self, differential: systems::Differential) {
+        let name = format!("differential test, {differential}");
+        self.chapter(&name, || differential.run());
     }
 
     fn engines(&mut self, place: Place, filter: &str) {

@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use vial_targets::command::OnPath;
-use vial_targets::{Error, Kernel, Target, debian};
+use vial_targets::{Error, Kernel, Target, debian, kernel};
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
@@ -70,6 +71,63 @@ pub(crate) fn engines(place: Place, filter: &str) -> Result<Totals, Error> {
     in_machines(engine::ALL, filter, |pass_over| {
         Machine::of_tests(target, kernel, root, ["engines", filter, pass_over], passed_on())
     })
+}
+
+/// A run of the differential test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Differential {
+    /// The / of the machine, whose crun and runc are compared with vial.
+    pub(crate) root: Root,
+    pub(crate) seed: u64,
+    pub(crate) cases: u64,
+}
+
+impl Default for Differential {
+    /// As many cases as a machine runs in about a minute.
+    fn default() -> Self {
+        Self { root: Root::Host, seed: 1, cases: 30 }
+    }
+}
+
+impl std::fmt::Display for Differential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seeds {} to {}", self.seed, self.seed.saturating_add(self.cases) - 1)?;
+        write!(f, " in the machine with root {}", self.root.word())
+    }
+}
+
+impl Differential {
+    /// What the arguments ask for.
+    pub(crate) fn from_words(words: &[&str]) -> Option<Self> {
+        let mut wanted = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--seed" => wanted.seed = words.next()?.parse().ok()?,
+                "--cases" => wanted.cases = words.next()?.parse().ok().filter(|n| *n > 0)?,
+                "--host" => wanted.root = Root::Host,
+                "--systemd" => wanted.root = Root::Systemd,
+                _ => return None,
+            }
+        }
+        Some(wanted)
+    }
+
+    pub(crate) fn run(self) -> Result<Totals, Error> {
+        let Some(target) = vial_targets::by_name("x86_64") else { return Ok(Totals::default()) };
+        let kernel = match self.root {
+            Root::Systemd => kernel::OF_DISK,
+            _ => kernel::USUAL,
+        };
+        let (seed, cases) = (self.seed.to_string(), self.cases.to_string());
+        let words = ["differential", &seed, &cases];
+        let mut machine = Machine::of_tests(target, kernel, self.root, words, passed_on());
+        // A case takes one to two seconds, and three minutes if a runtime hangs.
+        machine.time_limit = Duration::from_secs(600 + 20 * self.cases);
+        let mut tally = Tally::default();
+        machine.run(&mut |line| tally.line(line))?;
+        if tally.whole { Ok(tally.totals) } else { Err(Error::new("it ended without totals")) }
+    }
 }
 
 /// How many machines may hang before the remaining tests are given up.

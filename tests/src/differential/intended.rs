@@ -1,0 +1,218 @@
+//! The table of intended differences. Each row is as narrow as its reason: a runtime,
+//! its versions, the field, both values, and the documents that it is about.
+//!
+//! A row that matches nothing in a long run is out of date, and the run says so.
+
+use serde_json::Value;
+
+use super::compare::Difference;
+use super::glob::matches;
+use super::runtime::Runtime;
+use super::when::{self, Condition};
+
+/// A difference that is no fault of vial.
+pub(super) struct Row {
+    /// The other runtime, and the start of its version: "crun 1.8".
+    runtime: &'static str,
+    /// The field, where `*` stands for any text.
+    field: &'static str,
+    /// The value under vial.
+    ours: &'static str,
+    /// The value under the other runtime.
+    theirs: &'static str,
+    /// What else must be true of the document and of the two values.
+    when: Condition,
+    /// Why it is no fault of vial: the specification, a bug of the other, or an intention.
+    why: &'static str,
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { runtime, field, ours, theirs, why, .. } = self;
+        write!(f, "{runtime}, {field}: {ours} | {theirs} ({why})")
+    }
+}
+
+impl Row {
+    /// Whether the row is about this runtime.
+    pub(super) fn is_about(&self, runtime: &Runtime) -> bool {
+        format!("{} {}", runtime.name, runtime.version).starts_with(self.runtime)
+    }
+
+    fn explains(&self, difference: &Difference, runtime: &Runtime, config: &Value) -> bool {
+        self.is_about(runtime)
+            && matches(self.field, &difference.field)
+            && matches(self.ours, &difference.ours)
+            && matches(self.theirs, &difference.theirs)
+            && (self.when)(config, difference)
+    }
+}
+
+/// The number of the row that explains a difference.
+pub(super) fn explanation(
+    difference: &Difference,
+    runtime: &Runtime,
+    config: &Value,
+) -> Option<usize> {
+    ROWS.iter().position(|row| row.explains(difference, runtime, config))
+}
+
+/// Rows that differ in the runtime alone.
+macro_rules! rows {
+    ($( [$($runtime:literal),+] $field:literal : $ours:literal, $theirs:literal, $when:expr, $why:literal; )*) => {
+        &[ $( $( Row {
+            runtime: $runtime, field: $field, ours: $ours, theirs: $theirs, when: $when, why: $why,
+        }, )+ )* ]
+    };
+}
+
+/// The table.
+pub(super) const ROWS: &[Row] = rows! {
+    // What hides a masked path is up to the runtime: config-linux.md, "Masked Paths", asks
+    // only that it cannot be read.
+    ["crun", "runc"] "report|mounts|*": "*", "*", when::masked,
+        "vial hides paths behind one read-only file and directory of its own";
+    ["crun", "runc"] "paths|*|mode": "0555", "1777", when::masked,
+        "the directory that hides another is the runtime's";
+    ["crun", "runc"] "paths|*": "*", "*", when::masked_file,
+        "the others hide a file behind /dev/null, which can be written";
+
+    ["crun", "runc"] "report|mounts|/dev/*": "*", "*", when::bound_device,
+        "in a user namespace vial binds nodes that it makes, the others bind the host's";
+    ["crun", "runc"] "report|dev|*|uid": "*", "65534", when::bound_device,
+        "the host's node belongs to the host's root";
+    ["crun", "runc"] "report|dev|*|gid": "*", "65534", when::bound_device,
+        "the host's node belongs to the host's root";
+    ["crun", "runc"] "paths|/dev/*|owner": "*", "65534:65534", when::bound_device,
+        "the host's node belongs to the host's root";
+
+    ["crun", "runc"] "report|dev|*|mode": "*", "*", when::bound_device,
+        "a bound node has the mode of the host's, and not that of fileMode";
+    ["crun", "runc"] "paths|/dev/*": "*", "*", when::bound_device,
+        "a bound node has the mode of the host's, and not that of fileMode";
+
+    ["crun"] "report|mounts|*|propagation": "*", "", when::slave_root,
+        "crun makes the rootfs private before it makes it a slave";
+    ["crun 1.8"] "report|mounts|*|super": "*", "*", when::read_only_super,
+        "crun makes the mount read-only and not the filesystem";
+    ["crun 1.8"] "rootfs|*": "40755 *", "41755 *", when::always,
+        "crun makes missing directories with the sticky bit";
+    ["crun", "runc"] "paths|/dev/core*": "*", "*", when::always, "the others link /dev/core to the memory of the kernel, which the spec does not ask for";
+    ["crun", "runc"] "report|dev|core|*": "", "*", when::always, "the others link /dev/core to the memory of the kernel, which the spec does not ask for";
+    ["crun", "runc"] "paths|/dev|read": "*", "*", when::but_for_core, "the others link /dev/core to the memory of the kernel, which the spec does not ask for";
+    ["crun"] "report|session_keyring|name": "_ses.*", "vial-differential", when::always,
+        "vial names the keyring as runc does";
+    ["crun"] "report|session_keyring|permissions": "3f1b0000", "3f130000", when::always,
+        "vial lets the user search the keyring, as runc does";
+    ["runc"] "report|session_keyring|permissions": "3f1b0000", "3f130008", when::user_namespace,
+        "in a user namespace, runc lets everybody search the keyring";
+    ["crun 1.8"] "report|mounts|*|options": "*", "*", when::loses_flags,
+        "crun's read-only path loses flags of the mount that it lies on";
+    ["crun", "runc 1.1"] "report|environ": "*", "*", when::same_variables,
+        "the last of two variables counts, in its own place; vial adds HOME at the end";
+    ["crun 1.8"] "report|environ": "*", "*", when::home_missing,
+        "crun sets HOME only if /etc/passwd has the user";
+    ["crun 1.8", "runc 1.1"] "report|mounts|*|super": "*mode=*", "*", when::tmpfs_mode,
+        "a tmpfs without mode= has the mode of the directory that it covers";
+    ["runc 1.1"] "report|domainname": "*", "(none)", when::always,
+        "runc has domainname since 1.2";
+    ["runc 1.1", "crun 1.8"] "report|scheduler|*": "*", "*", when::scheduled,
+        "runc has scheduler and ioPriority since 1.2, crun since 1.9";
+    ["runc 1.1"] "end": "exit status: 0", "refused: *namespace {*time*} does not exist*",
+        when::always, "runc has time namespaces since 1.2";
+    ["crun 1.8", "runc 1.1"] "end": "exit status: 0", "refused: *ap*: *peration not permitted*",
+        when::capabilities_beyond,
+        "what cannot be granted is left out with a warning: config.md, \"Linux Process\"";
+    ["runc 1.1"] "end": "exit status: 0", "refused: *flags: 0x5000: invalid argument*",
+        when::unbindable_root, "runc makes the rootfs unbindable, and then cannot bind it";
+    ["crun 1.8"] "report|mounts|/sys/fs/cgroup|source": "cgroup", "cgroup2", when::always,
+        "vial keeps the source that config.json gives";
+    ["crun 1.8"] "rootfs|*": "100644 *", "100700 *", when::always,
+        "the mode of a file that is made as a mount's target is the runtime's";
+    ["runc"] "rootfs|*": "100644 *", "100755 *", when::always,
+        "the mode of a file that is made as a mount's target is the runtime's";
+    ["crun", "runc"] "rootfs|/dev/core": "", "120777 *", when::always, "the others link /dev/core to the memory of the kernel, which the spec does not ask for";
+    ["crun 1.8"] "paths|*": "*", "*", when::tmpfs_without_mode,
+        "a tmpfs has the mode of the directory that it covers: crun pull request 1331";
+    ["runc 1.1.5"] "paths|*": "*", "*", when::tmpfs_with_mode,
+        "runc sets the mode of the covered directory even where mode= is given: runc issue 3911";
+    ["crun", "runc"] "end": "refused: *has a system call \"not_a_call\"", "exit status: 0",
+        when::always, "a rule that would deny nothing is refused";
+    ["crun 1.8"] "end": "exit status: 0", "refused: openat2 `dangling`: No such file or directory",
+        when::always, "vial makes the target of a dangling link, within the rootfs, as runc does";
+    ["runc 1.1"] "report|personality": "*", "00000000", when::personality,
+        "runc has personality since 1.2";
+    ["crun 1.8"] "report|mounts|*|options": "*", "*", when::read_only_within,
+        "crun does not make a read-only path read-only that lies in another one";
+    ["crun 1.8"] "paths|*|write": "EROFS", "*", when::read_only_within,
+        "crun does not make a read-only path read-only that lies in another one";
+    ["crun 1.8"] "report|mounts|*|options": "*", "*", when::later_option,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["runc"] "report|mounts|*|options": "*", "*", when::two_access_times,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["crun 1.8"] "report|mounts|*|propagation": "*shared", "*", when::shared_root,
+        "mounts on a shared mount are shared; crun makes the rootfs shared after them";
+    ["runc"] "end": "exit status: 0", "refused: *error reopening /dev/null*", when::default_device,
+        "runc's filter allows a default device only if linux.devices does not list it";
+    ["runc"] "paths|*": "*", "EPERM", when::default_device,
+        "runc's filter allows a default device only if linux.devices does not list it";
+    ["crun"] "paths|*": "EPERM", "*", when::no_device_rules,
+        "crun filters devices only if resources.devices has rules; vial and runc always do";
+    ["crun 1.8"] "report|mounts|*": "", "*", when::below_bind,
+        "crun takes a recursive propagation as a recursive bind";
+    ["crun 1.8"] "paths|*": "*", "*", when::below_bind,
+        "crun takes a recursive propagation as a recursive bind";
+    ["crun", "runc"] "report|cgroup": "*", "*", when::no_cgroups_path,
+        "the place of a container without cgroupsPath is up to the runtime";
+    ["runc"] "report|dev|mqueue|gid": "0", "65534", when::user_namespace,
+        "runc makes the IPC namespace before it has the group of the container's root";
+    ["runc"] "paths|/dev/mqueue|owner": "0:0", "0:65534", when::user_namespace,
+        "runc makes the IPC namespace before it has the group of the container's root";
+    ["crun 1.8"] "end": "exit status: 0", "refused: invalid target `mnt/*`: it must be mounted at the root",
+        when::always, "crun mounts proc and sysfs in their usual places alone";
+    ["runc 1.1"] "end": "exit status: 0", "refused: *tmpcopyup: failed to copy*", when::always,
+        "runc follows the link to the destination once more when it copies";
+    ["runc"] "report|mounts|*|propagation": "*shared", "*", when::shared_root,
+        "runc makes the rootfs private after it was made shared, unless it is a mount of its own";
+    ["runc"] "report|groups": "*", "*", when::group_twice, "runc leaves out a group's second entry";
+    ["runc"] "report|mounts|*|super": "*", "*", when::read_only_super,
+        "runc makes a tmpfs read-only after mounting it";
+    ["runc"] "rootfs|/dev/*": "100644 *", "100666 *", when::user_namespace,
+        "the mode of a file that is made as a mount's target is the runtime's";
+    ["crun"] "end": "exit status: 0", "refused: seccomp_rule_add*: File exists", when::rule_twice,
+        "of two rules for the same call the first counts; libseccomp refuses the second";
+    ["runc"] "end": "exit status: 0", "refused: *flags: 0x*: operation not permitted*", when::user_namespace,
+        "runc changes flags in the user namespace that the host has locked, vial outside of it";
+    ["crun"] "end": "exit status: 0", "refused: set propagation for *: Invalid argument", when::two_propagations,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["crun 1.8"] "report|mounts|*": "*", "", when::user_namespace,
+        "in a user namespace crun binds without what is mounted below the source";
+    ["crun 1.8"] "end": "refused: *open the source: open_tree(2): EINVAL*", "exit status: 0", when::user_namespace,
+        "a bind that is not recursive would uncover what the host has mounted over; runc refuses, too";
+    ["crun", "runc"] "report|cgroup_files|cgroup.controllers": "*", "*", when::always,
+        "vial enables only the controllers that a limit needs";
+    ["crun 1.8", "runc 1.1"] "cgroup|cpu.weight": "*", "*", when::shares,
+        "vial converts shares as crun 1.24 and runc 1.3.2 do";
+    ["crun 1.8", "runc 1.1"] "report|cgroup_files|cpu.weight": "*", "*", when::shares,
+        "vial converts shares as crun 1.24 and runc 1.3.2 do";
+    ["crun", "runc"] "signals|ignored": "0000000000001000", "*1000", when::always,
+        "vial resets the signals that its caller ignores";
+    ["runc 1.1"] "report|rlimits|RLIMIT_NOFILE|soft": "*", "*", when::no_nofile,
+        "Go raises its own limit, and runc passes it on: runc issue 4195";
+    ["runc"] "report|mounts|*|super": "memory_recursiveprot nsdelegate *", "*", when::always,
+        "runc's mount takes the host's own mount of cgroup2 these options";
+    ["crun 1.8", "runc 1.1"] "prctl|timerslack": "0", "50000", when::scheduled,
+        "runc has scheduler since 1.2, crun since 1.9";
+    ["crun", "runc"] "calls|*": "*", "*", when::rule_twice,
+        "of two rules for the same call the first that matches counts; libseccomp sorts them";
+    ["crun 1.8"] "end": "refused: *set the mount's flags: mount(2): EPERM*", "exit status: 0",
+        when::user_namespace, "a user namespace locks flags of the host's mounts; runc refuses, too";
+    ["crun 1.8"] "report|mounts|*|options": "*", "*", when::two_access_times,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["runc"] "report|dev|*": "*", "*", when::bound_device,
+        "a bound node has the owner of the host's";
+    ["runc 1.1"] "end": "exit status: 0", "refused: *cannot run executable found relative to current directory*",
+        when::empty_path_entry, "an empty entry in PATH is the working directory: execvp(3)";
+    ["crun", "runc"] "report|mounts|*|propagation": "*", "*", when::one_root_propagation,
+        "the others set a propagation that is not recursive on the host's root, and not on the rootfs";
+};

@@ -1,0 +1,182 @@
+//! The runtimes to compare, and one container under one of them.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rustix::mount::UnmountFlags;
+use serde_json::Value;
+use vial_targets::Error;
+use vial_targets::command::{self, OnPath};
+
+use super::normal::{self, Seen};
+use super::stage::{HELPER, Helper, Stage};
+use crate::processes;
+
+/// The id of every container.
+const ID: &str = "vial-differential";
+/// `linux.cgroupsPath` of most containers.
+pub(super) const CGROUP: &str = "/vial-differential-group/container";
+/// How long a container may take. Under TCG a start of runc takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A runtime.
+#[derive(Debug, Clone)]
+pub(super) struct Runtime {
+    /// vial, crun or runc.
+    pub(super) name: &'static str,
+    /// Its version.
+    pub(super) version: String,
+    program: PathBuf,
+    /// Flags before the verb.
+    flags: Vec<String>,
+}
+
+impl Runtime {
+    /// vial, and the runtimes on this machine to compare it with. Without controllers,
+    /// crun must not use cgroups: it sets a limit for its filter of devices that only a
+    /// privileged host permits.
+    pub(super) fn all(vial: &Path, controllers: bool) -> Vec<Runtime> {
+        let beside = ["crun", "runc"].into_iter().filter_map(|name| {
+            let program = ["/usr/bin", "/usr/sbin"].map(|d| Path::new(d).join(name));
+            Some((name, program.into_iter().find(|path| path.is_file())?))
+        });
+        let mut all = Vec::new();
+        for (name, program) in std::iter::once(("vial", vial.to_owned())).chain(beside) {
+            let flag = (name == "crun" && !controllers).then(|| "--cgroup-manager=disabled".into());
+            let version = version(&program);
+            all.push(Runtime { name, version, program, flags: flag.into_iter().collect() });
+        }
+        all
+    }
+
+    /// Whether the runtime hangs with this config.json: crun 1.8 does with the offsets of
+    /// a time namespace.
+    pub(super) fn hangs(&self, config: &Value) -> bool {
+        let has_offsets = !config["linux"]["timeOffsets"].is_null();
+        self.name == "crun" && self.version.starts_with("1.8") && has_offsets
+    }
+
+    /// Whether it puts containers into cgroups.
+    pub(super) fn uses_cgroups(&self) -> bool {
+        self.flags.is_empty()
+    }
+
+    fn command(&self, stage: &Stage) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--root").arg(self.state(stage)).args(&self.flags).env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(&stage.directory);
+        command
+    }
+
+    fn state(&self, stage: &Stage) -> PathBuf {
+        stage.directory.join("state").join(self.name)
+    }
+
+    /// Runs a container with this config.json, and returns what it is like.
+    pub(super) fn run(&self, stage: &Stage, config: &Value) -> Result<Seen, Error> {
+        let helper = config.to_string().contains(HELPER);
+        let helper = helper.then(|| Helper::start(&stage.directory.join("probe"))).transpose()?;
+        stage.put(config, helper.as_ref())?;
+        let (said, errors) = self.run_and_look(stage)?;
+        let mut seen = match &said {
+            Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
+            None => Seen::refused(&errors),
+        };
+        if said.is_some() {
+            for (path, what) in stage.files() {
+                seen.add(&["rootfs", &path], what);
+            }
+        }
+        self.clean(stage, &mut seen)?;
+        Ok(seen)
+    }
+
+    /// The container's report and the files of its cgroup, and what the runtime wrote to
+    /// its stderr.
+    fn run_and_look(&self, stage: &Stage) -> Result<(Option<(Value, Value)>, String), Error> {
+        let errors = stage.directory.join("stderr");
+        let file = File::create(&errors).on_path("create", &errors)?;
+        let mut command = self.command(stage);
+        command.args(["run", "--bundle"]).arg(stage.bundle()).arg(ID);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
+        let mut child = command.spawn().on_path("start", &self.program)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (sender, line) = channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let read = stdout.map(|out| BufReader::new(out).read_line(&mut text));
+            let _ = sender.send(read.map(|_| text)); // The receiver may have given up.
+        });
+        let text = line.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
+        let report: Option<Value> = serde_json::from_str(&text).ok();
+        let cgroup = normal::cgroup_files(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
+        drop(stdin); // The probe waits for the end of its stdin.
+        if report.is_none() && !text.is_empty() || text.is_empty() && child.try_wait().is_err() {
+            processes::end_descendants(child.id());
+        }
+        let status = wait(&mut child)?;
+        let mut said = String::new();
+        let read = File::open(&errors).and_then(|file| file.take(4000).read_to_string(&mut said));
+        read.on_path("read", &errors)?;
+        let report = report.map(|mut report| {
+            report["end"] = format!("{status}").into();
+            (report, cgroup)
+        });
+        Ok((report, if said.is_empty() { format!("{status}: {text}") } else { said }))
+    }
+
+    /// Tells what the container left behind, and removes it.
+    fn clean(&self, stage: &Stage, seen: &mut Seen) -> Result<(), Error> {
+        let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+        if entries(&self.state(stage)).any(|entry| entry.file_name() == ID) {
+            seen.add(&["left", "state"], "yes".to_owned());
+            let mut delete = self.command(stage);
+            let _ = command::output(delete.args(["delete", "--force", ID])); // Best effort.
+            let _ = fs::remove_dir_all(self.state(stage));
+        }
+        let cgroup = Path::new("/sys/fs/cgroup").join(&CGROUP[1..]);
+        if cgroup.is_dir() {
+            seen.add(&["left", "cgroup"], "yes".to_owned());
+            let _ = fs::remove_dir(&cgroup); // It may be in use for a moment more.
+        }
+        processes::end_descendants(std::process::id());
+        let below = stage.bundle().to_string_lossy().into_owned();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        for point in points.filter(|point| point.starts_with(&below)) {
+            seen.add(&["left", "mount", point], "yes".to_owned());
+            let _ = rustix::mount::unmount(point, UnmountFlags::DETACH); // Checked below.
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        if mounts.contains(&below) {
+            return Err(Error::new("a mount of a container cannot be removed"));
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a runtime to end. One that hangs is killed, with its container.
+fn wait(child: &mut std::process::Child) -> Result<std::process::ExitStatus, Error> {
+    let began = std::time::Instant::now();
+    loop {
+        let status = child.try_wait();
+        if let Some(status) = status.map_err(|error| Error::new(format!("wait: {error}")))? {
+            return Ok(status);
+        }
+        if began.elapsed() > PATIENCE {
+            processes::end_descendants(child.id());
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The last word of the first line of `--version`.
+fn version(program: &Path) -> String {
+    let said = command::output(Command::new(program).arg("--version")).unwrap_or_default();
+    said.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,322 @@
+//! Conditions of the rows: what a document asks for, and how two values differ.
+
+use serde_json::Value;
+
+use super::compare::Difference;
+
+/// Whether a row is about this document and this difference.
+pub(super) type Condition = fn(&Value, &Difference) -> bool;
+
+pub(super) fn always(_: &Value, _: &Difference) -> bool {
+    true
+}
+
+/// The path in the container that a field is about: `report|mounts|PATH|..` or
+/// `paths|PATH|..`, without the number of a mount on top of others.
+pub(super) fn place(difference: &Difference) -> &str {
+    let mut parts = difference.field.split('|');
+    let place = match (parts.next(), parts.next(), parts.next()) {
+        (Some("report"), Some("mounts"), Some(place))
+        | (Some("paths" | "rootfs"), Some(place), _) => place,
+        _ => "",
+    };
+    place.split('#').next().unwrap_or_default()
+}
+
+/// A path after the symbolic links of the rootfs.
+fn resolved(path: &str) -> String {
+    const LINKS: &[(&str, &str)] = &[
+        ("/link", "/target"),
+        ("/absolute", "/target"),
+        ("/upwards", "/target"),
+        ("/var/run", "/run"),
+        ("/dangling", "/nowhere/yet"),
+        ("/data/..", ""),
+    ];
+    for (link, target) in LINKS {
+        match path.strip_prefix(link) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                return format!("{target}{rest}");
+            }
+            _ => {}
+        }
+    }
+    path.to_owned()
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether a list of paths has the field's.
+fn lists(list: &Value, difference: &Difference) -> bool {
+    let place = resolved(place(difference));
+    texts(list).any(|path| resolved(path) == place)
+}
+
+pub(super) fn masked(config: &Value, difference: &Difference) -> bool {
+    lists(&config["linux"]["maskedPaths"], difference)
+}
+
+/// A masked file, which is /dev/null under the others.
+pub(super) fn masked_file(config: &Value, difference: &Difference) -> bool {
+    const CHANGED: [(&str, &str); 4] =
+        [("type", "c"), ("device", "1:3"), ("write", "ok"), ("mode", "0666")];
+    let end = difference.field.rsplit('|').next().unwrap_or_default();
+    masked(config, difference)
+        && (end == "owner" || CHANGED.contains(&(end, difference.theirs.as_str())))
+}
+
+pub(super) fn user_namespace(config: &Value, _: &Difference) -> bool {
+    let list = config["linux"]["namespaces"].as_array();
+    list.into_iter().flatten().any(|namespace| namespace["type"] == "user")
+}
+
+/// A device that a container in a user namespace cannot make.
+pub(super) fn bound_device(config: &Value, difference: &Difference) -> bool {
+    const USUAL: [&str; 6] = ["null", "zero", "full", "tty", "random", "urandom"];
+    let mut parts = difference.field.split('|').rev();
+    let name = parts.find_map(|part| {
+        let name = part.split('#').next()?;
+        let name = name.strip_prefix("/dev/").unwrap_or(name);
+        let listed = |device: &Value| device["path"].as_str() == Some(&format!("/dev/{name}"));
+        let devices = config["linux"]["devices"].as_array();
+        (USUAL.contains(&name) || devices.into_iter().flatten().any(listed)).then_some(name)
+    });
+    user_namespace(config, difference) && name.is_some()
+}
+
+/// A rootfs that receives the host's mounts, as it does where nothing is given.
+pub(super) fn slave_root(config: &Value, _: &Difference) -> bool {
+    let kind = &config["linux"]["rootfsPropagation"];
+    kind.is_null() || kind.as_str().is_some_and(|kind| kind.ends_with("slave"))
+}
+
+pub(super) fn unbindable_root(config: &Value, _: &Difference) -> bool {
+    config["linux"]["rootfsPropagation"].as_str().is_some_and(|kind| kind.ends_with("unbindable"))
+}
+
+/// The words of two values, sorted.
+fn words(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split(' ').collect();
+    words.sort_unstable();
+    words
+}
+
+/// Whether the values are equal without these words.
+fn equal_without(difference: &Difference, ours: &[&str], theirs: &[&str]) -> bool {
+    let rest = |text, out: &[&str]| {
+        let mut rest = words(text).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        rest.retain(|word| !out.contains(&word.as_str()));
+        rest
+    };
+    rest(&difference.ours, ours) == rest(&difference.theirs, theirs)
+}
+
+pub(super) fn read_only_super(_: &Value, difference: &Difference) -> bool {
+    words(&difference.ours).contains(&"ro") && equal_without(difference, &["ro"], &["rw"])
+}
+
+pub(super) fn but_for_core(_: &Value, difference: &Difference) -> bool {
+    equal_without(difference, &[], &["core"])
+}
+
+/// A read-only path whose mount has fewer flags than the one that it lies on.
+pub(super) fn loses_flags(config: &Value, difference: &Difference) -> bool {
+    lists(&config["linux"]["readonlyPaths"], difference)
+        && equal_without(difference, &["nosuid", "nodev", "noexec"], &[])
+}
+
+/// Both have the same variables, HOME aside, where one is given twice or HOME is empty.
+pub(super) fn same_variables(config: &Value, difference: &Difference) -> bool {
+    let mut names: Vec<&str> =
+        texts(&config["process"]["env"]).filter_map(|entry| entry.split('=').next()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    let has_empty_home = texts(&config["process"]["env"]).any(|entry| entry == "HOME=");
+    (count > names.len() || has_empty_home) && words(&difference.ours) == words(&difference.theirs)
+}
+
+pub(super) fn home_missing(_: &Value, difference: &Difference) -> bool {
+    let without_home = |text: &str| {
+        let words = words(text).into_iter().filter(|word| !word.starts_with("HOME="));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let set =
+        |text: &str| words(text).iter().any(|word| word.len() > 5 && word.starts_with("HOME="));
+    set(&difference.ours)
+        && !set(&difference.theirs)
+        && without_home(&difference.ours) == without_home(&difference.theirs)
+}
+
+/// A tmpfs whose mode is not given.
+pub(super) fn tmpfs_mode(_: &Value, difference: &Difference) -> bool {
+    let mode = words(&difference.ours).into_iter().find(|word| word.starts_with("mode="));
+    mode.is_some_and(|mode| equal_without(difference, &[mode], &[]))
+}
+
+pub(super) fn scheduled(config: &Value, _: &Difference) -> bool {
+    let process = &config["process"];
+    !process["scheduler"].is_null() || !process["ioPriority"].is_null()
+}
+
+/// The effective set has more than the permitted one.
+pub(super) fn capabilities_beyond(config: &Value, _: &Difference) -> bool {
+    let sets = &config["process"]["capabilities"];
+    texts(&sets["effective"]).any(|name| texts(&sets["permitted"]).all(|other| other != name))
+        || texts(&sets["inheritable"])
+            .any(|name| texts(&sets["bounding"]).all(|other| other != name))
+}
+
+pub(super) fn personality(config: &Value, _: &Difference) -> bool {
+    !config["linux"]["personality"].is_null()
+}
+
+pub(super) fn no_cgroups_path(config: &Value, _: &Difference) -> bool {
+    config["linux"]["cgroupsPath"].is_null()
+}
+
+pub(super) fn shared_root(config: &Value, _: &Difference) -> bool {
+    config["linux"]["rootfsPropagation"].as_str().is_some_and(|kind| kind.ends_with("shared"))
+}
+
+/// The mounts whose destination is the field's path or above it.
+fn covering<'a>(config: &'a Value, difference: &Difference) -> Vec<&'a Value> {
+    let place = resolved(place(difference));
+    let mounts = config["mounts"].as_array().into_iter().flatten();
+    let covers = |mount: &&Value| {
+        let destination = resolved(mount["destination"].as_str().unwrap_or_default());
+        place
+            .strip_prefix(&*destination)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    mounts.filter(covers).collect()
+}
+
+fn has_mode(mount: &Value) -> bool {
+    texts(&mount["options"]).any(|option| option.starts_with("mode="))
+}
+
+pub(super) fn tmpfs_without_mode(config: &Value, difference: &Difference) -> bool {
+    covering(config, difference).iter().any(|mount| mount["type"] == "tmpfs" && !has_mode(mount))
+}
+
+pub(super) fn tmpfs_with_mode(config: &Value, difference: &Difference) -> bool {
+    covering(config, difference).iter().any(|mount| mount["type"] == "tmpfs" && has_mode(mount))
+}
+
+/// A read-only path in another one that is listed later.
+pub(super) fn read_only_within(config: &Value, difference: &Difference) -> bool {
+    let place = resolved(place(difference));
+    let paths: Vec<String> = texts(&config["linux"]["readonlyPaths"]).map(resolved).collect();
+    let within =
+        |path: &String| place.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    paths.contains(&place) && paths.iter().any(within)
+}
+
+/// The options of the mount at the field's path, which options exclude each other.
+fn options_of<'a>(config: &'a Value, difference: &Difference) -> Vec<Vec<&'a str>> {
+    let place = resolved(place(difference));
+    let at = |mount: &&&Value| resolved(mount["destination"].as_str().unwrap_or_default()) == place;
+    let covering = covering(config, difference);
+    covering.iter().filter(at).map(|mount| texts(&mount["options"]).collect()).collect()
+}
+
+/// A mount with an option, and later its opposite.
+pub(super) fn later_option(config: &Value, difference: &Difference) -> bool {
+    let opposite = |one: &str, other: &str| match (one, other) {
+        ("ro", "rw") | ("rw", "ro") => true,
+        _ => one.strip_prefix("no") == Some(other) || other.strip_prefix("no") == Some(one),
+    };
+    options_of(config, difference).iter().any(|options| {
+        let both = |(index, one): (usize, &&str)| options[..index].iter().any(|o| opposite(o, one));
+        options.iter().enumerate().any(both)
+    })
+}
+
+/// A mount with two of the options for the time of access.
+pub(super) fn two_access_times(config: &Value, difference: &Difference) -> bool {
+    const TIMES: [&str; 3] = ["noatime", "relatime", "strictatime"];
+    options_of(config, difference)
+        .iter()
+        .any(|options| options.iter().filter(|option| TIMES.contains(option)).count() > 1)
+}
+
+/// linux.devices lists a device that every container has.
+pub(super) fn default_device(config: &Value, _: &Difference) -> bool {
+    const USUAL: [&str; 2] = ["/dev/null", "/dev/full"];
+    let devices = config["linux"]["devices"].as_array();
+    devices
+        .into_iter()
+        .flatten()
+        .any(|device| device["path"].as_str().is_some_and(|path| USUAL.contains(&path)))
+}
+
+/// A device that only rules for the filter allow.
+pub(super) fn no_device_rules(config: &Value, difference: &Difference) -> bool {
+    config["linux"]["resources"]["devices"].is_null()
+        && ["/nodes/", "/dev/", "/opt/", "/target/"]
+            .iter()
+            .any(|start| resolved(place(difference)).starts_with(start))
+}
+
+/// Below a bind that is not recursive, but has a recursive propagation.
+pub(super) fn below_bind(config: &Value, difference: &Difference) -> bool {
+    covering(config, difference).iter().any(|mount| {
+        let options: Vec<&str> = texts(&mount["options"]).collect();
+        let is_recursive = ["rprivate", "rslave", "rshared", "runbindable"];
+        options.contains(&"bind") && options.iter().any(|option| is_recursive.contains(option))
+    })
+}
+
+pub(super) fn group_twice(config: &Value, _: &Difference) -> bool {
+    let mut groups: Vec<u64> = config["process"]["user"]["additionalGids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+        .collect();
+    let count = groups.len();
+    groups.sort_unstable();
+    groups.dedup();
+    count > groups.len()
+}
+
+/// More than one rule for a system call.
+pub(super) fn rule_twice(config: &Value, _: &Difference) -> bool {
+    let rules = config["linux"]["seccomp"]["syscalls"].as_array();
+    let mut names: Vec<&str> =
+        rules.into_iter().flatten().flat_map(|rule| texts(&rule["names"])).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    count > names.len()
+}
+
+/// A mount with two propagations.
+pub(super) fn two_propagations(config: &Value, _: &Difference) -> bool {
+    const KINDS: [&str; 4] = ["private", "slave", "shared", "unbindable"];
+    let is_kind = |option: &&str| KINDS.contains(&option.strip_prefix('r').unwrap_or(option));
+    let mounts = config["mounts"].as_array();
+    mounts.into_iter().flatten().any(|mount| texts(&mount["options"]).filter(is_kind).count() > 1)
+}
+
+pub(super) fn shares(config: &Value, _: &Difference) -> bool {
+    !config["linux"]["resources"]["cpu"]["shares"].is_null()
+}
+
+pub(super) fn no_nofile(config: &Value, _: &Difference) -> bool {
+    let limits = config["process"]["rlimits"].as_array();
+    limits.into_iter().flatten().all(|limit| limit["type"] != "RLIMIT_NOFILE")
+}
+
+pub(super) fn empty_path_entry(config: &Value, _: &Difference) -> bool {
+    texts(&config["process"]["env"]).any(|entry| entry.starts_with("PATH=") && entry.contains("::"))
+}
+
+/// A rootfsPropagation that is not recursive.
+pub(super) fn one_root_propagation(config: &Value, _: &Difference) -> bool {
+    let kind = config["linux"]["rootfsPropagation"].as_str();
+    kind.is_some_and(|kind| ["private", "slave", "shared", "unbindable"].contains(&kind))
+}
