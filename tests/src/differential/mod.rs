@@ -7,7 +7,7 @@
 //! | stage | the directories that all containers of a run use in turn |
 //! | seen | what the probe, the cgroup and the rootfs showed of a container |
 //! | difference | a field of what was seen that is not the same under two runtimes |
-//! | row | an intended difference, with its reason: see [`intended`] |
+//! | row | an intended difference, with its reason: see `intended` |
 //!
 //! Each difference is a fault of vial, or a row. `cargo proof differential` runs it in a
 //! machine, for as many cases as one wants.

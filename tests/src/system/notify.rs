@@ -193,7 +193,7 @@ fn i386_call_is_notified(context: &Context) -> Outcome {
     if cfg!(not(target_arch = "x86_64")) {
         return Err(Failure::Skipped("i386 system calls".into()));
     }
-    const I386_GETPRIORITY: i64 = 96;
+    const I386_GETPRIORITY: libc::c_long = 96;
     let path = context.directory.join("agent");
     let agent = Agent::start(&path, |call| {
         let argument = i64::from(call.arguments[0] as u32);

@@ -113,12 +113,14 @@ fn prctl() -> Value {
             Err(error) => sys::errno_name(&error),
         }
     };
+    // linux/prctl.h; libc has it for glibc alone.
+    const PR_GET_SPECULATION_CTRL: libc::c_int = 52;
     const STORE_BYPASS: usize = 0;
     json!({
         "dumpable": get(libc::PR_GET_DUMPABLE, 0),
         "keepcaps": get(libc::PR_GET_KEEPCAPS, 0),
         "securebits": get(libc::PR_GET_SECUREBITS, 0),
-        "speculation": get(libc::PR_GET_SPECULATION_CTRL, STORE_BYPASS),
+        "speculation": get(PR_GET_SPECULATION_CTRL, STORE_BYPASS),
         "thp_disable": get(libc::PR_GET_THP_DISABLE, 0),
         "timerslack": get(libc::PR_GET_TIMERSLACK, 0),
     })
