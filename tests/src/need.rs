@@ -36,6 +36,8 @@ pub enum Need {
     MountSetattr,
     /// Idmapped mounts of tmpfs, Linux 6.3.
     IdMaps,
+    /// A shell and grep, which the smaller machines lack.
+    Shell,
     /// /dev/fuse.
     Fuse,
     /// ip and nsenter.
@@ -82,6 +84,7 @@ impl Need {
             Need::Iproute => {
                 (exists("/usr/sbin/ip") && exists("/usr/bin/nsenter"), "ip and nsenter")
             }
+            Need::Shell => (exists("/bin/sh") && exists("/usr/bin/grep"), "shell with grep"),
             Need::Fuse => (exists("/dev/fuse"), "FUSE"),
             Need::Machine => (in_machine(), "machine that may be harmed"),
         };

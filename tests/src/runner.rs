@@ -259,6 +259,8 @@ fn attempt(test: &Test) -> Outcome {
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
             // The kernels of arm have none.
             Need::TimeNamespaces => cfg!(target_arch = "arm"),
+            // The machines without a whole system have no such programs.
+            Need::Shell | Need::Iproute => in_machine(),
             // Some of the tested kernels are older.
             Need::MountSetattr | Need::IdMaps => true,
             _ => false,

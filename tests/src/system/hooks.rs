@@ -22,12 +22,12 @@ topic!(
     hooks_run_in_the_namespaces_of_the_spec[Root],
     hooks_of_the_container_are_its_user[Root],
     hooks_get_their_arguments_and_environment[Root],
-    hooks_inherit_nothing_else[Root],
+    hooks_inherit_nothing_else[Root, Shell],
     state_verb_tells_the_status_in_each_hook[Root],
     exec_runs_no_hook[Root],
     plan_shows_every_hook[Root],
     failed_hook_fails_its_verb_and_leaves_nothing[Root],
-    failure_of_a_hook_is_told_in_words[Root],
+    failure_of_a_hook_is_told_in_words[Root, Shell],
     hook_is_killed_at_its_timeout[Root],
     failed_poststop_hook_is_a_warning[Root],
     failed_create_runs_the_poststop_hooks[Root],
@@ -39,7 +39,7 @@ topic!(
     hook_enters_the_namespaces_by_pid[Root],
     hooks_run_with_a_user_namespace[Root, UserNamespaces],
     hooks_run_without_a_mount_namespace[Root],
-    hooks_run_without_pidfds_and_close_range[Root],
+    hooks_run_without_pidfds_and_close_range[Root, Shell],
 );
 
 /// The points in order, and the status that the spec has for each.

@@ -223,7 +223,6 @@ impl Proof {
             return;
         }
         let beside = Beside::start();
-        self.compare(systems::Differential::default());
         self.machine(tmpfs(x86_64, kernel::USUAL), "");
         self.machine(Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) }, OF_THE_ROOT);
         for kernel in [kernel::OLDEST, kernel::NEWEST] {
