@@ -9,8 +9,13 @@ use vial_tests::runner::Totals;
 
 /// Packages that the proof calls, and those that unit tests compare with: the
 /// system libseccomp, and the engines' seccomp profile.
-const PACKAGES: &[&str] =
-    &["xz-utils", "busybox-static", "python3-seccomp", "golang-github-containers-common"];
+const PACKAGES: &[&str] = &[
+    "xz-utils",
+    "busybox-static",
+    "python3-seccomp",
+    "golang-github-containers-common",
+    "iproute2",
+];
 /// What the engine tests run in the machine that borrows this host's /. podman's
 /// package does not require everything that podman calls: netavark even for a
 /// container without a network, iptables for a bridge, catatonit for `--init` and
