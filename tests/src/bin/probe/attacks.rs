@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use vial_tests::sys;
@@ -29,7 +30,10 @@ fn attack(place: &Path, seen: &str) {
         return;
     }
     let _ = make_writable(place); // EINVAL is expected: the mount is in no mount namespace.
-    if OpenOptions::new().write(true).open(place).is_ok() {
+    // Opening it may succeed, just after the process has executed its program. The seals
+    // must still refuse every change.
+    let Ok(mut file) = OpenOptions::new().write(true).open(place) else { return };
+    if file.write(b"x").is_ok() || file.set_len(0).is_ok() || file.set_len(1 << 20).is_ok() {
         // If this fails there is no other way to report it.
         let _ = fs::write(seen, target.to_string_lossy().as_bytes());
     }
