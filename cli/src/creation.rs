@@ -183,9 +183,11 @@ impl Prepared {
             Then::Go(foreground) => {
                 // While startContainer hooks run, the container is not running yet.
                 let created = (!config.hooks.start_container.is_empty()).then(|| dir.listen());
-                let _listener = created.transpose()?;
+                let listener = created.transpose()?;
                 go(ready, &self.plan, foreground)?;
-                dir.forget_socket();
+                if listener.is_some() {
+                    dir.forget_socket();
+                }
             }
         }
         devices.forget();

@@ -259,8 +259,10 @@ fn attempt(test: &Test) -> Outcome {
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
             // The kernels of arm have none.
             Need::TimeNamespaces => cfg!(target_arch = "arm"),
-            // The machines without a whole system have no such programs.
-            Need::Shell | Need::Iproute => in_machine(),
+            // Only the machines with a whole system have such programs.
+            Need::Shell | Need::Iproute => {
+                in_machine() && !fs::exists("/run/systemd/system").unwrap_or(false)
+            }
             // Some of the tested kernels are older.
             Need::MountSetattr | Need::IdMaps => true,
             _ => false,

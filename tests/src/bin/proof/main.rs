@@ -51,7 +51,7 @@ const OF_THE_PROCESSOR: &str =
 /// The topics that depend on the kind of /.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on how systemd sets up a host.
-const OF_SYSTEMD: &str = "labels,exec_cgroup";
+const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices";
 /// The engine tests that `cargo proof` runs: of podman only a selection.
 const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
 /// The engine tests that work without systemd.
