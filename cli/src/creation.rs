@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
-use vial_plan::{Item, RootfsItem, Stage2};
+use vial_plan::{Item, ProcessItem, RootfsItem, Stage2};
 
 use crate::config::Config;
 use crate::container::Container;
@@ -221,6 +221,10 @@ impl Prepared {
             }),
             no_process: self.config.process.is_none(),
             has_hooks: self.config.hooks.outlive_create(),
+            awaits_agent: !self.plan.has_start_hooks()
+                && self.plan.items().any(|(_, item, _)| {
+                    matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })))
+                }),
             annotations: self.config.annotations.clone(),
             progress: String::new(),
         })

@@ -50,6 +50,9 @@ pub struct Record {
     /// Whether config.json has hooks for start or delete.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_hooks: bool,
+    /// Whether only an agent that holds the listener of its filter can delay the program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_agent: bool,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -81,6 +84,7 @@ impl Record {
             chroot: false,
             no_process: config.process.is_none(),
             has_hooks: config.hooks.outlive_create(),
+            awaits_agent: false,
             annotations: config.annotations,
             progress: String::new(),
         }

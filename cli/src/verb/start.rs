@@ -4,7 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::Signal;
-use vial_plan::{Item, ProcessItem, Reply, Stage2};
+use vial_plan::Reply;
 
 use crate::container::Container;
 use crate::container::status::Status;
@@ -47,18 +47,16 @@ impl Start {
         // The process waits for this byte: a connection alone only asks whether it waits.
         write_all(&channel, b"g")
             .map_err(|errno| Error::errno("tell the process to start: write(2)", errno))?;
-        // A seccomp agent may never let the program start.
-        set_socket_timeout(&channel, Timeout::Recv, Some(listener::PATIENCE))
-            .map_err(|errno| Error::errno("tell the process to start: setsockopt(2)", errno))?;
-        let reply = loop {
-            match await_reply(&channel) {
-                Err(Errno::AGAIN) if has_agent(&container) => {
-                    container.signal(Signal::KILL)?;
-                    return Err(listener::silent());
-                }
-                Err(Errno::AGAIN) => {}
-                reply => break reply.ok().flatten(),
+        if container.record.awaits_agent {
+            set_socket_timeout(&channel, Timeout::Recv, Some(listener::PATIENCE))
+                .map_err(|errno| Error::errno("tell the process to start: setsockopt(2)", errno))?;
+        }
+        let reply = match await_reply(&channel) {
+            Err(Errno::AGAIN) => {
+                container.signal(Signal::KILL)?;
+                return Err(listener::silent());
             }
+            reply => reply.ok().flatten(),
         };
         container.dir().forget_socket();
         match reply {
@@ -70,7 +68,8 @@ impl Start {
             Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
                 Ok(plan) => {
                     if failure::is_of_hook(&plan, &failed) {
-                        let _ = container.kill().and_then(|()| container.destroy(&global.log)); // As below.
+                        // Only the hook's failure is told.
+                        let _ = container.kill().and_then(|()| container.destroy(&global.log));
                     }
                     failure::words(&plan, &failed)
                 }
@@ -81,14 +80,4 @@ impl Start {
             }
         }
     }
-}
-
-/// Whether the filter of a container's process has a listener, which must answer soon:
-/// nothing else takes time between start and execve.
-fn has_agent(container: &Container) -> bool {
-    let is_courier =
-        |item: Item<'_>| matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })));
-    container.dir().plan().is_ok_and(|plan| {
-        plan.items().any(|(_, item, _)| is_courier(item)) && !plan.has_start_hooks()
-    })
 }
