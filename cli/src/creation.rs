@@ -21,13 +21,15 @@ use crate::file::write_whole;
 use crate::flags::Global;
 use crate::foreground::Foreground;
 use crate::hooks;
+use crate::host::cgroups::delegated;
 use crate::host::mountinfo;
+use crate::host::resctrl::Resctrl;
 use crate::host::sources::{Source, rootfs_has_mounts};
-use crate::host::{Host, NamespaceOwner};
+use crate::host::{Hierarchy, Host, NamespaceOwner};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::network::Devices;
-use crate::plan::{CgroupPlace, Lent, Plan};
+use crate::plan::{CgroupPlace, Lent, Place, Plan};
 use crate::planner::{self, ListenFds, Request};
 use crate::socket;
 use crate::spawn;
@@ -50,6 +52,8 @@ pub struct Options {
     pub preserve_fds: u32,
     /// Which of them come from systemd's socket activation.
     pub listen_fds: ListenFds,
+    /// Make no cgroups.
+    pub no_cgroups: bool,
 }
 
 /// A bundle that was read and planned. Nothing has been done yet.
@@ -69,18 +73,25 @@ pub struct Prepared {
 /// Reads a bundle and plans everything. Changes nothing on the machine.
 pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::container::dir::check_id(id)?;
-    let host = Host::read();
+    let mut host = Host::read();
+    if options.no_cgroups {
+        host.forget_cgroups();
+    }
     let bundle = bundle(options.bundle.as_deref(), &host)?;
     let (config, bytes) = Config::load(&bundle)?;
-    let lineage = host.cgroup.as_ref().and_then(|cgroup| {
-        let path = planner::cgroup_path(&config.linux.cgroups_path, id, cgroup).ok()?;
-        Some(cgroup.look(&path, host.uid))
-    });
+    let linux = &config.linux;
+    let mut lineage = planner::lineage(&linux.cgroups_path, id, &host);
+    if !linux.uid_mappings.is_empty() && host.cgroup.is_some() {
+        lineage.delegated = delegated();
+    }
+    let filters = host.filters_devices();
     let request = Request {
-        lineage: lineage.unwrap_or_default(),
-        sources: if host.cgroup.is_some() { Vec::new() } else { Source::of(&config, &bundle) },
+        lineage,
+        no_cgroups: options.no_cgroups,
+        resctrl: linux.intel_rdt.as_ref().and_then(|rdt| Resctrl::read(rdt, id)),
         environment: environment_for(&config),
-        rootfs_has_mounts: host.cgroup.is_none() && rootfs_has_mounts(&config, &bundle),
+        sources: if filters { Vec::new() } else { Source::of(&config, &bundle) },
+        rootfs_has_mounts: !filters && rootfs_has_mounts(&config, &bundle),
         id: id.to_owned(),
         bundle: bundle.clone(),
         no_pivot: options.no_pivot,
@@ -154,7 +165,7 @@ impl Prepared {
         let console = console.connect()?;
         let devices = Devices::find(&self.plan.net_devices)?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
-        let mut undo = Undo::before(&dir, self.plan.cgroup.as_mut())?;
+        let mut undo = Undo::before(&dir, &mut self.plan)?;
         dir.write_plan(&self.plan)?;
         let listener = match then {
             Then::Wait => Some(dir.listen()?),
@@ -210,11 +221,16 @@ impl Prepared {
             owner: self.host.uid,
             cgroup: self.plan.cgroup.as_ref().map(|place| place.path.clone()),
             cgroup_root: self
-                .host
+                .plan
                 .cgroup
                 .as_ref()
-                .map(|cgroup| cgroup.root.clone())
+                .map(|place| place.root.clone())
                 .unwrap_or_default(),
+            hierarchy: match &self.plan.cgroup {
+                Some(place) if place.hierarchy != Hierarchy::V2 => place.hierarchy.name().into(),
+                _ => String::new(),
+            },
+            places: Place::to_texts(&self.plan.places),
             no_new_keyring: self.no_new_keyring,
             chroot: self.plan.items().any(|(_, item, _)| {
                 matches!(item, Item::Stage2(Stage2::Rootfs(RootfsItem::Chroot {})))

@@ -26,6 +26,7 @@ pub mod launch;
 pub mod log;
 pub mod namespace;
 pub mod network;
+pub mod path_text;
 pub mod plan;
 pub mod planner;
 pub mod printable;

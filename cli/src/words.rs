@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use linux_raw_sys::general::{MS_PRIVATE, MS_REC, MS_SLAVE, MS_UNBINDABLE};
+use linux_raw_sys::general::{self, MS_PRIVATE, MS_REC, MS_SLAVE, MS_UNBINDABLE};
 use vial_plan::{
     CgroupItem, Item, LeaveItem, NO_SLOT, NamespaceItem, ProcessItem, RootfsItem, SetupItem,
     Stage0, Stage1, Stage2,
@@ -56,7 +56,14 @@ fn setup(item: &SetupItem<'_>) -> String {
 
 fn cgroup(item: &CgroupItem<'_>) -> String {
     match item {
-        CgroupItem::Root { path } => format!("open the cgroup2 filesystem at {}", show(path)),
+        CgroupItem::Root { path, magic } => {
+            let what = match *magic {
+                general::CGROUP2_SUPER_MAGIC => "cgroup2 filesystem",
+                general::CGROUP_SUPER_MAGIC => "hierarchy of cgroup v1",
+                _ => "resctrl filesystem",
+            };
+            format!("open the {what} at {}", show(path))
+        }
         CgroupItem::Controllers { directory, controllers, required } => {
             let needed = match required.is_empty() {
                 true => String::new(),
@@ -67,6 +74,11 @@ fn cgroup(item: &CgroupItem<'_>) -> String {
         CgroupItem::Mkdir { directory } => format!("make cgroup /{}", show(directory)),
         CgroupItem::Open { directory } => format!("use cgroup /{}", show(directory)),
         CgroupItem::Enter {} => "enter the cgroup".into(),
+        CgroupItem::Tasks { .. } => "open the cgroup's tasks".into(),
+        CgroupItem::Owner { file, uid, gid } => {
+            let file = if file.is_empty() { "the cgroup".into() } else { show(file) };
+            format!("give {file} to {uid}:{gid}")
+        }
         CgroupItem::Write { file, value } => format!("write {} to {}", show(value), show(file)),
         CgroupItem::WriteEither { file, value, other, .. } if other.is_empty() => {
             format!("write {} to {}, if there is one", show(value), show(file))
@@ -75,7 +87,7 @@ fn cgroup(item: &CgroupItem<'_>) -> String {
             let either = format!("{} to {}", show(value), show(file));
             format!("write {either}, or else {} to {}", show(other_value), show(other))
         }
-        CgroupItem::Devices { program: [] } => "filter no devices".into(),
+        CgroupItem::Devices { program: [] } => "let no program filter devices".into(),
         CgroupItem::Devices { program } => {
             format!("filter devices by {} eBPF instructions", program.len() / 8)
         }
@@ -133,6 +145,7 @@ fn namespace(item: &NamespaceItem<'_>) -> String {
         NamespaceItem::Sysctl { path, value } => {
             format!("write {} to /proc/sys/{}", show(value), show(path))
         }
+        NamespaceItem::EnterCgroup { .. } => "enter a cgroup by its tasks".into(),
         NamespaceItem::Session {} => "make a session".into(),
         NamespaceItem::Keyring { name, .. } => format!("join the session keyring {}", show(name)),
         NamespaceItem::JoinProcess { kinds: flags, .. } => join_container(*flags),

@@ -1,21 +1,24 @@
-//! cgroup v2, from outside: makes the container's cgroup, writes its limits, filters
-//! its devices. The next stage is created in it (CLONE_INTO_CGROUP).
+//! cgroups, from outside: makes the container's cgroup in each hierarchy, writes its
+//! limits, filters its devices. The next stage is created in that of cgroup2
+//! (CLONE_INTO_CGROUP), and enters those of cgroup v1 itself.
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstatfs, mkdirat, openat, openat2,
+};
 use rustix::io::{Errno, read, write};
 use vial_plan::{Call, CgroupItem, Step};
 
+use crate::Life;
 use crate::fault::{During, Fault, Of, Prepared};
 use crate::sys::bpf;
 
 /// What stage 0 holds of cgroups.
 #[derive(Debug, Default)]
 pub struct Cgroup {
-    /// The root of the cgroup2 filesystem.
+    /// The root of the present hierarchy.
     root: Option<OwnedFd>,
     /// The container's cgroup, in which the next stage is created.
     pub own: Option<OwnedFd>,
@@ -35,10 +38,14 @@ impl Cgroup {
 
 /// Carries out one item.
 #[inline(always)]
-pub fn carry_out(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), Fault> {
+pub fn carry_out(
+    life: &mut Life,
+    cgroup: &mut Cgroup,
+    item: CgroupItem<'static>,
+) -> Result<(), Fault> {
     match item {
-        CgroupItem::Root { path } => {
-            cgroup.root = Some(open_root(path)?);
+        CgroupItem::Root { path, magic } => {
+            cgroup.root = Some(open_root(path, magic)?);
             Ok(())
         }
         CgroupItem::Controllers { directory, controllers, required } => {
@@ -59,19 +66,23 @@ pub fn carry_out(cgroup: &mut Cgroup, item: CgroupItem<'static>) -> Result<(), F
         CgroupItem::Devices { program } => filter_devices(cgroup.own()?, cgroup.is_new, program),
         // The next stage is then created in the cgroup of this process.
         CgroupItem::Enter {} => enter(cgroup.own.take().prepared()?.as_fd()),
+        CgroupItem::Tasks { tasks } => {
+            let own = cgroup.own.take().prepared()?;
+            life.slots.put(tasks, open_to_write(own.as_fd(), c"tasks")?)
+        }
+        CgroupItem::Owner { file, uid, gid } => give(cgroup.own()?, file, uid, gid),
     }
 }
 
 const SUBTREE_CONTROL: &CStr = c"cgroup.subtree_control";
-const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
 
-/// Opens the cgroup2 filesystem that is mounted at this path.
-pub fn open_root(path: &CStr) -> Result<OwnedFd, Fault> {
+/// Opens the filesystem of this type that is mounted at this path.
+pub fn open_root(path: &CStr, magic: u32) -> Result<OwnedFd, Fault> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         openat(CWD, path, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroupRoot)?;
-    let magic = fstatfs(&root).during(Call::Fstatfs, Step::OpenCgroupRoot)?.f_type as u64;
-    if magic != CGROUP2_SUPER_MAGIC {
+    let found = fstatfs(&root).during(Call::Fstatfs, Step::OpenCgroupRoot)?.f_type as u32;
+    if found != magic {
         return Err(Fault::new(Call::Fstatfs, Step::OpenCgroupRoot, Errno::NODEV));
     }
     Ok(root)
@@ -158,11 +169,14 @@ pub fn open(root: BorrowedFd<'_>, directory: &CStr) -> Result<OwnedFd, Fault> {
     }
 }
 
+fn open_to_write(cgroup: BorrowedFd<'_>, file: &CStr) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(cgroup, file, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroupFile)
+}
+
 /// Writes a file of a cgroup with one write(2).
 pub fn write_file(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(), Fault> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file =
-        openat(cgroup, file, flags, Mode::empty()).during(Call::Openat, Step::OpenCgroupFile)?;
+    let file = open_to_write(cgroup, file)?;
     write(&file, value).during(Call::Write, Step::WriteCgroupFile)?;
     Ok(())
 }
@@ -215,4 +229,21 @@ pub fn filter_devices(cgroup: BorrowedFd<'_>, is_new: bool, program: &[u8]) -> R
 pub fn enter(cgroup: BorrowedFd<'_>) -> Result<(), Fault> {
     // 0 means the process that writes.
     write_file(cgroup, c"cgroup.procs", b"0").of(Step::EnterCgroup)
+}
+
+/// Enters a cgroup of v1 by its file `tasks`. This process has one thread, so that is
+/// the whole of it. cgroup.procs would do the same, but makes the kernel wait until no
+/// process of the machine forks, in each hierarchy anew.
+pub fn enter_by_tasks(tasks: Option<OwnedFd>) -> Result<(), Fault> {
+    write(tasks.prepared()?, b"0").map(|_| ()).during(Call::Write, Step::EnterCgroup)
+}
+
+/// Gives a file of a cgroup, or the cgroup itself, to an owner.
+fn give(cgroup: BorrowedFd<'_>, file: &CStr, uid: u32, gid: u32) -> Result<(), Fault> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+    match chownat(cgroup, file, Some(uid), Some(gid), flags) {
+        Err(Errno::NOENT) => Ok(()), // The cgroup lacks the file's controller.
+        result => result.during(Call::Fchownat, Step::SetOwner),
+    }
 }

@@ -32,7 +32,7 @@ pub fn carry_out(
         Stage0::Setup(item) => setup(life, outside, item),
         // The limits come before the process that they apply to: it is created in the
         // cgroup.
-        Stage0::Cgroup(item) => cgroup::carry_out(&mut outside.cgroup, item),
+        Stage0::Cgroup(item) => cgroup::carry_out(life, &mut outside.cgroup, item),
         // Last, because each item puts something of the host out of reach.
         Stage0::Leave(item) => leave::carry_out(life, outside, item),
     }

@@ -11,6 +11,8 @@ pub enum Need {
     Root,
     /// cgroup v2 at /sys/fs/cgroup, with the controllers in it.
     Cgroup2,
+    /// Controllers in hierarchies of cgroup v1, below /sys/fs/cgroup.
+    CgroupV1,
     /// User namespaces may be made.
     UserNamespaces,
     /// Time namespaces: CONFIG_TIME_NS, Linux 5.6.
@@ -61,6 +63,7 @@ impl Need {
         };
         let (there, feature) = match self {
             Need::Root => (vial_targets::debian::is_root(), "effective user 0"),
+            Need::CgroupV1 => (exists("/sys/fs/cgroup/memory/tasks"), "cgroup v1 with controllers"),
             Need::Cgroup2 => {
                 (has("/sys/fs/cgroup/cgroup.controllers", "memory"), "cgroup v2 with controllers")
             }

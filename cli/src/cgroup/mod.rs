@@ -13,17 +13,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::file::read_kernel;
+use crate::host::Hierarchy;
 
 /// How long the kernel may take to empty or freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The version of the cgroup filesystem. Code that depends on it matches it, so that
-/// the compiler finds each place when one is added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hierarchy {
-    /// One tree for all controllers: cgroup2.
-    V2,
-}
 
 /// What makes and removes cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +34,9 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// The cgroup with this absolute path.
-    pub fn new(path: PathBuf) -> Cgroup {
-        Cgroup { path, hierarchy: Hierarchy::V2, driver: Driver::Fs }
+    /// The cgroup with this absolute path. On a hybrid host it is one of cgroup2.
+    pub fn new(path: PathBuf, hierarchy: Hierarchy) -> Cgroup {
+        Cgroup { path, hierarchy, driver: Driver::Fs }
     }
 
     /// Its path.
@@ -54,7 +47,8 @@ impl Cgroup {
     /// Whether there are processes in it or below.
     pub fn is_populated(&self) -> bool {
         match self.hierarchy {
-            Hierarchy::V2 => self.has_event(b"populated 1"),
+            Hierarchy::V2 | Hierarchy::Hybrid => self.has_event(b"populated 1"),
+            Hierarchy::V1 => self.pids().is_ok_and(|pids| !pids.is_empty()),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::object;
 use super::resources::Resources;
@@ -30,7 +29,7 @@ pub struct Linux {
     /// The limits of the cgroup.
     pub resources: Resources,
     /// Intel RDT.
-    pub intel_rdt: Option<IgnoredAny>,
+    pub intel_rdt: Option<IntelRdt>,
     /// The NUMA memory policy.
     pub memory_policy: Option<MemoryPolicy>,
     /// Kernel parameters.
@@ -116,6 +115,29 @@ pub struct NetDevice {
     pub name: String,
 }
 
+/// Shares of the processor's caches and memory bandwidth.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
+pub struct IntelRdt {
+    /// The group; empty for one of the container's own.
+    #[serde(rename = "closID")]
+    pub clos_id: String,
+    /// Lines for its schemata.
+    pub schemata: Vec<String>,
+    /// Lines about the L3 cache.
+    pub l3_cache_schema: String,
+    /// A line about memory bandwidth.
+    pub mem_bw_schema: String,
+    /// Whether the container gets a monitoring group.
+    pub enable_monitoring: bool,
+    /// Deprecated: the same.
+    #[serde(rename = "enableCMT")]
+    pub enable_cmt: bool,
+    /// Deprecated: the same.
+    #[serde(rename = "enableMBM")]
+    pub enable_mbm: bool,
+}
+
 /// The NUMA memory policy, as set_mempolicy(2) takes it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(remote = "Self", default)]
@@ -138,4 +160,4 @@ pub struct Personality {
     pub flags: Vec<String>,
 }
 
-object! { Linux, Namespace, IdMapping, TimeOffset, Device, NetDevice, MemoryPolicy, Personality }
+object! { Linux, Namespace, IdMapping, TimeOffset, Device, NetDevice, IntelRdt, MemoryPolicy, Personality }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::object;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// The limits of the cgroup.
 #[derive(Debug, Default, Deserialize)]
@@ -172,7 +171,17 @@ pub struct Network {
     #[serde(rename = "classID")]
     pub class_id: Option<u32>,
     /// net_prio.ifpriomap
-    pub priorities: Vec<IgnoredAny>,
+    pub priorities: Vec<Priority>,
+}
+
+/// The priority of what is sent through a network interface.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Priority {
+    /// The interface.
+    pub name: String,
+    /// Its priority.
+    pub priority: u32,
 }
 
 /// Limits of an RDMA device.
@@ -185,4 +194,4 @@ pub struct Rdma {
     pub hca_objects: Option<u32>,
 }
 
-object! { Resources, DeviceRule, Memory, Cpu, Pids, BlockIo, WeightDevice, ThrottleDevice, HugepageLimit, Network, Rdma }
+object! { Resources, DeviceRule, Memory, Cpu, Pids, BlockIo, WeightDevice, ThrottleDevice, HugepageLimit, Network, Priority, Rdma }

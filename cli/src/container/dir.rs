@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::file::{self, as_io, write_new};
 use crate::flags::Global;
-use crate::plan::{CgroupPlace, Plan, kept};
+use crate::plan::{CgroupPlace, Place, Plan, kept};
 use crate::socket;
 
 pub(crate) const STATE: &str = "state.json";
@@ -211,9 +211,10 @@ impl Dir {
         Plan::from_kept(&crate::config::read(&path)?).map_err(|error| error.context(path.display()))
     }
 
-    /// The place of the container's cgroup by the Plan, if it has one.
-    pub fn cgroup_place(&self) -> Option<CgroupPlace> {
-        CgroupPlace::from_kept(&crate::config::read(&self.path.join(PLAN)).ok()?)
+    /// The places of the container's cgroups by the Plan.
+    pub fn places(&self) -> (Option<CgroupPlace>, Vec<Place>) {
+        let bytes = crate::config::read(&self.path.join(PLAN)).unwrap_or_default();
+        kept::places(&bytes).unwrap_or_default()
     }
 
     /// The bundle by the Plan.

@@ -9,7 +9,7 @@ pub mod undo;
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +21,7 @@ use self::dir::{CONFIG, Dir, STATE, check_id, does_not_exist};
 use crate::cgroup::Cgroup;
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::cgroup_of;
+use crate::host::{Hierarchy, cgroup_of};
 
 use self::record::Record;
 use self::status::{Process, Status};
@@ -160,8 +160,24 @@ impl Container {
     /// The cgroup to freeze: its own, or the one that its process was moved into.
     fn place(&self) -> Option<Cgroup> {
         let own = self.record.cgroup.as_ref()?;
-        let moved = cgroup_of(self.record.pid).filter(|path| !path.starts_with(own));
-        Some(Cgroup::new(self.record.cgroup_root.join(moved.as_ref().unwrap_or(own))))
+        let moved = self.present().filter(|path| !path.starts_with(own));
+        Some(self.cgroup_at(moved.as_ref().unwrap_or(own)))
+    }
+
+    /// The path of the cgroup in which its process is now, in the same hierarchy.
+    pub fn present(&self) -> Option<PathBuf> {
+        match self.record.hierarchy() {
+            Hierarchy::V2 | Hierarchy::Hybrid => cgroup_of(&self.record.pid, ""),
+            Hierarchy::V1 => {
+                let places = self.record.places();
+                let place = places.iter().find(|place| place.root == self.record.cgroup_root)?;
+                cgroup_of(&self.record.pid, place.controllers.split(',').next()?)
+            }
+        }
+    }
+
+    fn cgroup_at(&self, path: &Path) -> Cgroup {
+        Cgroup::new(self.record.cgroup_root.join(path), self.record.hierarchy())
     }
 
     /// The same. An error if it holds processes of others, which would freeze too.
@@ -250,8 +266,7 @@ impl Container {
         Ok(match self.status()? {
             Status::Stopped => Vec::new(),
             _ => {
-                let there = cgroup_of(self.record.pid)
-                    .and_then(|path| Cgroup::new(self.record.cgroup_root.join(path)).pids().ok());
+                let there = self.present().and_then(|path| self.cgroup_at(&path).pids().ok());
                 self.pids_beside_init(&there.unwrap_or_default())
             }
         })
@@ -285,10 +300,13 @@ impl Container {
         Ok((result, self.dir.lock()?))
     }
 
-    /// Removes its cgroup and its state dir; its process has ended.
+    /// Removes its cgroups and its state dir; its process has ended.
     pub fn remove(&self) -> Result<(), Error> {
         if let Some(cgroup) = self.cgroup() {
             cgroup.remove()?;
+        }
+        for place in self.record.places().iter().filter(|place| !place.keeps) {
+            place.cgroup().remove()?;
         }
         self.dir.remove()
     }

@@ -1,14 +1,15 @@
 //! The Record: what create writes down about a container, in state.json.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
+use crate::host::Hierarchy;
+use crate::path_text::{bytes, optional_bytes};
+use crate::plan::Place;
 
 /// What create writes down about a container.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,9 +36,15 @@ pub struct Record {
     /// The path of its cgroup from the root of the hierarchy, if it has one.
     #[serde(with = "optional_bytes")]
     pub cgroup: Option<PathBuf>,
-    /// Where the cgroup2 filesystem is mounted.
+    /// Where that hierarchy is mounted.
     #[serde(with = "bytes")]
     pub cgroup_root: PathBuf,
+    /// Which hierarchies hold the container, by name. Empty means cgroup2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hierarchy: String,
+    /// Its places in the hierarchies of cgroup v1 and in resctrl, as texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
     /// Whether it kept its creator's session keyring; an exec then does too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_new_keyring: bool,
@@ -64,7 +71,27 @@ pub struct Record {
 impl Record {
     /// Its cgroup, if it has one.
     pub fn cgroup(&self) -> Option<Cgroup> {
-        self.cgroup.as_ref().map(|path| Cgroup::new(self.cgroup_root.join(path)))
+        let cgroup = |path| Cgroup::new(self.cgroup_root.join(path), self.hierarchy());
+        self.cgroup.as_ref().map(cgroup)
+    }
+
+    /// Which hierarchies hold it.
+    pub fn hierarchy(&self) -> Hierarchy {
+        Hierarchy::by_name(&self.hierarchy).unwrap_or_default()
+    }
+
+    /// Its places in the hierarchies of cgroup v1, and in resctrl.
+    pub fn places(&self) -> Vec<Place> {
+        Place::from_texts(&self.places)
+    }
+
+    /// Whether a cgroup filters its devices.
+    pub fn filters_devices(&self) -> bool {
+        match (&self.cgroup, self.hierarchy()) {
+            (None, _) => false,
+            (Some(_), Hierarchy::V2 | Hierarchy::Hybrid) => true,
+            (Some(_), Hierarchy::V1) => self.places().iter().any(|place| place.has("devices")),
+        }
     }
 
     /// The Record of a container that is being created.
@@ -80,6 +107,8 @@ impl Record {
             owner: 0,
             cgroup: None,
             cgroup_root: PathBuf::new(),
+            hierarchy: String::new(),
+            places: Vec::new(),
             no_new_keyring: false,
             chroot: false,
             no_process: config.process.is_none(),
@@ -88,74 +117,5 @@ impl Record {
             annotations: config.annotations,
             progress: String::new(),
         }
-    }
-}
-
-/// A path for JSON. A backslash, and each byte that is not UTF-8, is written as in
-/// proc_pid_mountinfo(5), `\\134`.
-fn escape(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(&chunk.valid().replace('\\', "\\134"));
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\{byte:03o}")));
-    }
-    text
-}
-
-fn unescape(text: &str) -> PathBuf {
-    let mut parts = text.split('\\');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(3).unwrap_or((part, ""));
-        bytes.extend(u8::from_str_radix(digits, 8));
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    OsString::from_vec(bytes).into()
-}
-
-/// A path in JSON.
-mod bytes {
-    use super::*;
-
-    pub(super) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&escape(path))
-    }
-
-    pub(super) fn deserialize<'a, D: serde::Deserializer<'a>>(
-        from: D,
-    ) -> Result<PathBuf, D::Error> {
-        String::deserialize(from).map(|text| unescape(&text))
-    }
-}
-
-/// A path in JSON, or null.
-mod optional_bytes {
-    use super::*;
-
-    pub(super) fn serialize<S: serde::Serializer>(
-        path: &Option<PathBuf>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        path.as_deref().map(escape).serialize(to)
-    }
-
-    pub(super) fn deserialize<'a, D: serde::Deserializer<'a>>(
-        from: D,
-    ) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<String>::deserialize(from)?.map(|text| unescape(&text)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_path_comes_back_from_json() {
-        for path in [&b"/a b/\xc3\xa9"[..], b"/\xff\xfe/\xc3", b"\\x/\\134\\", b"", b"a\nb\x01"] {
-            let path = PathBuf::from(OsString::from_vec(path.to_vec()));
-            assert_eq!(unescape(&escape(&path)), path);
-        }
-        assert_eq!(escape(Path::new("/run/web")), "/run/web");
     }
 }

@@ -39,6 +39,9 @@ pub struct Vial {
     /// refused: vial writes cgroups itself
     #[argh(switch)]
     systemd_cgroup: bool,
+    /// cgroupfs, or disabled to make no cgroups; systemd is refused
+    #[argh(option, arg_name = "manager", default = "String::from(\"cgroupfs\")")]
+    cgroup_manager: String,
     /// print the version
     #[argh(switch, short = 'v')]
     #[allow(dead_code, reason = "printed before anything else is looked at")]
@@ -83,6 +86,8 @@ pub struct Global {
     pub root: PathBuf,
     /// Whether --root gave it.
     pub root_is_given: bool,
+    /// Whether containers get no cgroups.
+    pub no_cgroups: bool,
     /// Where warnings go.
     pub log: Log,
 }
@@ -133,10 +138,19 @@ fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
 
 impl Vial {
     fn check(&self) -> Result<(), Error> {
-        if self.systemd_cgroup {
-            return Err(Error::new(
-                "--systemd-cgroup is not supported: vial writes cgroups itself",
-            )
+        let refused = match self.cgroup_manager.as_str() {
+            _ if self.systemd_cgroup => Some("--systemd-cgroup"),
+            "cgroupfs" | "disabled" => None,
+            "systemd" => Some("--cgroup-manager=systemd"),
+            other => {
+                return Err(Error::new(format_args!("unknown cgroup manager \"{other}\""))
+                    .hint("use cgroupfs or disabled"));
+            }
+        };
+        if let Some(flag) = refused {
+            return Err(Error::new(format_args!(
+                "{flag} is not supported: vial writes cgroups itself"
+            ))
             .hint("have the engine use its cgroupfs driver"));
         }
         if !matches!(self.log_format.as_str(), "text" | "json") {
@@ -159,7 +173,8 @@ impl Vial {
         // It becomes an argument of vial-init, which a vial in another working directory
         // looks for.
         let root = std::path::absolute(&root).unwrap_or(root);
-        let global = Global { root, root_is_given, log };
+        let no_cgroups = self.cgroup_manager == "disabled";
+        let global = Global { root, root_is_given, no_cgroups, log };
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),

@@ -1,13 +1,12 @@
 //! What the planner must know about the machine. It is read once, before planning,
 //! so that the planner is a function of its arguments.
 
+pub mod cgroups;
 pub mod mountinfo;
+pub mod resctrl;
 pub mod sources;
 
-use std::ffi::OsStr;
-use std::fmt::Display;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use linux_raw_sys::general;
 use rustix::fd::AsFd;
@@ -18,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use vial_init::sys::mount_setattr::{Attributes, mount_setattr};
 
 use crate::config::linux::{Linux, Namespace};
-use crate::file::{c_path, open, read_kernel};
+use crate::file::{c_path, open};
 use crate::namespace::KINDS;
 use crate::seccomp::Arch;
 
-const CGROUP2_SUPER_MAGIC: u64 = general::CGROUP2_SUPER_MAGIC as u64;
+pub use cgroups::{CgroupMount, Hierarchy, Lineage, cgroup_of};
+
 const RAMFS_MAGIC: u64 = general::RAMFS_MAGIC as u64;
 const TMPFS_MAGIC: u64 = general::TMPFS_MAGIC as u64;
 
@@ -48,10 +48,13 @@ pub struct Host {
     /// refuses to move.
     pub root_is_memory: bool,
     /// Whether there is mount_setattr(2), which changes a whole tree of mounts. Looked
-    /// up only if there is no cgroup2.
+    /// up only if nothing filters devices.
     pub has_mount_setattr: bool,
     /// The cgroup2 filesystem, if one is mounted.
     pub cgroup: Option<CgroupMount>,
+    /// The mounted hierarchies of cgroup v1, unless /sys/fs/cgroup is cgroup2.
+    #[serde(default)]
+    pub cgroup_v1: Vec<CgroupMount>,
     /// The path of newuidmap(1), if installed.
     pub newuidmap: Option<PathBuf>,
     /// The path of newgidmap(1), if installed.
@@ -59,30 +62,6 @@ pub struct Host {
     /// The ranges of uids and of gids that this user namespace maps: the first id and
     /// the count. Empty outside of a user namespace, where all ids exist.
     pub ids: [Vec<(u32, u32)>; 2],
-}
-
-/// A mounted cgroup2 filesystem.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct CgroupMount {
-    /// Where it is mounted.
-    pub root: PathBuf,
-    /// The controllers that its root offers.
-    pub controllers: Vec<String>,
-    /// The cgroup of this process, from the root, without the leading slash.
-    pub own: PathBuf,
-    /// Whether CLONE_INTO_CGROUP gives a process the CPUs of the cgroup, since Linux
-    /// 6.4.
-    pub birth_gives_cpus: bool,
-}
-
-/// What is known of the container's cgroup and its ancestors before it is made.
-#[derive(Clone, Debug, Default)]
-pub struct Lineage {
-    /// Whether one of them limits CPUs or memory nodes. Looked up only if
-    /// CLONE_INTO_CGROUP does not give them to a process.
-    pub limits_cpus: bool,
-    /// Those in which this user may make cgroups. Empty for root, which may in all.
-    pub writable: Vec<PathBuf>,
 }
 
 /// Whose namespace a path names.
@@ -143,10 +122,7 @@ impl Host {
             true => ids(&std::fs::read_to_string(file).unwrap_or_default()),
             false => Vec::new(),
         };
-        let cgroup = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-            .into_iter()
-            .find(|path| magic(path) == CGROUP2_SUPER_MAGIC)
-            .map(CgroupMount::read);
+        let (cgroup, cgroup_v1) = CgroupMount::find();
         let permitted = capabilities(None).map_or(0, |sets| sets.permitted.bits());
         Host {
             arch: Arch::native(),
@@ -158,8 +134,9 @@ impl Host {
             last_capability: last_capability(permitted),
             permitted,
             root_is_memory: matches!(magic("/"), RAMFS_MAGIC | TMPFS_MAGIC),
-            has_mount_setattr: cgroup.is_none() && has_mount_setattr(),
+            has_mount_setattr: !filters_devices(cgroup.as_ref(), &cgroup_v1) && has_mount_setattr(),
             cgroup,
+            cgroup_v1,
             newuidmap: (uid != 0).then(|| helper("newuidmap")).flatten(),
             newgidmap: (uid != 0).then(|| helper("newgidmap")).flatten(),
         }
@@ -169,41 +146,36 @@ impl Host {
     pub fn is_privileged(&self) -> bool {
         self.uid == 0 && !self.in_user_namespace
     }
+
+    /// Which cgroups it has. None: none that are mounted.
+    pub fn hierarchy(&self) -> Option<Hierarchy> {
+        match (&self.cgroup, self.cgroup_v1.is_empty()) {
+            (Some(_), true) => Some(Hierarchy::V2),
+            (Some(_), false) => Some(Hierarchy::Hybrid),
+            (None, false) => Some(Hierarchy::V1),
+            (None, true) => None,
+        }
+    }
+
+    /// The hierarchy of cgroup v1 that holds this controller, if one does.
+    pub fn v1_of(&self, controller: &str) -> Option<&CgroupMount> {
+        self.cgroup_v1.iter().find(|mount| mount.has(controller))
+    }
+
+    /// Whether a cgroup can filter devices: cgroup2 by a program, v1 by its controller.
+    pub fn filters_devices(&self) -> bool {
+        filters_devices(self.cgroup.as_ref(), &self.cgroup_v1)
+    }
+
+    /// Does without cgroups.
+    pub fn forget_cgroups(&mut self) {
+        (self.cgroup, self.cgroup_v1) = (None, Vec::new());
+        self.has_mount_setattr = has_mount_setattr();
+    }
 }
 
-impl CgroupMount {
-    fn read(root: &str) -> CgroupMount {
-        let root = PathBuf::from(root);
-        let text = read_kernel(root.join("cgroup.controllers")).unwrap_or_default();
-        CgroupMount {
-            root,
-            controllers: String::from_utf8_lossy(&text)
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            own: cgroup_of("self").unwrap_or_default(),
-            birth_gives_cpus: release() >= (6, 4),
-        }
-    }
-
-    /// Looks at a cgroup, which need not exist, and its ancestors.
-    pub fn look(&self, path: &Path, uid: u32) -> Lineage {
-        let writable = path.ancestors().filter(|path| uid != 0 && self.is_writable(path));
-        Lineage {
-            limits_cpus: !self.birth_gives_cpus && self.limits_cpus(path),
-            writable: writable.map(Path::to_owned).collect(),
-        }
-    }
-
-    fn limits_cpus(&self, path: &Path) -> bool {
-        let mut cgroups = path.ancestors().filter(|path| !path.as_os_str().is_empty());
-        cgroups.any(|path| self.root.join(path).join("cpuset.cpus.effective").exists())
-    }
-
-    fn is_writable(&self, path: &Path) -> bool {
-        let existing = path.ancestors().map(|path| self.root.join(path)).find(|path| path.exists());
-        existing.is_some_and(|path| may(&path, Access::WRITE_OK))
-    }
+fn filters_devices(v2: Option<&CgroupMount>, v1: &[CgroupMount]) -> bool {
+    v2.is_some() || v1.iter().any(|mount| mount.has("devices"))
 }
 
 /// Whether this user may, by access(2).
@@ -217,15 +189,6 @@ fn release() -> (u32, u32) {
     let mut numbers = names.release().to_bytes().split(|byte| !byte.is_ascii_digit());
     let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse().ok();
     (number().unwrap_or(0), number().unwrap_or(0))
-}
-
-/// The path of a process's cgroup, from the root of the hierarchy, without the
-/// leading slash. None: it cannot be read, or lies outside this cgroup namespace.
-pub fn cgroup_of(pid: impl Display) -> Option<PathBuf> {
-    let text = read_kernel(format!("/proc/{pid}/cgroup")).ok()?;
-    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
-    let path = PathBuf::from(OsStr::from_bytes(path));
-    path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
 }
 
 /// The inode number of the first user namespace (`USER_NS_INIT_INO`, linux/nsfs.h).

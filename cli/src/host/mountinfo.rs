@@ -20,6 +20,54 @@ pub fn has_mounts(directory: &Path) -> bool {
     points.iter().any(|point| point.starts_with(directory) && point != directory)
 }
 
+/// A mount of cgroups.
+#[derive(Debug)]
+pub struct CgroupPoint {
+    /// The part of the hierarchy that is mounted.
+    pub root: PathBuf,
+    /// Where.
+    pub point: PathBuf,
+    /// Whether it is cgroup2.
+    pub is_v2: bool,
+    /// The options of the filesystem, for v1 with its controllers and its name.
+    pub options: Vec<String>,
+}
+
+/// All mounts of cgroups.
+pub fn cgroups() -> Vec<CgroupPoint> {
+    cgroups_in(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// Those of this text.
+pub(super) fn cgroups_in(mountinfo: &[u8]) -> Vec<CgroupPoint> {
+    let lines = mountinfo.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let mut words = line.split(|byte| *byte == b' ');
+            let (root, point) = (words.nth(3)?, words.next()?);
+            let mut words = words.skip_while(|word| *word != b"-").skip(1);
+            let is_v2 = match words.next()? {
+                b"cgroup" => false,
+                b"cgroup2" => true,
+                _ => return None,
+            };
+            let options = String::from_utf8_lossy(words.nth(1)?);
+            Some(CgroupPoint {
+                root: PathBuf::from(OsString::from_vec(unescaped(root))),
+                point: PathBuf::from(OsString::from_vec(unescaped(point))),
+                is_v2,
+                options: options.split(',').map(str::to_owned).collect(),
+            })
+        })
+        .collect()
+}
+
+/// The first mount point of this type of filesystem.
+pub fn first_of(kind: &str) -> Option<PathBuf> {
+    let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    points(&mountinfo, &|found| found == kind.as_bytes()).pop()
+}
+
 /// The mount points of these types of filesystem, the deepest first.
 fn points(mountinfo: &[u8], is_wanted: &dyn Fn(&[u8]) -> bool) -> Vec<PathBuf> {
     let lines = mountinfo.split(|byte| *byte == b'\n');

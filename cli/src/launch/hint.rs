@@ -3,7 +3,8 @@
 use linux_raw_sys::ptrace::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV as WAIT_KILLABLE;
 use rustix::io::Errno;
 use vial_plan::{
-    CgroupItem, Item, LeaveItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1, Stage2, Step,
+    CgroupItem, Item, LeaveItem, NamespaceItem, ProcessItem, RootfsItem, SetupItem, Stage0, Stage1,
+    Stage2, Step,
 };
 
 /// What the user can do. None: vial does not know.
@@ -25,6 +26,7 @@ pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
         }
         .or_else(|| (errno == Errno::NOSPC).then_some("a limit of the host is used up")),
         Item::Stage1(Stage1::Clone { .. }) => clone(errno),
+        Item::Stage2(Stage2::Namespace(NamespaceItem::EnterCgroup { .. })) => enter(errno),
         Item::Stage1(_) | Item::Stage2(Stage2::Namespace(_)) => None,
         Item::Stage2(Stage2::Rootfs(item)) => rootfs(item, step, errno),
         Item::Stage2(Stage2::Process(item)) => process(item, step, errno),
@@ -52,6 +54,16 @@ fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (CgroupItem::Devices { .. }, Step::FindDeviceFilters | Step::DetachDeviceFilter, _) => {
             "this user may not replace the device filters that the cgroup already has: set linux.cgroupsPath to another place"
         }
+        (CgroupItem::Write { file, .. }, Step::WriteCgroupFile, Errno::INVAL)
+            if file.to_bytes().starts_with(b"cpu.rt_") =>
+        {
+            "the parent cgroup has less realtime than this: see its cpu.rt_runtime_us"
+        }
+        (
+            CgroupItem::Write { .. } | CgroupItem::WriteEither { .. },
+            Step::OpenCgroupFile,
+            Errno::NOENT,
+        ) => "the kernel is too old for this limit, too new, or built without it",
         (CgroupItem::Controllers { .. }, _, Errno::NOENT) => {
             "a controller is not enabled in a parent cgroup"
         }
@@ -61,6 +73,16 @@ fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (CgroupItem::Mkdir { .. }, _, Errno::ACCESS | Errno::PERM) => {
             "this cgroup is not delegated to the user"
         }
+        _ => return None,
+    })
+}
+
+fn enter(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::INVAL => {
+            "with cgroup v1, a process with a realtime policy needs linux.resources.cpu.realtimeRuntime"
+        }
+        Errno::NOSPC => "the cgroup has no CPUs or memory nodes: see cpuset.cpus and cpuset.mems",
         _ => return None,
     })
 }
@@ -140,7 +162,9 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
             ProcessItem::Scheduler { .. } | ProcessItem::IoPriority { .. },
             Step::SetScheduler | Step::SetIoPriority,
             Errno::PERM,
-        ) => "this needs CAP_SYS_NICE on the host, and SCHED_DEADLINE all CPUs of the machine",
+        ) => {
+            "this needs CAP_SYS_NICE on the host, SCHED_DEADLINE all CPUs of the machine, and with cgroup v1 a realtime policy linux.resources.cpu.realtimeRuntime"
+        }
         (ProcessItem::MemoryPolicy { .. }, _, Errno::NOSYS) => {
             "the kernel has no NUMA (CONFIG_NUMA): leave linux.memoryPolicy out"
         }

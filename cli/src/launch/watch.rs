@@ -38,12 +38,7 @@ impl Watch<'_> {
             return Err(listener::silent());
         }
         match &self.cgroup {
-            Some(cgroup) if cgroup.is_frozen() => {
-                let path = cgroup.path().display();
-                let what = format_args!("cgroup {path} is frozen, so that no process starts in it");
-                Err(Error::new(what)
-                    .hint("it or one above has 1 in cgroup.freeze: write 0, or resume who uses it"))
-            }
+            Some(cgroup) if cgroup.is_frozen() => Err(cgroup.error_frozen()),
             _ => Ok(()),
         }
     }

@@ -2,8 +2,12 @@
 //! it, and delete finds the cgroup of a dead create in it.
 //!
 //! ```text
-//! length, texts   the bundle; the mount point of cgroup2, the container's cgroup below
-//!                 it, how many cgroups are made; the origin of each item; the warnings
+//! length, texts   the bundle; where the hierarchy of the container's cgroup is mounted,
+//!                 the cgroup's path below it, and in one text how many cgroups are made,
+//!                 the kind of hierarchy, and how many more places follow; for each of
+//!                 these its mount point, its path, and in one text how many directories
+//!                 are made, whether it stays, and its controllers; the origin of each
+//!                 item; the warnings
 //! the Plan        as vial-init got it
 //! ```
 //!
@@ -16,17 +20,25 @@ use std::path::PathBuf;
 
 use vial_plan::{Cursor, Header, Refused, Stage, Strings};
 
-use super::{CgroupPlace, Plan};
+use super::{CgroupPlace, Place, Plan};
 use crate::error::Error;
+use crate::host::Hierarchy;
+use crate::path_text::{escape, unescape};
 
 impl Plan {
     /// The bytes for the state dir.
     pub fn to_kept(&self) -> Vec<u8> {
         let place = self.cgroup.clone().unwrap_or_default();
-        let made = place.made.to_string();
+        let made = format!("{} {} {}", place.made, place.hierarchy.name(), self.places.len());
         let head = [&self.bundle, &place.root, &place.path].map(|path| path.as_os_str().as_bytes());
+        let mades: Vec<String> = self.places.iter().map(Place::kept).collect();
+        let of_place = |(place, made)| {
+            let (place, made): (&Place, &String) = (place, made);
+            [place.root.as_os_str().as_bytes(), place.path.as_os_str().as_bytes(), made.as_bytes()]
+        };
+        let places = self.places.iter().zip(&mades).flat_map(of_place);
         let origins = self.sections.iter().flat_map(|section| &section.origins);
-        let texts = head.into_iter().chain([made.as_bytes()]);
+        let texts = head.into_iter().chain([made.as_bytes()]).chain(places);
         let texts = texts.chain(origins.map(|origin| origin.as_bytes()));
         let texts = texts.chain(self.warnings.iter().map(|warning| warning.as_bytes()));
         let mut list = Vec::new();
@@ -41,12 +53,12 @@ impl Plan {
     pub fn from_kept(bytes: &[u8]) -> Result<Plan, Error> {
         let (mut texts, sent) = parts(bytes).ok_or_else(damaged)?;
         let bundle = texts.next().map(path_of).unwrap_or_default();
-        let cgroup = CgroupPlace::read(&mut texts);
+        let (cgroup, places) = read_places(&mut texts);
         let header = Header::from_bytes(sent).map_err(|refused| match refused {
             Refused::NotAPlan => damaged(),
             Refused::OtherBuild => Error::new("it was made by another build of vial"),
         })?;
-        let mut plan = Plan { bundle, cgroup, ..Plan::default() };
+        let mut plan = Plan { bundle, cgroup, places, ..Plan::default() };
         plan.read(&header, sent, &mut texts).ok_or_else(damaged)?;
         plan.warnings = texts.map(|text| text.to_string_lossy().into_owned()).collect();
         Ok(plan)
@@ -83,17 +95,56 @@ pub fn bundle(bytes: &[u8]) -> Option<PathBuf> {
     parts(bytes)?.0.next().map(path_of)
 }
 
-impl CgroupPlace {
-    /// Reads the place from those bytes, even if another build wrote them.
-    pub fn from_kept(bytes: &[u8]) -> Option<CgroupPlace> {
-        CgroupPlace::read(&mut parts(bytes)?.0.skip(1))
+impl Place {
+    /// What the state dir has of it besides the paths.
+    fn kept(&self) -> String {
+        format!("{} {} {}", self.made, u8::from(self.keeps), self.controllers)
     }
 
-    fn read<'a>(texts: &mut impl Iterator<Item = &'a CStr>) -> Option<CgroupPlace> {
-        let [root, path, made] = [texts.next()?, texts.next()?, texts.next()?];
-        let made = made.to_str().ok()?.parse().ok()?;
-        (!path.is_empty()).then(|| CgroupPlace { root: path_of(root), path: path_of(path), made })
+    fn read(root: PathBuf, path: PathBuf, kept: &str) -> Option<Place> {
+        let mut words = kept.split(' ');
+        let (made, keeps) = (words.next()?.parse().ok()?, words.next()? == "1");
+        let controllers = words.next()?.to_owned();
+        Some(Place { root, path, controllers, keeps, made })
     }
+
+    /// As texts for JSON, three for each place.
+    pub fn to_texts(places: &[Place]) -> Vec<String> {
+        let texts = |place: &Place| [escape(&place.root), escape(&place.path), place.kept()];
+        places.iter().flat_map(texts).collect()
+    }
+
+    /// Reads those texts.
+    pub fn from_texts(texts: &[String]) -> Vec<Place> {
+        let place = |texts: &[String]| match texts {
+            [root, path, kept] => Place::read(unescape(root), unescape(path), kept),
+            _ => None,
+        };
+        texts.chunks(3).filter_map(place).collect()
+    }
+}
+
+/// Reads the places of the container's cgroups, even if another build wrote them.
+pub fn places(bytes: &[u8]) -> Option<(Option<CgroupPlace>, Vec<Place>)> {
+    Some(read_places(&mut parts(bytes)?.0.skip(1)))
+}
+
+fn read_places(texts: &mut dyn Iterator<Item = &CStr>) -> (Option<CgroupPlace>, Vec<Place>) {
+    let mut next = || texts.next().unwrap_or_default();
+    let (root, path, kept) = (path_of(next()), path_of(next()), next());
+    // A build that knew only cgroup2 wrote only the first word.
+    let mut words = kept.to_str().unwrap_or_default().split(' ');
+    let made = words.next().and_then(|word| word.parse().ok());
+    let hierarchy = words.next().and_then(Hierarchy::by_name).unwrap_or_default();
+    let count: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let mut places = Vec::new();
+    while places.len() < count {
+        let (root, path, kept) = (path_of(next()), path_of(next()), next());
+        let Some(place) = Place::read(root, path, kept.to_str().unwrap_or_default()) else { break };
+        places.push(place);
+    }
+    let made = made.filter(|_| !path.as_os_str().is_empty());
+    (made.map(|made| CgroupPlace { hierarchy, root, path, made }), places)
 }
 
 fn path_of(text: &CStr) -> PathBuf {
@@ -136,6 +187,9 @@ mod tests {
         let mut plan = create(&config, &request, &host).unwrap();
         plan.bundle = request.bundle;
         plan.cgroup.as_mut().unwrap().made = 3;
+        let controllers = "cpu,cpuacct".to_owned();
+        let (root, path) = ("/a b".into(), "c d".into());
+        plan.places.push(Place { root, path, controllers, keeps: true, made: 7 });
         plan
     }
 
@@ -156,6 +210,7 @@ mod tests {
         let place = kept.cgroup.unwrap();
         assert_eq!((place.root.to_str(), place.made), (Some("/sys/fs/cgroup"), 3));
         assert_eq!(place.path.to_str(), Some("vial-web"));
+        assert_eq!(kept.places, plan.places);
         let without = Plan { cgroup: None, ..plan };
         assert!(Plan::from_kept(&without.to_kept()).unwrap().cgroup.is_none());
     }
@@ -171,7 +226,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = bytes.clone();
                 bytes[place] ^= 1 << bit;
-                CgroupPlace::from_kept(&bytes);
+                places(&bytes);
                 match Plan::from_kept(&bytes) {
                     Ok(plan) => _ = words(&plan),
                     Err(_) => refused += 1,
@@ -182,12 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_cgroup_of_a_build_without_v1_is_found() {
+        let list = b"/b\0/sys/fs/cgroup\0a/b\x002\0origin\0".to_vec();
+        let bytes = [&(list.len() as u32).to_le_bytes()[..], &list].concat();
+        let (place, others) = places(&bytes).unwrap();
+        let place = place.unwrap();
+        assert_eq!(
+            (place.path.to_str(), place.made, place.hierarchy),
+            (Some("a/b"), 2, Hierarchy::V2)
+        );
+        assert!(others.is_empty());
+    }
+
+    #[test]
     fn a_cgroup_is_found_whatever_the_build() {
         let mut bytes = plan().to_kept();
         let magic = bytes.windows(8).position(|window| window == b"vialplan").unwrap();
         bytes[magic + 12] ^= 1;
         let error = Plan::from_kept(&bytes).unwrap_err().to_string();
         assert!(error.contains("another build"), "{error}");
-        assert_eq!(CgroupPlace::from_kept(&bytes).unwrap().path.to_str(), Some("vial-web"));
+        assert_eq!(places(&bytes).unwrap().0.unwrap().path.to_str(), Some("vial-web"));
     }
 }

@@ -12,6 +12,7 @@ use vial_plan::{Encode, Header, Item, Items, ProcessItem, Stage, Stage2, write_i
 
 use self::agent::Agent;
 use crate::cgroup::Cgroup;
+use crate::host::Hierarchy;
 
 /// The path of a field of config.json, as in `mounts[2].options`. Empty for an item
 /// that no field asked for.
@@ -34,6 +35,8 @@ pub struct Plan {
     pub bundle: PathBuf,
     /// The place of the container's cgroup, if it gets one.
     pub cgroup: Option<CgroupPlace>,
+    /// Its places in the hierarchies of cgroup v1, and in resctrl.
+    pub places: Vec<Place>,
 }
 
 /// An fd that vial lends to vial-init. If vial has none, the slot stays empty.
@@ -47,10 +50,13 @@ pub enum Lent {
     Init,
 }
 
-/// The place of a container's cgroup.
+/// The place of a container's cgroup: the one by which its processes are found, frozen
+/// and killed. In cgroup2 if the host has it, else in cgroup v1, by the freezer.
 #[derive(Clone, Debug, Default)]
 pub struct CgroupPlace {
-    /// Where the cgroup2 filesystem is mounted.
+    /// Which hierarchies hold the container.
+    pub hierarchy: Hierarchy,
+    /// Where the hierarchy is mounted.
     pub root: PathBuf,
     /// The path from there.
     pub path: PathBuf,
@@ -61,7 +67,37 @@ pub struct CgroupPlace {
 impl CgroupPlace {
     /// The cgroup itself.
     pub fn cgroup(&self) -> Cgroup {
-        Cgroup::new(self.root.join(&self.path))
+        Cgroup::new(self.root.join(&self.path), self.hierarchy)
+    }
+}
+
+/// A place in a hierarchy of cgroup v1, or in resctrl.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Place {
+    /// Where the hierarchy is mounted.
+    pub root: PathBuf,
+    /// The path from there.
+    pub path: PathBuf,
+    /// The controllers of the hierarchy, as in `cpu,cpuacct`, or [`Place::RESCTRL`].
+    pub controllers: String,
+    /// Whether it was there before, and is somebody else's.
+    pub keeps: bool,
+    /// How many directories create makes, of this one and its ancestors.
+    pub made: usize,
+}
+
+impl Place {
+    /// What stands for the controllers in resctrl.
+    pub const RESCTRL: &str = "resctrl";
+
+    /// Whether its hierarchy has this controller.
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.split(',').any(|one| one == controller)
+    }
+
+    /// The cgroup itself.
+    pub fn cgroup(&self) -> Cgroup {
+        Cgroup::new(self.root.join(&self.path), Hierarchy::V1)
     }
 }
 

@@ -13,22 +13,22 @@ use crate::host::sources::Device;
 
 /// A checked rule. None matches anything.
 #[derive(Clone, Copy, Debug)]
-struct Rule {
-    allow: bool,
+pub(super) struct Rule {
+    pub(super) allow: bool,
     /// BPF_DEVCG_DEV_BLOCK or _CHAR.
-    kind: Option<i32>,
-    major: Option<i32>,
-    minor: Option<i32>,
+    pub(super) kind: Option<i32>,
+    pub(super) major: Option<i32>,
+    pub(super) minor: Option<i32>,
     /// BPF_DEVCG_ACC_MKNOD, _READ and _WRITE, as bits.
-    access: i32,
+    pub(super) access: i32,
 }
 
-const BLOCK: i32 = 1;
-const CHAR: i32 = 2;
-const MKNOD: i32 = 1;
-const READ: i32 = 2;
-const WRITE: i32 = 4;
-const ALL: i32 = MKNOD | READ | WRITE;
+pub(super) const BLOCK: i32 = 1;
+pub(super) const CHAR: i32 = 2;
+pub(super) const MKNOD: i32 = 1;
+pub(super) const READ: i32 = 2;
+pub(super) const WRITE: i32 = 4;
+pub(super) const ALL: i32 = MKNOD | READ | WRITE;
 /// The kernel's dev_t has 12 bits for the major and 20 bits for the minor number.
 const MINOR_BITS: i32 = 20;
 
@@ -49,11 +49,24 @@ const DEFAULT: [(Option<i32>, Option<i32>, i32); 8] = [
 /// everything is allowed, so no program is needed.
 pub(super) fn filter(rules: &[DeviceRule]) -> Result<Option<Vec<u8>>, Error> {
     let mut decided = decided(rules)?;
-    if decided.last().is_some_and(|rule| rule.allow && rule.is_terminal()) {
+    if allows_all(&decided) {
         return Ok(None);
     }
     add_default(&mut decided);
     Ok(Some(compile(&decided)))
+}
+
+fn allows_all(decided: &[Rule]) -> bool {
+    decided.last().is_some_and(|rule| rule.allow && rule.is_terminal())
+}
+
+/// The rules, and after them those for what every container may do.
+pub(super) fn rules(rules: &[DeviceRule]) -> Result<Vec<Rule>, Error> {
+    let mut decided = decided(rules)?;
+    if !allows_all(&decided) {
+        add_default(&mut decided);
+    }
+    Ok(decided)
 }
 
 /// The access that the rules give to a device: `rw`, `r`, `w` or empty.
@@ -145,7 +158,7 @@ impl Rule {
     }
 
     /// Whether it matches every request, so that no earlier rule matters.
-    fn is_terminal(&self) -> bool {
+    pub(super) fn is_terminal(&self) -> bool {
         (self.kind, self.major, self.minor, self.access) == (None, None, None, ALL)
     }
 }

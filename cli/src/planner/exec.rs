@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::host::{Host, Lineage};
 use crate::namespace::{KINDS, kind};
 use crate::plan::agent::State;
-use crate::plan::{Lent, Plan};
+use crate::plan::{Lent, Place, Plan};
 
 /// What the planner needs to know for an exec.
 #[derive(Debug)]
@@ -27,8 +27,12 @@ pub struct Exec<'a> {
     pub config: &'a Config,
     /// The process to execute.
     pub process: &'a Process,
-    /// The container's cgroup from the root of the hierarchy, if it has one.
+    /// The cgroup in cgroup2 from its root, if the container has one.
     pub cgroup: Option<PathBuf>,
+    /// The cgroups in the hierarchies of cgroup v1, and the groups in resctrl.
+    pub places: Vec<Place>,
+    /// Whether a cgroup filters the container's devices.
+    pub filters_devices: bool,
     /// What is known of that cgroup and its ancestors.
     pub lineage: Lineage,
     /// Whether the container's user namespace differs from the caller's.
@@ -55,11 +59,12 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     }
     let mut plan = Plan::default();
     timeline::begin(&mut plan, exec.preserve_fds);
+    let mut tasks = Vec::new();
+    for place in &exec.places {
+        tasks.push(cgroup::enter_place(&mut plan, place)?);
+    }
     if let (Some(path), Some(cgroup)) = (&exec.cgroup, &host.cgroup) {
-        let root = text(cgroup.root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
-        let path = text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
-        plan.push(&CgroupItem::Root { path: &root }, "");
-        plan.push(&CgroupItem::Open { directory: &path }, "linux.cgroupsPath");
+        cgroup::open_v2(&mut plan, &cgroup.root, path)?;
     }
     process::inherited(&mut plan, process, "process", exec.user_namespace)?;
     if let Some([cpus, _]) =
@@ -84,6 +89,7 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     // setns(2) into a pid or time namespace affects only children, so fork.
     plan.push(&LeaveItem::Clone { stage: Stage::Two as u32, kinds: 0, pipe: NO_SLOT }, "");
 
+    timeline::enter_cgroups(&mut plan, &tasks);
     if later != 0 {
         plan.push(&NamespaceItem::JoinProcess { kinds: later, pid, pidfd }, "");
     }
@@ -126,7 +132,7 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
         seccomp: seccomp::filter(plan, exec.config, host, &state)?,
         preserve_fds: exec.preserve_fds,
         user_namespace: exec.user_namespace,
-        devices_are_filtered: cgroup::filters_devices(exec.config, host)?,
+        devices_are_filtered: cgroup::filters_devices(exec.config, exec.filters_devices, host)?,
         is_chroot: exec.is_chroot,
         listen_fds: &exec.listen_fds,
         container: None,

@@ -7,9 +7,11 @@
 
 mod capabilities;
 mod cgroup;
+mod cgroup_mounts;
 mod chroot;
 mod device_filter;
 mod device_nodes;
+mod devices_v1;
 mod exec;
 mod hooks;
 mod id_maps;
@@ -35,13 +37,14 @@ use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::host::resctrl::Resctrl;
 use crate::host::sources::Source;
 use crate::host::{Host, Lineage, NamespaceOwner};
 use crate::plan::Plan;
 
 pub(crate) use capabilities::number as capability_number;
 pub use capabilities::{CAPABILITIES, capability_name};
-pub use cgroup::cgroup_path;
+pub use cgroup::{cgroup_path, lineage};
 pub use exec::{Exec, exec};
 pub use hooks::state as state_for_hooks;
 pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};
@@ -72,13 +75,18 @@ pub struct Request {
     /// The environment of vial, each entry with a NUL, for createContainer hooks without
     /// one. Looked up only if there are any.
     pub environment: Vec<u8>,
-    /// The source of each entry of mounts. Looked up only if there is no cgroup2.
+    /// The source of each entry of mounts. Looked up only if nothing filters
+    /// devices.
     pub sources: Vec<Source>,
     /// Whether the host has mounts below the rootfs. Looked up only if there is no
     /// cgroup2.
     pub rootfs_has_mounts: bool,
-    /// What is known of the container's cgroup and its ancestors.
+    /// What is known of the container's cgroups and their ancestors.
     pub lineage: Lineage,
+    /// Whether no cgroups are to be made.
+    pub no_cgroups: bool,
+    /// The resctrl filesystem. Looked up only if linux.intelRdt is set.
+    pub resctrl: Option<Resctrl>,
     /// The host's mounts of proc and sysfs, to hide if the root is moved instead of
     /// pivoted.
     pub host_mounts: Vec<PathBuf>,

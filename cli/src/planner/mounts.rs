@@ -8,11 +8,10 @@ use vial_plan::{NO_SLOT, RootfsItem};
 use super::id_maps::{IdMapped, IdMaps};
 use super::mount_options::{BindOptions, Options, options};
 use super::nodev::Nodev;
-use super::{Namespaces, text, wrong};
+use super::{Namespaces, cgroup_mounts, text, wrong};
 use crate::config::{Config, Mount};
 use crate::error::Error;
 use crate::host::Host;
-use crate::namespace::kind;
 use crate::plan::Plan;
 
 /// Files of /proc that a mount may cover: those that lxcfs replaces, which tell the
@@ -204,8 +203,11 @@ fn filesystem(
             .hint("name a filesystem, or add the option bind or rbind"));
     }
     let target = text(&*mount.destination, field)?;
+    if mount.kind == "cgroup" && !host.cgroup_v1.is_empty() {
+        return cgroup_mounts::v1(plan, &mount.destination, options, namespaces, host, field);
+    }
     if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
-        cgroup(plan, &target, options, namespaces, host, field)?;
+        cgroup_mounts::v2(plan, &target, options, namespaces, host, field)?;
         covered(plan, &target, field);
         attributes(plan, &target, options, false, field);
         return Ok(());
@@ -254,26 +256,6 @@ fn covered(plan: &mut Plan, target: &std::ffi::CStr, field: &str) {
     if target == c"/" {
         plan.push(&RootfsItem::CoveredRoot {}, field.to_owned());
     }
-}
-
-/// A mount of cgroup2. Without a cgroup namespace it would show the host's whole
-/// hierarchy, so it is read-only then (CVE-2023-25809).
-fn cgroup(
-    plan: &mut Plan,
-    target: &std::ffi::CStr,
-    options: &Options,
-    namespaces: &Namespaces,
-    host: &Host,
-    field: &str,
-) -> Result<(), Error> {
-    let mut flags = options.flags;
-    if !namespaces.has(kind::CGROUP) && !host.is_privileged() {
-        flags |= MS_RDONLY;
-    }
-    let root = host.cgroup.as_ref().map(|cgroup| cgroup.root.clone()).unwrap_or_default();
-    let root = text(root.into_os_string().into_encoded_bytes(), field)?;
-    plan.push(&RootfsItem::MountCgroup { target, flags, host: &root }, field.to_owned());
-    Ok(())
 }
 
 /// Adds recursive attributes and propagation, after the mount. A new filesystem is

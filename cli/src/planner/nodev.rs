@@ -38,7 +38,7 @@ impl<'a> Nodev<'a> {
         request: &'a Request,
         host: &Host,
     ) -> Result<Self, Error> {
-        let applies = !cgroup::filters_devices(config, host)?;
+        let applies = !cgroup::filters_devices(config, host.filters_devices(), host)?;
         let recursive = host.has_mount_setattr;
         Ok(Nodev { config, sources: &request.sources, applies, recursive })
     }

@@ -8,10 +8,7 @@ use crate::error::Error;
 pub(super) fn refuse(config: &Config) -> Result<(), Error> {
     version(&config.oci_version)?;
     let linux = &config.linux;
-    let fields = [
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
-    ];
+    let fields = [("linux.mountLabel", !linux.mount_label.is_empty())];
     refuse_present(&fields)?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::{Request, create, device_filter, limits};
 use crate::config::resources::Resources;
 use crate::config::{self, Config};
 use crate::error::Error;
-use crate::host::{CgroupMount, Host, NamespaceOwner};
+use crate::host::{CgroupMount, Host, Lineage, NamespaceOwner};
 use crate::plan::Plan;
 
 fn host() -> Host {
@@ -292,7 +292,8 @@ fn a_newer_minor_version_is_accepted() {
 fn swap_is_what_is_beyond_memory() {
     let limits = |value: Value| {
         let resources: Resources = config::parse(value.to_string().as_bytes()).unwrap();
-        let limits = limits::limits(&resources).map_err(|error| error.to_string())?;
+        let limits = limits::limits(&resources, &host(), &Lineage::default());
+        let limits = limits.map_err(|error| error.to_string())?.all;
         Ok::<_, String>(
             limits.into_iter().map(|l| format!("{}={}", l.file, l.value)).collect::<Vec<_>>(),
         )

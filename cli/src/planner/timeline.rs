@@ -20,7 +20,7 @@ use super::{
 };
 use crate::config::{Config, Process};
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Hierarchy, Host};
 use crate::namespace::kind;
 use crate::plan::agent::State;
 use crate::plan::{Lent, Plan};
@@ -52,7 +52,10 @@ pub(super) fn create(config: &Config, request: &Request, host: &Host) -> Result<
     let (opener, pipe) = (slot_if(has_opener), slot_if(mapped.is_some()));
     let id_maps = &IdMaps::from_config(config, namespaces, host, &mut plan)?;
     let new = New { config, request, host, process, namespaces, mapped, opener, pipe, id_maps };
-    let has_stage_1 = new.stage_0(&mut plan)?;
+    let (has_stage_1, tasks) = new.stage_0(&mut plan)?;
+    // Before anything that depends on it. A new cgroup namespace has the cgroups of its
+    // creator as its roots.
+    enter_cgroups(&mut plan, &tasks);
     new.stage_2(&mut plan, has_stage_1)?;
     Ok(plan)
 }
@@ -74,12 +77,13 @@ struct New<'a> {
 }
 
 impl New<'_> {
-    /// Adds stage 0, and stage 1 if it is needed. Returns whether it is.
-    fn stage_0(&self, plan: &mut Plan) -> Result<bool, Error> {
+    /// Adds stage 0, and stage 1 if it is needed. Returns whether it is, and the slots
+    /// by which stage 2 enters cgroups.
+    fn stage_0(&self, plan: &mut Plan) -> Result<(bool, Vec<u32>), Error> {
         let New { config, request, host, process, namespaces, mapped, .. } = *self;
         begin(plan, request.preserve_fds);
         // Set the limits before clone, so that the process is born within them.
-        cgroup::plan(plan, config, request, host)?;
+        let tasks = cgroup::plan(plan, config, request, namespaces, mapped, host)?;
         process::inherited(plan, process, "process", namespaces.has(kind::USER))?;
         // By the host's root, who alone may map ids of the host.
         self.id_maps.make(plan);
@@ -103,7 +107,8 @@ impl New<'_> {
         }
         // If cgroup2 is mounted with nsdelegate, CLONE_INTO_CGROUP fails within a
         // cgroup namespace that does not hold the caller's own cgroup.
-        if let (Some(_), Some(cgroup)) = (&plan.cgroup, &host.cgroup)
+        if let (Some(place), Some(cgroup)) = (&plan.cgroup, &host.cgroup)
+            && place.hierarchy != Hierarchy::V1
             && (namespaces.joins(kind::CGROUP)
                 || cgroup::must_be_entered(config, &request.lineage, cgroup))
         {
@@ -123,7 +128,7 @@ impl New<'_> {
             // No helper may stay behind.
             plan.push(&SetupItem::EndOpener { socket: self.opener }, "");
         }
-        Ok(offsets.is_some() && mapped.is_some())
+        Ok((offsets.is_some() && mapped.is_some(), tasks))
     }
 
     /// Adds the offsets of clocks. They must be written before the first process enters
@@ -312,6 +317,13 @@ pub(super) fn begin(plan: &mut Plan, preserve_fds: u32) {
     // Before any namespace is joined, so that it is the host's.
     plan.push(&SetupItem::Procfs {}, "");
     plan.push(&SetupItem::DefaultSignals {}, "");
+}
+
+/// Adds the entry into the cgroups in which the process is not created.
+pub(super) fn enter_cgroups(plan: &mut Plan, tasks: &[u32]) {
+    for tasks in tasks {
+        plan.push(&NamespaceItem::EnterCgroup { tasks: *tasks }, "linux.cgroupsPath");
+    }
 }
 
 /// Adds a new session, without the caller's terminal, and a new session keyring.

@@ -15,7 +15,7 @@ creating! {
 impl Create {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let options = self.options()?;
+        let options = self.options(global)?;
         let prepared = prepare(&self.id, &options)?;
         global.log.warn(&prepared.plan.warnings);
         let console = console(&prepared.config, &options)?;

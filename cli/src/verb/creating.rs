@@ -32,7 +32,10 @@ macro_rules! creating {
 
         impl $Verb {
             /// The options that these flags give. Call this before any fd is opened.
-            fn options(&self) -> Result<$crate::creation::Options, $crate::error::Error> {
+            fn options(
+                &self,
+                global: &$crate::flags::Global,
+            ) -> Result<$crate::creation::Options, $crate::error::Error> {
                 let listen_fds = $crate::creation::listen_fds();
                 let preserve_fds = self.preserve_fds.saturating_add(listen_fds.count);
                 $crate::creation::check_preserved(preserve_fds)?;
@@ -44,6 +47,7 @@ macro_rules! creating {
                     no_new_keyring: self.no_new_keyring,
                     preserve_fds,
                     listen_fds,
+                    no_cgroups: global.no_cgroups,
                 })
             }
         }

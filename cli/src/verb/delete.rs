@@ -92,7 +92,7 @@ fn strike(dir: Dir, id: &str) -> Result<Dir, Error> {
             Ok(container.into_dir())
         }
         Found::Broken(dir, _) => {
-            if let Some(place) = dir.cgroup_place() {
+            if let (Some(place), _) = dir.places() {
                 let _ = place.cgroup().signal(Signal::KILL); // ENOENT: it has not been made yet.
             }
             progress::kill(&dir.path);

@@ -9,17 +9,18 @@ use rustix::process::Pid;
 
 use crate::config::process::User;
 use crate::config::{self, Config, Process};
+use crate::container::record::Record;
 use crate::container::status::Status;
 use crate::container::{Container, Init};
 use crate::creation::{Console, check_preserved, console_socket, listen_fds, write_pid};
 use crate::error::Error;
 use crate::flags::Global;
 use crate::foreground::Foreground;
-use crate::host::{Host, Lineage, cgroup_of};
+use crate::host::{Hierarchy, Host, Lineage};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::network::Devices;
-use crate::plan::{Lent, Plan};
+use crate::plan::{Lent, Place, Plan};
 use crate::planner::{self, capability_number};
 
 /// execute a program in a running container
@@ -110,25 +111,23 @@ impl Exec {
             ))
             .hint("pidfd_open(2) needs Linux 5.3, and a seccomp filter around vial may deny it"));
         }
-        let mut host = Host::read();
-        if container.record.cgroup.is_some() {
-            // Use the mount that create found: this caller may see another one, or none.
-            let root = &mut host.cgroup.get_or_insert_default().root;
-            root.clone_from(&container.record.cgroup_root);
+        let record = &container.record;
+        let host = host_for(record);
+        let pid = record.pid;
+        let (cgroup, places) = self.cgroups(&container)?;
+        let mut lineage = Lineage::default();
+        if let (Some(of_host), Some(path)) = (&host.cgroup, &cgroup) {
+            of_host.look(path, host.uid, &mut lineage);
         }
-        let pid = container.record.pid;
-        let cgroup = self.cgroup(&container)?;
-        let lineage = match (&host.cgroup, &cgroup) {
-            (Some(of_host), Some(path)) => of_host.look(path, host.uid),
-            _ => Lineage::default(),
-        };
         let exec = planner::Exec {
             id: &self.id,
             bundle: &container.record.bundle,
             pid,
             config: &config,
             process: &process,
+            filters_devices: record.filters_devices(),
             cgroup,
+            places,
             lineage,
             user_namespace: differs(pid, "user"),
             mount_namespace: differs(pid, "mnt"),
@@ -232,31 +231,61 @@ impl Exec {
         Ok(process)
     }
 
-    /// The cgroup for the process: the one of --cgroup, below the container's, or the
-    /// one of the container's init, which an init system may have moved to one below.
-    fn cgroup(&self, container: &Container) -> Result<Option<PathBuf>, Error> {
-        let Some(own) = &container.record.cgroup else {
+    /// The cgroups for the process: those of --cgroup, below the container's, or the
+    /// container's. In cgroup2 the one of the container's init, which an init system may
+    /// have moved to one below.
+    fn cgroups(&self, container: &Container) -> Result<(Option<PathBuf>, Vec<Place>), Error> {
+        let record = &container.record;
+        let all = record.places();
+        let mut places = all.clone();
+        let Some(own) = &record.cgroup else {
             return match &self.cgroup {
-                None => Ok(None),
+                None => Ok((None, places)),
                 Some(_) => Err(Error::new("--cgroup: this container has no cgroup")),
             };
         };
-        let Some(sub) = &self.cgroup else {
-            return Ok(cgroup_of(container.record.pid).or_else(|| Some(own.clone())));
+        let in_v2 = record.hierarchy() != Hierarchy::V1;
+        let present = || container.present().or_else(|| Some(own.clone())).filter(|_| in_v2);
+        let Some(sub) = &self.cgroup else { return Ok((present(), places)) };
+        let (controllers, path) = match sub.split_once(':') {
+            Some((controllers, path)) => (Some(controllers), path),
+            None => (None, sub.as_str()),
         };
-        if let Some((controllers, _)) = sub.split_once(':') {
-            return Err(Error::new(format_args!(
-                "--cgroup {sub}: unknown controller {controllers}: cgroup v2 has one hierarchy"
-            ))
-            .hint("give only the path"));
+        let path = Path::new(path.trim_start_matches('/'));
+        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(Error::new(format_args!("bad sub cgroup path: {sub}")));
         }
-        let path = Path::new(sub.trim_start_matches('/'));
-        match path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
-        {
-            true => Ok(Some(own.join(path))),
-            false => Err(Error::new(format_args!("bad sub cgroup path: {sub}"))),
+        let of_cgroups = |place: &&mut Place| place.controllers != Place::RESCTRL;
+        let Some(controllers) = controllers else {
+            for place in places.iter_mut().filter(of_cgroups) {
+                place.path.push(path);
+            }
+            return Ok((Some(own.join(path)).filter(|_| in_v2), places));
+        };
+        for controller in controllers.split(',') {
+            let mut of_cgroups = places.iter_mut().filter(of_cgroups);
+            let Some(place) = of_cgroups.find(|place| place.has(controller)) else {
+                return Err(Error::new(format_args!(
+                    "--cgroup {sub}: unknown controller {controller}: the container is in no hierarchy of cgroup v1 that has it"
+                ))
+                .hint("give only the path"));
+            };
+            if let Some(own) = all.iter().find(|original| original.root == place.root) {
+                place.path = own.path.join(path); // Once, even if it has several of them.
+            }
         }
+        Ok((present(), places))
     }
+}
+
+/// The host, with the mount of cgroup2 that create found: this caller may see another
+/// one, or none.
+fn host_for(record: &Record) -> Host {
+    let mut host = Host::read();
+    if record.cgroup.is_some() && record.hierarchy() != Hierarchy::V1 {
+        host.cgroup.get_or_insert_default().root.clone_from(&record.cgroup_root);
+    }
+    host
 }
 
 /// Parses the whole text as digits: half a number would be another user

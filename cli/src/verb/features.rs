@@ -34,7 +34,7 @@ impl Features {
             "linux": {
                 "namespaces": namespaces,
                 "capabilities": capabilities,
-                "cgroup": {"v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+                "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
                 "seccomp": {
                     "enabled": true,
                     "actions": actions,
@@ -45,7 +45,7 @@ impl Features {
                 },
                 "apparmor": {"enabled": true},
                 "selinux": {"enabled": true},
-                "intelRdt": {"enabled": false},
+                "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
                 "memoryPolicy": {"modes": modes, "flags": mode_flags},
                 "mountExtensions": {"idmap": {"enabled": true}},
                 "netDevices": {"enabled": true},

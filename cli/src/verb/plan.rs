@@ -61,7 +61,7 @@ impl Plan {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let (plan, hooks) = match self.kept(global)? {
             Some(kept) => kept,
-            None => self.dry_run()?,
+            None => self.dry_run(global.no_cgroups)?,
         };
         let of_items = plan.items().map(|(stage, item, field)| Act {
             stage: Some(stage as u8),
@@ -99,9 +99,13 @@ impl Plan {
     }
 
     /// The Plan of a bundle.
-    fn dry_run(&self) -> Result<(crate::plan::Plan, Hooks), Error> {
-        let options =
-            Options { bundle: self.bundle.clone(), no_pivot: self.no_pivot, ..Options::default() };
+    fn dry_run(&self, no_cgroups: bool) -> Result<(crate::plan::Plan, Hooks), Error> {
+        let options = Options {
+            bundle: self.bundle.clone(),
+            no_pivot: self.no_pivot,
+            no_cgroups,
+            ..Options::default()
+        };
         let prepared = prepare(self.id.as_deref().unwrap_or("plan"), &options)?;
         Ok((prepared.plan, prepared.config.hooks))
     }

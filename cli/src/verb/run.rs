@@ -29,7 +29,7 @@ creating! {
 impl Run {
     /// Runs the verb; in the foreground its result is the process's own.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let options = self.options()?;
+        let options = self.options(global)?;
         let prepared = prepare(&self.id, &options)?;
         if prepared.config.process.is_none() {
             return Err(Error::new("config.json process: missing, but run executes it"));

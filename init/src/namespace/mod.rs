@@ -10,7 +10,7 @@ use vial_plan::{Call, NamespaceItem, Step};
 use crate::fault::{During, Fault};
 use crate::process::user;
 use crate::sys::unshare::unshare;
-use crate::{Life, gate};
+use crate::{Life, cgroup, gate};
 
 /// Carries out one item.
 #[inline(always)]
@@ -36,5 +36,6 @@ pub fn carry_out(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fa
         NamespaceItem::Sysctl { path, value } => {
             life.procfs()?.write_parameter(path, value.to_bytes())
         }
+        NamespaceItem::EnterCgroup { tasks } => cgroup::enter_by_tasks(life.slots.take(tasks)),
     }
 }

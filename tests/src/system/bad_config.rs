@@ -25,6 +25,8 @@ topic!(
     contradictory_namespaces_are_refused[Root],
     numbers_out_of_range_are_refused[Root],
     unsupported_config_is_refused_with_its_field[Root],
+    limits_of_cgroup_v1_are_refused_by_v2 [Root, Cgroup2],
+    rdt_without_resctrl_is_refused[Root],
     sysctl_of_the_host_is_refused[Root],
     unusable_cgroups_path_is_refused[Root],
     unknown_seccomp_names_are_refused[Root],
@@ -234,6 +236,47 @@ fn unsupported_config_is_refused_with_its_field(context: &Context) -> Outcome {
         context.nothing_left_since(&before)?;
     }
     Ok(())
+}
+
+fn limits_of_cgroup_v1_are_refused_by_v2(context: &Context) -> Outcome {
+    for (field, value) in [
+        ("memory/swappiness", json!(60)),
+        ("memory/disableOOMKiller", json!(true)),
+        ("memory/kernelTCP", json!(1 << 20)),
+        ("memory/useHierarchy", json!(false)),
+        ("cpu/realtimeRuntime", json!(1000)),
+        ("cpu/realtimePeriod", json!(1000)),
+        ("blockIO/leafWeight", json!(100)),
+        ("network/classID", json!(1)),
+    ] {
+        let text = format!("linux.resources.{}: cgroup v2 ", field.replace('/', "."));
+        check_field(context, &format!("/linux/resources/{field}"), value, &text)?;
+    }
+    let priorities = json!([{ "name": "lo", "priority": 1 }]);
+    let text = "linux.resources.network.priorities[0]: cgroup v2 ";
+    Ok(check_field(context, "/linux/resources/network/priorities", priorities, text)?)
+}
+
+/// No machine of ours has such a processor.
+fn rdt_without_resctrl_is_refused(context: &Context) -> Outcome {
+    let long = "x".repeat(256);
+    for id in ["..", ".", "a/b", "/", &long] {
+        check_field(
+            context,
+            "/linux/intelRdt",
+            json!({ "closID": id }),
+            "linux.intelRdt.closID: ",
+        )?;
+    }
+    if fs::exists("/sys/fs/resctrl/schemata").unwrap_or(false) {
+        return Ok(());
+    }
+    for field in ["closID", "l3CacheSchema", "memBwSchema"] {
+        let text = "linux.intelRdt: no resctrl filesystem is mounted";
+        check_field(context, "/linux/intelRdt", json!({ field: "L3:0=f" }), text)?;
+    }
+    let text = "linux.intelRdt: no resctrl filesystem is mounted";
+    Ok(check_field(context, "/linux/intelRdt", json!({ "enableMonitoring": true }), text)?)
 }
 
 fn sysctl_of_the_host_is_refused(context: &Context) -> Outcome {

@@ -23,8 +23,8 @@ topic!(
     controllers_are_enabled_in_every_parent [Root, Cgroup2],
     cgroup_is_removed_with_its_container [Root, Cgroup2],
     empty_cgroup_is_used_and_a_populated_one_refused [Root, Cgroup2],
-    unlisted_device_is_refused [Root, Cgroup2],
-    listed_device_is_opened [Root, Cgroup2],
+    unlisted_device_is_refused[Root],
+    listed_device_is_opened[Root],
     default_devices_are_opened [Root],
     all_processes_end_with_a_container_without_a_pid_namespace [Root, Cgroup2],
 );

@@ -1,6 +1,7 @@
 //! A missing controller or file matters only to a limit that needs it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,6 +23,9 @@ topic!(
     optional_cgroup_file_may_be_missing[Root, Cgroup2],
     invalid_weight_is_refused[Root, Cgroup2],
     process_is_in_its_cgroup_without_clone3[Root],
+    disabled_manager_makes_no_cgroup[Root],
+    disabled_manager_refuses_limits_by_name[Root],
+    root_of_a_user_namespace_owns_a_cgroup_that_it_can_write [Root, Cgroup2, UserNamespaces],
 );
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -181,4 +185,69 @@ fn process_is_in_its_cgroup_without_clone3(context: &Context) -> Outcome {
         same("the cgroup seen inside", own, Some("0::/"))?;
     }
     Ok(container.remove()?)
+}
+
+const DISABLED: &str = "--cgroup-manager=disabled";
+
+fn disabled_manager_makes_no_cgroup(context: &Context) -> Outcome {
+    let own = fs::read_to_string("/proc/self/cgroup").map_err(words)?;
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &["cat", "/proc/self/cgroup", "+", "sleep", "3600"]);
+    })?;
+    let id = context.id();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let before = context.leftovers();
+    context.vial(&[DISABLED, "run", "--detach", "--bundle", &path, &id])?.success()?;
+    let state = context.vial(&["state", &id])?.success()?.json()?;
+    let of_init = format!("/proc/{}/cgroup", state["pid"].as_u64().unwrap_or_default());
+    same("its cgroups", fs::read_to_string(of_init).map_err(words)?, own.clone())?;
+    let of_exec = context.vial(&["exec", &id, "/probe", "cat", "/proc/self/cgroup"])?.success()?;
+    same("the exec's cgroups", of_exec.stdout, own)?;
+    let pids = context.vial(&["ps", "--format", "json", &id])?.success()?.json()?;
+    same("ps", pids, json!([state["pid"]]))?;
+    let paused = context.vial(&["pause", &id])?;
+    edit::words_of_refusal(&paused, &["has no cgroup"])?;
+    context.vial(&["delete", "--force", &id])?.success()?;
+    Ok(super::container::nothing_left(context, &before)?)
+}
+
+fn disabled_manager_refuses_limits_by_name(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        config["linux"]["resources"]["pids"] = json!({ "limit": 9 });
+    })?;
+    let path = bundle.path.to_string_lossy().into_owned();
+    for words in [&[DISABLED][..], &["--cgroup-manager", "disabled"]] {
+        let done = context.vial(&[words, &["run", "--bundle", &path, &context.id()]].concat())?;
+        edit::words_of_refusal(&done, &["linux.resources.pids.limit: ", DISABLED])?;
+    }
+    let run = |manager: &str| {
+        let flag = format!("--cgroup-manager={manager}");
+        context.vial(&[&flag, "run", "--bundle", &path, &context.id()])
+    };
+    edit::words_of_refusal(&run("systemd")?, &["--cgroup-manager=systemd is not supported"])?;
+    Ok(edit::words_of_refusal(&run("other")?, &["unknown cgroup manager \"other\""])?)
+}
+
+fn root_of_a_user_namespace_owns_a_cgroup_that_it_can_write(context: &Context) -> Outcome {
+    let owner = |options: &[&str]| {
+        let container = Container::created_from(context, |config| {
+            edit::user_namespace(config, 100_000);
+            edit::show_cgroup(config, options);
+            edit::deeds(config, &["mkdir", "/sys/fs/cgroup/below", "+", "echo", "made"]);
+        })?;
+        let own = cgroup_of(container.pid()?)?;
+        let uid = |path: &Path| fs::metadata(path).map(|file| file.uid()).map_err(words);
+        let owners = [uid(&own)?, uid(&own.join("cgroup.procs"))?, uid(&own.join("pids.max"))?];
+        container.vial("start", &[])?.success()?;
+        container.ends()?;
+        let said = container.output();
+        container.remove()?;
+        Ok::<_, String>((owners, said))
+    };
+    let (owners, said) = owner(&["rw"])?;
+    same("the owners", owners, [100_000, 100_000, 0])?;
+    same("what it made", said.as_str(), "made\n")?;
+    let (owners, said) = owner(&["ro"])?;
+    same("the owners", owners, [0, 0, 0])?;
+    Ok(same("what it made", said.as_str(), "EROFS\n")?)
 }

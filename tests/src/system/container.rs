@@ -263,6 +263,38 @@ pub(super) fn cgroup_of(pid: impl Into<u64>) -> Result<PathBuf, String> {
     Ok(cgroup_root().join(OsStr::from_bytes(path)))
 }
 
+/// The hierarchies of cgroup v1 that are mounted below /sys/fs/cgroup: the directory of
+/// each, and its controllers. None where /sys/fs/cgroup is cgroup2.
+pub(super) fn v1_hierarchies() -> Vec<(PathBuf, Vec<String>)> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let hierarchy = |line: &str| {
+        let (front, back) = line.split_once(" - cgroup ")?;
+        let point = PathBuf::from(front.split(' ').nth(4)?);
+        let options = back.split(' ').nth(1)?.split(',').map(str::to_owned).collect();
+        point.starts_with("/sys/fs/cgroup").then_some((point, options))
+    };
+    mounts.lines().filter_map(hierarchy).collect()
+}
+
+/// The mount point of the hierarchy of cgroup v1 with this controller.
+pub(super) fn v1_root(controller: &str) -> Option<PathBuf> {
+    let has = |(_, options): &(PathBuf, Vec<String>)| options.iter().any(|one| one == controller);
+    v1_hierarchies().into_iter().find(has).map(|(point, _)| point)
+}
+
+/// The directory of a process's cgroup in the hierarchy of this controller of v1.
+pub(super) fn v1_cgroup_of(pid: impl Into<u64>, controller: &str) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", pid.into())).map_err(words)?;
+    let path = text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let has = parts.next()?.split(',').any(|name| name == controller);
+        parts.next().filter(|_| has)
+    });
+    let path = path.ok_or_else(|| format!("no hierarchy of {controller}: {text}"))?;
+    let root = v1_root(controller).ok_or_else(|| format!("{controller} is not mounted"))?;
+    Ok(root.join(path.trim_start_matches('/')))
+}
+
 /// The text of an error.
 pub(super) fn words(error: impl std::fmt::Display) -> String {
     error.to_string()

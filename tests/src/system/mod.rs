@@ -10,6 +10,7 @@ mod binds;
 mod cgroup;
 mod cgroup_places;
 mod cgroup_reuse;
+mod cgroup_v1;
 mod children;
 mod chroot;
 mod chroot_verbs;
@@ -123,6 +124,7 @@ pub const ALL: &[&Topic] = &[
     &cgroup::TOPIC,
     &cgroup_places::TOPIC,
     &cgroup_reuse::TOPIC,
+    &cgroup_v1::TOPIC,
     &scheduling::TOPIC,
     &seccomp::TOPIC,
     &notify::TOPIC,

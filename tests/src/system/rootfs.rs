@@ -169,6 +169,7 @@ fn kernel_filesystems_are_real(context: &Context) -> Outcome {
         edit::namespace(config, "cgroup");
         mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", &["ro"]);
     })?;
+    let is_v1 = !super::container::v1_hierarchies().is_empty();
     for (point, kind) in [
         ("/proc", "proc"),
         ("/dev", "tmpfs"),
@@ -176,7 +177,7 @@ fn kernel_filesystems_are_real(context: &Context) -> Outcome {
         ("/dev/shm", "tmpfs"),
         ("/dev/mqueue", "mqueue"),
         ("/sys", "sysfs"),
-        ("/sys/fs/cgroup", "cgroup2"),
+        ("/sys/fs/cgroup", if is_v1 { "tmpfs" } else { "cgroup2" }),
     ] {
         same(point, mount_at(&report, point)?["type"].as_str(), Some(kind))?;
     }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::container::v1_root;
 use super::edit::{self, Container};
 use crate::context::same;
 use crate::runner::{Failure, topic};
@@ -23,6 +24,10 @@ topic!(
 
 fn scheduled(config: &mut Value, scheduler: Value) {
     config["process"]["scheduler"] = scheduler;
+    // A cgroup of v1 has no time for such processes unless it gets some.
+    if v1_root("cpu").is_some_and(|cpu| cpu.join("cpu.rt_runtime_us").exists()) {
+        config["linux"]["resources"]["cpu"] = json!({ "realtimeRuntime": 10_000 });
+    }
 }
 
 /// Policy, real-time priority and nice value, as proc_pid_stat(5) shows them.

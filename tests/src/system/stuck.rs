@@ -193,7 +193,8 @@ fn state_of_a_stuck_create_says_where(context: &Context) -> Outcome {
     same("the item's field", item["field"].as_str(), Some(&*format!("mounts[{mounts}]")))?;
     // ps(1) shows it too.
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).map_err(words)?;
-    same("the arguments", line.contains(&format!("\0{index}\0")), true)?;
+    let shown = line.split('\0').nth(2).map(|shown| shown.trim_start_matches('0'));
+    same("the arguments", shown, Some(index))?;
     let listed = context.vial(&["list"])?.success()?.stdout;
     same("list", listed.contains("creating"), true)?;
     Ok(stuck.removed_soon()?)

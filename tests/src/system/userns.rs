@@ -224,6 +224,14 @@ fn cgroups_of_the_host_are_read_only_for_an_unprivileged_user(context: &Context)
     own(&bundle, NOBODY)?;
     let report = run_as_nobody(context, &bundle)?.success()?.json()?;
     let mount = edit::mount_at(&report, "/sys/fs/cgroup")?;
-    same("the type", mount["type"].as_str(), Some("cgroup2"))?;
+    // With cgroup v1, a tmpfs that holds a mount for each hierarchy.
+    let is_v1 = !super::container::v1_hierarchies().is_empty();
+    let (kind, point) = match is_v1 {
+        true => ("tmpfs", "/sys/fs/cgroup/unified"),
+        false => ("cgroup2", "/sys/fs/cgroup"),
+    };
+    same("the type", mount["type"].as_str(), Some(kind))?;
+    // The kernel mounts neither v1 nor, with v1 beside it, cgroup2 for such a user.
+    let Ok(mount) = edit::mount_at(&report, point) else { return Ok(()) };
     Ok(same("ro", edit::has(&mount["options"], "ro"), true)?)
 }

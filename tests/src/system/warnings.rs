@@ -22,6 +22,7 @@ topic!(
     no_warning_is_printed_unless_stderr_is_a_terminal[Root],
     warning_is_printed_on_a_terminal[Root],
     exec_warns_too[Root],
+    kernel_memory_has_no_limit_of_its_own[Root],
     plan_ends_with_its_warnings[Root],
     unopenable_log_is_refused_before_anything_is_done[Root],
     unwritable_log_hides_no_error,
@@ -143,6 +144,17 @@ fn exec_warns_too(context: &Context) -> Outcome {
     let objects = objects(&log)?;
     same("its objects", objects.len(), 1)?;
     Ok(same("level", objects[0].0.as_str(), "warning")?)
+}
+
+fn kernel_memory_has_no_limit_of_its_own(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        config["linux"]["resources"]["memory"] = json!({ "kernel": 64 << 20 });
+    })?;
+    let path = bundle.path.to_string_lossy();
+    let plan = context.vial(&["plan", "--bundle", &path])?.success()?.stdout;
+    let text = "config.json linux.resources.memory.kernel: the limit 67108864 is not set";
+    let warned = plan.lines().any(|line| line.contains(text));
+    Ok(same("whether it warns", warned, true).map_err(|why| format!("{why}: {plan}"))?)
 }
 
 fn plan_ends_with_its_warnings(context: &Context) -> Outcome {

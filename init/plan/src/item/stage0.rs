@@ -45,8 +45,9 @@ items! {
 items! {
     /// What is done to the container's cgroup.
     2 CgroupItem "Cgroup" of Zero {
-        /// Open the cgroup2 filesystem mounted here.
-        1 Root { path: &'a CStr, }
+        /// Open the filesystem mounted here. magic: the type that it must have, by
+        /// linux/magic.h: cgroup2, a hierarchy of cgroup v1, or resctrl.
+        1 Root { path: &'a CStr, magic: u32, }
         /// Enable these controllers for the children of this cgroup (`+a +b`).
         /// `required` is a subset of `controllers`; the others are skipped if they
         /// cannot be enabled.
@@ -65,6 +66,12 @@ items! {
         7 Devices { program: &'a [u8], }
         /// Enter the container's cgroup, before its cgroup namespace is joined.
         8 Enter {}
+        /// Open the file `tasks` of the container's cgroup into a slot. The next
+        /// stage is not created in this cgroup, but writes itself into the file.
+        9 Tasks { tasks: u32, }
+        /// Give a file of the container's cgroup to this owner, if the kernel has it.
+        /// An empty name means the cgroup itself.
+        10 Owner { file: &'a CStr, uid: u32, gid: u32, }
     }
 }
 

@@ -32,6 +32,8 @@ items! {
         10 Domainname { name: &'a CStr, }
         /// Write a kernel parameter. path: below /proc/sys.
         11 Sysctl { path: &'a CStr, value: &'a CStr, }
+        /// Enter a cgroup by its file `tasks`, which is in this slot.
+        12 EnterCgroup { tasks: u32, }
     }
 }
 

@@ -1,0 +1,256 @@
+//! linux.cgroupsPath: the places of the container's cgroups, and the items that make
+//! them with their limits.
+
+mod rdt;
+mod v1;
+mod v2;
+
+use std::ffi::CString;
+use std::path::{Component, Path, PathBuf};
+
+use linux_raw_sys::general;
+use vial_plan::CgroupItem;
+
+use super::limits::{Limit, limits};
+use super::namespaces::Mapped;
+use super::{Namespaces, Request, text, wrong};
+use crate::config::Config;
+use crate::error::Error;
+use crate::host::{CgroupMount, Hierarchy, Host, Lineage};
+use crate::plan::{CgroupPlace, Place, Plan};
+
+pub(super) use v2::must_be_entered;
+
+const CGROUP_SUPER_MAGIC: u32 = general::CGROUP_SUPER_MAGIC;
+const CGROUP2_SUPER_MAGIC: u32 = general::CGROUP2_SUPER_MAGIC;
+/// Of linux/magic.h; linux-raw-sys lacks it.
+const RDTGROUP_SUPER_MAGIC: u32 = 0x0765_5821;
+
+/// The path of the container's cgroup from the root of a hierarchy. An absolute path
+/// counts from the root. A relative one, or none, counts from the caller's cgroup in
+/// cgroup v1. In cgroup2 it counts from the parent of that: the caller's own holds
+/// processes, so no controller could be enabled below it.
+pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<PathBuf, Error> {
+    let beside_own = match cgroup.is_v1 {
+        true => &cgroup.own,
+        false => cgroup.own.parent().unwrap_or(Path::new("")),
+    };
+    let path = match configured {
+        "" => beside_own.join(format!("vial-{id}")),
+        path if path.starts_with('/') => PathBuf::from(path.trim_start_matches('/')),
+        path if path.contains(':') => {
+            return Err(wrong(
+                "linux.cgroupsPath",
+                format_args!("\"{path}\" is for the systemd driver, which vial does not support"),
+            )
+            .hint("have the engine use its cgroupfs driver"));
+        }
+        path => beside_own.join(path),
+    };
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(plain) {
+        return Err(wrong(
+            "linux.cgroupsPath",
+            format_args!("\"{configured}\" leads out of its parent"),
+        ));
+    }
+    let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    match path.as_os_str().is_empty() {
+        true => Err(wrong("linux.cgroupsPath", "the root cgroup cannot be a container's")),
+        false => Ok(path),
+    }
+}
+
+/// What is known of the container's cgroups before they are made: asks `look_v1` and
+/// `look` of each hierarchy.
+pub fn lineage(configured: &str, id: &str, host: &Host) -> Lineage {
+    let mut lineage = Lineage::default();
+    for mount in host.cgroup.iter().chain(&host.cgroup_v1) {
+        // If the path is wrong, the planner says so.
+        let Ok(path) = cgroup_path(configured, id, mount) else { return lineage };
+        match mount.is_v1 {
+            false => mount.look(&path, host.uid, &mut lineage),
+            true => lineage.v1.push(mount.look_v1(&path, host.uid)),
+        }
+        if mount.has("memory") {
+            lineage.memory = mount.memory(&path);
+        }
+    }
+    lineage
+}
+
+/// Adds the items that make the container's cgroups, and puts their places into the
+/// Plan. Returns the slots of the files by which stage 2 enters those that it is not
+/// created in.
+pub(super) fn plan(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    namespaces: &Namespaces,
+    mapped: Option<&Mapped>,
+    host: &Host,
+) -> Result<Vec<u32>, Error> {
+    let limits = limits(&config.linux.resources, host, &request.lineage)?;
+    for (field, what) in &limits.warnings {
+        plan.warn(field, what);
+    }
+    let limits = limits.all;
+    let mut tasks = Vec::new();
+    for limit in &limits {
+        check(limit, config, request, host)?;
+    }
+    let Some(hierarchy) = host.hierarchy() else {
+        rdt::plan(plan, config, request, &mut tasks)?;
+        return Ok(tasks);
+    };
+    let mut places = Vec::new();
+    for (index, mount) in host.cgroup_v1.iter().enumerate() {
+        let there = request.lineage.v1.get(index).cloned().unwrap_or_default();
+        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount)?;
+        if host.uid == 0 || there.is_writable {
+            v1::plan(plan, config, &limits, &v1::Tree { mount, path: &path, there }, host)?;
+            tasks.push(enter_later(plan));
+            places.push(place(mount, path));
+        }
+    }
+    let mut own = None;
+    if let Some(mount) = &host.cgroup {
+        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount)?;
+        if v2::may_make(&path, request, host) {
+            let here = |limit: &&Limit| host.v1_of(limit.controller()).is_none();
+            let limits: Vec<&Limit> = limits.iter().filter(here).collect();
+            let owner = v2::owner(config, request, namespaces, mapped);
+            v2::plan(plan, config, &path, &limits, mount, request, owner, host)?;
+            own = Some(place(mount, path));
+        }
+    }
+    let hierarchy = match own {
+        // A user may have been given only some of them.
+        None if hierarchy == Hierarchy::Hybrid => Hierarchy::V1,
+        _ => hierarchy,
+    };
+    let freezer = places.iter().find(|place: &&Place| place.has("freezer"));
+    let first = own.or_else(|| freezer.or(places.first()).cloned());
+    if let Some(Place { root, path, .. }) = first {
+        plan.cgroup = Some(CgroupPlace { hierarchy, root, path, made: 0 });
+    }
+    plan.places = places;
+    rdt::plan(plan, config, request, &mut tasks)?;
+    Ok(tasks)
+}
+
+fn place(mount: &CgroupMount, path: PathBuf) -> Place {
+    let (root, controllers) = (mount.root.clone(), mount.controllers.join(","));
+    Place { root, path, controllers, ..Place::default() }
+}
+
+/// Adds the opening of the file by which stage 2 enters the cgroup. Returns its slot.
+fn enter_later(plan: &mut Plan) -> u32 {
+    let tasks = plan.slot();
+    plan.push(&CgroupItem::Tasks { tasks }, "linux.cgroupsPath");
+    tasks
+}
+
+/// Adds the same for an exec: the place exists.
+pub(super) fn enter_place(plan: &mut Plan, place: &Place) -> Result<u32, Error> {
+    let magic = match place.controllers.as_str() {
+        Place::RESCTRL => RDTGROUP_SUPER_MAGIC,
+        _ => CGROUP_SUPER_MAGIC,
+    };
+    root(plan, &place.root, magic)?;
+    let directory = directory(&place.path)?;
+    plan.push(&CgroupItem::Open { directory: &directory }, "linux.cgroupsPath");
+    Ok(enter_later(plan))
+}
+
+fn root(plan: &mut Plan, root: &Path, magic: u32) -> Result<(), Error> {
+    let path = text(root.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")?;
+    plan.push(&CgroupItem::Root { path: &path, magic }, "");
+    Ok(())
+}
+
+/// Adds the opening of cgroup2 and of a cgroup in it, in which the next stage is created.
+pub(super) fn open_v2(plan: &mut Plan, mount: &Path, path: &Path) -> Result<(), Error> {
+    root(plan, mount, CGROUP2_SUPER_MAGIC)?;
+    let directory = directory(path)?;
+    plan.push(&CgroupItem::Open { directory: &directory }, "linux.cgroupsPath");
+    Ok(())
+}
+
+/// Checks that a limit can be set: its controller is there, and this user may make the
+/// cgroup.
+fn check(limit: &Limit, config: &Config, request: &Request, host: &Host) -> Result<(), Error> {
+    let controller = limit.controller();
+    let refused = |what: std::fmt::Arguments<'_>| wrong(&limit.origin, what);
+    let configured = &config.linux.cgroups_path;
+    let not_allowed = |path: &Path| {
+        refused(format_args!("this user may not make cgroup /{}", path.display()))
+            .hint("have a cgroup delegated, or leave the limit out")
+    };
+    if request.no_cgroups {
+        return Err(refused(format_args!(
+            "--cgroup-manager=disabled makes no cgroup, so no limit can be set"
+        )));
+    }
+    if let Some(at) = host.cgroup_v1.iter().position(|mount| mount.has(controller)) {
+        let is_writable = request.lineage.v1.get(at).is_some_and(|there| there.is_writable);
+        return match host.uid == 0 || is_writable {
+            true => Ok(()),
+            false => Err(not_allowed(&cgroup_path(configured, &request.id, &host.cgroup_v1[at])?)),
+        };
+    }
+    let Some(cgroup) = &host.cgroup else {
+        return Err(match host.cgroup_v1.is_empty() {
+            true => refused(format_args!("no cgroup2 filesystem is mounted, so no limit can be set"))
+                .hint("mount -t cgroup2 none /sys/fs/cgroup, or leave the limit out"),
+            false => refused(format_args!(
+                "{} cannot be set, as no hierarchy of cgroup v1 with the controller {controller} is mounted",
+                limit.file
+            ))
+            .hint(format_args!("see /proc/cgroups; mount -t cgroup -o {controller} none /sys/fs/cgroup/{controller}")),
+        });
+    };
+    let path = cgroup_path(configured, &request.id, cgroup)?;
+    if !v2::may_make(&path, request, host) {
+        return Err(not_allowed(&path));
+    }
+    if controller != "cgroup" && !cgroup.has(controller) {
+        let what = format_args!(
+            "{} cannot be set, as the kernel offers no {controller} controller at {}",
+            limit.file,
+            cgroup.root.display()
+        );
+        return Err(wrong(&limit.origin, what).hint(
+            "see cgroup.controllers there: the kernel may lack it, or cgroup v1 may hold it",
+        ));
+    }
+    Ok(())
+}
+
+/// Adds the write of a limit.
+fn write(plan: &mut Plan, limit: &Limit) -> Result<(), Error> {
+    let origin = &limit.origin;
+    let (file, value) = (text(&*limit.file, origin)?, text(&*limit.value, origin)?);
+    let Some((other, other_value)) = &limit.otherwise else {
+        plan.push(&CgroupItem::Write { file: &file, value: &value }, origin.clone());
+        return Ok(());
+    };
+    let (other, other_value) = (text(&**other, origin)?, text(&**other_value, origin)?);
+    let (other, other_value) = (&other, &other_value);
+    let item = CgroupItem::WriteEither { file: &file, value: &value, other, other_value };
+    plan.push(&item, origin.clone());
+    Ok(())
+}
+
+/// Whether access to devices is limited as linux.resources.devices says. Without
+/// cgroups nothing filters devices. In a user namespace nothing needs to: nobody can
+/// make a device there that may be opened.
+pub(super) fn filters_devices(config: &Config, filters: bool, host: &Host) -> Result<bool, Error> {
+    let has_filter = filters || !host.is_privileged();
+    let devices = &config.linux.resources.devices;
+    Ok(has_filter || super::device_filter::filter(devices)?.is_none())
+}
+
+fn directory(path: &Path) -> Result<CString, Error> {
+    text(path.as_os_str().as_encoded_bytes(), "linux.cgroupsPath")
+}
