@@ -16,6 +16,7 @@
 
 pub mod agent;
 pub mod bundle;
+pub mod cgroups;
 pub mod context;
 pub mod differential;
 pub mod engine;

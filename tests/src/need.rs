@@ -11,6 +11,8 @@ pub enum Need {
     Root,
     /// cgroup v2 at /sys/fs/cgroup, with the controllers in it.
     Cgroup2,
+    /// cgroup v2, also without controllers: with cgroup v1 beside it.
+    Cgroup2Mount,
     /// Controllers in hierarchies of cgroup v1, below /sys/fs/cgroup.
     CgroupV1,
     /// User namespaces may be made.
@@ -63,6 +65,11 @@ impl Need {
         };
         let (there, feature) = match self {
             Need::Root => (vial_targets::debian::is_root(), "effective user 0"),
+            Need::Cgroup2Mount => {
+                let mut places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].into_iter();
+                let is_there = |top: &str| exists(&format!("{top}/cgroup.subtree_control"));
+                (places.any(is_there), "cgroup v2")
+            }
             Need::CgroupV1 => (exists("/sys/fs/cgroup/memory/tasks"), "cgroup v1 with controllers"),
             Need::Cgroup2 => {
                 (has("/sys/fs/cgroup/cgroup.controllers", "memory"), "cgroup v2 with controllers")

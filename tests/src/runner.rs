@@ -255,7 +255,9 @@ fn attempt(test: &Test) -> Outcome {
         // What this host may lack, the machines have; and what the other
         // machines lack, the one with a whole system has.
         let excused = match need {
-            Need::Cgroup2 => !in_machine() || Need::CgroupV1.missing().is_none(),
+            Need::Cgroup2 | Need::Cgroup2Mount => {
+                !in_machine() || Need::CgroupV1.missing().is_none()
+            }
             Need::Machine => !in_machine(),
             Need::CgroupV1 => true,
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),

@@ -19,6 +19,7 @@ use vial_targets::command::OnPath;
 use vial_targets::ship::{self, Bin};
 use vial_targets::{Error, Kernel, Target, debian, disk};
 
+use crate::cgroups::{CGROUPS, Cgroups};
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
 
@@ -122,6 +123,8 @@ pub struct Machine {
     pub kernel: &'static Kernel,
     /// Its /.
     pub root: Root,
+    /// Its cgroups.
+    pub cgroups: Cgroups,
     /// The program to run, and its arguments. A program without a slash is
     /// looked up among our binaries first.
     pub command: Vec<String>,
@@ -145,7 +148,8 @@ impl Machine {
     ) -> Self {
         let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
         let time_limit = Duration::from_secs(2400);
-        Self { target, kernel, root, command, environment, files: Vec::new(), time_limit }
+        let (cgroups, files) = (Cgroups::default(), Vec::new());
+        Self { target, kernel, root, cgroups, command, environment, files, time_limit }
     }
 
     /// Boots the machine, passes each line that the program prints to `line`, and
@@ -225,9 +229,14 @@ impl Machine {
         // in another machine. A busy host never stalls it for 60 s.
         let words = format!(
             "console={} panic=-1 quiet loglevel=4 softlockup_panic=1 watchdog_thresh=30 \
-             cgroup_no_v1=all {ROOT}{}{}",
+             {ROOT}{} {CGROUPS}{}{}{}",
             qemu.console,
             self.root.word(),
+            self.cgroups.word(),
+            match self.cgroups {
+                Cgroups::V2 | Cgroups::Undelegated => " cgroup_no_v1=all",
+                Cgroups::V1 | Cgroups::Hybrid => "",
+            },
             if self.root == Root::Systemd { SYSTEMD_WORDS } else { "" }
         );
         let mut command = Command::new(qemu.program);

@@ -3,11 +3,11 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::container::{cgroup_root, v1_root, words};
+use super::container::{cgroup_root, v1_hierarchies, v1_root, words};
 use super::edit::{self, Container};
 use crate::context::same;
 use crate::runner::topic;
@@ -15,10 +15,10 @@ use crate::{Context, Outcome, sys};
 
 topic!(
     "cgroup_reuse",
-    earlier_filter_is_replaced_however_it_was_attached[Root],
-    earlier_filter_is_removed_if_all_devices_are_allowed[Root],
-    new_filter_denies_what_the_earlier_allowed[Root],
-    filter_of_the_parent_cgroup_stays_in_force[Root],
+    earlier_filter_is_replaced_however_it_was_attached [Root, Cgroup2Mount],
+    earlier_filter_is_removed_if_all_devices_are_allowed [Root, Cgroup2Mount],
+    new_filter_denies_what_the_earlier_allowed [Root, Cgroup2Mount],
+    filter_of_the_parent_cgroup_stays_in_force [Root, Cgroup2Mount],
 );
 
 // linux/bpf.h
@@ -90,6 +90,11 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         let _ = fs::remove_dir(&self.0); // Gone if the runtime removed it.
+        // Of a container's cgroup below it, create has made the parents in v1 too.
+        let below = self.0.strip_prefix(cgroup_root()).unwrap_or(Path::new(""));
+        for (root, _) in v1_hierarchies() {
+            let _ = fs::remove_dir(root.join(below)); // ENOENT: it was not made there.
+        }
     }
 }
 

@@ -249,18 +249,28 @@ pub(super) fn stop(pid: u64) -> Result<(), String> {
     wait_until("the process to stop", || matches!(state(), None | Some('T' | 'Z')))
 }
 
-/// The mount point of cgroup2.
-pub(super) fn cgroup_root() -> &'static Path {
-    let whole = Path::new("/sys/fs/cgroup");
-    if whole.join("cgroup.procs").exists() { whole } else { Path::new("/sys/fs/cgroup/unified") }
+/// The mount point of the hierarchy by which vial finds a container's processes:
+/// cgroup2, or without it the freezer of cgroup v1.
+pub(super) fn cgroup_root() -> PathBuf {
+    let tops = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    let v2 = tops.into_iter().find(|top| top.join("cgroup.procs").exists());
+    v2.or_else(|| v1_root("freezer")).unwrap_or_default()
 }
 
 /// The directory of a process's cgroup on the host, by proc_pid_cgroup(5).
 pub(super) fn cgroup_of(pid: impl Into<u64>) -> Result<PathBuf, String> {
-    let text = fs::read(format!("/proc/{}/cgroup", pid.into())).map_err(words)?;
+    let pid = pid.into();
+    let text = fs::read(format!("/proc/{pid}/cgroup")).map_err(words)?;
     let mut lines = text.split(|byte| *byte == b'\n');
-    let path = lines.find_map(|line| line.strip_prefix(b"0::/")).ok_or("no cgroup2")?;
-    Ok(cgroup_root().join(OsStr::from_bytes(path)))
+    match lines.find_map(|line| line.strip_prefix(b"0::/")) {
+        Some(path)
+            if cgroup_root().join("cgroup.procs").exists()
+                && v1_root("freezer").as_ref() != Some(&cgroup_root()) =>
+        {
+            Ok(cgroup_root().join(OsStr::from_bytes(path)))
+        }
+        _ => v1_cgroup_of(pid, "freezer"),
+    }
 }
 
 /// The hierarchies of cgroup v1 that are mounted below /sys/fs/cgroup: the directory of

@@ -15,12 +15,12 @@ use rustix::system::RebootCommand;
 use vial_init::sys::bpf::{DeviceFilters, attach_device_filter, load_device_filter};
 use vial_targets::Error;
 use vial_targets::command::OnPath;
+use vial_tests::cgroups::{CGROUPS, Cgroups};
 use vial_tests::{processes, sys, vm};
 
 use crate::systemd;
 
-/// The usual file systems: path, type, data. The cgroup2 options are systemd's:
-/// weaker ones would hide faults.
+/// The usual file systems: path, type, data.
 const USUAL: &[(&str, &str, &CStr)] = &[
     ("/proc", "proc", c""),
     ("/sys", "sysfs", c""),
@@ -28,7 +28,6 @@ const USUAL: &[(&str, &str, &CStr)] = &[
     ("/dev/pts", "devpts", c"mode=620,gid=5,ptmxmode=666"),
     ("/dev/shm", "tmpfs", c"mode=1777"),
     ("/dev/mqueue", "mqueue", c""),
-    ("/sys/fs/cgroup", "cgroup2", c"nsdelegate,memory_recursiveprot"),
     ("/tmp", "tmpfs", c"mode=1777"),
 ];
 
@@ -94,10 +93,63 @@ fn prepare() -> Result<(), Error> {
             attach(kind, path, kind, data)?;
         }
     }
+    let cgroups = words.split_whitespace().find_map(|word| word.strip_prefix(CGROUPS));
+    mount_cgroups(cgroups.and_then(Cgroups::by_name).unwrap_or_default())?;
     // As systemd does, so that mounts propagate as on users' hosts.
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
         .map_err(|errno| Error::new(format!("make / shared: {errno}")))?;
     sys::loopback_up().map_err(|error| Error::new(format!("bring lo up: {error}")))
+}
+
+/// The hierarchies of cgroup v1, as systemd mounts them.
+const V1: &[&CStr] = &[
+    c"blkio",
+    c"cpu,cpuacct",
+    c"cpuset",
+    c"devices",
+    c"freezer",
+    c"hugetlb",
+    c"memory",
+    c"net_cls,net_prio",
+    c"perf_event",
+    c"pids",
+    c"rdma",
+];
+
+/// Mounts cgroups as systemd does. Its options of cgroup2 are the default: weaker ones
+/// would hide faults.
+fn mount_cgroups(cgroups: Cgroups) -> Result<(), Error> {
+    const TOP: &str = "/sys/fs/cgroup";
+    const UNIFIED: &str = "/sys/fs/cgroup/unified";
+    match cgroups {
+        Cgroups::V2 => {
+            return attach("cgroup2", TOP, "cgroup2", c"nsdelegate,memory_recursiveprot");
+        }
+        Cgroups::Undelegated => return attach("cgroup2", TOP, "cgroup2", c""),
+        Cgroups::V1 | Cgroups::Hybrid => attach("tmpfs", TOP, "tmpfs", c"mode=755")?,
+    }
+    for controllers in V1 {
+        let name = controllers.to_string_lossy();
+        let directory = format!("{TOP}/{name}");
+        make(&directory)?;
+        if let Err(error) = attach("cgroup", &directory, "cgroup", controllers) {
+            println!("guest: {error}"); // This kernel lacks a controller.
+            let _ = fs::remove_dir(&directory);
+            continue;
+        }
+        for link in name.split(',').filter(|link| *link != name) {
+            let place = format!("{TOP}/{link}");
+            std::os::unix::fs::symlink(&*name, &place).on_path("link", Path::new(&place))?;
+        }
+    }
+    let named = "/sys/fs/cgroup/systemd";
+    make(named)?;
+    attach("cgroup", named, "cgroup", c"none,name=systemd")?;
+    if cgroups == Cgroups::Hybrid {
+        make(UNIFIED)?;
+        attach("cgroup2", UNIFIED, "cgroup2", c"nsdelegate")?;
+    }
+    Ok(())
 }
 
 /// Keeps a device filter attached until the machine powers off, as systemd's services
@@ -107,10 +159,14 @@ fn filter_devices() {
     // r0 = 1; exit: allows everything.
     const ALLOW: [u8; 16] = [0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
     let attach = || {
-        let path = "/sys/fs/cgroup/filtered";
+        let tops = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let is_v2 = |top: &&Path| top.join("cgroup.subtree_control").exists();
+        let Some(top) = tops.into_iter().find(is_v2) else { return Ok(()) };
+        let path = &top.join("filtered");
         fs::create_dir(path)?;
         let (cgroup, filter) = (File::open(path)?, load_device_filter(&ALLOW)?);
         attach_device_filter(cgroup.as_fd(), filter.as_fd(), &DeviceFilters::none())
+            .map(drop)
             .map_err(std::io::Error::from)
     };
     if let Err(error) = attach() {

@@ -181,6 +181,7 @@ fn in_machine(
     let numbers = [rounds, wanted.mounts].map(|number| number.to_string());
     let words = ["measure", "here", BINARIES].map(str::to_owned).into_iter().chain(numbers);
     let machine = Machine {
+        cgroups: vial_tests::cgroups::Cgroups::default(),
         target,
         kernel: wanted.kernel,
         root: wanted.root,

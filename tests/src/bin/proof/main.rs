@@ -10,6 +10,7 @@
 //!     cargo proof FILTER --initramfs      in the machine whose root is an initramfs
 //!     cargo proof FILTER --systemd        in the machine with Debian's systemd
 //!     cargo proof FILTER --host           in the machine with this host's programs
+//!     cargo proof FILTER --cgroups NAME   with other cgroups: undelegated, v1, hybrid
 //!
 //!     cargo proof differential            compares containers under vial with containers
 //!                                         under crun and runc: --seed N, --cases N, and
@@ -35,6 +36,7 @@ use std::time::Instant;
 
 use vial_targets::command::OnPath;
 use vial_targets::{ALL, Error, Kernel, Target, disk, distribution, kernel, ship};
+use vial_tests::cgroups::Cgroups;
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
@@ -52,6 +54,8 @@ const OF_THE_PROCESSOR: &str =
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on how systemd sets up a host.
 const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices";
+/// The topics that depend on cgroup v1.
+const OF_V1: &str = "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted";
 /// The engine tests that `cargo proof` runs: of podman only a selection.
 const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
 /// The engine tests that work without systemd.
@@ -89,7 +93,7 @@ fn main() -> ExitCode {
 /// The machine that the arguments after a filter select.
 fn place_of(words: &[&str]) -> Option<Place> {
     let target = vial_targets::by_name("x86_64")?;
-    let usual = Place { target, kernel: kernel::USUAL, root: Root::Tmpfs };
+    let usual = Place::usual(target, kernel::USUAL, Root::Tmpfs);
     Some(match words {
         [] => usual,
         ["--target", name] => Place { target: vial_targets::by_name(name)?, ..usual },
@@ -97,6 +101,9 @@ fn place_of(words: &[&str]) -> Option<Place> {
         ["--initramfs"] => Place { root: Root::Initramfs, ..usual },
         ["--systemd"] => Place { kernel: kernel::OF_DISK, root: Root::Systemd, ..usual },
         ["--host"] => Place { root: Root::Host, ..usual },
+        ["--cgroups", name, rest @ ..] => {
+            Place { cgroups: Cgroups::by_name(name)?, ..place_of(rest)? }
+        }
         _ => return None,
     })
 }
@@ -105,7 +112,8 @@ fn usage() -> ExitCode {
     let kernels: Vec<&str> = kernel::ALL.iter().map(|kernel| kernel.name).collect();
     let targets: Vec<&str> = ALL.iter().map(|target| target.name).collect();
     eprintln!(
-        "usage: cargo proof [--all | --quick | --distributions | FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host] | \
+        "usage: cargo proof [--all | --quick | --distributions | \
+         FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host | --cgroups v1|hybrid|undelegated] | \
          differential [--seed N] [--cases N] [--systemd | --host]]",
         targets.join("|"),
         kernels.join("|")
@@ -200,7 +208,7 @@ impl Proof {
     /// process at the same time. Its output is printed at the end.
     fn machines(&mut self, all: bool) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
-        let tmpfs = |target, kernel| Place { target, kernel, root: Root::Tmpfs };
+        let tmpfs = |target, kernel| Place::usual(target, kernel, Root::Tmpfs);
         if all {
             for target in ALL {
                 self.machine(tmpfs(target, kernel::USUAL), "");
@@ -212,6 +220,9 @@ impl Proof {
                 Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) },
                 OF_THE_ROOT,
             );
+            for cgroups in [Cgroups::Undelegated, Cgroups::V1, Cgroups::Hybrid] {
+                self.machine(Place { cgroups, ..tmpfs(x86_64, kernel::USUAL) }, "");
+            }
             let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
             self.machine(systemd, "");
             self.engines(systemd, "");
@@ -234,11 +245,13 @@ impl Proof {
     /// The machines that run in the second process.
     fn machines_beside(&mut self) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
-        let systemd = Place { target: x86_64, kernel: kernel::OF_DISK, root: Root::Systemd };
+        let systemd = Place::usual(x86_64, kernel::OF_DISK, Root::Systemd);
         self.machine(systemd, OF_SYSTEMD);
+        let usual = Place::usual(x86_64, kernel::USUAL, Root::Tmpfs);
+        self.machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1);
         self.engines(systemd, OF_ENGINES);
         for target in ALL.iter().copied().filter(|target| target.name != x86_64.name) {
-            let place = Place { target, kernel: kernel::USUAL, root: Root::Tmpfs };
+            let place = Place::usual(target, kernel::USUAL, Root::Tmpfs);
             self.machine(place, OF_THE_PROCESSOR);
         }
     }
@@ -260,7 +273,7 @@ impl Proof {
         }
         // Engines need a whole system. Where a filter without a place matches tests of
         // both, it means the system tests.
-        let whole = Place { target, kernel: kernel::OF_DISK, root: Root::Systemd };
+        let whole = Place::usual(target, kernel::OF_DISK, Root::Systemd);
         match (of_engines, of_vial, root.is_whole()) {
             (true, _, true) => self.engines(place, filter),
             (true, false, false) => self.engines(whole, filter),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vial_targets::command::OnPath;
 use vial_targets::{Error, Kernel, Target, debian, kernel};
+use vial_tests::cgroups::Cgroups;
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::{Machine, Root};
 use vial_tests::{engine, system};
@@ -39,18 +40,27 @@ pub(crate) struct Place {
     pub(crate) target: &'static Target,
     pub(crate) kernel: &'static Kernel,
     pub(crate) root: Root,
+    pub(crate) cgroups: Cgroups,
+}
+
+impl Place {
+    /// A machine with the usual cgroups.
+    pub(crate) fn usual(target: &'static Target, kernel: &'static Kernel, root: Root) -> Self {
+        Self { target, kernel, root, cgroups: Cgroups::default() }
+    }
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (target, kernel, root) = (self.target.name, self.kernel.name, self.root.word());
-        write!(f, "the {target} machine (kernel {kernel}, root {root})")
+        let cgroups = self.cgroups.word();
+        write!(f, "the {target} machine (kernel {kernel}, root {root}, cgroups {cgroups})")
     }
 }
 
 /// Runs the system tests in a machine.
 pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
-    let Place { target, kernel, root } = place;
+    let Place { target, kernel, root, cgroups } = place;
     match kernel.unpacked(target, target.kernel) {
         // sid changes daily, so a kernel that it lacks today is no failure.
         Err(error) if kernel.moves => {
@@ -60,14 +70,15 @@ pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
         had => had?,
     };
     in_machines(system::ALL, filter, |pass_over| {
-        Machine::of_tests(target, kernel, root, ["run", filter, pass_over], passed_on())
+        let words = ["run", filter, pass_over];
+        Machine { cgroups, ..Machine::of_tests(target, kernel, root, words, passed_on()) }
     })
 }
 
 /// Runs the engine tests in a whole system. Without systemd, the tests that need
 /// it are skipped.
 pub(crate) fn engines(place: Place, filter: &str) -> Result<Totals, Error> {
-    let Place { target, kernel, root } = place;
+    let Place { target, kernel, root, .. } = place;
     in_machines(engine::ALL, filter, |pass_over| {
         Machine::of_tests(target, kernel, root, ["engines", filter, pass_over], passed_on())
     })
