@@ -31,6 +31,7 @@ use crate::launch::{go, launch};
 use crate::network::Devices;
 use crate::plan::{CgroupPlace, Lent, Place, Plan};
 use crate::planner::{self, ListenFds, Request};
+use crate::sd_notify::{self, Proxy};
 use crate::socket;
 use crate::spawn;
 use crate::time;
@@ -71,14 +72,17 @@ pub struct Prepared {
 }
 
 /// Reads a bundle and plans everything. Changes nothing on the machine.
-pub fn prepare(id: &str, options: &Options) -> Result<Prepared, Error> {
+pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::container::dir::check_id(id)?;
     let mut host = Host::read();
     if options.no_cgroups {
         host.forget_cgroups();
     }
     let bundle = bundle(options.bundle.as_deref(), &host)?;
-    let (config, bytes) = Config::load(&bundle)?;
+    let (mut config, bytes) = Config::load(&bundle)?;
+    if sd_notify::address()?.is_some() {
+        sd_notify::add_to(&mut config, &global.root.join(id));
+    }
     let linux = &config.linux;
     let mut lineage = planner::lineage(&linux.cgroups_path, id, &host);
     if !linux.uid_mappings.is_empty() && host.cgroup.is_some() {
@@ -154,19 +158,27 @@ pub enum Then<'a> {
 
 impl Prepared {
     /// Makes the container. If anything fails, guards undo what was made, in reverse
-    /// order.
+    /// order. If it starts at once, returns the proxy for $NOTIFY_SOCKET too.
     pub fn create(
         mut self,
         global: &Global,
         options: &Options,
         console: Console,
         then: Then<'_>,
-    ) -> Result<Container, Error> {
+    ) -> Result<(Container, Option<Proxy>), Error> {
         let console = console.connect()?;
         let devices = Devices::find(&self.plan.net_devices)?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
         let mut undo = Undo::before(&dir, &mut self.plan)?;
         dir.write_plan(&self.plan)?;
+        if self.config.mounts.last().is_some_and(|mount| mount.is_for_notify) {
+            sd_notify::make_directory(&dir)?;
+        }
+        // Before anything can be sent to it.
+        let proxy = match then {
+            Then::Go(_) => Proxy::open(&dir)?,
+            Then::Wait => None,
+        };
         let listener = match then {
             Then::Wait => Some(dir.listen()?),
             Then::Go(_) => None,
@@ -203,7 +215,7 @@ impl Prepared {
         }
         devices.forget();
         undo.forget();
-        Ok(Container::new(dir, record))
+        Ok((Container::new(dir, record), proxy))
     }
 
     fn record(&self, pid: u32) -> Result<Record, Error> {

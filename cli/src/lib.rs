@@ -30,6 +30,7 @@ pub mod path_text;
 pub mod plan;
 pub mod planner;
 pub mod printable;
+pub mod sd_notify;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;

@@ -25,6 +25,7 @@ pub mod inject;
 pub mod leftovers;
 pub mod modules;
 pub mod need;
+pub mod notify_host;
 pub mod processes;
 pub mod ptrace;
 pub mod runner;

@@ -22,6 +22,9 @@ pub struct Mount {
     pub uid_mappings: Vec<IdMapping>,
     /// The gid mappings of an idmapped mount.
     pub gid_mappings: Vec<IdMapping>,
+    /// Whether vial added it, for $NOTIFY_SOCKET.
+    #[serde(skip)]
+    pub is_for_notify: bool,
 }
 
 object! { Mount }

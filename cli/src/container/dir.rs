@@ -5,6 +5,7 @@
 //!   config.json        as create read it; exec takes its defaults from it
 //!   plan               the Plan that create carries out, see plan/kept.rs
 //!   exec.sock          while created: start connects here
+//!   notify/            if $NOTIFY_SOCKET is set, see sd_notify.rs
 //!   state.json         the Record, written whole and renamed
 //! ```
 
@@ -259,7 +260,12 @@ impl Dir {
 
     /// The socket's path through the open directory: an address holds 108 bytes.
     pub(crate) fn socket(&self) -> PathBuf {
-        format!("/proc/self/fd/{}/{SOCKET}", self.file.as_raw_fd()).into()
+        self.through_fd(SOCKET)
+    }
+
+    /// A short path of a file in the directory, through its fd.
+    pub(crate) fn through_fd(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.file.as_raw_fd()).into()
     }
 
     /// Removes the directory.

@@ -130,7 +130,7 @@ impl Container {
 
     /// Its status now. An error if the kernel does not tell whether its process lives.
     pub fn status(&self) -> Result<Status, Error> {
-        if !Process::is_alive(self.record.pid, self.record.start_time)? {
+        if !self.is_alive()? {
             return Ok(Status::Stopped);
         }
         if self.dir.is_listened()? {
@@ -218,8 +218,12 @@ impl Container {
             Err(errno) => return Err(Error::errno("pidfd_open(2)", errno)),
         };
         // Check this after pidfd_open: only then is the pidfd known to be of this process.
-        let alive = Process::is_alive(self.record.pid, self.record.start_time)?;
-        Ok(alive.then_some(init))
+        Ok(self.is_alive()?.then_some(init))
+    }
+
+    /// Whether its process is alive.
+    pub fn is_alive(&self) -> Result<bool, Error> {
+        Process::is_alive(self.record.pid, self.record.start_time)
     }
 
     /// Sends a signal to its process. False: the process has ended.

@@ -15,6 +15,7 @@ use vial_init::sys::stdio::streams;
 
 use self::terminal::Terminal;
 use crate::error::Error;
+use crate::sd_notify::Proxy;
 use crate::signals;
 use crate::socket;
 
@@ -74,8 +75,9 @@ impl Foreground {
         Ok(())
     }
 
-    /// Waits for a child to end. Returns its exit status, or 128 plus the signal.
-    pub fn wait(mut self, pid: Option<Pid>) -> Result<u8, Error> {
+    /// Waits for a child to end, and serves its notify socket. Returns its exit status, or
+    /// 128 plus the signal.
+    pub fn wait(mut self, pid: Option<Pid>, proxy: Option<&Proxy>) -> Result<u8, Error> {
         let failed = |errno| Error::errno("wait for the process", errno);
         let mut terminal = self.terminal.take();
         // No SIGCHLD was read yet, so the child may have ended already.
@@ -92,13 +94,19 @@ impl Foreground {
                     Some(signal) => 128 + signal,
                     None => status.exit_status().unwrap_or(1),
                 };
+                if let Some(proxy) = proxy {
+                    proxy.finish();
+                }
                 return Ok(code as u8);
             }
-            // Without a terminal there are only signals: block on the next one.
-            let (signal, input, output, feed) = match &terminal {
-                Some(_) => self.poll(terminal.as_ref()).map_err(failed)?,
-                None => (true, false, false, false),
+            // Without a terminal and a proxy there are only signals: block on the next one.
+            let (signal, input, output, feed) = match (&terminal, proxy) {
+                (None, None) => (true, false, false, false),
+                _ => self.poll(terminal.as_ref(), proxy).map_err(failed)?,
             };
+            if let Some(proxy) = proxy {
+                proxy.serve();
+            }
             if signal && let Some(signal) = self.next_signal() {
                 may_have_ended |= signal == Signal::CHILD;
                 pass_on(signal, pid, terminal.as_ref());
@@ -117,8 +125,12 @@ impl Foreground {
         }
     }
 
-    /// Waits by poll(2) for a signal, input, output, or room for input.
-    fn poll(&self, terminal: Option<&Terminal>) -> rustix::io::Result<(bool, bool, bool, bool)> {
+    /// Waits by poll(2) for a signal, input, output, room for input, or a message.
+    fn poll(
+        &self,
+        terminal: Option<&Terminal>,
+        proxy: Option<&Proxy>,
+    ) -> rustix::io::Result<(bool, bool, bool, bool)> {
         let [stdin, ..] = streams();
         let (wants_input, master) = terminal.map_or((false, None), Terminal::wants);
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
@@ -129,6 +141,8 @@ impl Foreground {
             let flags = if feed { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
             fds.push(PollFd::from_borrowed_fd(master, flags));
         }
+        // Last, as only those before it are told apart.
+        fds.extend(proxy.map(|proxy| PollFd::from_borrowed_fd(proxy.fd(), PollFlags::IN)));
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
@@ -136,7 +150,7 @@ impl Foreground {
         let mut events = fds.iter().map(PollFd::revents);
         let signal = events.next().is_some_and(|events| !events.is_empty());
         let input = wants_input && events.next().is_some_and(|events| !events.is_empty());
-        let master = events.next().unwrap_or(PollFlags::empty());
+        let master = master.and_then(|_| events.next()).unwrap_or(PollFlags::empty());
         let output = master.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
         Ok((signal, input, output, master.contains(PollFlags::OUT)))
     }

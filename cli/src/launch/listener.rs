@@ -1,11 +1,9 @@
 //! Sends the listener of a seccomp filter to the agent.
 
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::file::write_all;
@@ -33,12 +31,7 @@ fn send(agent: &Agent, listener: &OwnedFd, pid: u32) -> Result<(), Error> {
         .map_err(|errno| failed("connect(2)", errno))
         .map_err(|error| error.hint("the agent must listen before the container is created"))?;
     let text = agent.state.to_json(pid);
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [listener.as_fd()];
-    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    let parts = [IoSlice::new(text.as_bytes())];
-    let sent = sendmsg(&socket, &parts, &mut ancillary, SendFlags::NOSIGNAL)
+    let sent = socket::send_with_fd(&socket, text.as_bytes(), listener.as_fd())
         .map_err(|errno| failed("sendmsg(2)", errno))?;
     let rest = text.as_bytes().get(sent..).unwrap_or_default();
     write_all(&socket, rest).map_err(|errno| failed("write(2)", errno))

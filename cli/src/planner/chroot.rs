@@ -30,6 +30,11 @@ pub(super) fn refuse_mounts(
         return Err(wrong(field, what).hint(HINT));
     }
     terminal(process)?;
+    if config.mounts.iter().any(|mount| mount.is_for_notify) {
+        let what = "the socket that NOTIFY_SOCKET asks for needs a mount namespace";
+        return Err(wrong("linux.namespaces", what)
+            .hint("unset NOTIFY_SOCKET, or add {\"type\": \"mount\"}"));
+    }
     let root = config.root.as_ref();
     for (field, is_set) in [
         ("mounts[0]", !config.mounts.is_empty()),

@@ -44,7 +44,10 @@ pub(super) fn mounts(
     id_maps: &IdMaps,
 ) -> Result<(), Error> {
     for (index, mount) in config.mounts.iter().enumerate() {
-        let field = format!("mounts[{index}]");
+        let field = match mount.is_for_notify {
+            true => String::new(), // It is not in config.json.
+            false => format!("mounts[{index}]"),
+        };
         let mut options = options(&mount.options);
         if is_filled_later(config, mount) {
             options.flags &= !MS_RDONLY;

@@ -16,7 +16,7 @@ impl Create {
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let options = self.options(global)?;
-        let prepared = prepare(&self.id, &options)?;
+        let prepared = prepare(global, &self.id, &options)?;
         global.log.warn(&prepared.plan.warnings);
         let console = console(&prepared.config, &options)?;
         prepared.create(global, &options, console, Then::Wait)?;

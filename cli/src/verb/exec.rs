@@ -177,7 +177,7 @@ impl Exec {
             return Err(error);
         }
         match foreground {
-            Some(foreground) => foreground.wait(Pid::from_raw(pid.cast_signed())),
+            Some(foreground) => foreground.wait(Pid::from_raw(pid.cast_signed()), None),
             None => Ok(0),
         }
     }

@@ -61,7 +61,7 @@ impl Plan {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let (plan, hooks) = match self.kept(global)? {
             Some(kept) => kept,
-            None => self.dry_run(global.no_cgroups)?,
+            None => self.dry_run(global)?,
         };
         let of_items = plan.items().map(|(stage, item, field)| Act {
             stage: Some(stage as u8),
@@ -99,14 +99,14 @@ impl Plan {
     }
 
     /// The Plan of a bundle.
-    fn dry_run(&self, no_cgroups: bool) -> Result<(crate::plan::Plan, Hooks), Error> {
+    fn dry_run(&self, global: &Global) -> Result<(crate::plan::Plan, Hooks), Error> {
         let options = Options {
             bundle: self.bundle.clone(),
             no_pivot: self.no_pivot,
-            no_cgroups,
+            no_cgroups: global.no_cgroups,
             ..Options::default()
         };
-        let prepared = prepare(self.id.as_deref().unwrap_or("plan"), &options)?;
+        let prepared = prepare(global, self.id.as_deref().unwrap_or("plan"), &options)?;
         Ok((prepared.plan, prepared.config.hooks))
     }
 }

@@ -30,7 +30,7 @@ impl Run {
     /// Runs the verb; in the foreground its result is the process's own.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let options = self.options(global)?;
-        let prepared = prepare(&self.id, &options)?;
+        let prepared = prepare(global, &self.id, &options)?;
         if prepared.config.process.is_none() {
             return Err(Error::new("config.json process: missing, but run executes it"));
         }
@@ -44,16 +44,19 @@ impl Run {
             _ => console(&prepared.config, &options)?,
         };
         let then = Then::Go(foreground.as_mut());
-        let container = prepared.create(global, &options, console, then)?;
+        let (container, proxy) = prepared.create(global, &options, console, then)?;
         let check = || foreground.as_ref().map_or(Ok(()), Foreground::check);
         container.poststart(&check, &global.log)?;
         let Some(foreground) = foreground else {
+            if let Some(proxy) = proxy {
+                proxy.await_ready(&container, &global.log)?;
+            }
             return Ok(0);
         };
         // Wait without the lock: other verbs work on the container while it runs, and
         // may delete it first.
         let pid = Pid::from_raw(container.record.pid.cast_signed());
-        let wait = || foreground.wait(pid);
+        let wait = || foreground.wait(pid, proxy.as_ref());
         let (code, is_there) = container.unlocked(wait)?;
         let code = code?;
         if !self.keep && is_there {

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::file::write_all;
 use crate::flags::Global;
 use crate::launch::{await_reply, failure, listener};
+use crate::sd_notify::Proxy;
 
 /// start the process of a created container
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -24,23 +25,12 @@ pub struct Start {
 }
 
 impl Start {
-    /// Runs the verb. Returns once execve(2) has succeeded.
+    /// Runs the verb. Returns once execve(2) has succeeded, and if the container has a
+    /// notify socket, once it has said that it is ready.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let container = Container::open(&global.root, &self.id)?;
-        match container.status()? {
-            Status::Created if container.record.no_process => {
-                let error = Error::new("cannot start a container without a process");
-                return Err(error.hint("config.json had no process when it was created"));
-            }
-            Status::Created => {}
-            Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
-            Status::Creating => {
-                return Err(Error::new("cannot start a container that is being created"));
-            }
-            Status::Running | Status::Paused => {
-                return Err(Error::new("cannot start an already running container"));
-            }
-        }
+        must_be_created(&container)?;
+        let proxy = Proxy::open(container.dir())?;
         let channel = container
             .connect()
             .map_err(|errno| Error::errno("tell the process to start: connect(2)", errno))?;
@@ -63,7 +53,13 @@ impl Start {
             // EOF: execve closed the connection.
             None => match failure::silence(container.record.pid) {
                 Some(error) => Err(error),
-                None => container.poststart(&|| Ok(()), &global.log).map(|()| 0),
+                None => {
+                    container.poststart(&|| Ok(()), &global.log)?;
+                    if let Some(proxy) = proxy {
+                        proxy.await_ready(&container, &global.log)?;
+                    }
+                    Ok(0)
+                }
             },
             Some(Reply::Failed(failed)) => Err(match container.dir().plan() {
                 Ok(plan) => {
@@ -78,6 +74,22 @@ impl Start {
             Some(Reply::At { .. } | Reply::Started { .. }) => {
                 Err(Error::new("vial-init replied twice"))
             }
+        }
+    }
+}
+
+/// Fails unless the container waits for start.
+fn must_be_created(container: &Container) -> Result<(), Error> {
+    match container.status()? {
+        Status::Created if container.record.no_process => {
+            let error = Error::new("cannot start a container without a process");
+            Err(error.hint("config.json had no process when it was created"))
+        }
+        Status::Created => Ok(()),
+        Status::Stopped => Err(Error::new("cannot start a container that has stopped")),
+        Status::Creating => Err(Error::new("cannot start a container that is being created")),
+        Status::Running | Status::Paused => {
+            Err(Error::new("cannot start an already running container"))
         }
     }
 }

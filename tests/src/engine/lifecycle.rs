@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::context::same;
 use crate::engine::podman::{IMAGE, Podman, wait_until};
@@ -20,6 +21,7 @@ topic!(
     created_container_waits_for_its_start[Podman],
     twenty_containers_live_at_once[Podman],
     removed_container_leaves_nothing[Podman],
+    unit_of_podman_is_active_once_the_container_is_ready[Systemd],
 );
 
 /// Whether the kernel reports the container's cgroup as frozen.
@@ -178,4 +180,36 @@ fn removed_container_leaves_nothing(context: &Context) -> Outcome {
     }
     let left = fs::read_dir(&state).map(Iterator::count);
     Ok(same("how many states are left", left.ok(), Some(0))?)
+}
+
+/// podman's conmon is then the proxy, and vial must let its mount and its variable be.
+fn unit_of_podman_is_active_once_the_container_is_ready(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = context.id();
+    let unit = "vial-test-podman.service";
+    let script = "sleep 8; probe notify READY=1; exec sleep 1000";
+    let run = podman.command(&["run", "--sdnotify=container", "--detach", "--name", &name]);
+    let mut start = Command::new("systemd-run");
+    start.args(["--quiet", "--collect", "--service-type=notify", "--unit", unit]);
+    start.args(["--property=NotifyAccess=all", "--property=KillMode=none"]);
+    for (name, value) in run.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        start.arg(format!("--setenv={}={}", name.display(), value.display()));
+    }
+    start.arg(run.get_program()).args(run.get_args()).args([IMAGE, "sh", "-c", script]);
+    let mut starts = start.spawn().map_err(|error| error.to_string())?;
+    let state = || {
+        let mut show = Command::new("systemctl");
+        let done = context.run(show.args(["show", "--value", "-p", "ActiveState", unit]))?;
+        Ok::<_, String>(done.success()?.stdout.trim().to_owned())
+    };
+    wait_until("the container to run", || {
+        let done = podman.call(&["inspect", "--format", "{{.State.Status}}", &name])?;
+        Ok(done.stdout.trim() == "running")
+    })?;
+    same("the early state", state()?.as_str(), "activating")?;
+    let code = starts.wait().map_err(|error| error.to_string())?.code();
+    same("how its start ended", code, Some(0))?;
+    same("the state", state()?.as_str(), "active")?;
+    podman.remove(&name)?;
+    Ok(wait_until("the unit to end", || Ok(state()? != "active"))?)
 }

@@ -25,7 +25,7 @@ pub(super) struct Container<'a> {
     pub(super) context: &'a Context,
     pub(super) id: String,
     pub(super) bundle: Bundle,
-    out: PathBuf,
+    pub(super) out: PathBuf,
 }
 
 impl<'a> Container<'a> {

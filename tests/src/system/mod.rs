@@ -55,6 +55,7 @@ mod root_mounts;
 mod rootfs;
 mod run;
 mod scheduling;
+mod sd_notify;
 mod seccomp;
 mod security;
 mod signals;
@@ -62,6 +63,7 @@ mod stuck;
 mod terminal;
 mod tight;
 mod unfiltered;
+mod units;
 mod unwaited;
 pub(crate) mod userns;
 mod userns_sources;
@@ -126,12 +128,14 @@ pub const ALL: &[&Topic] = &[
     &cgroup_reuse::TOPIC,
     &cgroup_v1::TOPIC,
     &scheduling::TOPIC,
+    &sd_notify::TOPIC,
     &seccomp::TOPIC,
     &notify::TOPIC,
     &userns::TOPIC,
     &userns_sources::TOPIC,
     &device_binds::TOPIC,
     &unfiltered::TOPIC,
+    &units::TOPIC,
     &fallbacks::TOPIC,
     &hidden::TOPIC,
 ];

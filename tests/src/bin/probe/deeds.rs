@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vial_tests::{inject, ptrace, sys};
 
-use crate::{attacks, callers, hook, report, survey};
+use crate::{attacks, callers, hook, notify, report, survey};
 
 /// Why the probe stops before its last deed.
 #[derive(Debug)]
@@ -104,6 +104,19 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["note", file, name, ref command @ ..] => hook::note(file, name, command)?,
         ["add-to-container", source, target, device] => {
             hook::add_to_container(source, target, device)?;
+        }
+        ["await", path] => {
+            while !fs::exists(path)? {
+                sleep(Duration::from_millis(5));
+            }
+        }
+        ["notify", ref texts @ ..] => notify::say(texts)?,
+        ["notify-with-fd", text] => notify::say_with_fd(text)?,
+        ["notify-for-a-second"] => {
+            let began = std::time::Instant::now();
+            while began.elapsed() < Duration::from_secs(1) {
+                notify::say(&["STATUS=flood"])?;
+            }
         }
         ["tty-echo"] => tty_echo()?,
         ["exec", program, ref arguments @ ..] => exec(program, arguments)?,

@@ -9,6 +9,7 @@ mod attacks;
 mod callers;
 mod deeds;
 mod hook;
+mod notify;
 mod report;
 mod survey;
 

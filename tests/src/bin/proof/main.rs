@@ -53,7 +53,7 @@ const OF_THE_PROCESSOR: &str =
 /// The topics that depend on the kind of /.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on how systemd sets up a host.
-const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices";
+const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices,units";
 /// The topics that depend on cgroup v1.
 const OF_V1: &str = "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted";
 /// The engine tests that `cargo proof` runs: of podman only a selection.
