@@ -1,20 +1,20 @@
 //! The time as RFC 3339 in UTC, as engines parse it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use vial_init::sys::clock_gettime::realtime;
 
 /// Now, with nanoseconds: `2026-11-23T07:14:43.000000000Z`.
 pub fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:09}Z", seconds(since), since.subsec_nanos())
+    let now = realtime().unwrap_or_default(); // Every kernel has this clock.
+    format!("{}.{:09}Z", text(now.seconds), now.nanoseconds)
 }
 
 /// Now, with seconds: `2026-11-23T07:14:43Z`.
 pub fn now_in_seconds() -> String {
-    format!("{}Z", seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
+    format!("{}Z", text(realtime().unwrap_or_default().seconds))
 }
 
-fn seconds(since: Duration) -> String {
-    let seconds = since.as_secs();
+fn text(since_1970: i64) -> String {
+    let seconds = since_1970.unsigned_abs(); // The kernel refuses to set a negative time.
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")

@@ -4,6 +4,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
 /// syscall(2) with the numbers that a test asks for.
 ///
 /// A pointer among the arguments must come from a buffer that outlives the
@@ -47,6 +49,32 @@ pub mod number {
 pub fn has_mount_setattr() -> bool {
     let answer = call(libc::SYS_mount_setattr, [usize::MAX, 0, 0, 0, 0, 0]);
     answer.is_err_and(|error| error.raw_os_error() != Some(libc::ENOSYS))
+}
+
+/// Moves the clock of this machine, and moves it back when it goes out of scope.
+#[derive(Debug)]
+pub struct MovedClock(i64);
+
+impl MovedClock {
+    /// Adds seconds to the time.
+    ///
+    /// # Errors
+    /// The errno that the kernel returned.
+    pub fn ahead(seconds: i64) -> io::Result<MovedClock> {
+        move_clock(seconds).map(|()| MovedClock(seconds))
+    }
+}
+
+impl Drop for MovedClock {
+    fn drop(&mut self) {
+        let _ = move_clock(-self.0); // What the kernel did once it does again.
+    }
+}
+
+fn move_clock(seconds: i64) -> io::Result<()> {
+    let now = clock_gettime(ClockId::Realtime);
+    let time = Timespec { tv_sec: now.tv_sec + seconds, ..now };
+    clock_settime(ClockId::Realtime, time).map_err(io::Error::from)
 }
 
 /// Takes ownership of an fd that [`call`] returned.

@@ -5,6 +5,7 @@
 
 pub mod borrowed;
 pub mod bpf;
+pub mod clock_gettime;
 pub mod clone3;
 pub mod close_range;
 pub mod execve;

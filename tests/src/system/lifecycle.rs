@@ -9,6 +9,7 @@ use super::container::{Container, at_once, nothing_left, refused, wait_until, wo
 use super::edit;
 use crate::context::same;
 use crate::runner::topic;
+use crate::sys::MovedClock;
 use crate::{Context, Outcome};
 
 topic!(
@@ -34,6 +35,7 @@ topic!(
     one_of_two_creates_of_one_id_wins[Root],
     creates_at_once_do_not_disturb_each_other[Root],
     one_of_two_starts_wins[Root],
+    containers_work_after_the_year_2038[Root, Machine],
 );
 
 fn status_follows_the_life_of_a_container(context: &Context) -> Outcome {
@@ -275,5 +277,17 @@ fn one_of_two_starts_wins(context: &Context) -> Outcome {
         same("what it printed", container.printed(1)?.as_str(), "once\n")?;
         container.remove()?;
     }
+    Ok(())
+}
+
+/// The seconds since 1970 then exceed 31 bits.
+fn containers_work_after_the_year_2038(context: &Context) -> Outcome {
+    let _clock = MovedClock::ahead(20 * 365 * 86_400).map_err(words)?;
+    let container = Container::started(context, &["sleep", "60"])?;
+    let state = container.state()?;
+    let created = state["created"].as_str().unwrap_or_default();
+    same(&format!("{created} is after 2038"), created > "2038-02", true)?;
+    container.vial("exec", &["/probe", "echo", "hello"])?.success()?;
+    container.vial("delete", &["--force"])?.success()?;
     Ok(())
 }
