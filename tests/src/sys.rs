@@ -51,6 +51,13 @@ pub fn has_mount_setattr() -> bool {
     answer.is_err_and(|error| error.raw_os_error() != Some(libc::ENOSYS))
 }
 
+/// The monotonic clock and the boot clock, in seconds. std's have 32 bits on some
+/// architectures.
+#[must_use]
+pub fn clocks() -> [i64; 2] {
+    [ClockId::Monotonic, ClockId::Boottime].map(|clock| clock_gettime(clock).tv_sec)
+}
+
 /// Moves the clock of this machine, and moves it back when it goes out of scope.
 #[derive(Debug)]
 pub struct MovedClock(i64);

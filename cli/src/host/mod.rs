@@ -64,7 +64,7 @@ pub struct Host {
     pub ids: [Vec<(u32, u32)>; 2],
 }
 
-/// Whose namespace a path names.
+/// Whose namespace an entry of linux.namespaces names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NamespaceOwner {
     /// Another one's, or there is no such namespace.
@@ -74,15 +74,26 @@ pub enum NamespaceOwner {
     Host,
     /// The caller's own.
     Caller,
+    /// Nobody's: the kernel has no namespaces of this type.
+    Nobody,
 }
 
 impl NamespaceOwner {
-    /// The owner of each entry of linux.namespaces. An entry without a path is `Other`.
+    /// The owner of each entry of linux.namespaces. An entry without a path is `Other`,
+    /// or `Nobody` if the kernel cannot make it.
+    ///
+    /// This is looked up for time namespaces only. Engines ask for them in every
+    /// container, and no kernel of 32-bit ARM has them. Where another type is missing,
+    /// the failed clone3(2) is explained by a hint.
     pub fn of(linux: &Linux) -> Vec<NamespaceOwner> {
         let name = |kind: &str| KINDS.iter().find(|(known, ..)| *known == kind);
+        let has_file = |name: &str| may(&Path::new("/proc/self/ns").join(name), Access::EXISTS);
         let whose = |namespace: &Namespace| match name(&namespace.kind) {
             Some((_, name, _)) if !namespace.path.is_empty() => {
                 NamespaceOwner::look(&namespace.path, name)
+            }
+            Some((_, name @ "time", _)) if !has_file(name) && has_file("mnt") => {
+                NamespaceOwner::Nobody
             }
             _ => NamespaceOwner::Other,
         };

@@ -51,13 +51,17 @@ impl Namespaces {
                 return Err(wrong(field, what));
             }
             seen |= kind;
+            let whose = whose.get(index).copied().unwrap_or_default();
+            if whose == NamespaceOwner::Nobody {
+                let what = format_args!("this kernel has no {} namespaces", namespace.kind);
+                return Err(wrong(field, what).hint("they need Linux 5.6 with CONFIG_TIME_NS"));
+            }
             if namespace.path.is_empty() {
                 result.new |= kind;
                 continue;
             }
             let path = text(&*namespace.path, &field)?;
             let field = format!("{field}.path");
-            let whose = whose.get(index).copied().unwrap_or_default();
             if whose != NamespaceOwner::Other {
                 result.hosts.push((kind, field.clone()));
             }

@@ -259,6 +259,22 @@ fn nothing_is_set_in_a_namespace_of_the_hosts() {
 }
 
 #[test]
+fn namespace_that_the_kernel_lacks_is_refused() {
+    let value = json!({
+        "ociVersion": "1.3.0",
+        "root": {"path": "rootfs"},
+        "process": {"args": ["sh"], "cwd": "/"},
+        "linux": {"namespaces": [{"type": "mount"}, {"type": "time"}]},
+    });
+    let config: Config = config::parse(value.to_string().as_bytes()).unwrap();
+    let namespaces = vec![NamespaceOwner::Other, NamespaceOwner::Nobody];
+    let error = create(&config, &Request { namespaces, ..Request::default() }, &host());
+    let error = error.unwrap_err().to_string();
+    let words = "linux.namespaces[1]: this kernel has no time namespaces";
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
 fn user_namespace_of_root_without_mappings_has_its_ids() {
     let user = |c: &mut Value| {
         c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));

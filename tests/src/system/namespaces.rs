@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::edit::{self, Container, has, inode, join, namespace, refused, without_namespace};
 use crate::context::same;
-use crate::runner::topic;
-use crate::{Context, Outcome};
+use crate::runner::{Failure, topic};
+use crate::{Context, Outcome, sys};
 
 topic!(
     "namespaces",
@@ -31,6 +31,8 @@ topic!(
     sysctl_of_the_host_is_refused [Root],
     time_offsets_apply_inside [Root, TimeNamespaces],
     time_offsets_apply_inside_a_user_namespace [Root, TimeNamespaces, UserNamespaces],
+    large_and_negative_time_offsets_are_right [Root, TimeNamespaces],
+    time_namespace_that_the_kernel_lacks_is_refused [Root],
     cgroup_namespace_has_the_containers_cgroup_as_root [Root],
 );
 
@@ -268,6 +270,46 @@ fn time_offsets_apply_inside_a_user_namespace(context: &Context) -> Outcome {
         offsets(config);
         edit::user_namespace(config, 0);
     })
+}
+
+fn large_and_negative_time_offsets_are_right(context: &Context) -> Outcome {
+    // More seconds than 32 bits hold, and almost all since the boot.
+    let back = 1 - sys::clocks()[0];
+    for (clock, offset) in [
+        ("monotonic", 3_000_000_000),
+        ("boottime", 3_000_000_000),
+        ("monotonic", back),
+        ("boottime", back),
+    ] {
+        let before = sys::clocks();
+        let said = edit::said(context, &["clocks"], |config| {
+            namespace(config, "time");
+            config["linux"]["timeOffsets"] = json!({ clock: { "secs": offset } });
+        })?;
+        let after = sys::clocks();
+        let inside: [i64; 2] = serde_json::from_str(&said).map_err(|e| e.to_string())?;
+        for (at, name) in ["monotonic", "boottime"].into_iter().enumerate() {
+            let offset = if name == clock { offset } else { 0 };
+            let right = (before[at] + offset..=after[at] + offset).contains(&inside[at]);
+            let what = format!("{name} with {clock} {offset}: {before:?}, {inside:?}, {after:?}");
+            same(&what, right, true)?;
+        }
+    }
+    // The clock would be negative.
+    let refused_offset = json!({ "monotonic": { "secs": -sys::clocks()[0] - 1000 } });
+    refused(context, &["linux.timeOffsets", "ERANGE"], |config| {
+        namespace(config, "time");
+        config["linux"]["timeOffsets"] = refused_offset;
+    })?;
+    Ok(())
+}
+
+fn time_namespace_that_the_kernel_lacks_is_refused(context: &Context) -> Outcome {
+    if own("time").is_ok() {
+        return Err(Failure::Skipped("kernel without time namespaces".into()));
+    }
+    let words = ["linux.namespaces[", "this kernel has no time namespaces"];
+    Ok(refused(context, &words, |config| namespace(config, "time"))?)
 }
 
 fn cgroup_namespace_has_the_containers_cgroup_as_root(context: &Context) -> Outcome {

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::json;
 use vial_tests::{inject, ptrace, sys};
 
 use crate::{attacks, callers, hook, notify, report, survey};
@@ -96,6 +97,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             exec(program, arguments)?;
         }
         ["signals"] => signals(),
+        ["clocks"] => println!("{}", json!(sys::clocks())),
         ["allocate", mib] => allocate(mib.parse()?),
         ["sleep-beside", seconds] => {
             let pause = Duration::from_secs(seconds.parse()?);
