@@ -47,27 +47,15 @@ pub fn is_installed(package: &str) -> bool {
     command::output(&mut query).is_ok_and(|status| status == "installed")
 }
 
-/// The directory with the files of a package of this host's Debian release. It is fetched
-/// on first use.
-///
-/// # Errors
-/// apt-get or dpkg-deb failed, or the cache cannot be written.
-pub fn unpacked(package: &str, architecture: &str) -> Result<PathBuf, Error> {
-    unpacked_from(None, package, architecture)
-}
-
-/// The same for a package of a suite, such as trixie.
+/// The directory with the files of a package of a suite, such as trixie, or of this
+/// host's Debian release. It is fetched on first use.
 ///
 /// The meta-package of a kernel (linux-image-cloud-amd64) stands for the packages that
 /// it depends on: the directory has their boot/ and lib/modules/.
 ///
 /// # Errors
 /// apt-get or dpkg-deb failed, or the cache cannot be written.
-pub fn unpacked_from(
-    suite: Option<&str>,
-    package: &str,
-    architecture: &str,
-) -> Result<PathBuf, Error> {
+pub fn unpacked(suite: Option<&str>, package: &str, architecture: &str) -> Result<PathBuf, Error> {
     let apt = cache()?.join("debian").join(suite.unwrap_or_default()).join(architecture);
     let directory = apt.join("unpacked").join(package);
     if directory.is_dir() {

@@ -25,7 +25,7 @@ pub const OLDEST: &Kernel = &Kernel { name: "5.10", suite: "bullseye", moves: fa
 /// The newest, whatever version it has today.
 pub const NEWEST: &Kernel = &Kernel { name: "newest", suite: "sid", moves: true };
 
-/// The kernel of a machine by default.
+/// The kernel of most machines by default.
 pub const USUAL: &Kernel = &Kernel { name: "6.1", suite: "bookworm", moves: false };
 
 /// The kernel and the suite of the disk with systemd.
@@ -44,6 +44,6 @@ impl Kernel {
     /// # Errors
     /// It is not in the cache and cannot be fetched.
     pub fn unpacked(&self, target: &Target, package: &str) -> Result<PathBuf, Error> {
-        debian::unpacked_from(Some(self.suite), package, target.debian)
+        debian::unpacked(Some(self.suite), package, target.kernel_debian)
     }
 }

@@ -23,6 +23,7 @@ pub mod debian;
 pub mod disk;
 pub mod distribution;
 pub mod elf;
+mod i686;
 pub mod kernel;
 pub mod ship;
 pub mod toolchain;
@@ -35,7 +36,7 @@ pub use kernel::Kernel;
 pub const KIB: u64 = 1024;
 
 /// Every target, the most used first.
-pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET];
+pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET, &i686::TARGET];
 
 /// A machine that vial is built for.
 #[derive(Debug)]
@@ -48,17 +49,23 @@ pub struct Target {
     pub debian: &'static str,
     /// The directory below /usr/lib where Debian's musl-dev keeps libc.a.
     pub musl: &'static str,
+    /// The Debian suite to take musl-dev from, if this host's may lack the architecture.
+    pub musl_suite: Option<&'static str>,
     /// The identity that its ELF files must have.
     pub elf: elf::Identity,
     /// More features for rustc's -Ctarget-feature, each after a comma.
     pub features: &'static str,
     /// The size limits of the shipped binaries.
     pub budget: Budget,
+    /// Debian's word for the architecture of the kernel, which may be another one.
+    pub kernel_debian: &'static str,
     /// Debian's kernel package for tests: the one that boots fastest.
     pub kernel: &'static str,
     /// Debian's kernel package with 9p, for machines that use the host's / as their
     /// own.
     pub full_kernel: &'static str,
+    /// The kernel that tests boot if no other is named.
+    pub usual_kernel: &'static Kernel,
     /// The machine to boot that kernel on.
     pub qemu: Qemu,
 }
@@ -92,6 +99,7 @@ pub struct Qemu {
 pub fn native() -> Option<&'static Target> {
     by_name(match std::env::consts::ARCH {
         "arm" => "armv7",
+        "x86" => "i686",
         other => other,
     })
 }

@@ -69,7 +69,8 @@ impl Toolchain {
             debian::install(&["lld"])?;
         }
         let lld = lld().ok_or_else(|| Error::new("there is neither rust-lld nor ld.lld"))?;
-        let musl = debian::unpacked("musl-dev", target.debian)?.join("usr/lib").join(target.musl);
+        let musl = debian::unpacked(target.musl_suite, "musl-dev", target.debian)?;
+        let musl = musl.join("usr/lib").join(target.musl);
         Ok(Self {
             name: "Debian's Rust, std from source",
             cargo: "/usr/bin/cargo".into(),

@@ -166,6 +166,11 @@ mod registers {
         pub(super) const CALL: usize = 7; // r7
         pub(super) const ANSWER: usize = 0; // r0
     }
+    #[cfg(target_arch = "x86")]
+    mod places {
+        pub(super) const CALL: usize = 11; // orig_eax
+        pub(super) const ANSWER: usize = 6; // eax
+    }
 
     /// The number of the system call that the process enters.
     pub(super) fn call(pid: Pid) -> io::Result<libc::c_long> {
@@ -176,7 +181,7 @@ mod registers {
 
     /// Cancels the system call that the process enters.
     pub(super) fn take_call(pid: Pid) -> io::Result<()> {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
         return change(pid, places::CALL, -1);
         #[cfg(target_arch = "aarch64")]
         {

@@ -34,6 +34,7 @@ pub mod stdio;
 #[cfg_attr(target_arch = "x86_64", path = "syscall/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "syscall/aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "syscall/arm.rs")]
+#[cfg_attr(target_arch = "x86", path = "syscall/x86.rs")]
 mod syscall;
 pub mod unshare;
 

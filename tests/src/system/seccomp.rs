@@ -210,6 +210,7 @@ const OF_THE_PROBE: &[&str] = &[
     "rt_sigprocmask",
     "sched_getaffinity",
     "set_robust_list",
+    "set_thread_area",
     "set_tid_address",
     "sigaltstack",
     "write",

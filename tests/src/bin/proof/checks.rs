@@ -4,7 +4,7 @@ use std::process::Command;
 
 use vial_targets::command;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{ALL, Error, Target, debian, disk, kernel};
+use vial_targets::{ALL, Error, Target, debian, disk};
 use vial_tests::runner::Totals;
 
 /// Packages that the proof calls, and those that unit tests compare with: the
@@ -40,7 +40,7 @@ pub(crate) fn packages(all: bool) -> Result<Totals, Error> {
         PACKAGES.iter().chain(disk::TOOLS).chain(engines).copied().chain(qemu).collect();
     debian::install(&all)?;
     for target in ALL {
-        kernel::USUAL.unpacked(target, target.kernel)?;
+        target.usual_kernel.unpacked(target, target.kernel)?;
     }
     Ok(passed())
 }

@@ -96,7 +96,10 @@ fn place_of(words: &[&str]) -> Option<Place> {
     let usual = Place::usual(target, kernel::USUAL, Root::Tmpfs);
     Some(match words {
         [] => usual,
-        ["--target", name] => Place { target: vial_targets::by_name(name)?, ..usual },
+        ["--target", name] => {
+            let target = vial_targets::by_name(name)?;
+            Place { target, kernel: target.usual_kernel, ..usual }
+        }
         ["--kernel", name] => Place { kernel: Kernel::by_name(name)?, ..usual },
         ["--initramfs"] => Place { root: Root::Initramfs, ..usual },
         ["--systemd"] => Place { kernel: kernel::OF_DISK, root: Root::Systemd, ..usual },
@@ -211,7 +214,7 @@ impl Proof {
         let tmpfs = |target, kernel| Place::usual(target, kernel, Root::Tmpfs);
         if all {
             for target in ALL {
-                self.machine(tmpfs(target, kernel::USUAL), "");
+                self.machine(tmpfs(target, target.usual_kernel), "");
             }
             for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
                 self.machine(tmpfs(x86_64, kernel), "");
@@ -251,7 +254,7 @@ impl Proof {
         self.machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1);
         self.engines(systemd, OF_ENGINES);
         for target in ALL.iter().copied().filter(|target| target.name != x86_64.name) {
-            let place = Place::usual(target, kernel::USUAL, Root::Tmpfs);
+            let place = Place::usual(target, target.usual_kernel, Root::Tmpfs);
             self.machine(place, OF_THE_PROCESSOR);
         }
     }
