@@ -161,8 +161,9 @@ fn bind(
         return Err(wrong(format_args!("{field}.source"), "missing, but a bind needs one"));
     }
     if !options.data.is_empty() {
-        let what = format_args!("\"{}\" is not an option of a bind mount", options.data);
-        return Err(wrong(format_args!("{field}.options"), what));
+        // The kernel, and so runc and crun, pay no attention to it.
+        let what = format_args!("\"{}\" does nothing, as it is no option of a bind", options.data);
+        plan.warn(format_args!("{field}.options"), what);
     }
     if options.copy_up {
         return Err(wrong(format_args!("{field}.options"), "tmpcopyup is for tmpfs"));

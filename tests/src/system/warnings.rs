@@ -23,6 +23,7 @@ topic!(
     warning_is_printed_on_a_terminal[Root],
     exec_warns_too[Root],
     kernel_memory_has_no_limit_of_its_own[Root],
+    option_that_a_bind_does_not_have_changes_nothing[Root],
     plan_ends_with_its_warnings[Root],
     unopenable_log_is_refused_before_anything_is_done[Root],
     unwritable_log_hides_no_error,
@@ -155,6 +156,25 @@ fn kernel_memory_has_no_limit_of_its_own(context: &Context) -> Outcome {
     let text = "config.json linux.resources.memory.kernel: the limit 67108864 is not set";
     let warned = plan.lines().any(|line| line.contains(text));
     Ok(same("whether it warns", warned, true).map_err(|why| format!("{why}: {plan}"))?)
+}
+
+/// runc and crun hand it to the kernel, which does not look at it.
+fn option_that_a_bind_does_not_have_changes_nothing(context: &Context) -> Outcome {
+    let log = context.directory.join(format!("log-{}", context.id()));
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &["stat", "/mnt"]);
+        let options = ["bind", "mode=755", "size=1k"];
+        let mount = json!({ "destination": "/mnt", "source": "rootfs", "options": options });
+        edit::add(&mut config["mounts"], mount);
+    })?;
+    let path = bundle.path.to_string_lossy();
+    logged(context, &log, "json", &["run", "-b", &path, &context.id()])?.success()?;
+    let text = r#"config.json mounts[N].options: "mode=755,size=1k" does nothing, as it is no option of a bind"#;
+    let (level, said) = objects(&log)?.pop().ok_or("no warning")?;
+    same("level", level.as_str(), "warning")?;
+    let index = said.split_once("mounts[").and_then(|(_, rest)| rest.split_once(']'));
+    let index = index.ok_or_else(|| said.clone())?.0;
+    Ok(same("warning", said.as_str(), text.replace('N', index).as_str())?)
 }
 
 fn plan_ends_with_its_warnings(context: &Context) -> Outcome {
