@@ -205,9 +205,14 @@ impl Options {
             }
             Kind::Clear(flag, attribute) => {
                 self.flags &= if recursive { u32::MAX } else { !flag };
-                // An access time is a value of a field, so clear the whole field.
-                let field = if attribute & ATIME != 0 { ATIME } else { attribute };
-                self.attribute(0, field, recursive);
+                // An access time is a value of a field, so clear the whole field, unless
+                // it has another value by now.
+                let set = if recursive { self.recursive_set } else { self.set };
+                match attribute & ATIME {
+                    0 => self.attribute(0, attribute, recursive),
+                    time if ![0, u64::from(time)].contains(&(set & u64::from(ATIME))) => {}
+                    _ => self.attribute(0, ATIME, recursive),
+                }
             }
             Kind::Time(flag, attribute) => {
                 const TIMES: u32 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
