@@ -81,6 +81,7 @@ impl Runtime {
         let helper = config.to_string().contains(HELPER);
         let helper = helper.then(|| Helper::start(&stage.directory.join("probe"))).transpose()?;
         stage.put(config, helper.as_ref())?;
+        let before = mount_points();
         let (said, errors) = self.run_and_look(stage)?;
         let mut seen = match &said {
             Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
@@ -91,7 +92,7 @@ impl Runtime {
                 seen.add(&["rootfs", &path], what);
             }
         }
-        self.clean(stage, &mut seen)?;
+        self.clean(stage, &before, &mut seen)?;
         Ok(seen)
     }
 
@@ -111,7 +112,9 @@ impl Runtime {
             let read = stdout.map(|out| BufReader::new(out).read_line(&mut text));
             let _ = sender.send(read.map(|_| text)); // The receiver may have given up.
         });
-        let text = line.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
+        let line = line.recv_timeout(PATIENCE);
+        let is_late = line.is_err();
+        let text = line.ok().flatten().unwrap_or_default();
         let report: Option<Value> = serde_json::from_str(&text).ok();
         let cgroup = normal::cgroup_files(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
         drop(stdin); // The probe waits for the end of its stdin.
@@ -126,11 +129,21 @@ impl Runtime {
             report["end"] = format!("{status}").into();
             (report, cgroup)
         });
-        Ok((report, if said.is_empty() { format!("{status}: {text}") } else { said }))
+        let errors = match (said.is_empty(), is_late) {
+            (_, true) => format!("no report in {PATIENCE:?}: {status}: {said}"),
+            (true, false) => format!("{status}: {text}"),
+            (false, false) => said,
+        };
+        Ok((report, errors))
     }
 
     /// Tells what the container left behind, and removes it.
-    fn clean(&self, stage: &Stage, seen: &mut Seen) -> Result<(), Error> {
+    fn clean(
+        &self,
+        stage: &Stage,
+        before: &[(String, String)],
+        seen: &mut Seen,
+    ) -> Result<(), Error> {
         let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
         if entries(&self.state(stage)).any(|entry| entry.file_name() == ID) {
             seen.add(&["left", "state"], "yes".to_owned());
@@ -144,19 +157,26 @@ impl Runtime {
             let _ = fs::remove_dir(&cgroup); // It may be in use for a moment more.
         }
         processes::end_descendants(std::process::id());
-        let below = stage.bundle().to_string_lossy().into_owned();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-        for point in points.filter(|point| point.starts_with(&below)) {
-            seen.add(&["left", "mount", point], "yes".to_owned());
-            let _ = rustix::mount::unmount(point, UnmountFlags::DETACH); // Checked below.
+        // A container whose mounts are shared can change those of the host.
+        for point in mount_points().iter().rev().filter(|point| !before.contains(point)) {
+            seen.add(&["left", "mount", &point.1], "yes".to_owned());
+            let _ = rustix::mount::unmount(&*point.1, UnmountFlags::DETACH); // Checked below.
         }
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        if mounts.contains(&below) {
+        if mount_points().iter().any(|point| !before.contains(point)) {
             return Err(Error::new("a mount of a container cannot be removed"));
         }
         Ok(())
     }
+}
+
+/// The mounts of this mount namespace, in their order: each with its id and its place.
+fn mount_points() -> Vec<(String, String)> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let point = |line: &str| {
+        let mut words = line.split(' ');
+        Some((words.next()?.to_owned(), words.nth(3)?.to_owned()))
+    };
+    mounts.lines().filter_map(point).collect()
 }
 
 /// Waits for a runtime to end. One that hangs is killed, with its container.

@@ -113,10 +113,42 @@ impl Stage {
         self.bundle().join("rootfs")
     }
 
+    /// Removes what a container has made in the sources, such as a mount point.
+    fn restore_sources(&self, directory: &Path) -> Result<(), Error> {
+        const KNOWN: [&str; 11] = [
+            "dir",
+            "dir/below",
+            "dir/inside",
+            "file",
+            "link",
+            "link-to-file",
+            "over",
+            "script",
+            "tree",
+            "tree/mounted",
+            "tree/plain",
+        ];
+        let top = self.directory.join("sources");
+        for entry in fs::read_dir(directory).on_path("list", directory)?.flatten() {
+            let path = entry.path();
+            let name = path.strip_prefix(&top).unwrap_or(&path).to_string_lossy().into_owned();
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            match (KNOWN.contains(&&*name), is_directory) {
+                _ if name == "tree/mounted/deep" => {}
+                (true, true) => self.restore_sources(&path)?,
+                (true, false) => {}
+                (false, true) => fs::remove_dir_all(&path).on_path("remove", &path)?,
+                (false, false) => fs::remove_file(&path).on_path("remove", &path)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the bundle anew with this config.json. The rootfs belongs to the user who
     /// is root in the container's user namespace.
     pub(super) fn put(&self, config: &Value, helper: Option<&Helper>) -> Result<(), Error> {
         restore_cgroup_options();
+        self.restore_sources(&self.directory.join("sources"))?;
         let bundle = self.bundle();
         match fs::remove_dir_all(&bundle) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -1,5 +1,7 @@
 //! Conditions of the rows: what a document asks for, and how two values differ.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::compare::Difference;
@@ -121,10 +123,50 @@ pub(super) fn but_for_core(_: &Value, difference: &Difference) -> bool {
     equal_without(difference, &[], &["core"])
 }
 
-/// A read-only path whose mount has fewer flags than the one that it lies on.
+/// A read-only path, or what is mounted below it, whose mount has fewer flags than the
+/// one that it lies on.
 pub(super) fn loses_flags(config: &Value, difference: &Difference) -> bool {
-    lists(&config["linux"]["readonlyPaths"], difference)
-        && equal_without(difference, &["nosuid", "nodev", "noexec"], &[])
+    let place = resolved(place(difference));
+    texts(&config["linux"]["readonlyPaths"])
+        .any(|path| Path::new(&place).starts_with(resolved(path)))
+        && words(&difference.theirs)
+            .into_iter()
+            .filter(|word| !["relatime", "rw"].contains(word))
+            .all(|word| words(&difference.ours).contains(&word))
+}
+
+/// A masked path at which something is bound.
+pub(super) fn masked_bind(config: &Value, _: &Difference) -> bool {
+    let mounts = config["mounts"].as_array();
+    let mut places = mounts.into_iter().flatten().filter_map(|mount| {
+        let is_bind = texts(&mount["options"]).any(|option| option.ends_with("bind"));
+        is_bind.then(|| resolved(mount["destination"].as_str().unwrap_or_default()))
+    });
+    places.any(|place| texts(&config["linux"]["maskedPaths"]).any(|path| resolved(path) == place))
+}
+
+/// Below a masked path.
+pub(super) fn masked_above(config: &Value, difference: &Difference) -> bool {
+    let place = resolved(place(difference));
+    texts(&config["linux"]["maskedPaths"]).any(|path| Path::new(&place).starts_with(resolved(path)))
+}
+
+/// Several mounts at one place.
+pub(super) fn mounted_twice(config: &Value, difference: &Difference) -> bool {
+    options_of(config, difference).len() > 1
+}
+
+pub(super) fn time_namespace_without_pids(config: &Value, _: &Difference) -> bool {
+    let namespaces = config["linux"]["namespaces"].as_array();
+    let has = |kind: &str| namespaces.into_iter().flatten().any(|one| one["type"] == kind);
+    has("time") && !has("pid")
+}
+
+/// A mount with recursive access times.
+pub(super) fn recursive_times(config: &Value, _: &Difference) -> bool {
+    const TIMES: [&str; 4] = ["rnoatime", "rrelatime", "rstrictatime", "rnodiratime"];
+    let mounts = config["mounts"].as_array();
+    mounts.into_iter().flatten().any(|mount| texts(&mount["options"]).any(|o| TIMES.contains(&o)))
 }
 
 /// Both have the same variables, HOME aside, where one is given twice or HOME is empty.
