@@ -147,6 +147,9 @@ fn namespace(item: &NamespaceItem<'_>) -> String {
         }
         NamespaceItem::EnterCgroup { .. } => "enter a cgroup by its tasks".into(),
         NamespaceItem::Session {} => "make a session".into(),
+        NamespaceItem::KeyLabel { label } => {
+            format!("write the SELinux label {} to `/proc/self/attr/keycreate`", show(label))
+        }
         NamespaceItem::Keyring { name, .. } => format!("join the session keyring {}", show(name)),
         NamespaceItem::JoinProcess { kinds: flags, .. } => join_container(*flags),
         NamespaceItem::Unshare { kinds } => leave(&LeaveItem::Unshare { kinds: *kinds }),
@@ -212,6 +215,9 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
         }
         RootfsItem::MountAttributes { target, propagation: kind, .. } => {
             format!("make the mount at {} {}", show(target), propagation(*kind as u32))
+        }
+        RootfsItem::LabelMount { target, label } => {
+            format!("give {} the SELinux label {}", show(target), show(label))
         }
         RootfsItem::Remount { target, flags, data } => {
             format!("remount {}{}", show(target), with(flag_names(*flags), data))

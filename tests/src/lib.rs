@@ -29,6 +29,7 @@ pub mod notify_host;
 pub mod processes;
 pub mod ptrace;
 pub mod runner;
+pub mod selinux;
 pub mod sys;
 pub mod system;
 pub mod vm;

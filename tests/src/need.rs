@@ -46,6 +46,8 @@ pub enum Need {
     Fuse,
     /// ip and nsenter.
     Iproute,
+    /// SELinux is enabled, with the policy of a machine that boots with it.
+    Selinux,
     /// AppArmor is enabled, and apparmor_parser is installed.
     AppArmor,
 }
@@ -87,6 +89,7 @@ impl Need {
             }
             Need::MountSetattr => (crate::sys::has_mount_setattr(), "mount_setattr (Linux 5.12)"),
             Need::IdMaps => (has_release(6, 3), "idmapped mounts of tmpfs (Linux 6.3)"),
+            Need::Selinux => (exists("/sys/fs/selinux/load") && in_machine(), "SELinux"),
             Need::AppArmor => (
                 exists(APPARMOR_PARSER) && has("/sys/module/apparmor/parameters/enabled", "Y"),
                 "AppArmor with its parser",

@@ -259,7 +259,7 @@ fn attempt(test: &Test) -> Outcome {
                 !in_machine() || Need::CgroupV1.missing().is_none()
             }
             Need::Machine => !in_machine(),
-            Need::CgroupV1 => true,
+            Need::CgroupV1 | Need::Selinux => true,
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
             // The kernels of arm have none.
             Need::TimeNamespaces => cfg!(target_arch = "arm"),

@@ -22,6 +22,7 @@ use vial_targets::{Error, Kernel, Target, debian, disk};
 use crate::cgroups::{CGROUPS, Cgroups};
 use crate::initramfs::{Content, Initramfs};
 use crate::modules::Modules;
+use crate::selinux;
 
 /// The directory of our binaries in the machine, whatever its root.
 pub const BINARIES: &str = "/run/vial-tests";
@@ -125,6 +126,8 @@ pub struct Machine {
     pub root: Root,
     /// Its cgroups.
     pub cgroups: Cgroups,
+    /// Whether SELinux is on, with the policy of [`selinux`].
+    pub selinux: bool,
     /// The program to run, and its arguments. A program without a slash is
     /// looked up among our binaries first.
     pub command: Vec<String>,
@@ -149,7 +152,8 @@ impl Machine {
         let command = ["guest"].into_iter().chain(words).map(str::to_owned).collect();
         let time_limit = Duration::from_secs(2400);
         let (cgroups, files) = (Cgroups::default(), Vec::new());
-        Self { target, kernel, root, cgroups, command, environment, files, time_limit }
+        let selinux = false;
+        Self { target, kernel, root, cgroups, selinux, command, environment, files, time_limit }
     }
 
     /// Boots the machine, passes each line that the program prints to `line`, and
@@ -210,6 +214,10 @@ impl Machine {
             let content = Content::File(file.clone());
             initramfs = initramfs.with(&format!("{directory}/{name}"), 0o755, content);
         }
+        if self.selinux {
+            let policy = Content::File(selinux::policy(&ship::output_directory())?);
+            initramfs = initramfs.with(&format!("{directory}/{}", selinux::POLICY), 0o644, policy);
+        }
         let modules = match self.root {
             Root::Host => [HOST_MODULES, NETWORK_MODULES].concat(),
             Root::Systemd => DISK_MODULES.to_vec(),
@@ -229,7 +237,7 @@ impl Machine {
         // in another machine. A busy host never stalls it for 60 s.
         let words = format!(
             "console={} panic=-1 quiet loglevel=4 softlockup_panic=1 watchdog_thresh=30 \
-             {ROOT}{} {CGROUPS}{}{}{}",
+             {ROOT}{} {CGROUPS}{}{}{}{}",
             qemu.console,
             self.root.word(),
             self.cgroups.word(),
@@ -237,7 +245,8 @@ impl Machine {
                 Cgroups::V2 | Cgroups::Undelegated => " cgroup_no_v1=all",
                 Cgroups::V1 | Cgroups::Hybrid => "",
             },
-            if self.root == Root::Systemd { SYSTEMD_WORDS } else { "" }
+            if self.root == Root::Systemd { SYSTEMD_WORDS } else { "" },
+            if self.selinux { selinux::WORDS } else { "" }
         );
         let mut command = Command::new(qemu.program);
         command.args(["-machine", qemu.machine, "-smp", "2", "-nodefaults", "-no-reboot"]);

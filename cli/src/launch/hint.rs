@@ -7,6 +7,8 @@ use vial_plan::{
     Stage2, Step,
 };
 
+const NO_SELINUX: &str = "SELinux is off, or has no such label: see /sys/kernel/security/lsm, or leave out process.selinuxLabel and linux.mountLabel";
+
 /// What the user can do. None: vial does not know.
 pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
     let of_step = match step {
@@ -27,6 +29,9 @@ pub fn hint(item: &Item<'_>, step: Step, errno: Errno) -> Option<&'static str> {
         .or_else(|| (errno == Errno::NOSPC).then_some("a limit of the host is used up")),
         Item::Stage1(Stage1::Clone { .. }) => clone(errno),
         Item::Stage2(Stage2::Namespace(NamespaceItem::EnterCgroup { .. })) => enter(errno),
+        Item::Stage2(Stage2::Namespace(NamespaceItem::KeyLabel { .. })) => {
+            matches!(errno, Errno::INVAL | Errno::NOENT).then_some(NO_SELINUX)
+        }
         Item::Stage1(_) | Item::Stage2(Stage2::Namespace(_)) => None,
         Item::Stage2(Stage2::Rootfs(item)) => rootfs(item, step, errno),
         Item::Stage2(Stage2::Process(item)) => process(item, step, errno),
@@ -122,6 +127,11 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (RootfsItem::Mount { fstype, .. }, Step::Mount, Errno::PERM) if *fstype == c"sysfs" => {
             "in a user namespace sysfs can be mounted only with a new network namespace; otherwise bind the host's /sys"
         }
+        (
+            RootfsItem::Mount { data, .. } | RootfsItem::MountCopy { data, .. },
+            Step::Mount,
+            Errno::INVAL,
+        ) if data.to_bytes().ends_with(b"\"") => NO_SELINUX,
         (RootfsItem::Mount { .. }, Step::Mount, Errno::NODEV) => {
             "the kernel does not have this filesystem, or its module is not loaded"
         }
@@ -180,9 +190,7 @@ fn process(item: &ProcessItem<'_>, step: Step, errno: Errno) -> Option<&'static 
         (ProcessItem::AppArmorProfile { .. }, _, Errno::INVAL) => {
             "AppArmor is off: see /sys/kernel/security/lsm, or leave out process.apparmorProfile"
         }
-        (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => {
-            "SELinux is off, or has no such label: see /sys/kernel/security/lsm, or leave out process.selinuxLabel"
-        }
+        (ProcessItem::SelinuxLabel { .. }, _, Errno::INVAL | Errno::NOENT) => NO_SELINUX,
         (ProcessItem::Seccomp { flags, .. }, _, Errno::INVAL) if flags & WAIT_KILLABLE != 0 => {
             "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs Linux 5.19"
         }

@@ -109,7 +109,8 @@ fn stage_2(plan: &mut Plan, exec: &Exec<'_>, root: u32, host: &Host) -> Result<(
     if exec.user_namespace {
         plan.push(&NamespaceItem::BecomeRoot { groups: false }, "");
     }
-    timeline::session(plan, (!exec.no_new_keyring).then_some(exec.id), false)?;
+    let keyring = (!exec.no_new_keyring).then_some(exec.id);
+    timeline::session(plan, keyring.map(|id| (id, process)), false)?;
     if process.terminal {
         plan.push(&RootfsItem::PresentRoot {}, "");
         timeline::terminal(plan, process, false);

@@ -16,6 +16,7 @@ mod exec;
 mod hooks;
 mod id_maps;
 mod limits;
+mod mount_label;
 mod mount_options;
 mod mounts;
 mod namespaces;

@@ -6,6 +6,7 @@ use linux_raw_sys::general::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use vial_plan::{NO_SLOT, RootfsItem};
 
 use super::id_maps::{IdMapped, IdMaps};
+use super::mount_label::MountLabel;
 use super::mount_options::{BindOptions, Options, options};
 use super::nodev::Nodev;
 use super::{Namespaces, cgroup_mounts, text, wrong};
@@ -43,6 +44,7 @@ pub(super) fn mounts(
     nodev: &Nodev<'_>,
     id_maps: &IdMaps,
 ) -> Result<(), Error> {
+    let label = MountLabel::from_config(config)?;
     for (index, mount) in config.mounts.iter().enumerate() {
         let field = match mount.is_for_notify {
             true => String::new(), // It is not in config.json.
@@ -55,17 +57,17 @@ pub(super) fn mounts(
         if mount.destination.is_empty() {
             return Err(wrong(format_args!("{field}.destination"), "missing"));
         }
-        if options.data.len() > MAX_DATA {
-            let what = format_args!(
-                "{} bytes of options for the filesystem: mount(2) cuts them off after a page, so at most {MAX_DATA} are safe",
-                options.data.len()
-            );
-            return Err(wrong(format_args!("{field}.options"), what));
+        let is_bind = options.is_bind() || mount.kind == "bind";
+        let is_new = !is_bind && options.flags & MS_REMOUNT == 0;
+        let label = label.as_ref().filter(|_| is_new);
+        if let Some(label) = label {
+            label.add_to(mount, &mut options);
         }
+        check_data(&options.data, &field)?;
         nodev.restrict(plan, index, &mut options)?;
         let mount = &Mount { destination: below_root(&mount.destination), ..mount.clone() };
         check_destination(mount, &options, &field)?;
-        if options.is_bind() || mount.kind == "bind" {
+        if is_bind {
             bind(plan, mount, &options, bundle, id_maps.of_mount(index), &field)?;
             nodev.bind_allowed(plan, index, &mount.destination, &options)?;
         } else if options.bind != BindOptions::default() {
@@ -80,6 +82,9 @@ pub(super) fn mounts(
             plan.push(&RootfsItem::Remount { target: &target, flags, data: &data }, field);
         } else {
             filesystem(plan, mount, &options, namespaces, host, &field)?;
+            if let Some(label) = label {
+                label.plan(plan, mount)?;
+            }
             nodev.bind_allowed(plan, index, &mount.destination, &options)?;
         }
     }
@@ -125,6 +130,17 @@ pub(super) fn below_root(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+fn check_data(data: &str, field: &str) -> Result<(), Error> {
+    if data.len() > MAX_DATA {
+        let what = format_args!(
+            "{} bytes of options for the filesystem: mount(2) cuts them off after a page, so at most {MAX_DATA} are safe",
+            data.len()
+        );
+        return Err(wrong(format_args!("{field}.options"), what));
+    }
+    Ok(())
 }
 
 fn check_destination(mount: &Mount, options: &Options, field: &str) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use vial_plan::{ProcessItem, RootfsItem, SetupItem};
+use vial_plan::{NamespaceItem, ProcessItem, RootfsItem, SetupItem};
 
 use super::capabilities::{SYS_ADMIN, Sets};
 use super::{ListenFds, Request, hooks, program, scheduling, text, wrong};
@@ -265,6 +265,17 @@ fn labels(plan: &mut Plan, process: &Process, at: &str) -> Result<(), Error> {
         let field = format!("{at}.selinuxLabel");
         let label = text(&*process.selinux_label, &field)?;
         plan.push(&ProcessItem::SelinuxLabel { label: &label }, field);
+    }
+    Ok(())
+}
+
+/// Adds the SELinux label of the session keyring: it is the container's, so it must have
+/// the container's label.
+pub(super) fn key_label(plan: &mut Plan, process: &Process) -> Result<(), Error> {
+    if !process.selinux_label.is_empty() {
+        let field = "process.selinuxLabel";
+        let label = text(&*process.selinux_label, field)?;
+        plan.push(&NamespaceItem::KeyLabel { label: &label }, field);
     }
     Ok(())
 }

@@ -4,13 +4,9 @@ use super::wrong;
 use crate::config::Config;
 use crate::error::Error;
 
-/// Refuses other major versions of the spec, and unsupported fields.
+/// Refuses other major versions of the spec.
 pub(super) fn refuse(config: &Config) -> Result<(), Error> {
-    version(&config.oci_version)?;
-    let linux = &config.linux;
-    let fields = [("linux.mountLabel", !linux.mount_label.is_empty())];
-    refuse_present(&fields)?;
-    Ok(())
+    version(&config.oci_version)
 }
 
 /// Accepts any 1.x: a newer minor version only adds fields.
@@ -25,15 +21,4 @@ fn version(version: &str) -> Result<(), Error> {
         Some("1") => Ok(()),
         _ => Err(wrong("ociVersion", format_args!("{version} is not supported, any 1.x is"))),
     }
-}
-
-fn refuse_present(fields: &[(&str, bool)]) -> Result<(), Error> {
-    match fields.iter().find(|(_, present)| *present) {
-        Some((field, _)) => Err(not_supported(field)),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn not_supported(field: &str) -> Error {
-    wrong(field, "not supported by this version of vial")
 }

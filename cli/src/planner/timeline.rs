@@ -194,7 +194,7 @@ impl New<'_> {
             _ => {}
         }
         let keyring = (!request.no_new_keyring).then_some(&*request.id);
-        session(plan, keyring, true)?;
+        session(plan, keyring.map(|id| (id, process)), true)?;
         identity(plan, config, namespaces, host)?;
         // While the old root is there: /proc is the host's, so that no file of the
         // container can stand in a kernel parameter's place.
@@ -326,11 +326,15 @@ pub(super) fn enter_cgroups(plan: &mut Plan, tasks: &[u32]) {
     }
 }
 
+/// A container's id, and the process whose label its keyring gets.
+type Keyring<'a> = Option<(&'a str, &'a Process)>;
+
 /// Adds a new session, without the caller's terminal, and a new session keyring.
-/// `keyring` is the container's id; None keeps the caller's keyring.
-pub(super) fn session(plan: &mut Plan, keyring: Option<&str>, make: bool) -> Result<(), Error> {
+/// None keeps the caller's keyring.
+pub(super) fn session(plan: &mut Plan, keyring: Keyring<'_>, make: bool) -> Result<(), Error> {
     plan.push(&NamespaceItem::Session {}, "");
-    if let Some(id) = keyring {
+    if let Some((id, process)) = keyring {
+        process::key_label(plan, process)?;
         let name = text(format!("_ses.{id}"), "")?;
         plan.push(&NamespaceItem::Keyring { name: &name, make }, "");
     }

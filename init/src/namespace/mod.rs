@@ -24,6 +24,9 @@ pub fn carry_out(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fa
         NamespaceItem::Session {} => {
             rustix::process::setsid().map(|_| ()).during(Call::Setsid, Step::MakeSession)
         }
+        NamespaceItem::KeyLabel { label } => {
+            life.procfs()?.write(c"self/attr/keycreate", label.to_bytes())
+        }
         NamespaceItem::Keyring { name, make } => keyring::join(name, make),
         NamespaceItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         NamespaceItem::Loopback {} => loopback::up(),

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use linux_raw_sys::general;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::fstatfs;
+use rustix::fs::{XattrFlags, fstatfs, setxattr};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use vial_plan::{Call, Step};
@@ -46,6 +46,18 @@ pub fn change(
             mount_setattr(mount, recursive, &change).during(Call::MountSetattr, Step::SetAttributes)
         }
         result => result.during(Call::MountSetattr, Step::SetAttributes),
+    }
+}
+
+/// Gives the root of the last mount made an SELinux label.
+pub fn label(rootfs: &mut Rootfs, label: &CStr) -> Result<(), Fault> {
+    rootfs.find_mounted()?;
+    let Some(mount) = rootfs.last_mounted() else { return Ok(()) };
+    let path = &mut FdPath::empty();
+    let path = rootfs.fd_path(mount, path)?;
+    match setxattr(path, c"security.selinux", label.to_bytes(), XattrFlags::empty()) {
+        Err(Errno::NOTSUP) => Ok(()), // The policy gives files there no labels.
+        result => result.during(Call::Setxattr, Step::LabelMount),
     }
 }
 

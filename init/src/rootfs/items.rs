@@ -80,6 +80,9 @@ pub fn carry_out(
         RootfsItem::MountAttributes { set, clear, propagation, recursive, .. } => {
             attributes::change(inside.rootfs_for_mount()?, recursive, set, clear, propagation)
         }
+        RootfsItem::LabelMount { label, .. } => {
+            attributes::label(inside.rootfs_for_mount()?, label)
+        }
         RootfsItem::Remount { target, flags, data } => {
             filesystem::remount(inside.rootfs_for_mount()?, target, flags, data)
         }

@@ -16,6 +16,8 @@ topic!(
     unloaded_profile_is_refused [Root],
     unloaded_profile_of_an_exec_is_refused [Root],
     unavailable_selinux_label_is_refused [Root],
+    unavailable_mount_label_is_refused [Root],
+    mount_label_must_have_no_quotation_mark [Root],
     unconfined_is_always_available [Root],
     profile_confines_the_container [Root, AppArmor],
     profile_confines_an_exec_too [Root, AppArmor],
@@ -48,6 +50,19 @@ fn unavailable_selinux_label_is_refused(context: &Context) -> Outcome {
     let words = ["process.selinuxLabel", "no:such:label:s0", PATTERN];
     Ok(edit::refused(context, &words, |config| {
         config["process"]["selinuxLabel"] = json!("no:such:label:s0");
+    })?)
+}
+
+fn unavailable_mount_label_is_refused(context: &Context) -> Outcome {
+    let words = ["context=\"no:such:label:s0\"", "EINVAL", "linux.mountLabel"];
+    Ok(edit::refused(context, &words, |config| {
+        config["linux"]["mountLabel"] = json!("no:such:label:s0");
+    })?)
+}
+
+fn mount_label_must_have_no_quotation_mark(context: &Context) -> Outcome {
+    Ok(edit::refused(context, &["config.json linux.mountLabel: has a quotation mark"], |config| {
+        config["linux"]["mountLabel"] = json!("a\",size=1,\"b");
     })?)
 }
 

@@ -58,6 +58,7 @@ mod scheduling;
 mod sd_notify;
 mod seccomp;
 mod security;
+mod selinux;
 mod signals;
 mod stuck;
 mod terminal;
@@ -78,6 +79,7 @@ pub const ALL: &[&Topic] = &[
     &run::TOPIC,
     &lifecycle::TOPIC,
     &foreground::TOPIC,
+    &selinux::TOPIC,
     &signals::TOPIC,
     &unwaited::TOPIC,
     &stuck::TOPIC,

@@ -17,23 +17,25 @@ items! {
         3 BecomeRoot { groups: bool, }
         /// Make a session with this process as its leader.
         4 Session {}
+        /// Give keys that the process makes this SELinux label, until it calls execve.
+        5 KeyLabel { label: &'a CStr, }
         /// Join the session keyring of this name, or make it. make: it is new, and its
         /// user must be able to find it.
-        5 Keyring { name: &'a CStr, make: bool, }
+        6 Keyring { name: &'a CStr, make: bool, }
         /// Move the process into these new namespaces.
-        6 Unshare { kinds: u32, }
+        7 Unshare { kinds: u32, }
         /// Bring up `lo` of the new network namespace.
-        7 Loopback {}
+        8 Loopback {}
         /// Wait until vial has moved these network devices into the namespace.
-        8 NetDevices { names: &'a CStr, }
+        9 NetDevices { names: &'a CStr, }
         /// Set the host name.
-        9 Hostname { name: &'a CStr, }
+        10 Hostname { name: &'a CStr, }
         /// Set the domain name.
-        10 Domainname { name: &'a CStr, }
+        11 Domainname { name: &'a CStr, }
         /// Write a kernel parameter. path: below /proc/sys.
-        11 Sysctl { path: &'a CStr, value: &'a CStr, }
+        12 Sysctl { path: &'a CStr, value: &'a CStr, }
         /// Enter a cgroup by its file `tasks`, which is in this slot.
-        12 EnterCgroup { tasks: u32, }
+        13 EnterCgroup { tasks: u32, }
     }
 }
 
@@ -72,39 +74,42 @@ items! {
         /// Change attributes or propagation of the last mount made, which is at the
         /// target.
         12 MountAttributes { target: &'a CStr, set: u64, clear: u64, propagation: u64, recursive: bool, }
+        /// Give the root of the last mount made, which is at the target, this SELinux
+        /// label.
+        13 LabelMount { target: &'a CStr, label: &'a CStr, }
         /// Reconfigure the filesystem mounted at the target.
-        13 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
+        14 Remount { target: &'a CStr, flags: u32, data: &'a CStr, }
         /// Make a device node. mode: includes its type; bind: none can be made, as in a
         /// user namespace, so bind an existing one.
-        14 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
+        15 DeviceNode { path: &'a CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32, bind: bool, }
         /// Make a symbolic link, unless the path exists.
-        15 Symlink { target: &'a CStr, path: &'a CStr, }
+        16 Symlink { target: &'a CStr, path: &'a CStr, }
         /// Make a directory and its parents.
-        16 Directory { path: &'a CStr, }
+        17 Directory { path: &'a CStr, }
         /// Open a pseudo-terminal of the container, and send it to the console socket
         /// in this slot. console: bind it on /dev/console, too.
-        17 Terminal { socket: u32, rows: u32, columns: u32, console: bool, }
+        18 Terminal { socket: u32, rows: u32, columns: u32, console: bool, }
         /// Wait at the hooks gate while vial runs the hooks of the host's namespaces.
-        18 AwaitHooks {}
+        19 AwaitHooks {}
         /// Make the mount at this path read-only, after it was filled.
-        19 ReadonlyMount { target: &'a CStr, }
+        20 ReadonlyMount { target: &'a CStr, }
         /// Cover a path with an empty file or directory.
-        20 MaskPath { path: &'a CStr, }
+        21 MaskPath { path: &'a CStr, }
         /// Make a path read-only.
-        21 ReadonlyPath { path: &'a CStr, }
+        22 ReadonlyPath { path: &'a CStr, }
         /// Make the rootfs read-only.
-        22 ReadonlyRoot {}
+        23 ReadonlyRoot {}
         /// Unmount or cover a mount of the host, before the root is moved.
-        23 HideMount { path: &'a CStr, }
+        24 HideMount { path: &'a CStr, }
         /// Make the rootfs the root with pivot_root, and detach the host's. shared: the
         /// unmount would propagate to the host.
-        24 PivotRoot { shared: bool, }
+        25 PivotRoot { shared: bool, }
         /// Make the rootfs the root by moving its mount.
-        25 MoveRoot {}
+        26 MoveRoot {}
         /// Make the rootfs the root with chroot, without a mount.
-        26 Chroot {}
+        27 Chroot {}
         /// Set the propagation of the container's root.
-        27 RootPropagation { flags: u32, }
+        28 RootPropagation { flags: u32, }
     }
 }
 

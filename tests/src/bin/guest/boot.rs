@@ -16,7 +16,7 @@ use vial_init::sys::bpf::{DeviceFilters, attach_device_filter, load_device_filte
 use vial_targets::Error;
 use vial_targets::command::OnPath;
 use vial_tests::cgroups::{CGROUPS, Cgroups};
-use vial_tests::{processes, sys, vm};
+use vial_tests::{processes, selinux, sys, vm};
 
 use crate::systemd;
 
@@ -95,6 +95,14 @@ fn prepare() -> Result<(), Error> {
     }
     let cgroups = words.split_whitespace().find_map(|word| word.strip_prefix(CGROUPS));
     mount_cgroups(cgroups.and_then(Cgroups::by_name).unwrap_or_default())?;
+    if words.contains(selinux::WORDS) {
+        // As systemd does, before the first process with a label of its own.
+        attach("selinuxfs", "/sys/fs/selinux", "selinuxfs", c"")?;
+        let policy = Path::new(vm::BINARIES).join(selinux::POLICY);
+        let policy = fs::read(&policy).on_path("read", &policy)?;
+        let load = Path::new("/sys/fs/selinux/load");
+        fs::write(load, policy).on_path("write", load)?;
+    }
     // As systemd does, so that mounts propagate as on users' hosts.
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
         .map_err(|errno| Error::new(format!("make / shared: {errno}")))?;

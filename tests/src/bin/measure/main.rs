@@ -182,6 +182,7 @@ fn in_machine(
     let words = ["measure", "here", BINARIES].map(str::to_owned).into_iter().chain(numbers);
     let machine = Machine {
         cgroups: vial_tests::cgroups::Cgroups::default(),
+        selinux: false,
         target,
         kernel: wanted.kernel,
         root: wanted.root,

@@ -10,6 +10,7 @@
 //!     cargo proof FILTER --initramfs      in the machine whose root is an initramfs
 //!     cargo proof FILTER --systemd        in the machine with Debian's systemd
 //!     cargo proof FILTER --host           in the machine with this host's programs
+//!     cargo proof FILTER --selinux        with SELinux and a small policy
 //!     cargo proof FILTER --cgroups NAME   with other cgroups: undelegated, v1, hybrid
 //!
 //!     cargo proof differential            compares containers under vial with containers
@@ -54,6 +55,8 @@ const OF_THE_PROCESSOR: &str =
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on how systemd sets up a host.
 const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices,units";
+/// The topics that depend on SELinux.
+const OF_SELINUX: &str = "selinux::,run::,labels,keyring";
 /// The topics that depend on cgroup v1.
 const OF_V1: &str = "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted";
 /// The engine tests that `cargo proof` runs: of podman only a selection.
@@ -104,6 +107,7 @@ fn place_of(words: &[&str]) -> Option<Place> {
         ["--initramfs"] => Place { root: Root::Initramfs, ..usual },
         ["--systemd"] => Place { kernel: kernel::OF_DISK, root: Root::Systemd, ..usual },
         ["--host"] => Place { root: Root::Host, ..usual },
+        ["--selinux"] => Place { selinux: true, ..usual },
         ["--cgroups", name, rest @ ..] => {
             Place { cgroups: Cgroups::by_name(name)?, ..place_of(rest)? }
         }
@@ -116,7 +120,7 @@ fn usage() -> ExitCode {
     let targets: Vec<&str> = ALL.iter().map(|target| target.name).collect();
     eprintln!(
         "usage: cargo proof [--all | --quick | --distributions | \
-         FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host | --cgroups v1|hybrid|undelegated] | \
+         FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host | --selinux | --cgroups v1|hybrid|undelegated] | \
          differential [--seed N] [--cases N] [--systemd | --host]]",
         targets.join("|"),
         kernels.join("|")
@@ -226,6 +230,7 @@ impl Proof {
             for cgroups in [Cgroups::Undelegated, Cgroups::V1, Cgroups::Hybrid] {
                 self.machine(Place { cgroups, ..tmpfs(x86_64, kernel::USUAL) }, "");
             }
+            self.machine(Place { selinux: true, ..tmpfs(x86_64, kernel::USUAL) }, OF_SELINUX);
             let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
             self.machine(systemd, "");
             self.engines(systemd, "");
@@ -252,6 +257,7 @@ impl Proof {
         self.machine(systemd, OF_SYSTEMD);
         let usual = Place::usual(x86_64, kernel::USUAL, Root::Tmpfs);
         self.machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1);
+        self.machine(Place { selinux: true, ..usual }, OF_SELINUX);
         self.engines(systemd, OF_ENGINES);
         for target in ALL.iter().copied().filter(|target| target.name != x86_64.name) {
             let place = Place::usual(target, target.usual_kernel, Root::Tmpfs);

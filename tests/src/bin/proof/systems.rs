@@ -41,12 +41,13 @@ pub(crate) struct Place {
     pub(crate) kernel: &'static Kernel,
     pub(crate) root: Root,
     pub(crate) cgroups: Cgroups,
+    pub(crate) selinux: bool,
 }
 
 impl Place {
     /// A machine with the usual cgroups.
     pub(crate) fn usual(target: &'static Target, kernel: &'static Kernel, root: Root) -> Self {
-        Self { target, kernel, root, cgroups: Cgroups::default() }
+        Self { target, kernel, root, cgroups: Cgroups::default(), selinux: false }
     }
 }
 
@@ -54,13 +55,14 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (target, kernel, root) = (self.target.name, self.kernel.name, self.root.word());
         let cgroups = self.cgroups.word();
-        write!(f, "the {target} machine (kernel {kernel}, root {root}, cgroups {cgroups})")
+        let selinux = if self.selinux { ", SELinux" } else { "" };
+        write!(f, "the {target} machine (kernel {kernel}, root {root}, cgroups {cgroups}{selinux})")
     }
 }
 
 /// Runs the system tests in a machine.
 pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
-    let Place { target, kernel, root, cgroups } = place;
+    let Place { target, kernel, root, cgroups, selinux } = place;
     match kernel.unpacked(target, target.kernel) {
         // sid changes daily, so a kernel that it lacks today is no failure.
         Err(error) if kernel.moves => {
@@ -71,7 +73,7 @@ pub(crate) fn machine(place: Place, filter: &str) -> Result<Totals, Error> {
     };
     in_machines(system::ALL, filter, |pass_over| {
         let words = ["run", filter, pass_over];
-        Machine { cgroups, ..Machine::of_tests(target, kernel, root, words, passed_on()) }
+        Machine { cgroups, selinux, ..Machine::of_tests(target, kernel, root, words, passed_on()) }
     })
 }
 
