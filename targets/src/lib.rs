@@ -25,6 +25,7 @@ pub mod distribution;
 pub mod elf;
 mod i686;
 pub mod kernel;
+mod riscv64;
 pub mod ship;
 pub mod toolchain;
 mod x86_64;
@@ -36,7 +37,11 @@ pub use kernel::Kernel;
 pub const KIB: u64 = 1024;
 
 /// Every target, the most used first.
-pub const ALL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET, &i686::TARGET];
+pub const ALL: &[&Target] =
+    &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET, &i686::TARGET, &riscv64::TARGET];
+
+/// Those that `cargo proof` alone builds for and tests. The others are slow to emulate.
+pub const USUAL: &[&Target] = &[&x86_64::TARGET, &aarch64::TARGET, &armv7::TARGET, &i686::TARGET];
 
 /// A machine that vial is built for.
 #[derive(Debug)]

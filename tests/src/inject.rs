@@ -89,6 +89,7 @@ impl Tracer {
                     task.failing = self.fails(pid, task)?;
                 } else if std::mem::take(&mut task.failing) {
                     registers::answer(pid, -(self.errno as isize))?;
+                    registers::put_back(pid, self.failed.unwrap_or_default())?;
                 }
             }
             (_, ptrace::EVENT_EXEC) => {
@@ -171,6 +172,11 @@ mod registers {
         pub(super) const CALL: usize = 11; // orig_eax
         pub(super) const ANSWER: usize = 6; // eax
     }
+    #[cfg(target_arch = "riscv64")]
+    mod places {
+        pub(super) const CALL: usize = 17; // a7
+        pub(super) const ANSWER: usize = 10; // a0
+    }
 
     /// The number of the system call that the process enters.
     pub(super) fn call(pid: Pid) -> io::Result<libc::c_long> {
@@ -181,7 +187,7 @@ mod registers {
 
     /// Cancels the system call that the process enters.
     pub(super) fn take_call(pid: Pid) -> io::Result<()> {
-        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64"))]
         return change(pid, places::CALL, -1);
         #[cfg(target_arch = "aarch64")]
         {
@@ -195,6 +201,15 @@ mod registers {
         {
             const PTRACE_SET_SYSCALL: usize = 23;
             request(PTRACE_SET_SYSCALL, Some(pid), 0, usize::MAX)
+        }
+    }
+
+    /// Restores the number of the cancelled system call where it is in a register of the
+    /// process, which may make the same call again without loading it.
+    pub(super) fn put_back(pid: Pid, call: libc::c_long) -> io::Result<()> {
+        match cfg!(target_arch = "riscv64") {
+            true => change(pid, places::CALL, call as isize),
+            false => Ok(()),
         }
     }
 

@@ -23,23 +23,27 @@ pub fn call(number: libc::c_long, a: [usize; 6]) -> io::Result<libc::c_long> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-/// The numbers of calls that have another name on architectures of 32 bits.
+/// The numbers of calls that have another name on some architectures.
 #[cfg(target_pointer_width = "64")]
 pub mod number {
+    #[cfg(not(target_arch = "riscv64"))]
+    pub use libc::SYS_renameat as RENAMEAT;
+    #[cfg(target_arch = "riscv64")]
+    pub use libc::SYS_renameat2 as RENAMEAT;
     pub use libc::{
         SYS_fchown as FCHOWN, SYS_fcntl as FCNTL, SYS_fstat as FSTAT, SYS_fstatfs as FSTATFS,
         SYS_mmap as MMAP, SYS_newfstatat as FSTATAT, SYS_sendfile as SENDFILE,
         SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID,
     };
 }
-/// The same on such an architecture. Those without 32 take ids of 16 bits.
+/// The same on architectures of 32 bits. Those without 32 take ids of 16 bits.
 #[cfg(target_pointer_width = "32")]
 pub mod number {
     pub use libc::{
         SYS_fchown32 as FCHOWN, SYS_fcntl64 as FCNTL, SYS_fstat64 as FSTAT,
         SYS_fstatat64 as FSTATAT, SYS_fstatfs64 as FSTATFS, SYS_mmap2 as MMAP,
-        SYS_sendfile64 as SENDFILE, SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID,
-        SYS_setresuid32 as SETRESUID,
+        SYS_renameat as RENAMEAT, SYS_sendfile64 as SENDFILE, SYS_setgroups32 as SETGROUPS,
+        SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID,
     };
 }
 

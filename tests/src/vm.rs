@@ -274,7 +274,7 @@ impl Machine {
 }
 
 /// The kernel of an unpacked package: boot/vmlinuz-RELEASE, or since Linux 7.2
-/// usr/lib/modules/RELEASE/vmlinuz.
+/// usr/lib/modules/RELEASE/vmlinuz. That of riscv64 is named vmlinux.
 fn kernel(package: &Path) -> Result<PathBuf, Error> {
     let entries = |directory: &Path| {
         let all = fs::read_dir(directory).into_iter().flatten();
@@ -284,7 +284,7 @@ fn kernel(package: &Path) -> Result<PathBuf, Error> {
     let beside_modules = releases.iter().map(|release| release.join("vmlinuz"));
     let is_kernel = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("vmlinuz") && path.is_file()
+        (name.starts_with("vmlinuz") || name.starts_with("vmlinux")) && path.is_file()
     };
     entries(&package.join("boot"))
         .into_iter()

@@ -35,6 +35,7 @@ pub mod stdio;
 #[cfg_attr(target_arch = "aarch64", path = "syscall/aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "syscall/arm.rs")]
 #[cfg_attr(target_arch = "x86", path = "syscall/x86.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "syscall/riscv64.rs")]
 mod syscall;
 pub mod unshare;
 

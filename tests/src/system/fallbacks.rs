@@ -184,7 +184,7 @@ const CALLED: &[(&str, libc::c_long)] = &[
     ("prctl", libc::SYS_prctl),
     ("prlimit64", libc::SYS_prlimit64),
     ("readlinkat", libc::SYS_readlinkat),
-    ("renameat", libc::SYS_renameat),
+    ("renameat", number::RENAMEAT),
     ("sched_setaffinity", libc::SYS_sched_setaffinity),
     ("sendfile", number::SENDFILE),
     ("setgroups", number::SETGROUPS),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::container::{self, Container, nothing_left, refused, wait_until, words};
 use super::edit;
+use super::seccomp::ARCH;
 use super::userns::{NOBODY, own, rootless, run_as_nobody};
 use crate::agent::{Agent, Answer};
 use crate::context::same;
@@ -36,9 +37,8 @@ topic!(
 
 /// Notifies the agent at `path` of these calls.
 fn notify(config: &mut Value, path: &Path, calls: &[&str]) {
-    let arch = if cfg!(target_arch = "x86_64") { "SCMP_ARCH_X86_64" } else { "SCMP_ARCH_AARCH64" };
     config["linux"]["seccomp"] = json!({
-        "defaultAction": "SCMP_ACT_ALLOW", "architectures": [arch],
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": [ARCH],
         "listenerPath": path, "listenerMetadata": "a \"secret\"",
         "syscalls": [{ "names": calls, "action": "SCMP_ACT_NOTIFY" }]
     });

@@ -26,8 +26,18 @@ topic!(
     unknown_action_operator_and_architecture_are_refused[Root],
 );
 
-const ARCH: &str =
-    if cfg!(target_arch = "x86_64") { "SCMP_ARCH_X86_64" } else { "SCMP_ARCH_AARCH64" };
+/// The architecture of this machine's programs.
+pub(super) const ARCH: &str = if cfg!(target_arch = "x86_64") {
+    "SCMP_ARCH_X86_64"
+} else if cfg!(target_arch = "x86") {
+    "SCMP_ARCH_X86"
+} else if cfg!(target_arch = "arm") {
+    "SCMP_ARCH_ARM"
+} else if cfg!(target_arch = "riscv64") {
+    "SCMP_ARCH_RISCV64"
+} else {
+    "SCMP_ARCH_AARCH64"
+};
 
 fn profile(config: &mut Value, rules: &Value) {
     config["linux"]["seccomp"] = json!({

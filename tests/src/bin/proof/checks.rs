@@ -4,7 +4,7 @@ use std::process::Command;
 
 use vial_targets::command;
 use vial_targets::ship::{self, Bin};
-use vial_targets::{ALL, Error, Target, debian, disk};
+use vial_targets::{ALL, Error, Target, USUAL, debian, disk};
 use vial_tests::runner::Totals;
 
 /// Packages that the proof calls, and those that unit tests compare with: the
@@ -34,12 +34,13 @@ const ENGINES: &[&str] = &[
 
 /// Installs missing packages, and fetches the usual kernel for each target.
 pub(crate) fn packages(all: bool) -> Result<Totals, Error> {
-    let qemu = ALL.iter().map(|target| target.qemu.package);
+    let targets = if all { ALL } else { USUAL };
+    let qemu = targets.iter().map(|target| target.qemu.package);
     let engines = ENGINES.iter().filter(|_| all);
     let all: Vec<&str> =
         PACKAGES.iter().chain(disk::TOOLS).chain(engines).copied().chain(qemu).collect();
     debian::install(&all)?;
-    for target in ALL {
+    for target in targets {
         target.usual_kernel.unpacked(target, target.kernel)?;
     }
     Ok(passed())
