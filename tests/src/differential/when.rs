@@ -135,6 +135,13 @@ pub(super) fn loses_flags(config: &Value, difference: &Difference) -> bool {
             .all(|word| words(&difference.ours).contains(&word))
 }
 
+/// At or below a read-only path.
+pub(super) fn read_only_above(config: &Value, difference: &Difference) -> bool {
+    let place = resolved(place(difference));
+    texts(&config["linux"]["readonlyPaths"])
+        .any(|path| Path::new(&place).starts_with(resolved(path)))
+}
+
 /// A masked path at which something is bound.
 pub(super) fn masked_bind(config: &Value, _: &Difference) -> bool {
     let mounts = config["mounts"].as_array();
@@ -156,10 +163,11 @@ pub(super) fn mounted_twice(config: &Value, difference: &Difference) -> bool {
     options_of(config, difference).len() > 1
 }
 
+/// A time namespace, but no new PID namespace.
 pub(super) fn time_namespace_without_pids(config: &Value, _: &Difference) -> bool {
-    let namespaces = config["linux"]["namespaces"].as_array();
-    let has = |kind: &str| namespaces.into_iter().flatten().any(|one| one["type"] == kind);
-    has("time") && !has("pid")
+    let namespaces = || config["linux"]["namespaces"].as_array().into_iter().flatten();
+    let is_new = |one: &Value| one["type"] == "pid" && one["path"].is_null();
+    namespaces().any(|one| one["type"] == "time") && !namespaces().any(is_new)
 }
 
 /// A mount with recursive access times.
@@ -268,10 +276,11 @@ fn options_of<'a>(config: &'a Value, difference: &Difference) -> Vec<Vec<&'a str
 /// A mount with an option, and later its opposite.
 pub(super) fn later_option(config: &Value, difference: &Difference) -> bool {
     let opposite = |one: &str, other: &str| match (one, other) {
-        ("ro", "rw") | ("rw", "ro") => true,
+        ("ro", "rw") | ("rw", "ro") | ("rro", "rrw") | ("rrw", "rro") => true,
         _ => one.strip_prefix("no") == Some(other) || other.strip_prefix("no") == Some(one),
     };
-    options_of(config, difference).iter().any(|options| {
+    covering(config, difference).iter().any(|mount| {
+        let options: Vec<&str> = texts(&mount["options"]).collect();
         let both = |(index, one): (usize, &&str)| options[..index].iter().any(|o| opposite(o, one));
         options.iter().enumerate().any(both)
     })
@@ -280,9 +289,13 @@ pub(super) fn later_option(config: &Value, difference: &Difference) -> bool {
 /// A mount with two of the options for the time of access.
 pub(super) fn two_access_times(config: &Value, difference: &Difference) -> bool {
     const TIMES: [&str; 3] = ["noatime", "relatime", "strictatime"];
-    options_of(config, difference)
-        .iter()
-        .any(|options| options.iter().filter(|option| TIMES.contains(option)).count() > 1)
+    let is_time = |option: &&&str| {
+        TIMES.contains(&option.strip_prefix('r').unwrap_or(option)) || TIMES.contains(option)
+    };
+    covering(config, difference).iter().any(|mount| {
+        let options: Vec<&str> = texts(&mount["options"]).collect();
+        options.iter().filter(is_time).count() > 1
+    })
 }
 
 /// linux.devices lists a device that every container has.
