@@ -44,6 +44,7 @@ const NODE: u8 = b'n';
 const BARE: u8 = 1;
 const RECURSIVE: u8 = 2;
 const BELOW: u8 = 4;
+const OF_HOST: u8 = 8;
 
 /// Starts the opener and puts the socket to it into this slot.
 pub fn start(life: &mut Life, outside: &mut Outside, socket: u32) -> Result<(), Fault> {
@@ -90,12 +91,15 @@ impl Opener {
     }
 
     /// Returns a detached copy of the source's mount, with its ids mapped if they are to
-    /// be. Only the host's root may map those of a filesystem of the host.
-    pub fn open_tree(&self, bind: &Bind<'_>) -> Result<OwnedFd, Fault> {
+    /// be. Only the host's root may map those of a filesystem of the host. of_host: it is
+    /// copied in the host's mount namespace, where no attribute is locked.
+    pub fn open_tree(&self, bind: &Bind<'_>, of_host: bool) -> Result<OwnedFd, Fault> {
         let maps_below = bind.ids.is_some_and(|ids| ids.below);
         let is = |set: bool, flag: u8| u8::from(set) * flag;
-        let flags =
-            is(bind.bare_source, BARE) | is(bind.recursive, RECURSIVE) | is(maps_below, BELOW);
+        let flags = is(bind.bare_source, BARE)
+            | is(bind.recursive, RECURSIVE)
+            | is(maps_below, BELOW)
+            | is(of_host, OF_HOST);
         self.ask_for_path(TREE, flags, bind.source, bind.ids.map(|ids| ids.namespace))
     }
 
@@ -198,9 +202,15 @@ fn open_tree(
 ) -> Result<OwnedFd, Fault> {
     let (flags, path) = flags_and_path(request)?;
     let source = Source::path(path, flags & RECURSIVE != 0, flags & BARE != 0);
-    let tree = match source.open_tree() {
-        Err(fault) if fault.errno() == Errno::INVAL => open_tree_of_host(&source, inside, procfs)?,
-        tree => tree?,
+    let tree = if flags & OF_HOST != 0 {
+        open_tree_of_host(&source, inside, procfs)?
+    } else {
+        match source.open_tree() {
+            Err(fault) if fault.errno() == Errno::INVAL => {
+                open_tree_of_host(&source, inside, procfs)?
+            }
+            tree => tree?,
+        }
     };
     if let Some(namespace) = ids {
         id_map::apply(&tree, namespace.as_fd(), flags & BELOW != 0)?;

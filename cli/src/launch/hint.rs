@@ -159,8 +159,12 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (RootfsItem::Bind { .. }, Step::MapMountIds, Errno::PERM) => {
             "its ids are mapped already, or belong to another user namespace"
         }
-        (RootfsItem::Bind { .. }, Step::SetAttributes | Step::Remount, Errno::PERM) => {
-            "in a user namespace the ro, nosuid, nodev and noexec of a host's mount are locked"
+        (
+            RootfsItem::Bind { .. } | RootfsItem::MountAttributes { .. },
+            Step::SetAttributes | Step::Remount,
+            Errno::PERM,
+        ) => {
+            "in a user namespace the flags and the access time of a host's mount are locked: set the access time without the r before its name, on Linux 5.12 or newer, as root"
         }
         _ => return None,
     })

@@ -95,10 +95,11 @@ pub(super) fn remount(
     .during(Call::Mount, Step::Remount)
 }
 
-/// Leaves out what is locked: in a user namespace, the flags and the access time of a
-/// mount of the host (mount_namespaces(7)).
+/// Leaves out what is locked: in a user namespace, the flags of a mount of the host
+/// (mount_namespaces(7)). Its access time is locked, too, but that protects nothing, so
+/// to set it in vain is an error.
 fn without_locked(change: &Attributes) -> Attributes {
-    Attributes { set: change.set & !ATIME, clear: 0, ..*change }
+    Attributes { clear: change.clear & ATIME, ..*change }
 }
 
 /// Makes a mount read-only that was writable while it was being filled.

@@ -121,10 +121,10 @@ impl Bind<'_> {
                 id_map::apply(&tree, ids.namespace, ids.below)?;
                 Opened::Copy(tree)
             }
-            (Some(_), Some(opener)) => Opened::Copy(opener.open_tree(self)?),
+            (Some(_), Some(opener)) => Opened::Copy(opener.open_tree(self, false)?),
             (None, None) => by_path.open()?,
             (None, Some(opener)) => match by_path.open() {
-                Err(fault) if is_out_of_reach(fault) => match opener.open_tree(self) {
+                Err(fault) if is_out_of_reach(fault) => match opener.open_tree(self, false) {
                     Err(fault) if is_hidden(fault) => {
                         let original = opener.open(source, bare)?;
                         let source = Source::fd(original.as_fd(), recursive);
@@ -135,7 +135,28 @@ impl Bind<'_> {
                 opened => opened?,
             },
         };
-        self.attach(rootfs, opened, &by_path, change)
+        let (opened, change) = self.unlocked(rootfs, opened, change);
+        self.attach(rootfs, opened, &by_path, &change)
+    }
+
+    /// In a user namespace, the attributes of the host's mounts are locked. Where one
+    /// is to change, this returns a copy by the opener, whose are not. What protects
+    /// the host stays all the same: read-only, nosuid, nodev and noexec.
+    fn unlocked(
+        &self,
+        rootfs: &Rootfs,
+        opened: Opened,
+        change: &Attributes,
+    ) -> (Opened, Attributes) {
+        if let (Opened::Copy(tree), Some(opener)) = (&opened, &rootfs.opener)
+            && change.set | change.clear != 0
+            && mount_setattr(tree.as_fd(), false, change) == Err(Errno::PERM)
+            && let Ok(tree) = opener.open_tree(self, true)
+        {
+            let clear = change.clear & !u64::from(attr::ALIKE);
+            return (Opened::Copy(tree), Attributes { clear, ..*change });
+        }
+        (opened, *change)
     }
 
     fn attach(

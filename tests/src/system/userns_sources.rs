@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount};
 use serde_json::{Value, json};
 
+use super::container::refused;
 use super::edit::{self, Container, bind, has, mount_at};
 use super::fallbacks::without;
 use super::mounted::Mounted;
@@ -19,6 +20,8 @@ use crate::{Context, Outcome};
 topic!(
     "userns_sources",
     locked_flags_stay [Root, UserNamespaces],
+    access_time_of_a_source_is_changed [Root, UserNamespaces, MountSetattr],
+    recursive_access_time_of_a_source_is_refused [Root, UserNamespaces, MountSetattr],
     locked_flags_stay_under_recursive_options [Root, UserNamespaces, MountSetattr],
     source_in_a_closed_directory_is_bound [Root, UserNamespaces],
     mounts_below_a_source_are_left_out [Root, UserNamespaces, MountSetattr],
@@ -46,7 +49,7 @@ fn locked(context: &Context) -> Result<Mounted, String> {
 fn stays_locked(context: &Context, path: &str, options: &[&str]) -> Outcome {
     let report = edit::report_of(context, &bundle(context, |c| bind(c, path, "/tmp/x", options))?)?;
     let seen = &mount_at(&report, "/tmp/x")?["options"];
-    for flag in ["ro", "nosuid", "nodev", "noatime", "noexec"] {
+    for flag in ["ro", "nosuid", "nodev", "noexec"] {
         same(flag, has(seen, flag), flag != "noexec" || options.contains(&"noexec"))?;
     }
     let writing = bundle(context, |config| {
@@ -64,8 +67,6 @@ fn locked_flags_stay(context: &Context) -> Outcome {
         &["bind", "rw"],
         &["rbind", "rw", "suid", "dev", "exec"],
         &["bind", "rw", "noexec"],
-        &["bind", "relatime"],
-        &["bind", "strictatime", "rw", "noexec"],
     ] {
         stays_locked(context, &locked.path(), options)
             .map_err(|why| format!("{options:?}: {why:?}"))?;
@@ -78,6 +79,38 @@ fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
     for options in [&["rbind", "rrw"][..], &["rbind", "rdev", "rnoexec", "noexec"]] {
         stays_locked(context, &locked.path(), options)
             .map_err(|why| format!("{options:?}: {why:?}"))?;
+    }
+    Ok(())
+}
+
+/// The access time protects nothing of the host, so it is what config.json says.
+fn access_time_of_a_source_is_changed(context: &Context) -> Outcome {
+    let (locked, plain) = (locked(context)?, Mounted::tree(context, MountFlags::empty())?);
+    for (source, options, wanted) in [
+        (&locked, &["bind"][..], "noatime"),
+        (&locked, &["bind", "relatime"], "relatime"),
+        (&locked, &["rbind", "strictatime", "rw", "noexec"], ""),
+        (&plain, &["bind", "noatime"], "noatime"),
+        (&plain, &["rbind", "strictatime"], ""),
+        (&plain, &["bind", "nodiratime", "ro"], "nodiratime relatime"),
+    ] {
+        let path = source.path();
+        let report =
+            edit::report_of(context, &bundle(context, |c| bind(c, &path, "/tmp/x", options))?)?;
+        let seen = mount_at(&report, "/tmp/x")?["options"].clone();
+        let mut times = ["nodiratime", "noatime", "relatime"].to_vec();
+        times.retain(|time| has(&seen, time));
+        same(&format!("{options:?}: {seen}"), times.join(" ").as_str(), wanted)?;
+    }
+    Ok(())
+}
+
+fn recursive_access_time_of_a_source_is_refused(context: &Context) -> Outcome {
+    let tree = Mounted::tree(context, MountFlags::empty())?;
+    let bundle = bundle(context, |c| bind(c, &tree.path(), "/tmp/x", &["rbind", "rnoatime"]))?;
+    let done = context.run_bundle(&bundle)?;
+    for text in ["noatime", "EPERM", "hint: in a user namespace"] {
+        refused(&done, text)?;
     }
     Ok(())
 }
