@@ -303,7 +303,8 @@ impl New<'_> {
                 plan.push(&RootfsItem::MoveRoot {}, "root.path");
             }
         }
-        if let Some(flags) = propagation {
+        // All mounts are private or slaves already, but for those that are to be shared.
+        if let Some(flags) = propagation.filter(|flags| flags & (MS_PRIVATE | MS_SLAVE) == 0) {
             plan.push(&RootfsItem::RootPropagation { flags }, "linux.rootfsPropagation");
         }
         Ok(())

@@ -25,6 +25,7 @@ topic!(
     bind_has_the_given_propagation[Root],
     hosts_mount_propagates_to_a_slave_or_shared_bind[Root],
     root_has_the_given_propagation[Root],
+    mount_is_shared_in_a_private_root[Root],
     host_keeps_its_mounts_if_its_root_is_shared[Root, Machine],
     missing_source_is_refused_with_its_field[Root],
     relative_source_starts_at_the_bundle[Root],
@@ -199,6 +200,18 @@ fn root_has_the_given_propagation(context: &Context) -> Outcome {
         same(&format!("{value}: {seen:?}"), shared, !wanted.is_empty())?;
         let slave = seen.iter().any(|word| word == "master");
         same(&format!("{value}: slave in {seen:?}"), slave, false)?;
+    }
+    Ok(())
+}
+
+fn mount_is_shared_in_a_private_root(context: &Context) -> Outcome {
+    for value in ["private", "rprivate", "slave", "rslave"] {
+        let report = context.report(|config| {
+            config["linux"]["rootfsPropagation"] = value.into();
+            edit::mount(config, "tmpfs", "tmpfs", "/tmp/x", &["shared"]);
+        })?;
+        let seen = propagation(mount_at(&report, "/tmp/x")?);
+        same(&format!("{value}: {seen:?}"), seen.iter().any(|word| word == "shared"), true)?;
     }
     Ok(())
 }
