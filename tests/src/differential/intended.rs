@@ -239,6 +239,24 @@ pub(super) const ROWS: &[Row] = rows! {
         "runc makes a tmpfs read-only by its path after all mounts";
     ["runc 1.1.15"] "report|mounts|*|propagation": "master shared", "shared", when::slave_root,
         "runc makes the mount below the rootfs private, and with it what is mounted in the rootfs";
+    ["crun 1.21"] "end": "exit status: 0", "refused: internal error: cannot use MS_MOVE with MS_BIND*",
+        when::recursive_times, "crun takes rrelatime for something else";
+    ["crun"] "paths|*": "*", "EACCES", when::later_option,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["crun 1.21"] "paths|*": "*", "*", when::covered_null,
+        "crun mounts on the host's /dev/null, with which it masks other paths";
+    ["crun"] "report|dev|*": "*", "*", when::bound_device,
+        "a bound node has the owner of the host's";
+    ["crun", "runc"] "paths|*|owner": "*", "0:0", when::mounted_twice,
+        "vial's tmpcopyup copies the owner of the directory itself, too";
+    ["runc"] "report|mounts|*|options": "*", "*", when::later_option,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["runc"] "paths|*|write": "*", "EROFS", when::later_option,
+        "of two options that exclude each other the later counts, as in mount(8)";
+    ["runc"] "end": "exit status: 0", "refused: *adding seccomp rule*file exists*", when::rule_twice,
+        "of two rules for the same call the first counts; libseccomp refuses the second";
+    ["crun"] "report|mounts|*|propagation": "shared", "", when::private_root,
+        "crun makes the root private after all mounts";
     ["crun 1.21"] "report|namespaces|pid": "host's", "own", when::time_namespace_without_pids,
         "crun makes a PID namespace together with a time namespace";
     ["crun 1.21"] "report|p*pid": "*", "*", when::time_namespace_without_pids,

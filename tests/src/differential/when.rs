@@ -94,6 +94,12 @@ pub(super) fn slave_root(config: &Value, _: &Difference) -> bool {
     kind.is_null() || kind.as_str().is_some_and(|kind| kind.ends_with("slave"))
 }
 
+/// A rootfsPropagation that unshares.
+pub(super) fn private_root(config: &Value, _: &Difference) -> bool {
+    let kind = config["linux"]["rootfsPropagation"].as_str();
+    kind.is_none_or(|kind| kind.ends_with("private") || kind.ends_with("slave"))
+}
+
 pub(super) fn unbindable_root(config: &Value, _: &Difference) -> bool {
     config["linux"]["rootfsPropagation"].as_str().is_some_and(|kind| kind.ends_with("unbindable"))
 }
@@ -142,14 +148,28 @@ pub(super) fn read_only_above(config: &Value, difference: &Difference) -> bool {
         .any(|path| Path::new(&place).starts_with(resolved(path)))
 }
 
-/// A masked path at which something is bound.
+/// A bind of /dev/null with something else on top.
+pub(super) fn covered_null(config: &Value, _: &Difference) -> bool {
+    let mounts = || config["mounts"].as_array().into_iter().flatten();
+    let place = |mount: &Value| resolved(mount["destination"].as_str().unwrap_or_default());
+    mounts().enumerate().any(|(index, null)| {
+        null["source"] == "/dev/null" && mounts().skip(index + 1).any(|m| place(m) == place(null))
+    })
+}
+
+/// A masked or read-only path at or above which something is bound.
 pub(super) fn masked_bind(config: &Value, _: &Difference) -> bool {
     let mounts = config["mounts"].as_array();
     let mut places = mounts.into_iter().flatten().filter_map(|mount| {
         let is_bind = texts(&mount["options"]).any(|option| option.ends_with("bind"));
         is_bind.then(|| resolved(mount["destination"].as_str().unwrap_or_default()))
     });
-    places.any(|place| texts(&config["linux"]["maskedPaths"]).any(|path| resolved(path) == place))
+    let linux = &config["linux"];
+    let hides = |place: &String, list: &Value| {
+        texts(list).any(|path| Path::new(place).starts_with(resolved(path)))
+    };
+    places
+        .any(|place| hides(&place, &linux["maskedPaths"]) || hides(&place, &linux["readonlyPaths"]))
 }
 
 /// Below a masked path.
