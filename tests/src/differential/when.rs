@@ -5,6 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::compare::Difference;
+pub(super) use super::mounted::{
+    below_bind, covered_null, later_option, masked_bind, mounted_twice, recursive_times,
+    shared_above, tmpfs_with_mode, tmpfs_without_mode, two_access_times, two_propagations,
+};
 
 /// Whether a row is about this document and this difference.
 pub(super) type Condition = fn(&Value, &Difference) -> bool;
@@ -26,7 +30,7 @@ pub(super) fn place(difference: &Difference) -> &str {
 }
 
 /// A path after the symbolic links of the rootfs.
-fn resolved(path: &str) -> String {
+pub(super) fn resolved(path: &str) -> String {
     const LINKS: &[(&str, &str)] = &[
         ("/link", "/target"),
         ("/absolute", "/target"),
@@ -46,12 +50,12 @@ fn resolved(path: &str) -> String {
     path.to_owned()
 }
 
-fn texts(list: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn texts(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Whether a list of paths has the field's.
-fn lists(list: &Value, difference: &Difference) -> bool {
+pub(super) fn lists(list: &Value, difference: &Difference) -> bool {
     let place = resolved(place(difference));
     texts(list).any(|path| resolved(path) == place)
 }
@@ -148,39 +152,10 @@ pub(super) fn read_only_above(config: &Value, difference: &Difference) -> bool {
         .any(|path| Path::new(&place).starts_with(resolved(path)))
 }
 
-/// A bind of /dev/null with something else on top.
-pub(super) fn covered_null(config: &Value, _: &Difference) -> bool {
-    let mounts = || config["mounts"].as_array().into_iter().flatten();
-    let place = |mount: &Value| resolved(mount["destination"].as_str().unwrap_or_default());
-    mounts().enumerate().any(|(index, null)| {
-        null["source"] == "/dev/null" && mounts().skip(index + 1).any(|m| place(m) == place(null))
-    })
-}
-
-/// A masked or read-only path at or above which something is bound.
-pub(super) fn masked_bind(config: &Value, _: &Difference) -> bool {
-    let mounts = config["mounts"].as_array();
-    let mut places = mounts.into_iter().flatten().filter_map(|mount| {
-        let is_bind = texts(&mount["options"]).any(|option| option.ends_with("bind"));
-        is_bind.then(|| resolved(mount["destination"].as_str().unwrap_or_default()))
-    });
-    let linux = &config["linux"];
-    let hides = |place: &String, list: &Value| {
-        texts(list).any(|path| Path::new(place).starts_with(resolved(path)))
-    };
-    places
-        .any(|place| hides(&place, &linux["maskedPaths"]) || hides(&place, &linux["readonlyPaths"]))
-}
-
 /// Below a masked path.
 pub(super) fn masked_above(config: &Value, difference: &Difference) -> bool {
     let place = resolved(place(difference));
     texts(&config["linux"]["maskedPaths"]).any(|path| Path::new(&place).starts_with(resolved(path)))
-}
-
-/// Several mounts at one place.
-pub(super) fn mounted_twice(config: &Value, difference: &Difference) -> bool {
-    options_of(config, difference).len() > 1
 }
 
 /// A time namespace, but no new PID namespace.
@@ -188,13 +163,6 @@ pub(super) fn time_namespace_without_pids(config: &Value, _: &Difference) -> boo
     let namespaces = || config["linux"]["namespaces"].as_array().into_iter().flatten();
     let is_new = |one: &Value| one["type"] == "pid" && one["path"].is_null();
     namespaces().any(|one| one["type"] == "time") && !namespaces().any(is_new)
-}
-
-/// A mount with recursive access times.
-pub(super) fn recursive_times(config: &Value, _: &Difference) -> bool {
-    const TIMES: [&str; 4] = ["rnoatime", "rrelatime", "rstrictatime", "rnodiratime"];
-    let mounts = config["mounts"].as_array();
-    mounts.into_iter().flatten().any(|mount| texts(&mount["options"]).any(|o| TIMES.contains(&o)))
 }
 
 /// Both have the same variables, HOME aside, where one is given twice or HOME is empty.
@@ -251,31 +219,6 @@ pub(super) fn shared_root(config: &Value, _: &Difference) -> bool {
     config["linux"]["rootfsPropagation"].as_str().is_some_and(|kind| kind.ends_with("shared"))
 }
 
-/// The mounts whose destination is the field's path or above it.
-fn covering<'a>(config: &'a Value, difference: &Difference) -> Vec<&'a Value> {
-    let place = resolved(place(difference));
-    let mounts = config["mounts"].as_array().into_iter().flatten();
-    let covers = |mount: &&Value| {
-        let destination = resolved(mount["destination"].as_str().unwrap_or_default());
-        place
-            .strip_prefix(&*destination)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    mounts.filter(covers).collect()
-}
-
-fn has_mode(mount: &Value) -> bool {
-    texts(&mount["options"]).any(|option| option.starts_with("mode="))
-}
-
-pub(super) fn tmpfs_without_mode(config: &Value, difference: &Difference) -> bool {
-    covering(config, difference).iter().any(|mount| mount["type"] == "tmpfs" && !has_mode(mount))
-}
-
-pub(super) fn tmpfs_with_mode(config: &Value, difference: &Difference) -> bool {
-    covering(config, difference).iter().any(|mount| mount["type"] == "tmpfs" && has_mode(mount))
-}
-
 /// A read-only path in another one that is listed later.
 pub(super) fn read_only_within(config: &Value, difference: &Difference) -> bool {
     let place = resolved(place(difference));
@@ -283,39 +226,6 @@ pub(super) fn read_only_within(config: &Value, difference: &Difference) -> bool 
     let within =
         |path: &String| place.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'));
     paths.contains(&place) && paths.iter().any(within)
-}
-
-/// The options of the mount at the field's path, which options exclude each other.
-fn options_of<'a>(config: &'a Value, difference: &Difference) -> Vec<Vec<&'a str>> {
-    let place = resolved(place(difference));
-    let at = |mount: &&&Value| resolved(mount["destination"].as_str().unwrap_or_default()) == place;
-    let covering = covering(config, difference);
-    covering.iter().filter(at).map(|mount| texts(&mount["options"]).collect()).collect()
-}
-
-/// A mount with an option, and later its opposite.
-pub(super) fn later_option(config: &Value, difference: &Difference) -> bool {
-    let opposite = |one: &str, other: &str| match (one, other) {
-        ("ro", "rw") | ("rw", "ro") | ("rro", "rrw") | ("rrw", "rro") => true,
-        _ => one.strip_prefix("no") == Some(other) || other.strip_prefix("no") == Some(one),
-    };
-    covering(config, difference).iter().any(|mount| {
-        let options: Vec<&str> = texts(&mount["options"]).collect();
-        let both = |(index, one): (usize, &&str)| options[..index].iter().any(|o| opposite(o, one));
-        options.iter().enumerate().any(both)
-    })
-}
-
-/// A mount with two of the options for the time of access.
-pub(super) fn two_access_times(config: &Value, difference: &Difference) -> bool {
-    const TIMES: [&str; 3] = ["noatime", "relatime", "strictatime"];
-    let is_time = |option: &&&str| {
-        TIMES.contains(&option.strip_prefix('r').unwrap_or(option)) || TIMES.contains(option)
-    };
-    covering(config, difference).iter().any(|mount| {
-        let options: Vec<&str> = texts(&mount["options"]).collect();
-        options.iter().filter(is_time).count() > 1
-    })
 }
 
 /// linux.devices lists a device that every container has.
@@ -334,15 +244,6 @@ pub(super) fn no_device_rules(config: &Value, difference: &Difference) -> bool {
         && ["/nodes/", "/dev/", "/opt/", "/target/"]
             .iter()
             .any(|start| resolved(place(difference)).starts_with(start))
-}
-
-/// Below a bind that is not recursive, but has a recursive propagation.
-pub(super) fn below_bind(config: &Value, difference: &Difference) -> bool {
-    covering(config, difference).iter().any(|mount| {
-        let options: Vec<&str> = texts(&mount["options"]).collect();
-        let is_recursive = ["rprivate", "rslave", "rshared", "runbindable"];
-        options.contains(&"bind") && options.iter().any(|option| is_recursive.contains(option))
-    })
 }
 
 pub(super) fn group_twice(config: &Value, _: &Difference) -> bool {
@@ -367,14 +268,6 @@ pub(super) fn rule_twice(config: &Value, _: &Difference) -> bool {
     names.sort_unstable();
     names.dedup();
     count > names.len()
-}
-
-/// A mount with two propagations.
-pub(super) fn two_propagations(config: &Value, _: &Difference) -> bool {
-    const KINDS: [&str; 4] = ["private", "slave", "shared", "unbindable"];
-    let is_kind = |option: &&str| KINDS.contains(&option.strip_prefix('r').unwrap_or(option));
-    let mounts = config["mounts"].as_array();
-    mounts.into_iter().flatten().any(|mount| texts(&mount["options"]).filter(is_kind).count() > 1)
 }
 
 pub(super) fn shares(config: &Value, _: &Difference) -> bool {
