@@ -260,6 +260,7 @@ fn attempt(test: &Test) -> Outcome {
             }
             Need::Machine => !in_machine(),
             Need::CgroupV1 | Need::Selinux => true,
+            Need::Systemd => !in_machine() || !fs::exists("/run/systemd/system").unwrap_or(false),
             Need::AppArmor => !in_machine() || !fs::exists(need::APPARMOR_PARSER).unwrap_or(false),
             // The kernels of arm have none.
             Need::TimeNamespaces => cfg!(target_arch = "arm"),

@@ -246,9 +246,8 @@ impl New<'_> {
         let root = config.rootfs(&request.bundle)?.into_os_string().into_encoded_bytes();
         let root = text(root, "root.path")?;
         let propagation = root_propagation(&config.linux.rootfs_propagation)?;
-        // Before all mounts, so that none of them propagates to the host. If the user
-        // asks for a shared root, they do, except for the rootfs's own mount. An
-        // unbindable rootfs could not be bound on itself, so that comes later.
+        // Before all mounts, so that none propagates to the host; if a shared root is asked
+        // for, they do, except for the rootfs's own. Unbindable, it could not be bound.
         let bindable = propagation.filter(|flags| flags & MS_UNBINDABLE == 0);
         let flags = bindable.unwrap_or(MS_SLAVE | MS_REC);
         plan.push(&RootfsItem::Propagation { flags: flags | MS_REC }, "linux.rootfsPropagation");
