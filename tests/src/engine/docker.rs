@@ -1,5 +1,4 @@
-//! docker on vial, with the cgroupfs driver and the host's network: docker's own
-//! networks need a hook.
+//! docker on vial, with the cgroupfs driver.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +18,7 @@ topic!(
     docker_run_passes_output_and_exit_code[Docker],
     docker_exec_enters_and_stop_sends_sigterm[Docker],
     docker_limits_are_in_the_containers_cgroup[Docker],
+    docker_connects_containers_by_its_bridge[Docker],
 );
 
 struct Docker<'a> {
@@ -104,4 +104,23 @@ fn docker_limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let script = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max";
     let said = docker.success(&[&options[..], &["sh", "-c", script]].concat())?;
     Ok(same("the limits", said.as_str(), "67108864\n50")?)
+}
+
+/// docker makes the network of such a container in a prestart hook.
+fn docker_connects_containers_by_its_bridge(context: &Context) -> Outcome {
+    let docker = Docker::ready(context)?;
+    let name = context.id();
+    let script = "while :; do nc -l -p 80 -e echo served; done";
+    let options = ["run", "--detach", "--publish", "127.0.0.1:8080:80", "--name"];
+    docker.success(&[&options[..], &[&name, "box", "sh", "-c", script]].concat())?;
+    let of = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = docker.success(&["inspect", "--format", of, &name])?;
+    let client = format!("until nc {address} 80; do sleep 0.2; done");
+    let said = docker.success(&["run", "--rm", "box", "sh", "-c", &client])?;
+    same("what another container hears", said.as_str(), "served")?;
+    wait_until("the published port", || {
+        let mut host = Command::new("busybox");
+        Ok(context.run(host.args(["nc", "127.0.0.1", "8080"]))?.stdout == "served\n")
+    })?;
+    Ok(docker.success(&["rm", "--force", &name]).map(drop)?)
 }

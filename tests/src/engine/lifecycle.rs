@@ -1,8 +1,12 @@
 //! The life cycle of a container under podman.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+use serde_json::{Value, json};
+use vial_targets::command::OnPath;
 
 use crate::context::same;
 use crate::engine::podman::{IMAGE, Podman, wait_until};
@@ -21,6 +25,7 @@ topic!(
     created_container_waits_for_its_start[Podman],
     twenty_containers_live_at_once[Podman],
     removed_container_leaves_nothing[Podman],
+    hooks_of_a_directory_run[Podman],
     unit_of_podman_is_active_once_the_container_is_ready[Systemd],
 );
 
@@ -212,4 +217,35 @@ fn unit_of_podman_is_active_once_the_container_is_ready(context: &Context) -> Ou
     same("the state", state()?.as_str(), "active")?;
     podman.remove(&name)?;
     Ok(wait_until("the unit to end", || Ok(state()? != "active"))?)
+}
+
+/// As engines get hooks from packages, such as that of a vendor of GPUs: one enters the
+/// container's namespaces by the pid in its state.
+fn hooks_of_a_directory_run(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let directory = context.directory.join(format!("hooks-{}", context.id()));
+    fs::create_dir_all(&directory).on_path("create", &directory)?;
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        fs::write(&path, text).on_path("write", &path).map(|()| path)
+    };
+    let enter = write(
+        "enter",
+        "#!/bin/sh\nset -e\npid=$(sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p' | head -n 1)\n\
+         nsenter --target $pid --uts hostname of-the-hook\n",
+    )?;
+    let leave = write("leave", &format!("#!/bin/sh\ncat > {}/state\n", directory.display()))?;
+    for (path, stage) in [(&enter, "createRuntime"), (&leave, "poststop")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).on_path("chmod", path)?;
+        let hook = json!({ "version": "1.0.0", "hook": { "path": path },
+            "when": { "always": true }, "stages": [stage] });
+        write(&format!("{stage}.json"), &hook.to_string())?;
+    }
+    let mut run = podman.command(&["--hooks-dir"]);
+    run.arg(&directory).args(["run", "--rm", "box", "hostname"]);
+    let done = context.run(&mut run)?.success()?;
+    same("the host name", done.stdout.as_str(), "of-the-hook\n")?;
+    let state = fs::read_to_string(directory.join("state")).map_err(|e| e.to_string())?;
+    let state: Value = serde_json::from_str(&state).map_err(|e| e.to_string())?;
+    Ok(same("the status at poststop", state["status"].as_str(), Some("stopped"))?)
 }

@@ -259,6 +259,7 @@ impl Proof {
         self.machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1);
         self.machine(Place { selinux: true, ..usual }, OF_SELINUX);
         self.engines(systemd, OF_ENGINES);
+        self.compare(systems::Differential { cases: 12, ..Default::default() });
         for target in USUAL.iter().copied().filter(|target| target.name != x86_64.name) {
             let place = Place::usual(target, target.usual_kernel, Root::Tmpfs);
             self.machine(place, OF_THE_PROCESSOR);
