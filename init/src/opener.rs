@@ -10,7 +10,7 @@ use core::ffi::CStr;
 
 use linux_raw_sys::general::{CLONE_NEWNS, MS_SLAVE};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chownat, fstat, fstatfs, openat};
 use rustix::io::{Errno, IoSlice};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -24,6 +24,7 @@ use crate::fds::close_all_but;
 use crate::id_map;
 use crate::path::{PATH_MAX, PathBuffer};
 use crate::procfs::Procfs;
+use crate::rootfs::attributes::ALIKE;
 use crate::rootfs::bind::{Bind, Source, open_path};
 use crate::rootfs::device::Node;
 use crate::rootfs::{attach, clone_tree};
@@ -202,15 +203,11 @@ fn open_tree(
 ) -> Result<OwnedFd, Fault> {
     let (flags, path) = flags_and_path(request)?;
     let source = Source::path(path, flags & RECURSIVE != 0, flags & BARE != 0);
-    let tree = if flags & OF_HOST != 0 {
-        open_tree_of_host(&source, inside, procfs)?
-    } else {
-        match source.open_tree() {
-            Err(fault) if fault.errno() == Errno::INVAL => {
-                open_tree_of_host(&source, inside, procfs)?
-            }
-            tree => tree?,
-        }
+    let opened = (flags & OF_HOST == 0).then(|| source.open_tree());
+    let tree = match opened {
+        Some(Err(fault)) if fault.errno() != Errno::INVAL => return Err(fault),
+        Some(Ok(tree)) => tree,
+        _ => open_tree_of_host(&source, inside, procfs)?,
     };
     if let Some(namespace) = ids {
         id_map::apply(&tree, namespace.as_fd(), flags & BELOW != 0)?;
@@ -242,6 +239,12 @@ fn open_tree_of_host(
         exit(1); // Nothing may be mounted out here.
     }
     let tree = tree?;
+    // Nothing is locked on this copy. With CAP_SYS_ADMIN in its user namespace, the
+    // container could take away what protects the host, so do not hand it out.
+    let flags = fstatfs(&tree).during(Call::Fstatfs, Step::ReadAttributes)?.f_flags as u32;
+    if flags & ALIKE != 0 {
+        return Err(Errno::INVAL).during(Call::OpenTree, Step::OpenSource);
+    }
     // Like all mounts of the container, it must not propagate to the host.
     let slave = Attributes { propagation: MS_SLAVE.into(), ..Attributes::default() };
     mount_setattr(tree.as_fd(), true, &slave).during(Call::MountSetattr, Step::SetPropagation)?;

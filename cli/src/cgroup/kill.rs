@@ -10,8 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::Cgroup;
 use crate::host::Hierarchy;
 
-/// How long the freezer of cgroup v1 may take before the processes are killed anyway.
-const PATIENCE: u32 = 50;
+/// How many times the freezer of cgroup v1 is asked, a millisecond apart, before the
+/// processes are killed anyway.
+const TRIES: u32 = 50;
 
 impl Cgroup {
     /// Sends a signal to all processes in it and below.
@@ -34,7 +35,7 @@ impl Cgroup {
     /// killed. A frozen process ends once it is thawed.
     fn kill_frozen(&self) -> io::Result<()> {
         let freezes = self.ask_to_freeze(true).is_ok(); // ENOENT: another controller's hierarchy.
-        for _ in 0..PATIENCE {
+        for _ in 0..TRIES {
             if !freezes || self.is_all(true) {
                 break;
             }

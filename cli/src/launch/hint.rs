@@ -150,6 +150,9 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         (RootfsItem::MountAttributes { recursive: true, .. }, _, Errno::NOSYS) => {
             "recursive attributes need Linux 5.12: leave out the options that begin with r"
         }
+        (RootfsItem::Bind { recursive: false, .. }, Step::OpenSource, Errno::INVAL) => {
+            "in a user namespace a host's mount that is ro, nosuid, nodev or noexec is bound only with what is mounted below it: use rbind"
+        }
         (RootfsItem::Bind { .. }, Step::MapMountIds, Errno::NOSYS) => {
             "idmapped mounts need Linux 5.12"
         }
@@ -164,7 +167,7 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
             Step::SetAttributes | Step::Remount,
             Errno::PERM,
         ) => {
-            "in a user namespace the flags and the access time of a host's mount are locked: set the access time without the r before its name, on Linux 5.12 or newer, as root"
+            "in a user namespace only the access time of a host's mount can change, by an option without r before its name. It needs root and Linux 5.12, and a mount that is not ro, nosuid, nodev or noexec"
         }
         _ => return None,
     })

@@ -16,7 +16,7 @@ use crate::sys::mount_setattr::{Attributes, mount_setattr};
 pub(super) const RDONLY: u64 = general::MOUNT_ATTR_RDONLY as u64;
 const ATIME: u64 = general::MOUNT_ATTR__ATIME as u64;
 /// These bits are the same in MS_*, in MOUNT_ATTR_* and in the flags of statfs(2).
-pub(super) const ALIKE: u32 =
+pub const ALIKE: u32 =
     general::MS_RDONLY | general::MS_NOSUID | general::MS_NODEV | general::MS_NOEXEC;
 
 /// Changes the last mount made; recursive: and those below it.

@@ -135,28 +135,22 @@ impl Bind<'_> {
                 opened => opened?,
             },
         };
-        let (opened, change) = self.unlocked(rootfs, opened, change);
-        self.attach(rootfs, opened, &by_path, &change)
+        let opened = self.unlocked(rootfs, opened, change);
+        self.attach(rootfs, opened, &by_path, change)
     }
 
     /// In a user namespace, the attributes of the host's mounts are locked. Where one
-    /// is to change, this returns a copy by the opener, whose are not. What protects
-    /// the host stays all the same: read-only, nosuid, nodev and noexec.
-    fn unlocked(
-        &self,
-        rootfs: &Rootfs,
-        opened: Opened,
-        change: &Attributes,
-    ) -> (Opened, Attributes) {
+    /// is to change, this returns a copy by the opener, whose are not. The opener
+    /// refuses if a locked one protects the host.
+    fn unlocked(&self, rootfs: &Rootfs, opened: Opened, change: &Attributes) -> Opened {
         if let (Opened::Copy(tree), Some(opener)) = (&opened, &rootfs.opener)
             && change.set | change.clear != 0
             && mount_setattr(tree.as_fd(), false, change) == Err(Errno::PERM)
             && let Ok(tree) = opener.open_tree(self, true)
         {
-            let clear = change.clear & !u64::from(attr::ALIKE);
-            return (Opened::Copy(tree), Attributes { clear, ..*change });
+            return Opened::Copy(tree);
         }
-        (opened, *change)
+        opened
     }
 
     fn attach(

@@ -21,6 +21,7 @@ topic!(
     "userns_sources",
     locked_flags_stay [Root, UserNamespaces],
     access_time_of_a_source_is_changed [Root, UserNamespaces, MountSetattr],
+    source_that_protects_the_host_is_not_unlocked [Root, UserNamespaces, MountSetattr],
     recursive_access_time_of_a_source_is_refused [Root, UserNamespaces, MountSetattr],
     locked_flags_stay_under_recursive_options [Root, UserNamespaces, MountSetattr],
     source_in_a_closed_directory_is_bound [Root, UserNamespaces],
@@ -85,22 +86,40 @@ fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
 
 /// The access time protects nothing of the host, so it is what config.json says.
 fn access_time_of_a_source_is_changed(context: &Context) -> Outcome {
-    let (locked, plain) = (locked(context)?, Mounted::tree(context, MountFlags::empty())?);
-    for (source, options, wanted) in [
-        (&locked, &["bind"][..], "noatime"),
-        (&locked, &["bind", "relatime"], "relatime"),
-        (&locked, &["rbind", "strictatime", "rw", "noexec"], ""),
-        (&plain, &["bind", "noatime"], "noatime"),
-        (&plain, &["rbind", "strictatime"], ""),
-        (&plain, &["bind", "nodiratime", "ro"], "nodiratime relatime"),
+    let plain = Mounted::tree(context, MountFlags::empty())?;
+    for (options, wanted) in [
+        (&["bind", "noatime"][..], "noatime"),
+        (&["rbind", "strictatime"], ""),
+        (&["bind", "nodiratime", "ro"], "nodiratime relatime"),
     ] {
-        let path = source.path();
+        let path = plain.path();
         let report =
             edit::report_of(context, &bundle(context, |c| bind(c, &path, "/tmp/x", options))?)?;
         let seen = mount_at(&report, "/tmp/x")?["options"].clone();
         let mut times = ["nodiratime", "noatime", "relatime"].to_vec();
         times.retain(|time| has(&seen, time));
         same(&format!("{options:?}: {seen}"), times.join(" ").as_str(), wanted)?;
+    }
+    Ok(())
+}
+
+/// A copy whose attributes are not locked would let root of the container, with
+/// CAP_SYS_ADMIN, make a read-only mount of the host writable.
+fn source_that_protects_the_host_is_not_unlocked(context: &Context) -> Outcome {
+    let tree = Mounted::tree(context, MountFlags::empty())?;
+    for (options, words) in [
+        (["rbind", "noatime"], ["EPERM", "hint: in a user namespace only"]),
+        (["bind", "strictatime"], ["EINVAL", "use rbind"]),
+    ] {
+        let bundle = bundle(context, |c| bind(c, &tree.path(), "/tmp/x", &options))?;
+        for flag in [MountFlags::RDONLY, MountFlags::NOSUID, MountFlags::NODEV, MountFlags::NOEXEC]
+        {
+            mount_remount(&tree.0, MountFlags::BIND | flag, "").map_err(|e| e.to_string())?;
+            let done = context.run_bundle(&bundle)?;
+            for text in words {
+                refused(&done, text).map_err(|why| format!("{flag:?} {options:?}: {why}"))?;
+            }
+        }
     }
     Ok(())
 }
