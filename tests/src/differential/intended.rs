@@ -187,8 +187,10 @@ pub(super) const ROWS: &[Row] = rows! {
         "of two options that exclude each other the later counts, as in mount(8)";
     ["crun 1.8", "crun 1.21"] "report|mounts|*": "*", "", when::user_namespace,
         "in a user namespace crun binds without what is mounted below the source";
-    ["crun 1.8"] "end": "refused: *open the source: open_tree(2): EINVAL*", "exit status: 0", when::user_namespace,
-        "a bind that is not recursive would uncover what the host has mounted over; runc refuses, too";
+    ["crun"] "end": "refused: *open the source: open_tree(2): EINVAL*", "exit status: 0", when::user_namespace,
+        "a copy of a mount that is ro, nosuid, nodev or noexec would let the container take that away; runc refuses, too";
+    ["crun"] "end": "refused: *set the mount's flags: mount(2): EPERM*", "exit status: 0", when::user_namespace,
+        "a copy of a mount that is ro, nosuid, nodev or noexec would let the container take that away; runc refuses, too";
     ["crun", "runc"] "report|cgroup_files|cgroup.controllers": "*", "*", when::always,
         "vial enables only the controllers that a limit needs";
     ["crun 1.8", "crun 1.21", "runc 1.1"] "cgroup|cpu.weight": "*", "*", when::shares,
