@@ -30,8 +30,8 @@ fn property(context: &Context, unit: &str, name: &str) -> Result<String, String>
 }
 
 fn unit_is_active_once_the_container_is_ready(context: &Context) -> Outcome {
-    let deeds = ["sleep", "5", "+", "notify", "READY=1\\nSTATUS=here", "+", "signals"];
-    let container = Container::prepared(context, &deeds)?;
+    let deeds = ["hold-signals", "+", "sleep", "5", "+", "notify", "READY=1\\nSTATUS=here"];
+    let container = Container::prepared(context, &[&deeds[..], &["+", "signals"]].concat())?;
     let name = "vial-test-foreground.service";
     let mut starts = container::start(&mut unit(&container, name, &[]))?;
     wait_until("the container to run", || container.status().is_ok_and(|s| s == "running"))?;
@@ -45,7 +45,7 @@ fn unit_is_active_once_the_container_is_ready(context: &Context) -> Outcome {
 }
 
 fn unit_of_a_detached_container_has_its_pid(context: &Context) -> Outcome {
-    let deeds = ["notify", "MAINPID=1\\nREADY=1", "+", "signals"];
+    let deeds = ["hold-signals", "+", "notify", "MAINPID=1\\nREADY=1", "+", "signals"];
     let container = Container::prepared(context, &deeds)?;
     let name = "vial-test-detached.service";
     context.run(&mut unit(&container, name, &["--detach"]))?.success()?;

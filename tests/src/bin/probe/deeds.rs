@@ -96,6 +96,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
             }
             exec(program, arguments)?;
         }
+        ["hold-signals"] => sys::hold_signals(),
         ["signals"] => signals(),
         ["clocks"] => println!("{}", json!(sys::clocks())),
         ["allocate", mib] => allocate(mib.parse()?),
