@@ -258,7 +258,7 @@ fn process(item: &ProcessItem<'_>) -> String {
         ProcessItem::OwnStdio { uid } => {
             format!("give standard input, output and error to user {uid}")
         }
-        ProcessItem::Scheduler { attributes } => scheduler(attributes),
+        ProcessItem::Scheduler { attributes, .. } => scheduler(attributes),
         ProcessItem::IoPriority { priority } => io_priority(*priority),
         ProcessItem::MemoryPolicy { mode, nodes } => {
             let nodes = planner::list_of(nodes);
@@ -272,6 +272,10 @@ fn process(item: &ProcessItem<'_>) -> String {
         ProcessItem::Rlimit { resource, soft, hard } => {
             let name = limit_name(*resource);
             format!("set {name} to {}, at most {}", limit(*soft), limit(*hard))
+        }
+        ProcessItem::HookLimit { resource, soft, hard } => {
+            let name = limit_name(*resource);
+            format!("for hooks, set {name} to {}, at most {}", limit(*soft), limit(*hard))
         }
         ProcessItem::WorkingDirectory { path } => format!("change to {}", show(path)),
         ProcessItem::BoundingSet { keep } => {

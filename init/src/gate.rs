@@ -18,12 +18,12 @@ pub fn await_mapping(life: &mut Life, pipe: u32) -> Result<(), Fault> {
     wait(&pipe, Step::AwaitMapping)
 }
 
-/// Reports that the filesystem is made, and waits while vial runs the hooks of the
-/// host's namespaces.
-pub fn await_hooks(life: &Life, procfs: &Procfs) -> Result<(), Fault> {
+/// Reports that this process has come to a gate, and waits while vial does what is due
+/// there.
+pub fn await_vial(life: &Life, procfs: &Procfs, gate: Gate, step: Step) -> Result<(), Fault> {
     let pid = procfs.own_pid().during(Call::Readlinkat, Step::SendReply)?;
-    channel::reply(&life.channel, &Reply::At { gate: Gate::Hooks, pid })?;
-    wait(&life.channel, Step::AwaitHooks)
+    channel::reply(&life.channel, &Reply::At { gate, pid })?;
+    wait(&life.channel, step)
 }
 
 /// Reports that everything but execve is done, and waits. vial's word on the channel
@@ -43,13 +43,6 @@ pub fn await_start(life: &mut Life, socket: u32, pid: u32) -> Result<(), Fault> 
         life.slots.put(socket, listener)?;
     }
     Ok(())
-}
-
-/// Waits until vial has moved network devices into the namespace of this process.
-pub fn await_devices(life: &Life) -> Result<(), Fault> {
-    let pid = life.procfs()?.own_pid().during(Call::Readlinkat, Step::SendReply)?;
-    channel::reply(&life.channel, &Reply::At { gate: Gate::NetDevices, pid })?;
-    wait(&life.channel, Step::AwaitDevices)
 }
 
 /// The pid of this process as vial counts it. Closes procfs: a tracer finds no way to

@@ -19,9 +19,11 @@ use crate::Life;
 use crate::fault::{During, Fault, Prepared};
 use crate::fds::close_all_but;
 use crate::path::PathBuffer;
+use crate::process::rlimit;
 use crate::slots::Slots;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
+use crate::sys::setrlimit::Limit;
 use crate::sys::{exit, memory};
 
 /// A hook, as its item in the Plan describes it.
@@ -40,12 +42,14 @@ pub struct Hook {
 }
 
 /// Runs a hook in the namespaces of this process. directory: its working directory;
-/// None is that of this process. env: its environment, if it is not its own.
+/// None is that of this process. env: its environment, if it is not its own; limits:
+/// its limits, by the number of the resource.
 #[inline(never)] // Keep this out of the stack frame that stays resident while waiting.
 pub fn hook(
     hook: &Hook,
     directory: Option<BorrowedFd<'_>>,
     env: Option<&Vector>,
+    limits: &[Option<Limit>],
 ) -> Result<(), Fault> {
     let [head, tail] = hook.state;
     let mut pid: PathBuffer<16> = PathBuffer::empty();
@@ -60,6 +64,11 @@ pub fn hook(
         take_input(&state, pipe)?;
         let [args, own_env] = room([hook.args.len(), hook.env.len()])?;
         let (args, own_env) = (list(args, hook.args)?, list(own_env, hook.env)?);
+        for (resource, limit) in limits.iter().enumerate() {
+            if let Some(limit) = limit {
+                rlimit::set(resource as u32, limit.soft, limit.hard)?;
+            }
+        }
         Err(executed(hook.program, &args, env.unwrap_or(&own_env)))
     };
     run(&mut execute, hook.timeout, &mut || true)

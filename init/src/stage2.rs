@@ -7,7 +7,9 @@ use vial_plan::{Fields, Stage2};
 
 use crate::fault::{Fault, Prepared};
 use crate::process::program::Program;
+use crate::process::rlimit::RESOURCES;
 use crate::rootfs::Rootfs;
+use crate::sys::setrlimit::Limit;
 use crate::{Life, namespace, process, rootfs};
 
 /// What only stage 2 holds.
@@ -22,6 +24,8 @@ pub struct Inside {
     pub retry_directory: Option<&'static CStr>,
     /// The program to execute.
     pub program: Option<Program>,
+    /// The limits of its hooks, by the number of the resource.
+    pub hook_limits: [Option<Limit>; RESOURCES],
 }
 
 /// Carries out one item of stage 2.

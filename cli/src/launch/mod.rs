@@ -23,6 +23,7 @@ use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
 use vial_init::sys::recvmsg::receive;
+use vial_init::sys::sched_setattr::sched_setattr;
 use vial_plan::{
     Call, CgroupItem, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step,
 };
@@ -167,6 +168,10 @@ fn talk(
                 devices.move_to(pid).map_err(Ended::Watched)?;
                 write_all(channel, b"d").map_err(|errno| failed("tell vial-init", errno))?;
             }
+            Some((Reply::At { gate: Gate::Scheduler, pid }, _)) => {
+                set_scheduler(plan, pid).map_err(Ended::Watched)?;
+                let _ = write_all(channel, b"s"); // EPIPE: as above.
+            }
             Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
                 listener::pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
             }
@@ -180,6 +185,25 @@ fn talk(
             None => return Err(Ended::Answered(None)),
         }
     }
+}
+
+/// Sets the scheduling policy of a process in a user namespace, as its item would.
+fn set_scheduler(plan: &Plan, pid: u32) -> Result<(), Error> {
+    let of_vial = |(number, (_, item, _))| match item {
+        Item::Stage2(Stage2::Process(ProcessItem::Scheduler { attributes, by_vial: true })) => {
+            Some((number, attributes.try_into().ok()?))
+        }
+        _ => None,
+    };
+    let Some((number, mut attributes)) = plan.items().enumerate().find_map(of_vial) else {
+        return Ok(());
+    };
+    sched_setattr(pid, &mut attributes).map_err(|errno| {
+        let (call, step) = (Call::SchedSetattr, Step::SetScheduler);
+        let errno = errno.raw_os_error().unsigned_abs();
+        let failed = Failed { stage: Stage::Two, call, step, item: number as u32, errno };
+        failure::words(plan, &failed)
+    })
 }
 
 /// Reads one reply. None: the channel was closed.

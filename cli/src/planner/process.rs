@@ -132,7 +132,7 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     plan.push(&ProcessItem::CloseFds { from: 3 + subject.preserve_fds, but: socket }, "");
     plan.push(&ProcessItem::OwnStdio { uid: user.uid }, "");
     labels(plan, process, at)?;
-    run_where(plan, subject)?;
+    run_where(plan, subject, host)?;
     // While it is still root, which may enter directories that the user may not.
     let directory = directory(process, at)?;
     plan.push(&ProcessItem::WorkingDirectory { path: &directory }, field("cwd"));
@@ -178,14 +178,17 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         None => Ok(()),
     };
     if !notifies {
+        if subject.container.is_some_and(|(config, _)| !config.hooks.start_container.is_empty()) {
+            limits(process, at, &mut |resource, soft, hard, at| {
+                plan.push(&ProcessItem::HookLimit { resource, soft, hard }, at);
+            })?;
+        }
         hooks(plan)?;
     }
     // After the last fd is opened: a low RLIMIT_NOFILE would stop vial-init itself.
-    for (index, limit) in process.rlimits.iter().enumerate() {
-        let at = format!("{at}.rlimits[{index}]");
-        let resource = resource(&limit.kind, &at)?;
-        plan.push(&ProcessItem::Rlimit { resource, soft: limit.soft, hard: limit.hard }, at);
-    }
+    limits(process, at, &mut |resource, soft, hard, at| {
+        plan.push(&ProcessItem::Rlimit { resource, soft, hard }, at);
+    })?;
     // Last before execve, so that the filter need not allow the above.
     if let Some(filter) = filter {
         let item = ProcessItem::Seccomp { flags: filter.flags, filter: &filter.to_bytes() };
@@ -205,14 +208,29 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     Ok(())
 }
 
+/// Calls this for each limit, with its resource, both values and its path.
+fn limits(
+    process: &Process,
+    at: &str,
+    each: &mut dyn FnMut(u32, u64, u64, String),
+) -> Result<(), Error> {
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let at = format!("{at}.rlimits[{index}]");
+        each(resource(&limit.kind, &at)?, limit.soft, limit.hard, at);
+    }
+    Ok(())
+}
+
 /// Adds when and where the process runs, while it still has CAP_SYS_NICE.
-fn run_where(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
+fn run_where(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Result<(), Error> {
     let Subject { process, at, linux, user_namespace, .. } = *subject;
     if let Some(scheduler) = &process.scheduler {
         let field = format!("{at}.scheduler");
         let scheduler = scheduling::scheduler(scheduler, &field)?;
         if !(user_namespace && scheduler.is_inherited) {
-            plan.push(&ProcessItem::Scheduler { attributes: &scheduler.bytes }, field);
+            // No child inherits it, and nobody within a user namespace may set it.
+            let by_vial = user_namespace && host.uid == 0;
+            plan.push(&ProcessItem::Scheduler { attributes: &scheduler.bytes, by_vial }, field);
         }
     }
     if let Some(priority) = process.io_priority.as_ref().filter(|_| !user_namespace) {

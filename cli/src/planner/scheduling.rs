@@ -93,8 +93,7 @@ pub(super) fn scheduler(scheduler: &Scheduler, field: &str) -> Result<Attributes
     if policy != general::SCHED_DEADLINE && times != [0; 3] {
         return Err(wrong(field, "runtime, deadline and period are for SCHED_DEADLINE only"));
     }
-    let mut bytes = Vec::with_capacity(56);
-    bytes.extend(56_u32.to_ne_bytes());
+    let mut bytes = vec![0; 4]; // The size, which the caller of sched_setattr(2) fills in.
     bytes.extend(policy.to_ne_bytes());
     bytes.extend(u64::from(flags).to_ne_bytes());
     bytes.extend(scheduler.nice.to_ne_bytes());

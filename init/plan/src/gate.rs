@@ -15,6 +15,8 @@ pub enum Gate {
     /// Hooks: the filesystem is made, but not yet the root. vial runs the hooks of the
     /// host's namespaces.
     Hooks = 4,
+    /// The scheduling policy, which vial sets.
+    Scheduler = 5,
 }
 
 impl Gate {
@@ -25,6 +27,7 @@ impl Gate {
             2 => Some(Gate::Listener),
             3 => Some(Gate::NetDevices),
             4 => Some(Gate::Hooks),
+            5 => Some(Gate::Scheduler),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ pub mod join;
 mod keyring;
 mod loopback;
 
-use vial_plan::{Call, NamespaceItem, Step};
+use vial_plan::{Call, Gate, NamespaceItem, Step};
 
 use crate::fault::{During, Fault};
 use crate::process::user;
@@ -31,7 +31,9 @@ pub fn carry_out(life: &mut Life, item: NamespaceItem<'static>) -> Result<(), Fa
         NamespaceItem::Unshare { kinds } => unshare(kinds).during(Call::Unshare, Step::Unshare),
         NamespaceItem::Loopback {} => loopback::up(),
         // Only `vial plan` needs the names.
-        NamespaceItem::NetDevices { names: _ } => gate::await_devices(life),
+        NamespaceItem::NetDevices { names: _ } => {
+            gate::await_vial(life, life.procfs()?, Gate::NetDevices, Step::AwaitDevices)
+        }
         NamespaceItem::Hostname { name } => rustix::system::sethostname(name.to_bytes())
             .during(Call::Sethostname, Step::SetHostname),
         NamespaceItem::Domainname { name } => rustix::system::setdomainname(name.to_bytes())

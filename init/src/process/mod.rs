@@ -14,12 +14,13 @@ pub mod user;
 
 use rustix::fs::Mode;
 use rustix::thread::set_no_new_privs;
-use vial_plan::{Call, ProcessItem, Step};
+use vial_plan::{Call, Gate, ProcessItem, Step};
 
 use self::program::Program;
 use crate::fault::{During, Fault, Prepared};
 use crate::rootfs::{Rootfs, console};
 use crate::stage2::Inside;
+use crate::sys::setrlimit::Limit;
 use crate::{Life, fds, gate, spawn, sys};
 
 /// Carries out one item.
@@ -41,7 +42,10 @@ pub fn carry_out(
         }
         ProcessItem::AppArmorProfile { profile } => label::apparmor(life.procfs()?, profile),
         ProcessItem::SelinuxLabel { label } => label::selinux(life.procfs()?, label),
-        ProcessItem::Scheduler { attributes } => scheduling::set_scheduler(attributes),
+        ProcessItem::Scheduler { by_vial: true, .. } => {
+            gate::await_vial(life, life.procfs()?, Gate::Scheduler, Step::SetScheduler)
+        }
+        ProcessItem::Scheduler { attributes, .. } => scheduling::set_scheduler(attributes),
         ProcessItem::IoPriority { priority } => scheduling::set_io_priority(priority),
         ProcessItem::MemoryPolicy { mode, nodes } => scheduling::set_memory_policy(mode, nodes),
         ProcessItem::Personality { persona } => {
@@ -82,12 +86,18 @@ pub fn carry_out(
             gate::await_start(life, socket, pid)
         }
         ProcessItem::Courier { socket } => courier::start(life, socket),
+        ProcessItem::HookLimit { resource, soft, hard } => {
+            let limit = inside.hook_limits.get_mut(resource as usize).prepared()?;
+            *limit = Some(Limit { soft, hard });
+            Ok(())
+        }
         ProcessItem::Hook { program, head, args, env, tail, timeout, at_rootfs, own_env } => {
             let state = [head.to_bytes(), tail];
             let hook = spawn::Hook { program, args, env, state, timeout };
+            let limits = if at_rootfs { &[] } else { inside.hook_limits.as_slice() };
             let directory = inside.rootfs.as_ref().filter(|_| at_rootfs).map(Rootfs::root);
             let program = inside.program.as_ref().filter(|_| own_env);
-            spawn::hook(&hook, directory, program.map(Program::environment))
+            spawn::hook(&hook, directory, program.map(Program::environment), limits)
         }
         ProcessItem::Seccomp { flags, filter } => {
             sys::seccomp::load(flags, filter).during(Call::Seccomp, Step::LoadSeccomp)

@@ -5,6 +5,9 @@ use vial_plan::{Call, Step};
 use crate::fault::{During, Fault};
 use crate::sys::setrlimit::{self, Limit};
 
+/// How many resources have a limit (getrlimit(2)).
+pub const RESOURCES: usize = 16;
+
 /// Raises the hard limit if it is lower. The soft limit stays: this process must still
 /// be able to work.
 pub fn raise_hard(resource: u32, hard: u64) -> Result<(), Fault> {

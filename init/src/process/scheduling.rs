@@ -14,7 +14,7 @@ pub fn set_scheduler(attributes: &[u8]) -> Result<(), Fault> {
     let mut attributes = attributes
         .try_into()
         .map_err(|_| Fault::new(Call::SchedSetattr, Step::SetScheduler, Errno::INVAL))?;
-    sched_setattr(&mut attributes).during(Call::SchedSetattr, Step::SetScheduler)
+    sched_setattr(0, &mut attributes).during(Call::SchedSetattr, Step::SetScheduler)
 }
 
 /// Sets the I/O priority.

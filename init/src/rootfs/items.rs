@@ -2,7 +2,7 @@
 //! which the planner writes the items.
 
 use rustix::fd::AsFd;
-use vial_plan::{NO_SLOT, RootfsItem};
+use vial_plan::{Gate, NO_SLOT, RootfsItem, Step};
 
 use super::bind::{Bind, Ids};
 use super::mounted::Mounted;
@@ -107,7 +107,7 @@ pub fn carry_out(
         }
         RootfsItem::AwaitHooks {} => {
             let procfs = inside.rootfs()?.procfs().or(life.procfs.as_ref());
-            gate::await_hooks(life, procfs.prepared()?)
+            gate::await_vial(life, procfs.prepared()?, Gate::Hooks, Step::AwaitHooks)
         }
         RootfsItem::ReadonlyMount { target } => {
             attributes::make_mount_readonly(inside.rootfs_for_mount()?, target)

@@ -21,6 +21,8 @@ topic!(
     state_comes_over_standard_input[Root],
     hooks_run_in_the_namespaces_of_the_spec[Root],
     hooks_of_the_container_are_its_user[Root],
+    hooks_of_the_container_have_its_limits[Root],
+    low_limits_do_not_stop_hooks[Root],
     hooks_get_their_arguments_and_environment[Root],
     hooks_inherit_nothing_else[Root, Shell],
     state_verb_tells_the_status_in_each_hook[Root],
@@ -281,6 +283,44 @@ fn hooks_of_the_container_are_its_user(context: &Context) -> Outcome {
         same("the directory", note["report"]["cwd"].as_str(), Some(&*bundle))?;
     }
     Ok(())
+}
+
+fn hooks_of_the_container_have_its_limits(context: &Context) -> Outcome {
+    let notes = Notes::new(context)?;
+    let limits = json!([
+        { "type": "RLIMIT_NOFILE", "soft": 16, "hard": 17 },
+        { "type": "RLIMIT_CORE", "soft": 0, "hard": 1_u64 << 40 },
+    ]);
+    let container = Container::prepared_from(context, |config| {
+        edit::deeds(config, &["note", "/notes/all", "program"]);
+        config["process"]["rlimits"] = limits;
+        notes.everywhere(context, config);
+    })?;
+    context.run(&mut container.command("run"))?.success()?;
+    let of = |name: &str| {
+        let report = notes.of(name)?["report"]["rlimits"].clone();
+        Ok::<_, String>(json!([report["RLIMIT_NOFILE"], report["RLIMIT_CORE"]]))
+    };
+    let own = json!({ "soft": 16, "hard": 17 });
+    same("the limit of fds", of("program")?[0].clone(), own)?;
+    same("those of the hook", of(INSIDE)?, of("program")?)?;
+    same("whether another has others", of("createContainer")? == of("program")?, false)?;
+    Ok(())
+}
+
+fn low_limits_do_not_stop_hooks(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        edit::deeds(config, &["exit", "3"]);
+        // vial-init needs fds and memory, and writes the hook's input into a file.
+        config["process"]["rlimits"] = ["NOFILE", "FSIZE", "NPROC"]
+            .map(|kind| json!({ "type": format!("RLIMIT_{kind}"), "soft": 3, "hard": 3 }))
+            .to_vec()
+            .into();
+        edit::add(&mut config["hooks"][INSIDE], doing(context, INSIDE, &["exit", "0"]));
+    })?;
+    let path = bundle.path.to_string_lossy().into_owned();
+    let done = context.vial(&["run", "--bundle", &path, &context.id()])?;
+    Ok(same(&done.stderr, done.code, 3)?)
 }
 
 fn hooks_get_their_arguments_and_environment(context: &Context) -> Outcome {

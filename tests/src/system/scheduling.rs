@@ -14,6 +14,8 @@ topic!(
     scheduling_policies_are_set [Root],
     deadline_policy_is_set [Root],
     policy_is_set_in_a_user_namespace [Root, UserNamespaces],
+    policy_that_no_child_inherits_is_set_there_too [Root, UserNamespaces],
+    policy_that_cannot_be_set_there_is_told_with_its_field [Root, UserNamespaces],
     wrong_schedulers_are_refused [Root],
     io_priority_is_set [Root],
     execution_domain_is_set [Root],
@@ -71,6 +73,47 @@ fn policy_is_set_in_a_user_namespace(context: &Context) -> Outcome {
     })?;
     same("the policy", &seen(&report), &json!([1, 7, 0]))?;
     Ok(same("the I/O priority", &report["scheduler"]["io_priority"], &json!(1 << 13 | 2))?)
+}
+
+fn policy_that_no_child_inherits_is_set_there_too(context: &Context) -> Outcome {
+    let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 10_000_000,
+        "deadline": 30_000_000, "period": 30_000_000, "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+    let reset = |policy: &str, more: &str| {
+        let text = format!(
+            "{{\"policy\": \"SCHED_{policy}\", {more},
+            \"flags\": [\"SCHED_FLAG_RESET_ON_FORK\"]}}"
+        );
+        serde_json::from_str::<Value>(&text).unwrap_or_default()
+    };
+    for (scheduler, wanted) in [
+        (deadline, json!([6, 0, 0])),
+        (reset("RR", "\"priority\": 3"), json!([2, 3, 0])),
+        (reset("OTHER", "\"nice\": -5"), json!([0, 0, -5])),
+    ] {
+        let container = Container::start(context, &["sleep", "60"], |config| {
+            edit::user_namespace(config, 100_000);
+            scheduled(config, scheduler.clone());
+        })?;
+        let what = scheduler.to_string();
+        same(&what, &seen(&container.exec_report(&[])?), &wanted)?;
+        let report = context.report(|config| {
+            edit::user_namespace(config, 100_000);
+            scheduled(config, scheduler);
+        })?;
+        same(&what, &seen(&report), &wanted)?;
+    }
+    Ok(())
+}
+
+/// The kernel refuses a runtime above the deadline.
+fn policy_that_cannot_be_set_there_is_told_with_its_field(context: &Context) -> Outcome {
+    let scheduler = json!({"policy": "SCHED_DEADLINE", "runtime": 40_000_000,
+        "deadline": 30_000_000, "period": 30_000_000});
+    let texts = ["config.json process.scheduler", "sched_setattr(2): EINVAL"];
+    Ok(edit::refused(context, &texts, |config| {
+        edit::user_namespace(config, 100_000);
+        scheduled(config, scheduler);
+    })?)
 }
 
 fn wrong_schedulers_are_refused(context: &Context) -> Outcome {

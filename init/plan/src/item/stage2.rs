@@ -125,8 +125,9 @@ items! {
         3 AppArmorProfile { profile: &'a CStr, }
         /// Change to this SELinux label on execve.
         4 SelinuxLabel { label: &'a CStr, }
-        /// Set the scheduling policy. attributes: struct sched_attr.
-        5 Scheduler { attributes: &'a [u8], }
+        /// Set the scheduling policy. attributes: struct sched_attr; by_vial: only the
+        /// host's root may, so wait while vial sets it.
+        5 Scheduler { attributes: &'a [u8], by_vial: bool, }
         /// Set the I/O priority: class and priority as ioprio_set(2) takes them.
         6 IoPriority { priority: u32, }
         /// Set the NUMA memory policy. nodes: a bit mask.
@@ -158,20 +159,22 @@ items! {
         /// Wait at the start gate for vial's word. socket: the slot of a listening
         /// socket, if `start` is a later command that connects to it.
         20 AwaitStart { socket: u32, }
+        /// Remember a limit for the hooks that follow. This process still needs more.
+        21 HookLimit { resource: u32, soft: u64, hard: u64, }
         /// Run a hook. Its standard input is the state: head, the pid of this process,
         /// tail. timeout: in seconds, 0 is none; at_rootfs: the rootfs is not the root yet,
         /// and becomes the working directory; own_env: its environment is the program's.
-        21 Hook { program: &'a CStr, head: &'a CStr, args: Strings<'a>, env: Strings<'a>, tail: &'a [u8], timeout: u32, at_rootfs: bool, own_env: bool, }
+        22 Hook { program: &'a CStr, head: &'a CStr, args: Strings<'a>, env: Strings<'a>, tail: &'a [u8], timeout: u32, at_rootfs: bool, own_env: bool, }
         /// Start a child that sends vial the listener of the next filter, and then waits
         /// at the start gate in this process's place. socket: as for AwaitStart.
-        22 Courier { socket: u32, }
+        23 Courier { socket: u32, }
         /// Load the filter. flags: SECCOMP_FILTER_FLAG_*.
-        23 Seccomp { flags: u32, filter: &'a [u8], }
+        24 Seccomp { flags: u32, filter: &'a [u8], }
         /// Wait for the end of that child.
-        24 AwaitCourier {}
+        25 AwaitCourier {}
         /// Drop the capability that was kept to load the filter.
-        25 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
+        26 DropCapabilities { effective: u64, permitted: u64, inheritable: u64, }
         /// Execute the program.
-        26 Execute {}
+        27 Execute {}
     }
 }
