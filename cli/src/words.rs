@@ -160,11 +160,10 @@ fn rootfs(item: &RootfsItem<'_>) -> String {
     match item {
         RootfsItem::Propagation { flags } => format!("make every mount {}", propagation(*flags)),
         RootfsItem::ParentPrivate { path } => format!("make the mount of {} private", show(path)),
-        RootfsItem::Rootfs { path, initramfs: false, .. } => {
-            format!("bind the rootfs {}", show(path))
-        }
-        RootfsItem::Rootfs { path, .. } => {
-            format!("leave the initramfs for a bind of it, and bind the rootfs {}", show(path))
+        RootfsItem::Rootfs { path, initramfs, covers, .. } => {
+            let first = if *initramfs { "leave the initramfs for a bind of it, and " } else { "" };
+            let over = if covers.is_empty() { "" } else { " over a tmpfs with " };
+            format!("{first}bind the rootfs {}{over}{}", show(path), show(covers))
         }
         RootfsItem::OpenRootfs { path } => format!("open the rootfs {}", show(path)),
         RootfsItem::LentRoot { .. } => "take the container's root".into(),

@@ -132,6 +132,9 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
             Step::Mount,
             Errno::INVAL,
         ) if data.to_bytes().ends_with(b"\"") => NO_SELINUX,
+        (RootfsItem::Rootfs { covers, .. }, Step::Mount, Errno::INVAL) if !covers.is_empty() => {
+            NO_SELINUX
+        }
         (RootfsItem::Mount { .. }, Step::Mount, Errno::NODEV) => {
             "the kernel does not have this filesystem, or its module is not loaded"
         }

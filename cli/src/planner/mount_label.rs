@@ -1,5 +1,7 @@
 //! linux.mountLabel: the SELinux label of new filesystems.
 
+use std::ffi::CString;
+
 use vial_plan::RootfsItem;
 
 use super::mount_options::Options;
@@ -11,6 +13,12 @@ use crate::plan::Plan;
 /// The options that give a filesystem a label (mount(8)). The annotation, which is
 /// crun's, names one.
 const KINDS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
+
+/// The option for the covers of masked paths: a program may look at them.
+pub(super) fn of_covers(config: &Config) -> Result<CString, Error> {
+    let label = MountLabel::from_config(config)?;
+    text(label.map_or_else(String::new, |label| label.option()), "linux.mountLabel")
+}
 
 /// The label of the new filesystems of a container.
 #[derive(Debug)]
@@ -54,7 +62,11 @@ impl<'a> MountLabel<'a> {
             return;
         }
         let comma = if options.data.is_empty() { "" } else { "," };
-        options.data.push_str(&format!("{comma}{}=\"{}\"", self.kind, self.label));
+        options.data.push_str(&format!("{comma}{}", self.option()));
+    }
+
+    fn option(&self) -> String {
+        format!("{}=\"{}\"", self.kind, self.label)
     }
 
     /// Gives the root of a new mqueue the label.

@@ -15,8 +15,8 @@ use super::namespaces::{Joined, Mapped, Mapping, time_offsets};
 use super::nodev::Nodev;
 use super::process::Subject;
 use super::{
-    Namespaces, Request, cgroup, chroot, device_nodes, hooks, mounts, net_devices, process,
-    seccomp, sysctl, text, wrong,
+    Namespaces, Request, cgroup, chroot, device_nodes, hooks, mount_label, mounts, net_devices,
+    process, seccomp, sysctl, text, wrong,
 };
 use crate::config::{Config, Process};
 use crate::error::Error;
@@ -254,11 +254,9 @@ impl New<'_> {
         if flags & MS_SHARED != 0 {
             plan.push(&RootfsItem::ParentPrivate { path: &root }, "linux.rootfsPropagation");
         }
-        let item = RootfsItem::Rootfs {
-            path: &root,
-            opener: self.opener,
-            initramfs: host.root_is_memory && !request.no_pivot,
-        };
+        let (opener, covers) = (self.opener, &*mount_label::of_covers(config)?);
+        let initramfs = host.root_is_memory && !request.no_pivot;
+        let item = RootfsItem::Rootfs { path: &root, opener, initramfs, covers };
         plan.push(&item, "root.path");
         if flags & MS_SHARED != 0 {
             // pivot_root(2) refuses a new root that is shared.

@@ -16,10 +16,10 @@ use crate::fault::{During, Fault, Of};
 const NAMES: [&CStr; 2] = [c"file", c"directory"];
 
 /// Mounts the tmpfs on the directory of the rootfs, before the rootfs is bound there.
-pub(super) fn make(rootfs: &Rootfs, directory: &OwnedFd) -> Result<OwnedFd, Fault> {
+pub(super) fn make(rootfs: &Rootfs, directory: &OwnedFd, data: &CStr) -> Result<OwnedFd, Fault> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let (source, fstype) = (c"vial-covers", c"tmpfs");
-    New { source, fstype, flags: flags.bits(), data: c"" }.mount_on(directory)?;
+    New { source, fstype, flags: flags.bits(), data }.mount_on(directory)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let covers = mounted::covering(directory.as_fd(), flags).of(Step::MakeCover)?;
     let [file, directory] = NAMES;

@@ -21,10 +21,10 @@ pub fn carry_out(
     match item {
         RootfsItem::Propagation { flags } => filesystem::set_propagation(c"/", flags),
         RootfsItem::ParentPrivate { path } => filesystem::make_parent_private(path),
-        RootfsItem::Rootfs { path, opener, initramfs } => {
+        RootfsItem::Rootfs { path, opener, initramfs, covers } => {
             let opener = life.slots.take(opener);
             let procfs = life.procfs.take().prepared()?;
-            inside.rootfs = Some(Rootfs::open(path, initramfs, procfs, opener)?);
+            inside.rootfs = Some(Rootfs::open(path, initramfs, procfs, opener, covers)?);
             Ok(())
         }
         RootfsItem::OpenRootfs { path } => {

@@ -71,6 +71,7 @@ impl Rootfs {
         initramfs: bool,
         procfs: Procfs,
         opener: Option<OwnedFd>,
+        covers: &CStr,
     ) -> Result<Rootfs, Fault> {
         rustix::process::umask(Mode::empty());
         if initramfs {
@@ -82,10 +83,9 @@ impl Rootfs {
             (Err(Errno::ACCESS), Some(opener)) => opener.open(path, false)?,
             (directory, _) => directory.during(Call::Openat, Step::OpenRootfs)?,
         };
-        let covers = None;
         let mut rootfs = Rootfs {
             root: directory,
-            covers,
+            covers: None,
             mounted: None,
             procfs: Some(procfs),
             opener,
@@ -96,7 +96,7 @@ impl Rootfs {
         let directory = &rootfs.root;
         // Copy it before the covers are mounted on it, to leave them out of the copy.
         let copy = clone_tree(directory.as_fd(), c"", true, false);
-        let covers = covers::make(&rootfs, directory)?;
+        let covers = covers::make(&rootfs, directory, covers)?;
         let attached = copy.during(Call::OpenTree, Step::BindRootfs).and_then(|tree| {
             attach(tree.as_fd(), directory.as_fd())
                 .during(Call::MoveMount, Step::AttachRootfs)

@@ -22,6 +22,18 @@ topic!(
 const PROCESS: &str = "u:r:container_t";
 const FILES: &str = "u:object_r:file_t";
 
+/// The new filesystems of the bundle, and the covers of its masked paths.
+const NEW: [&str; 8] = [
+    "/dev",
+    "/dev/pts",
+    "/dev/shm",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/timer_list",
+    "/sys/firmware",
+];
+
 fn labelled(config: &mut Value) {
     config["process"]["selinuxLabel"] = json!(PROCESS);
     config["process"]["noNewPrivileges"] = json!(false);
@@ -83,7 +95,7 @@ fn places(
 fn new_filesystems_have_the_mount_label(context: &Context) -> Outcome {
     let option = format!("context={FILES}");
     let seen = places(context, &option, labelled)?;
-    same("the places", seen, ["/dev", "/dev/pts", "/dev/shm"].map(str::to_owned).to_vec())?;
+    same("the places", seen, NEW.map(str::to_owned).to_vec())?;
     // mqueue takes no such option: its root has the label.
     let container = Container::start(context, &["sleep", "60"], labelled)?;
     let mut bytes = [0; 64];
@@ -98,7 +110,7 @@ fn mount_label_works_in_a_user_namespace(context: &Context) -> Outcome {
         labelled(config);
         edit::user_namespace(config, 0);
     })?;
-    Ok(same("the places", seen, ["/dev", "/dev/pts", "/dev/shm"].map(str::to_owned).to_vec())?)
+    Ok(same("the places", seen, NEW.map(str::to_owned).to_vec())?)
 }
 
 fn mount_may_have_a_label_of_its_own(context: &Context) -> Outcome {

@@ -47,8 +47,9 @@ items! {
         /// Make the mount that contains this path private.
         2 ParentPrivate { path: &'a CStr, }
         /// Bind the rootfs on itself. Every later path is resolved below it. opener:
-        /// the slot of the opener's socket, if there is an opener.
-        3 Rootfs { path: &'a CStr, opener: u32, initramfs: bool, }
+        /// the slot of the opener's socket, if there is an opener; covers: the options of
+        /// the tmpfs that holds the covers for masked paths.
+        3 Rootfs { path: &'a CStr, opener: u32, initramfs: bool, covers: &'a CStr, }
         /// Open the rootfs where nothing can be mounted. Every later path is resolved
         /// below it.
         4 OpenRootfs { path: &'a CStr, }
