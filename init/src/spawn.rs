@@ -19,11 +19,10 @@ use crate::Life;
 use crate::fault::{During, Fault, Prepared};
 use crate::fds::close_all_but;
 use crate::path::PathBuffer;
-use crate::process::rlimit;
 use crate::slots::Slots;
 use crate::sys::clone3::{Side, clone3};
 use crate::sys::execve::{Vector, execve};
-use crate::sys::setrlimit::Limit;
+use crate::sys::setrlimit::{self, Limit};
 use crate::sys::{exit, memory};
 
 /// A hook, as its item in the Plan describes it.
@@ -66,7 +65,7 @@ pub fn hook(
         let (args, own_env) = (list(args, hook.args)?, list(own_env, hook.env)?);
         for (resource, limit) in limits.iter().enumerate() {
             if let Some(limit) = limit {
-                rlimit::set(resource as u32, limit.soft, limit.hard)?;
+                setrlimit::set(resource as u32, limit).during(Call::Prlimit64, Step::SetRlimit)?;
             }
         }
         Err(executed(hook.program, &args, env.unwrap_or(&own_env)))
