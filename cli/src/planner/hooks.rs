@@ -77,16 +77,7 @@ pub(super) fn before_pivot(
     if let Some((point, _)) = of_vial.iter().find(|(_, hooks)| !hooks.is_empty()) {
         plan.push(&RootfsItem::AwaitHooks {}, format!("hooks.{point}"));
     }
-    let state = state(config, &request.id, &request.bundle, "creating", "");
-    for (index, hook) in hooks.create_container.iter().enumerate() {
-        let field = format!("hooks.createContainer[{index}]");
-        let env = match &hook.env {
-            Some(env) => texts(env, &field)?,
-            None => request.environment.clone(),
-        };
-        push(plan, hook, &state, Run { env: &env, at_rootfs: true, own_env: false }, field)?;
-    }
-    Ok(())
+    run(plan, (config, request), &hooks.create_container, true)
 }
 
 /// Adds the startContainer hooks. They have the user and capabilities of the process, and
@@ -96,44 +87,41 @@ pub(super) fn before_program(
     config: &Config,
     request: &Request,
 ) -> Result<(), Error> {
-    let state = state(config, &request.id, &request.bundle, "created", "");
-    for (index, hook) in config.hooks.start_container.iter().enumerate() {
-        let field = format!("hooks.startContainer[{index}]");
-        let env = texts(hook.env.as_deref().unwrap_or_default(), &field)?;
-        let own_env = hook.env.is_none();
-        push(plan, hook, &state, Run { env: &env, at_rootfs: false, own_env }, field)?;
-    }
-    Ok(())
+    run(plan, (config, request), &config.hooks.start_container, false)
 }
 
-/// How vial-init runs a hook.
-struct Run<'a> {
-    env: &'a [u8],
-    at_rootfs: bool,
-    own_env: bool,
-}
-
-fn push(
+/// Adds the hooks of one point: createContainer's, which run at the rootfs, or
+/// startContainer's.
+fn run(
     plan: &mut Plan,
-    hook: &Hook,
-    [head, _, tail]: &[String; 3],
-    run: Run<'_>,
-    field: String,
+    (config, request): (&Config, &Request),
+    hooks: &[Hook],
+    at_rootfs: bool,
 ) -> Result<(), Error> {
-    let program: CString = text(&*hook.path, &field)?;
-    let head = text(&**head, &field)?;
-    let args = texts(hook.arguments(), &field)?;
-    let Run { env, at_rootfs, own_env } = run;
-    let item = ProcessItem::Hook {
-        program: &program,
-        head: &head,
-        args: list(&args, &field)?,
-        env: list(env, &field)?,
-        tail: tail.as_bytes(),
-        timeout: hook.seconds(),
-        at_rootfs,
-        own_env,
-    };
-    plan.push(&item, field);
+    let (point, status) =
+        if at_rootfs { ("createContainer", "creating") } else { ("startContainer", "created") };
+    let [head, _, tail] = state(config, &request.id, &request.bundle, status, "");
+    for (index, hook) in hooks.iter().enumerate() {
+        let field = format!("hooks.{point}[{index}]");
+        let program: CString = text(&*hook.path, &field)?;
+        let head = text(&*head, &field)?;
+        let args = texts(hook.arguments(), &field)?;
+        let own_env = hook.env.is_none() && !at_rootfs;
+        let env = match &hook.env {
+            None if at_rootfs => request.environment.clone(),
+            env => texts(env.as_deref().unwrap_or_default(), &field)?,
+        };
+        let item = ProcessItem::Hook {
+            program: &program,
+            head: &head,
+            args: list(&args, &field)?,
+            env: list(&env, &field)?,
+            tail: tail.as_bytes(),
+            timeout: hook.seconds(),
+            at_rootfs,
+            own_env,
+        };
+        plan.push(&item, field);
+    }
     Ok(())
 }

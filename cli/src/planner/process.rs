@@ -173,22 +173,11 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
         false => plan.push(&ProcessItem::AwaitStart { socket }, ""),
         true => plan.push(&ProcessItem::Courier { socket }, "linux.seccomp.listenerPath"),
     }
-    let hooks = |plan: &mut Plan| match subject.container {
-        Some((config, request)) => hooks::before_program(plan, config, request),
-        None => Ok(()),
-    };
-    if !notifies {
-        if subject.container.is_some_and(|(config, _)| !config.hooks.start_container.is_empty()) {
-            limits(process, at, &mut |resource, soft, hard, at| {
-                plan.push(&ProcessItem::HookLimit { resource, soft, hard }, at);
-            })?;
-        }
-        hooks(plan)?;
-    }
+    let hooks = subject.container.filter(|(config, _)| !config.hooks.start_container.is_empty());
     // After the last fd is opened: a low RLIMIT_NOFILE would stop vial-init itself.
-    limits(process, at, &mut |resource, soft, hard, at| {
-        plan.push(&ProcessItem::Rlimit { resource, soft, hard }, at);
-    })?;
+    if hooks.is_none() {
+        limits(plan, process, at, false)?;
+    }
     // Last before execve, so that the filter need not allow the above.
     if let Some(filter) = filter {
         let item = ProcessItem::Seccomp { flags: filter.flags, filter: &filter.to_bytes() };
@@ -196,7 +185,12 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     }
     if notifies {
         plan.push(&ProcessItem::AwaitCourier {}, "linux.seccomp.listenerPath");
-        hooks(plan)?;
+    }
+    // As confined as the process itself: their programs are the container's.
+    if let Some((config, request)) = hooks {
+        limits(plan, process, at, true)?;
+        hooks::before_program(plan, config, request)?;
+        limits(plan, process, at, false)?;
     }
     if borrowed {
         plan.push(
@@ -208,15 +202,15 @@ pub(super) fn plan(plan: &mut Plan, subject: &Subject<'_>, host: &Host) -> Resul
     Ok(())
 }
 
-/// Calls this for each limit, with its resource, both values and its path.
-fn limits(
-    process: &Process,
-    at: &str,
-    each: &mut dyn FnMut(u32, u64, u64, String),
-) -> Result<(), Error> {
+/// Adds the limits, of the hooks or of the process.
+fn limits(plan: &mut Plan, process: &Process, at: &str, of_hooks: bool) -> Result<(), Error> {
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = format!("{at}.rlimits[{index}]");
-        each(resource(&limit.kind, &at)?, limit.soft, limit.hard, at);
+        let (resource, soft, hard) = (resource(&limit.kind, &at)?, limit.soft, limit.hard);
+        match of_hooks {
+            true => plan.push(&ProcessItem::HookLimit { resource, soft, hard }, at),
+            false => plan.push(&ProcessItem::Rlimit { resource, soft, hard }, at),
+        }
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ topic!(
     hooks_of_the_container_are_its_user[Root],
     hooks_of_the_container_have_its_limits[Root],
     low_limits_do_not_stop_hooks[Root],
+    hooks_of_the_container_have_its_filter[Root],
     hooks_get_their_arguments_and_environment[Root],
     hooks_inherit_nothing_else[Root, Shell],
     state_verb_tells_the_status_in_each_hook[Root],
@@ -321,6 +322,31 @@ fn low_limits_do_not_stop_hooks(context: &Context) -> Outcome {
     let path = bundle.path.to_string_lossy().into_owned();
     let done = context.vial(&["run", "--bundle", &path, &context.id()])?;
     Ok(same(&done.stderr, done.code, 3)?)
+}
+
+fn hooks_of_the_container_have_its_filter(context: &Context) -> Outcome {
+    for no_new_privileges in [true, false] {
+        let notes = Notes::new(context)?;
+        let bundle = context.bundle(|config| {
+            edit::deeds(config, &["note", "/notes/all", "program"]);
+            config["process"]["noNewPrivileges"] = no_new_privileges.into();
+            config["process"]["capabilities"] = json!({});
+            config["linux"]["seccomp"] = json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{ "names": ["acct"], "action": "SCMP_ACT_ERRNO" }],
+            });
+            notes.everywhere(context, config);
+        })?;
+        context.run_bundle(&bundle)?.success()?;
+        let (hook, program) = (notes.of(INSIDE)?, notes.of("program")?);
+        same("the filter", hook["report"]["seccomp"].as_str(), Some("2"))?;
+        for field in ["seccomp", "seccomp_filters", "capabilities"] {
+            same(field, &hook["report"][field], &program["report"][field])?;
+        }
+        let early = notes.of("createContainer")?;
+        same("the filter before", early["report"]["seccomp"].as_str(), Some("0"))?;
+    }
+    Ok(())
 }
 
 fn hooks_get_their_arguments_and_environment(context: &Context) -> Outcome {

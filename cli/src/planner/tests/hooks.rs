@@ -38,8 +38,8 @@ fn hooks_run_between_the_mounts_and_the_change_of_the_root() {
             "set capabilities",
             "find the program",
             "wait for start",
-            "run the hook /startContainer",
             "set RLIMIT_CPU",
+            "run the hook /startContainer",
             "execute the program",
         ];
         order(&plan, Stage::Two, &acts);
