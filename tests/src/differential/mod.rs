@@ -18,6 +18,7 @@ mod glob;
 mod intended;
 mod mounted;
 mod normal;
+mod noted;
 mod random;
 mod runtime;
 mod shrink;
@@ -76,7 +77,7 @@ pub fn run(first: u64, count: usize) -> Result<Totals, Error> {
         stage: Stage::new(&directory, &beside.join("probe"))?,
         runtimes: Runtime::all(&vial, controllers),
         place: Place { controllers, privileged: crate::runner::in_machine() },
-        matched: vec![0; intended::ROWS.len()],
+        matched: vec![0; intended::rows().count()],
         shown: BTreeMap::new(),
     };
     for runtime in &run.runtimes {
@@ -192,7 +193,7 @@ impl Run {
     /// Prints what was found. Returns the number of rows that a long run did not need.
     fn end(&self, count: usize) -> usize {
         let mut unused = 0;
-        for (row, matched) in intended::ROWS.iter().zip(&self.matched) {
+        for (row, matched) in intended::rows().zip(&self.matched) {
             let is_about_one = self.runtimes.iter().any(|runtime| row.is_about(runtime));
             // Without controllers, many rows have no chance.
             if is_about_one && *matched == 0 && count >= LONG && self.place.controllers {

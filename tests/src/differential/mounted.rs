@@ -109,11 +109,18 @@ pub(super) fn two_access_times(config: &Value, difference: &Difference) -> bool 
 
 /// Below a bind that is not recursive, but has a recursive propagation.
 pub(super) fn below_bind(config: &Value, difference: &Difference) -> bool {
-    covering(config, difference).iter().any(|mount| {
-        let options: Vec<&str> = texts(&mount["options"]).collect();
-        let is_recursive = ["rprivate", "rslave", "rshared", "runbindable"];
-        options.contains(&"bind") && options.iter().any(|option| is_recursive.contains(option))
-    })
+    covering(config, difference).into_iter().any(is_below_bind)
+}
+
+/// A bind that is not recursive, but has a recursive propagation.
+pub(super) fn below_bind_anywhere(config: &Value, _: &Difference) -> bool {
+    config["mounts"].as_array().into_iter().flatten().any(is_below_bind)
+}
+
+fn is_below_bind(mount: &Value) -> bool {
+    let options: Vec<&str> = texts(&mount["options"]).collect();
+    let is_recursive = ["rprivate", "rslave", "rshared", "runbindable"];
+    options.contains(&"bind") && options.iter().any(|option| is_recursive.contains(option))
 }
 
 /// A mount with two propagations.

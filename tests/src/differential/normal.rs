@@ -50,7 +50,8 @@ impl Seen {
         self.0.insert(path.join("|"), value);
     }
 
-    fn flatten(&mut self, path: &str, value: &Value) {
+    /// Adds the members of an object, and theirs, as fields below a path.
+    pub(super) fn flatten(&mut self, path: &str, value: &Value) {
         let below =
             |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}|{key}") };
         match value {
@@ -72,7 +73,7 @@ impl Seen {
     }
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -124,7 +125,7 @@ fn related(pid: &Value, own: &Value) -> Value {
 }
 
 /// Whose namespace it is.
-fn whose(name: &str, link: &str, helper: Option<&Helper>) -> &'static str {
+pub(super) fn whose(name: &str, link: &str, helper: Option<&Helper>) -> &'static str {
     let host = fs::read_link(format!("/proc/self/ns/{name}")).unwrap_or_default();
     if host.to_string_lossy() == link {
         "host's"
@@ -177,7 +178,7 @@ fn mounts(list: &Value, stage: &Stage) -> Value {
 
 /// What each fd refers to, without the numbers of pipes and sockets. Of the first three,
 /// only that they are open: runc's `run` puts pipes in their place.
-fn fds(map: &Value) -> Value {
+pub(super) fn fds(map: &Value) -> Value {
     let members = map.as_object().into_iter().flatten();
     let kinds = members.map(|(number, target)| {
         let target = if number.len() == 1 && ("0"..="2").contains(&number.as_str()) {

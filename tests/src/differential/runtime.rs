@@ -13,6 +13,7 @@ use vial_targets::Error;
 use vial_targets::command::{self, OnPath};
 
 use super::normal::{self, Seen};
+use super::noted;
 use super::stage::{HELPER, Helper, Stage};
 use crate::processes;
 
@@ -92,6 +93,7 @@ impl Runtime {
                 seen.add(&["rootfs", &path], what);
             }
         }
+        noted::add(config, helper.as_ref(), stage, &mut seen);
         self.clean(stage, &before, &mut seen)?;
         Ok(seen)
     }

@@ -68,6 +68,8 @@ pub(super) const NODES: &[(&str, FileType, u32, u32)] = &[
 ];
 /// Stands for the process whose namespaces can be joined, in a config.json.
 pub(super) const HELPER: &str = "@helper@";
+/// Where hooks note what they see, below the stage's directory.
+pub(super) const NOTES: &str = "notes/lines";
 /// Stands for the stage's directory, in a config.json.
 pub(super) const STAGE: &str = "@stage@";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,6 +102,9 @@ impl Stage {
             .map_err(|errno| Error::new(format!("make a mount private: {errno}")))?;
         make_files(&mounted, &[("deep", "deep\n")])?;
         fs::copy(&stage.probe, directory.join("probe")).on_path("copy", &stage.probe)?;
+        make_directories(directory, &["notes"])?;
+        // Root of a user namespace is nobody in particular here.
+        set_mode(&directory.join("notes"), 0o777)?;
         Ok(stage)
     }
 
@@ -149,6 +154,8 @@ impl Stage {
     pub(super) fn put(&self, config: &Value, helper: Option<&Helper>) -> Result<(), Error> {
         restore_cgroup_options();
         self.restore_sources(&self.directory.join("sources"))?;
+        make_files(&self.directory, &[(NOTES, "")])?;
+        set_mode(&self.directory.join(NOTES), 0o666)?;
         let bundle = self.bundle();
         match fs::remove_dir_all(&bundle) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -179,6 +186,12 @@ impl Stage {
             .replace(STAGE, &self.directory.to_string_lossy());
         let place = bundle.join("config.json");
         fs::write(&place, text).on_path("write", &place)
+    }
+
+    /// What the hooks have noted, in their order.
+    pub(super) fn notes(&self) -> Vec<Value> {
+        let all = fs::read_to_string(self.directory.join(NOTES)).unwrap_or_default();
+        all.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The files of the rootfs: path, type, mode and owner.

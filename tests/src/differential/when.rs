@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::compare::Difference;
 pub(super) use super::mounted::{
-    below_bind, covered_null, later_option, masked_bind, mounted_twice, recursive_times,
-    shared_above, tmpfs_with_mode, tmpfs_without_mode, two_access_times, two_propagations,
+    below_bind, below_bind_anywhere, covered_null, later_option, masked_bind, mounted_twice,
+    recursive_times, shared_above, tmpfs_with_mode, tmpfs_without_mode, two_access_times,
+    two_propagations,
 };
 
 /// Whether a row is about this document and this difference.

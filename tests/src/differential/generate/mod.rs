@@ -4,6 +4,7 @@
 //! feature sees what the features before it added, so that the document stays valid: a
 //! host name needs a UTS namespace.
 
+mod hooks;
 mod mounts;
 mod namespaces;
 mod process;
@@ -83,6 +84,7 @@ const FEATURES: &[Feature] = &[
     feature("resources unified", 12, resources::unified),
     feature("annotations", 10, resources::annotations),
     feature("process args", 20, process::args),
+    feature("hooks", 12, hooks::add),
 ];
 
 /// Features that vial does not have yet. Whoever adds one takes it out of this list.

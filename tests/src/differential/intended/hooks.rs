@@ -1,0 +1,158 @@
+//! Rows about hooks.
+
+use serde_json::Value;
+
+use super::super::compare::Difference;
+use super::super::when;
+use super::Row;
+
+/// This part of the table.
+pub(super) const ROWS: &[Row] = rows! {
+    ["crun", "runc"] "hooks": "*", "*poststart*", poststart_early,
+        "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
+    ["runc"] "left|hooks": "*", "*poststart*", poststart_failed_early,
+        "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
+    ["crun"] "end": "exit status: 0", "refused: error executing hook `/probe` (exit code: 1)*", when::default_device,
+        "crun opens the container's /dev/null for a hook, whatever mode linux.devices gives it";
+    ["crun"] "end": "refused: *(config.json hooks.poststart*", "exit status: 0", when::always,
+        "a poststart hook that fails stops the container: runtime.md, \"Lifecycle\"";
+    ["crun", "runc"] "left|hooks": "*", "", when::always,
+        "the others refuse the document before its hooks run";
+    ["crun"] "hooks|*|state|root": "", "rootfs", when::always,
+        "the state may have more properties: runtime.md, \"State\"";
+    ["crun"] "hooks|startContainer*|state|status": "created", "starting", when::always,
+        "crun has a status of its own before execve";
+    ["crun"] "hooks|*|state|status": "creating", "created", when::always,
+        "the container is created only after these hooks: runtime.md, \"Lifecycle\"";
+    ["runc"] "hooks|poststart*|state|status": "running", "created", when::always,
+        "the container runs when its poststart hooks do: runtime.md, \"Lifecycle\"";
+    ["runc"] "hooks|poststop*|state|pid": "a pid", "", when::always,
+        "pid is required of a container that is created or runs: runtime.md, \"State\"";
+    ["crun"] "hooks|startContainer*|state|bundle": "@stage@/bundle", "/*", when::always,
+        "crun resolves `.` in the container, where it is not the bundle";
+    ["crun"] "hooks|createContainer*|cwd": "@stage@/bundle/rootfs", "@stage@/bundle", when::always,
+        "the directory of these hooks is up to the runtime; runc's is the rootfs, too";
+    ["crun"] "hooks|*|environ": "*", "* _LIBCONTAINER_CLONED_BINARY=1", no_environment,
+        "crun adds a variable of its own";
+    ["runc"] "hooks|createContainer*|environ": "PATH=*", "*", no_environment,
+        "a hook without env has the runtime's environment, and not the container's";
+    ["runc"] "hooks|*|environ": "*", "*", a_variable_twice,
+        "vial passes on the environment as it is given; Go removes the first of two variables";
+    ["crun", "runc"] "hooks|startContainer*|environ": "*", "*", of_process,
+        "of two variables of the process the last counts, and HOME is added at the end; the others run the hooks before or do it in another order";
+    ["crun"] "hooks|createContainer*|groups": "*", "*", has_groups,
+        "crun sets the groups of the container's process before these hooks";
+    ["crun", "runc"] "hooks|createContainer*|hostname": "*", "*", has_hostname,
+        "the environment is created before these hooks, and with it the host name: runtime.md, \"Lifecycle\"";
+    ["crun"] "hooks|createContainer*|mounts": "*", "*/mounted*", when::below_bind_anywhere,
+        "crun takes a recursive propagation as a recursive bind";
+    ["crun"] "hooks|createContainer*|mounts": "*", "*", hides,
+        "crun masks paths and makes them read-only before these hooks";
+    ["crun"] "hooks|*|rlimits|*": "*", "*", has_limits,
+        "crun sets the limits of the container's process before it runs hooks";
+    ["runc"] "hooks|createContainer*|rlimits|RLIMIT_NOFILE|*": "*", "*", has_limits,
+        "runc sets this limit early";
+    ["crun"] "hooks|*|scheduler|*": "*", "*", when::scheduled,
+        "crun sets priorities of the container's process before it runs hooks";
+    ["runc"] "hooks|startContainer*|scheduler|*": "*", "*", when::scheduled,
+        "runc has scheduler and ioPriority since 1.2";
+    ["crun"] "hooks|*|oom_score_adj": "*", "*", has_oom_score_adj,
+        "crun changes its own score before it runs hooks";
+    ["crun"] "hooks|*|umask": "0022", "0000", when::always,
+        "hooks that run on the host have the umask of vial's caller; crun clears its own";
+    ["crun"] "hooks|*|signals": "SigBlk:\t0000000000000000 *", "*", when::always,
+        "hooks have no blocked signals; crun's have those that crun blocks for itself";
+    ["crun"] "signals|*": "0000000000000000", "0000000000010000", starts,
+        "crun keeps SIGCHLD blocked after its startContainer hooks";
+    ["runc"] "hooks|createContainer*|fds|*": "", "*", when::always,
+        "hooks inherit stdio alone; runc's have its sockets, and the fifo that starts the container";
+    ["runc"] "hooks|startContainer*|groups": "*", "*", when::group_twice,
+        "runc leaves out a group's second entry";
+};
+
+/// The same hooks, where the others run those of poststart before those of startContainer
+/// have ended.
+fn poststart_early(config: &Value, difference: &Difference) -> bool {
+    starts(config, difference)
+        && !config["hooks"]["poststart"].is_null()
+        && same_but_order(config, difference)
+}
+
+/// A poststart hook failed, and hooks of startContainer did not run any more.
+fn poststart_failed_early(_: &Value, difference: &Difference) -> bool {
+    let rest = |text: &str| {
+        let words = text.split(' ').filter(|word| !word.starts_with("startContainer"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    rest(&difference.ours) == rest(&difference.theirs)
+}
+
+fn starts(config: &Value, _: &Difference) -> bool {
+    !config["hooks"]["startContainer"].is_null()
+}
+
+/// Whether both values have the same words.
+fn same_but_order(_: &Value, difference: &Difference) -> bool {
+    let words = |text: &str| {
+        let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+        words.sort_unstable();
+        words
+    };
+    words(&difference.ours) == words(&difference.theirs)
+}
+
+/// The hook that a difference is about: `hooks|KINDn|..`.
+fn hook<'a>(config: &'a Value, difference: &Difference) -> &'a Value {
+    let name = difference.field.split('|').nth(1).unwrap_or_default();
+    let (kind, number) = name.split_at(name.len().saturating_sub(1));
+    &config["hooks"][kind][number.parse().unwrap_or(0_usize)]
+}
+
+fn no_environment(config: &Value, difference: &Difference) -> bool {
+    hook(config, difference)["env"].is_null()
+}
+
+/// The environment of the process, with the same variables but for HOME.
+fn of_process(config: &Value, difference: &Difference) -> bool {
+    let names = |text: &str| {
+        let names = text.split(' ').filter_map(|word| word.split_once('=').map(|(name, _)| name));
+        let mut names: Vec<_> = names.filter(|name| *name != "HOME").map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    no_environment(config, difference) && names(&difference.ours) == names(&difference.theirs)
+}
+
+/// An environment that sets a variable twice.
+fn a_variable_twice(config: &Value, difference: &Difference) -> bool {
+    let env = &hook(config, difference)["env"];
+    let mut names: Vec<&str> =
+        when::texts(env).filter_map(|entry| entry.split('=').next()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    count > names.len()
+}
+
+fn has_groups(config: &Value, _: &Difference) -> bool {
+    config["process"]["user"]["additionalGids"].is_array()
+}
+
+fn has_hostname(config: &Value, difference: &Difference) -> bool {
+    config["hostname"].as_str() == Some(&difference.ours)
+}
+
+fn hides(config: &Value, _: &Difference) -> bool {
+    !config["linux"]["maskedPaths"].is_null() || !config["linux"]["readonlyPaths"].is_null()
+}
+
+fn has_limits(config: &Value, difference: &Difference) -> bool {
+    let limits = config["process"]["rlimits"].as_array();
+    let name = difference.field.split('|').nth(3).unwrap_or_default();
+    limits.into_iter().flatten().any(|limit| limit["type"] == name)
+}
+
+fn has_oom_score_adj(config: &Value, _: &Difference) -> bool {
+    !config["process"]["oomScoreAdj"].is_null()
+}
