@@ -61,6 +61,12 @@ impl Error {
         self
     }
 
+    /// Leaves a part of the sentence out.
+    pub fn without(mut self, part: &str) -> Error {
+        self.0.sentence = self.0.sentence.replace(part, "");
+        self
+    }
+
     /// Adds what the user can do.
     pub fn hint(self, hint: impl Display) -> Error {
         self.with(&hint)

@@ -201,11 +201,19 @@ impl Context {
     /// # Errors
     /// It cannot be started.
     pub fn run(&self, command: &mut Command) -> Result<Done, Error> {
+        self.run_with(command, Stdio::null())
+    }
+
+    /// The same with this standard input.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn run_with(&self, command: &mut Command, input: Stdio) -> Result<Done, Error> {
         let program = PathBuf::from(command.get_program());
         let output = |name: &str| self.directory.join(format!("{name}-{}", self.id()));
         let (out, err) = (output("stdout"), output("stderr"));
         let status = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(File::create(&out).on_path("create", &out)?)
             .stderr(File::create(&err).on_path("create", &err)?)
             .status()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
 use crate::config::Config;
-use crate::host::Hierarchy;
+use crate::host::{Hierarchy, Host};
 use crate::path_text::{bytes, optional_bytes};
 use crate::plan::Place;
 
@@ -83,6 +83,16 @@ impl Record {
     /// Its places in the hierarchies of cgroup v1, and in resctrl.
     pub fn places(&self) -> Vec<Place> {
         Place::from_texts(&self.places)
+    }
+
+    /// The host, with the mount of cgroup2 that create found: this caller may see another
+    /// one, or none.
+    pub fn host(&self) -> Host {
+        let mut host = Host::read();
+        if self.cgroup.is_some() && self.hierarchy() != Hierarchy::V1 {
+            host.cgroup.get_or_insert_default().root.clone_from(&self.cgroup_root);
+        }
+        host
     }
 
     /// Whether a cgroup filters its devices.

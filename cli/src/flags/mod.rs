@@ -68,6 +68,7 @@ enum Verb {
     Spec(verb::spec::Spec),
     Start(verb::start::Start),
     State(verb::state::State),
+    Update(verb::update::Update),
 }
 
 /// What the command line asks for.
@@ -190,6 +191,7 @@ impl Vial {
             Verb::Spec(verb) => verb.run(),
             Verb::Start(verb) => verb.run(&global),
             Verb::State(verb) => verb.run(&global),
+            Verb::Update(verb) => verb.run(&global),
         }?;
         global.log.succeed();
         Ok(code)

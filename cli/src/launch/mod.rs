@@ -2,6 +2,7 @@
 //! and reads its replies.
 
 pub mod failure;
+pub mod here;
 pub mod hint;
 pub mod listener;
 pub mod mount_log;

@@ -56,6 +56,30 @@ pub(super) fn writes(devices: &[DeviceRule], is_new: bool) -> Result<Writes, Err
     Ok(writes)
 }
 
+/// The same for a container that is running, whose list this is now. What stays allowed
+/// is allowed at every moment.
+pub(super) fn changes(devices: &[DeviceRule], now: &str) -> Result<Writes, Error> {
+    let all = writes(devices, false)?;
+    let allows_all_now = now.starts_with('a');
+    let [(first, _), new @ ..] = &all[..] else { return Ok(all) };
+    if *first != "devices.deny" || allows_all_now {
+        return Ok(all);
+    }
+    let mut changes = new.to_vec();
+    for line in now.lines() {
+        let Some((device, access)) = line.rsplit_once(' ') else { continue };
+        let stays = |letter: &char| {
+            let mut of_device = new.iter().filter_map(|(_, entry)| entry.rsplit_once(' '));
+            of_device.any(|(other, stays)| other == device && stays.contains(*letter))
+        };
+        let gone: String = access.chars().filter(|letter| !stays(letter)).collect();
+        if !gone.is_empty() {
+            changes.push(("devices.deny", format!("{device} {gone}")));
+        }
+    }
+    Ok(changes)
+}
+
 /// Adds an exception, to the entry for the same devices if there is one.
 fn add(list: &mut Vec<Entry>, entry: Entry) {
     match list.iter_mut().find(|other| other.same_devices(&entry)) {
@@ -113,7 +137,7 @@ impl Entry {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::writes;
+    use super::{changes, writes};
     use crate::config;
     use crate::config::resources::Resources;
 
@@ -156,6 +180,20 @@ mod tests {
         let but = json!([{"allow": true, "access": "rwm"},
             {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "w"}]);
         assert_eq!(written(&but, true).unwrap(), ["deny b 8:0 w"]);
+    }
+
+    #[test]
+    fn a_running_container_keeps_what_it_may_use() {
+        let rules = json!([{"allow": true, "type": "b", "major": 8, "minor": 1, "access": "r"}]);
+        let resources = json!({ "devices": rules }).to_string();
+        let resources: Resources = config::parse(resources.as_bytes()).unwrap();
+        let changes = |now| changes(&resources.devices, now).unwrap();
+        let some = changes("b 8:1 rw\nc 1:3 rwm\nc 9:* rm\n");
+        assert!(some.contains(&("devices.allow", "b 8:1 r".to_owned())), "{some:?}");
+        let denied: Vec<_> = some.iter().filter(|(file, _)| *file == "devices.deny").collect();
+        let wanted = ["b 8:1 w", "c 9:* rm"].map(|text| ("devices.deny", text.to_owned()));
+        assert_eq!(denied, wanted.iter().collect::<Vec<_>>());
+        assert_eq!(changes("a *:* rwm\n")[0], ("devices.deny", "a".to_owned()));
     }
 
     #[test]

@@ -45,7 +45,7 @@ use crate::plan::Plan;
 
 pub(crate) use capabilities::number as capability_number;
 pub use capabilities::{CAPABILITIES, capability_name};
-pub use cgroup::{cgroup_path, lineage};
+pub use cgroup::{Update, cgroup_path, lineage, update};
 pub use exec::{Exec, exec};
 pub use hooks::state as state_for_hooks;
 pub use mount_options::{attribute_names, flag_names, supported as supported_mount_options};

@@ -9,14 +9,13 @@ use rustix::process::Pid;
 
 use crate::config::process::User;
 use crate::config::{self, Config, Process};
-use crate::container::record::Record;
 use crate::container::status::Status;
 use crate::container::{Container, Init};
 use crate::creation::{Console, check_preserved, console_socket, listen_fds, write_pid};
 use crate::error::Error;
 use crate::flags::Global;
 use crate::foreground::Foreground;
-use crate::host::{Hierarchy, Host, Lineage};
+use crate::host::{Hierarchy, Lineage};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::network::Devices;
@@ -112,7 +111,7 @@ impl Exec {
             .hint("pidfd_open(2) needs Linux 5.3, and a seccomp filter around vial may deny it"));
         }
         let record = &container.record;
-        let host = host_for(record);
+        let host = record.host();
         let pid = record.pid;
         let (cgroup, places) = self.cgroups(&container)?;
         let mut lineage = Lineage::default();
@@ -276,16 +275,6 @@ impl Exec {
         }
         Ok((present(), places))
     }
-}
-
-/// The host, with the mount of cgroup2 that create found: this caller may see another
-/// one, or none.
-fn host_for(record: &Record) -> Host {
-    let mut host = Host::read();
-    if record.cgroup.is_some() && record.hierarchy() != Hierarchy::V1 {
-        host.cgroup.get_or_insert_default().root.clone_from(&record.cgroup_root);
-    }
-    host
 }
 
 /// Parses the whole text as digits: half a number would be another user

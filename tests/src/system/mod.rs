@@ -66,6 +66,7 @@ mod tight;
 mod unfiltered;
 mod units;
 mod unwaited;
+mod update;
 pub(crate) mod userns;
 mod userns_sources;
 mod views;
@@ -82,6 +83,7 @@ pub const ALL: &[&Topic] = &[
     &selinux::TOPIC,
     &signals::TOPIC,
     &unwaited::TOPIC,
+    &update::TOPIC,
     &stuck::TOPIC,
     &hooks::TOPIC,
     &endings::TOPIC,

@@ -2,6 +2,7 @@
 //! them with their limits.
 
 mod rdt;
+mod update;
 mod v1;
 mod v2;
 
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::host::{CgroupMount, Hierarchy, Host, Lineage};
 use crate::plan::{CgroupPlace, Place, Plan};
 
+pub use update::{Update, update};
 pub(super) use v2::must_be_entered;
 
 const CGROUP_SUPER_MAGIC: u32 = general::CGROUP_SUPER_MAGIC;
@@ -157,10 +159,16 @@ pub(super) fn enter_place(plan: &mut Plan, place: &Place) -> Result<u32, Error> 
         Place::RESCTRL => RDTGROUP_SUPER_MAGIC,
         _ => CGROUP_SUPER_MAGIC,
     };
+    open_place(plan, place, magic)?;
+    Ok(enter_later(plan))
+}
+
+/// Adds the opening of a place.
+fn open_place(plan: &mut Plan, place: &Place, magic: u32) -> Result<(), Error> {
     root(plan, &place.root, magic)?;
     let directory = directory(&place.path)?;
     plan.push(&CgroupItem::Open { directory: &directory }, "linux.cgroupsPath");
-    Ok(enter_later(plan))
+    Ok(())
 }
 
 fn root(plan: &mut Plan, root: &Path, magic: u32) -> Result<(), Error> {

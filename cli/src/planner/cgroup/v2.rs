@@ -144,7 +144,10 @@ fn make(
 
 /// The text for cgroup.subtree_control, as in `+io +cpu`, of the controllers that
 /// the kernel offers. Those for threads come last.
-fn controllers(cgroup: &CgroupMount, wanted: &dyn Fn(&str) -> bool) -> Result<CString, Error> {
+pub(super) fn controllers(
+    cgroup: &CgroupMount,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<CString, Error> {
     let mut names: Vec<&String> = cgroup.controllers.iter().filter(|name| wanted(name)).collect();
     names.sort_by_key(|name| matches!(name.as_str(), "cpu" | "cpuset" | "perf_event" | "pids"));
     let enabled: Vec<String> = names.iter().map(|name| format!("+{name}")).collect();
