@@ -4,6 +4,7 @@ pub mod dir;
 pub mod ending;
 pub mod progress;
 pub mod record;
+pub mod stats;
 pub mod status;
 pub mod undo;
 

@@ -56,6 +56,7 @@ pub struct Vial {
 enum Verb {
     Create(verb::create::Create),
     Delete(verb::delete::Delete),
+    Events(verb::events::Events),
     Exec(verb::exec::Exec),
     Features(verb::features::Features),
     Kill(verb::kill::Kill),
@@ -179,6 +180,7 @@ impl Vial {
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),
+            Verb::Events(verb) => verb.run(&global),
             Verb::Exec(verb) => verb.run(&global),
             Verb::Features(verb) => verb.run(),
             Verb::Kill(verb) => verb.run(&global),

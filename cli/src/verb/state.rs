@@ -76,5 +76,8 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
 /// Prints a line. An error if stdout is closed or full.
 pub fn print(text: &str) -> Result<(), Error> {
     use std::io::Write;
-    writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("write to stdout", &e))
+    // Whole, so that the lines of several programs do not mix.
+    std::io::stdout()
+        .write_all(format!("{text}\n").as_bytes())
+        .map_err(|e| Error::io("write to stdout", &e))
 }

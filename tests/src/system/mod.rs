@@ -20,6 +20,7 @@ mod device_binds;
 mod edit;
 mod endings;
 mod escapes;
+mod events;
 mod exec;
 mod exec_cgroup;
 mod fallbacks;
@@ -87,6 +88,7 @@ pub const ALL: &[&Topic] = &[
     &stuck::TOPIC,
     &hooks::TOPIC,
     &endings::TOPIC,
+    &events::TOPIC,
     &hostile::TOPIC,
     &terminal::TOPIC,
     &exec::TOPIC,
