@@ -253,6 +253,7 @@ impl Prepared {
                 && self.plan.items().any(|(_, item, _)| {
                     matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })))
                 }),
+            oom: None,
             annotations: self.config.annotations.clone(),
             progress: String::new(),
         })

@@ -74,6 +74,14 @@ impl Log {
         }
     }
 
+    /// Tells a person, and the file, what the exit status alone does not.
+    pub fn tell(&self, what: &str) {
+        let _ = writeln!(io::stderr(), "vial: {}", printable(what)); // As above.
+        if let Some(path) = &self.file {
+            self.write_warnings(path, &[what.to_owned()]);
+        }
+    }
+
     /// Call this when the verb has succeeded: writes the warnings that were held.
     pub fn succeed(&self) {
         if let Some(path) = &self.file {

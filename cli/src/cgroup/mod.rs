@@ -3,6 +3,7 @@
 
 mod freeze;
 mod kill;
+pub mod oom;
 mod pids;
 mod remove;
 mod walk;

@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 
 use self::dir::{CONFIG, Dir, STATE, check_id, does_not_exist};
 use crate::cgroup::Cgroup;
+use crate::cgroup::oom::OutOfMemory;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{Hierarchy, cgroup_of};
@@ -303,6 +304,12 @@ impl Container {
         self.dir.unlock()?;
         let result = work();
         Ok((result, self.dir.lock()?))
+    }
+
+    /// Writes down that it ran out of memory.
+    pub fn remember(&mut self, oom: OutOfMemory) -> Result<(), Error> {
+        self.record.oom = Some(oom);
+        self.dir.write_record(&self.record)
     }
 
     /// Removes its cgroups and its state dir; its process has ended.

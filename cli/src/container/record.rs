@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
+use crate::cgroup::oom::{MemoryFiles, OutOfMemory};
 use crate::config::Config;
 use crate::host::{Hierarchy, Host};
 use crate::path_text::{bytes, optional_bytes};
-use crate::plan::Place;
+use crate::plan::{CgroupPlace, Place, memory_files};
 
 /// What create writes down about a container.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,6 +61,9 @@ pub struct Record {
     /// Whether only an agent that holds the listener of its filter can delay the program.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaits_agent: bool,
+    /// What was known of its want of memory when its process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom: Option<OutOfMemory>,
     /// config.json's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -95,6 +99,24 @@ impl Record {
         host
     }
 
+    /// Where the files of its memory controller are.
+    pub fn memory_files(&self) -> Option<MemoryFiles> {
+        let place = self.cgroup.as_ref().map(|path| CgroupPlace {
+            hierarchy: self.hierarchy(),
+            root: self.cgroup_root.clone(),
+            path: path.clone(),
+            made: 0,
+        });
+        memory_files(place.as_ref(), &self.places())
+    }
+
+    /// Its processes that were killed for want of memory, if any were.
+    pub fn out_of_memory(&self) -> Option<OutOfMemory> {
+        // The cgroup may be gone, as systemd removes one that is empty.
+        let now = self.memory_files().and_then(|files| OutOfMemory::read(&files));
+        now.or_else(|| self.oom.clone())
+    }
+
     /// Whether a cgroup filters its devices.
     pub fn filters_devices(&self) -> bool {
         match (&self.cgroup, self.hierarchy()) {
@@ -124,6 +146,7 @@ impl Record {
             no_process: config.process.is_none(),
             has_hooks: config.hooks.outlive_create(),
             awaits_agent: false,
+            oom: None,
             annotations: config.annotations,
             progress: String::new(),
         }

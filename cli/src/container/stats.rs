@@ -44,12 +44,6 @@ pub fn stats(record: &Record) -> Value {
     })
 }
 
-/// How often the kernel has killed a process of a cgroup for want of memory. The file is
-/// memory.events of cgroup2 or memory.oom_control of v1.
-pub fn oom_kills(text: &str) -> u64 {
-    pair(text, "oom_kill").unwrap_or(0)
-}
-
 impl Files {
     fn text(&self, file: &str) -> Option<String> {
         let bytes = read_kernel(self.directory.join(file)).ok()?;

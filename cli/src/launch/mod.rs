@@ -17,23 +17,23 @@ use std::time::Instant;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::param::page_size;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use vial_init::sys::clone3::{Side, clone3};
 use vial_init::sys::execve::{Vector, execve};
 use vial_init::sys::exit::exit;
 use vial_init::sys::recvmsg::receive;
 use vial_init::sys::sched_setattr::sched_setattr;
-use vial_plan::{
-    Call, CgroupItem, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage0, Stage2, Step,
-};
+use vial_plan::{Call, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage2, Step};
 
+use crate::cgroup::oom::OutOfMemory;
 use crate::error::Error;
 
 use self::watch::{PERIOD, RunHooks, Watch};
 use crate::file::{read_whole, write_all};
 use crate::foreground::Foreground;
 use crate::network::Devices;
-use crate::plan::{Lent, Plan};
+use crate::plan::{Lent, Plan, memory_files};
 use crate::socket;
 
 /// An fd to lend, if there is one.
@@ -342,14 +342,22 @@ fn wait_for(pid: u32, options: WaitOptions) -> Option<WaitStatus> {
     Some(waitpid(Pid::from_raw(pid.cast_signed()), options).ok()??.1)
 }
 
+/// How many pages of memory are enough for vial-init.
+const PAGES: usize = 128;
+
 fn silence(plan: &Plan, killed: bool) -> Error {
-    let limited = plan.items().any(
-        |(_, item, _)| matches!(item, Item::Stage0(Stage0::Cgroup(CgroupItem::Write { file, .. })) if file == c"memory.max"),
-    );
-    match killed {
-        true if limited => Error::new("vial-init was killed before it could reply")
-            .hint("memory.max (config.json linux.resources.memory.limit) may be too low"),
-        true => Error::new("vial-init was killed before it could reply"),
-        false => Error::new("vial-init ended without a reply: is it the vial-init of this vial?"),
+    if !killed {
+        return Error::new("vial-init ended without a reply: is it the vial-init of this vial?");
+    }
+    let files = memory_files(plan.cgroup.as_ref(), &plan.places);
+    match files.and_then(|files| OutOfMemory::read(&files)) {
+        Some(oom) => Error::new(format_args!(
+            "memory limit too low (config.json linux.resources.memory.limit): {oom}"
+        ))
+        .hint(format_args!(
+            "{} bytes are enough for vial-init; add what the program needs",
+            PAGES * page_size()
+        )),
+        None => Error::new("vial-init was killed before it could reply"),
     }
 }

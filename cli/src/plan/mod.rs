@@ -12,6 +12,7 @@ use vial_plan::{Encode, Header, Item, Items, ProcessItem, Stage, Stage2, write_i
 
 use self::agent::Agent;
 use crate::cgroup::Cgroup;
+use crate::cgroup::oom::MemoryFiles;
 use crate::host::Hierarchy;
 
 /// The path of a field of config.json, as in `mounts[2].options`. Empty for an item
@@ -99,6 +100,15 @@ impl Place {
     pub fn cgroup(&self) -> Cgroup {
         Cgroup::new(self.root.join(&self.path), Hierarchy::V1)
     }
+}
+
+/// Where the files of the memory controller are, for a container with these places.
+pub fn memory_files(cgroup: Option<&CgroupPlace>, places: &[Place]) -> Option<MemoryFiles> {
+    if let Some(place) = places.iter().find(|place| place.has("memory")) {
+        return Some((place.root.join(&place.path), true));
+    }
+    let own = cgroup.filter(|own| own.hierarchy != Hierarchy::V1)?;
+    Some((own.root.join(&own.path), false))
 }
 
 #[derive(Debug, Default)]

@@ -11,13 +11,13 @@ use rustix::io::{Errno, pread};
 use serde_json::{Value, json};
 
 use super::state::print;
-use crate::container::stats::{oom_kills, stats};
+use crate::cgroup::oom::kills;
+use crate::container::stats::stats;
 use crate::container::status::Status;
 use crate::container::{Container, Init};
 use crate::error::Error;
 use crate::file::open;
 use crate::flags::Global;
-use crate::host::Hierarchy;
 
 /// print what a container uses, and when it runs out of memory, as lines of JSON
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -118,15 +118,10 @@ struct Killer {
 
 impl Killer {
     fn of(container: &Container) -> Killer {
-        let record = &container.record;
-        let places = record.places();
-        let (path, tells) = match places.iter().find(|place| place.has("memory")) {
-            Some(place) => (place.root.join(&place.path).join("memory.oom_control"), false),
-            None if record.hierarchy() == Hierarchy::V1 => Default::default(),
-            None => {
-                let own = record.cgroup.iter().map(|path| record.cgroup_root.join(path));
-                (own.map(|own| own.join("memory.events")).next().unwrap_or_default(), true)
-            }
+        let (path, tells) = match container.record.memory_files() {
+            Some((directory, true)) => (directory.join("memory.oom_control"), false),
+            Some((directory, false)) => (directory.join("memory.events"), true),
+            None => Default::default(),
         };
         let mut killer = Killer { file: open(path, OFlags::RDONLY).ok(), tells, seen: 0 };
         killer.seen = killer.all().unwrap_or(0);
@@ -137,7 +132,7 @@ impl Killer {
         let mut bytes = [0; 1024];
         // ENODEV: the cgroup is gone.
         let length = pread(self.file.as_ref()?, &mut bytes[..], 0).ok()?;
-        Some(oom_kills(&String::from_utf8_lossy(bytes.get(..length)?)))
+        Some(kills(&String::from_utf8_lossy(bytes.get(..length)?)))
     }
 
     /// How many processes it has killed since the last call.

@@ -26,6 +26,9 @@ creating! {
     }
 }
 
+/// The exit status of a process that was killed by SIGKILL.
+const KILLED: u8 = 137;
+
 impl Run {
     /// Runs the verb; in the foreground its result is the process's own.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
@@ -44,7 +47,7 @@ impl Run {
             _ => console(&prepared.config, &options)?,
         };
         let then = Then::Go(foreground.as_mut());
-        let (container, proxy) = prepared.create(global, &options, console, then)?;
+        let (mut container, proxy) = prepared.create(global, &options, console, then)?;
         let check = || foreground.as_ref().map_or(Ok(()), Foreground::check);
         container.poststart(&check, &global.log)?;
         let Some(foreground) = foreground else {
@@ -59,6 +62,12 @@ impl Run {
         let wait = || foreground.wait(pid, proxy.as_ref());
         let (code, is_there) = container.unlocked(wait)?;
         let code = code?;
+        if let Some(oom) = container.record.out_of_memory().filter(|_| code == KILLED) {
+            global.log.tell(&format!("container {}: {oom}", self.id));
+            if self.keep && is_there {
+                container.remember(oom)?;
+            }
+        }
         if !self.keep && is_there {
             container.destroy(&global.log)?;
         }

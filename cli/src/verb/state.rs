@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use argh::{ArgsInfo, FromArgs};
 use serde::Serialize;
 
+use crate::cgroup::oom::OutOfMemory;
 use crate::container::Container;
 use crate::container::record;
 use crate::container::status::Status;
@@ -36,6 +37,8 @@ pub struct Report<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oom: Option<OutOfMemory>,
     #[serde(skip_serializing_if = "str::is_empty")]
     progress: &'a str,
 }
@@ -53,6 +56,7 @@ impl<'a> Report<'a> {
             created: &record.created,
             annotations: &record.annotations,
             owner: String::new(),
+            oom: (status == Status::Stopped).then(|| record.out_of_memory()).flatten(),
             progress: &record.progress,
         }
     }

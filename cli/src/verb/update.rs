@@ -141,9 +141,8 @@ impl Update {
             }
         };
         let set = |place: &mut Option<i64>, text: &Option<String>, flag: &str| {
-            match text {
-                Some(text) => *place = Some(bytes(text, flag)?),
-                None => {}
+            if let Some(text) = text {
+                *place = Some(bytes(text, flag)?);
             }
             Ok::<(), Error>(())
         };

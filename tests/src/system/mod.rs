@@ -47,6 +47,7 @@ mod namespaces;
 mod net_devices;
 mod no_process;
 mod notify;
+mod oom;
 mod own_inode;
 mod plan;
 mod preserve_fds;
@@ -96,6 +97,7 @@ pub const ALL: &[&Topic] = &[
     &moved::TOPIC,
     &children::TOPIC,
     &keyring::TOPIC,
+    &oom::TOPIC,
     &own_inode::TOPIC,
     &no_process::TOPIC,
     &labels::TOPIC,
