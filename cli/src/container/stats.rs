@@ -2,25 +2,14 @@
 //! these names, which are those of cgroup v1.
 
 use std::fs::read_dir;
-use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 
 use super::record::Record;
 use crate::file::read_kernel;
 use crate::host::Hierarchy;
 
-/// The files of one controller.
-struct Files {
-    directory: PathBuf,
-    is_v1: bool,
-}
-
-/// A number of a file that says `max`.
-const MAX: u64 = u64::MAX;
-
-/// All that is known. `pid`: its process, in whose network namespace it is counted.
-pub fn stats(record: &Record) -> Value {
+/// All that is known, as a JSON object.
+pub fn stats(record: &Record) -> String {
     let places = record.places();
     let of = |controller: &str| match places.iter().find(|place| place.has(controller)) {
         Some(place) => Files { directory: place.root.join(&place.path), is_v1: true },
@@ -32,32 +21,97 @@ pub fn stats(record: &Record) -> Value {
             is_v1: false,
         },
     };
-    json!({
-        "cpu": cpu(&of("cpu"), &of("cpuacct")),
-        "cpuset": cpuset(&of("cpuset")),
-        "memory": memory(&of("memory")),
-        "pids": pids(&of("pids")),
-        "blkio": block_io(&of("blkio")),
-        "hugetlb": huge_pages(&of("hugetlb")),
-        "intel_rdt": {},
-        "network_interfaces": network(record.pid),
-    })
+    let mut json = Json::default();
+    json.open("");
+    cpu(&mut json, &of("cpu"), &of("cpuacct"));
+    cpuset(&mut json, &of("cpuset"));
+    memory(&mut json, &of("memory"));
+    pids(&mut json, &of("pids"));
+    block_io(&mut json, &of("blkio"));
+    huge_pages(&mut json, &of("hugetlb"));
+    json.raw("intel_rdt", "{}");
+    json.raw("network_interfaces", &network(record.pid));
+    json.close();
+    json.0
 }
 
+/// JSON text, member by member. The names need no escapes.
+#[derive(Default)]
+struct Json(String);
+
+impl Json {
+    fn name(&mut self, name: &str) {
+        if !self.0.is_empty() && !self.0.ends_with('{') {
+            self.0.push(',');
+        }
+        if !name.is_empty() {
+            self.0.push_str(&["\"", name, "\":"].concat());
+        }
+    }
+
+    fn open(&mut self, name: &str) {
+        self.name(name);
+        self.0.push('{');
+    }
+
+    fn close(&mut self) {
+        self.0.push('}');
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
+    }
+
+    fn number(&mut self, name: &str, number: Option<u64>) {
+        self.raw(name, &number.unwrap_or(0).to_string());
+    }
+
+    /// Leaves the member out if the number is unknown or 0.
+    fn some(&mut self, name: &str, number: Option<u64>) {
+        if number.is_some_and(|number| number != 0) {
+            self.number(name, number);
+        }
+    }
+
+    /// Leaves the member out if the list is empty.
+    fn list(&mut self, name: &str, list: &[String]) {
+        if !list.is_empty() {
+            self.raw(name, &["[", &list.join(","), "]"].concat());
+        }
+    }
+}
+
+/// The files of one controller.
+struct Files {
+    directory: PathBuf,
+    is_v1: bool,
+}
+
+/// A number of a file that says `max`.
+const MAX: u64 = u64::MAX;
+
 impl Files {
-    fn text(&self, file: &str) -> Option<String> {
-        let bytes = read_kernel(self.directory.join(file)).ok()?;
-        (!self.directory.as_os_str().is_empty()).then_some(())?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+    /// Empty if the kernel does not have the file.
+    fn text(&self, file: &str) -> String {
+        let is_there = !self.directory.as_os_str().is_empty();
+        let bytes = is_there.then(|| read_kernel(self.directory.join(file)).ok()).flatten();
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
     }
 
     fn number(&self, file: &str) -> Option<u64> {
-        number(&self.text(file)?)
+        number(&self.text(file))
+    }
+
+    /// The number after a name in a file.
+    fn pair(&self, file: &str, name: &str) -> Option<u64> {
+        pair(&self.text(file), name)
     }
 
     /// Of several names, the first that the kernel has.
-    fn first(&self, files: &[&str]) -> Option<String> {
-        files.iter().find_map(|file| self.text(file))
+    fn first(&self, files: &[&str]) -> String {
+        let mut texts = files.iter().map(|file| self.text(file));
+        texts.find(|text| !text.is_empty()).unwrap_or_default()
     }
 }
 
@@ -68,192 +122,177 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-/// The number after a name, in a file of such lines.
 fn pair(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     number(value?)
 }
 
-fn pairs(text: &str) -> Map<String, Value> {
-    let pair = |line: &str| {
-        let (name, value) = line.split_once(' ')?;
-        Some((name.to_owned(), number(value)?.into()))
-    };
-    text.lines().filter_map(pair).collect()
-}
-
-/// Sets a member, unless the number is unknown or 0.
-fn set(object: &mut Value, name: &str, number: Option<u64>) {
-    if let Some(number) = number.filter(|number| *number != 0) {
-        object[name] = number.into();
-    }
-}
-
-fn cpu(cpu: &Files, account: &Files) -> Value {
-    let mut usage = json!({ "kernel": 0, "user": 0 });
-    let stat = cpu.text("cpu.stat").unwrap_or_default();
-    let of_stat = |name: &str| pair(&stat, name);
-    let nanoseconds = |us: u64| us.saturating_mul(1000);
+fn cpu(json: &mut Json, cpu: &Files, account: &Files) {
+    let stat = cpu.text("cpu.stat");
+    let nanoseconds = |name: &str| pair(&stat, name).map(|us| us.saturating_mul(1000));
+    json.open("cpu");
+    json.open("usage");
     if account.is_v1 {
-        let ticks = account.text("cpuacct.stat").unwrap_or_default();
+        let ticks = account.text("cpuacct.stat");
         // USER_HZ is 100 on every architecture.
-        let time = |name| pair(&ticks, name).unwrap_or(0).saturating_mul(10_000_000);
-        usage = json!({ "kernel": time("system"), "user": time("user") });
-        set(&mut usage, "total", account.number("cpuacct.usage"));
-        let each = account.text("cpuacct.usage_percpu").unwrap_or_default();
-        usage["percpu"] = each.split_whitespace().filter_map(number).collect();
+        let time = |name| pair(&ticks, name).map(|ticks| ticks.saturating_mul(10_000_000));
+        json.number("kernel", time("system"));
+        json.number("user", time("user"));
+        json.some("total", account.number("cpuacct.usage"));
+        let each = account.text("cpuacct.usage_percpu");
+        let each: Vec<String> = each.split_whitespace().map(str::to_owned).collect();
+        json.list("percpu", &each);
     } else {
-        for (name, file) in [("kernel", "system_usec"), ("user", "user_usec")] {
-            usage[name] = of_stat(file).map_or(0, nanoseconds).into();
-        }
-        set(&mut usage, "total", of_stat("usage_usec").map(nanoseconds));
+        json.number("kernel", nanoseconds("system_usec"));
+        json.number("user", nanoseconds("user_usec"));
+        json.some("total", nanoseconds("usage_usec"));
     }
-    let mut throttling = json!({});
-    set(&mut throttling, "periods", of_stat("nr_periods"));
-    set(&mut throttling, "throttledPeriods", of_stat("nr_throttled"));
-    let time = of_stat("throttled_usec").map(nanoseconds).or_else(|| of_stat("throttled_time"));
-    set(&mut throttling, "throttledTime", time);
-    let mut all = json!({ "usage": usage, "throttling": throttling });
-    pressure(&mut all, cpu, "cpu.pressure");
-    all
+    json.close();
+    json.open("throttling");
+    json.some("periods", pair(&stat, "nr_periods"));
+    json.some("throttledPeriods", pair(&stat, "nr_throttled"));
+    let time = nanoseconds("throttled_usec").or_else(|| pair(&stat, "throttled_time"));
+    json.some("throttledTime", time);
+    json.close();
+    pressure(json, cpu, "cpu.pressure");
+    json.close();
 }
 
 /// How long processes waited (Linux, "PSI - Pressure Stall Information"), if the kernel
 /// counts it.
-fn pressure(object: &mut Value, files: &Files, file: &str) {
-    let Some(text) = files.text(file) else { return };
-    let mut all = Map::new();
+fn pressure(json: &mut Json, files: &Files, file: &str) {
+    let text = files.text(file);
+    if text.is_empty() {
+        return;
+    }
+    json.open("psi");
     for line in text.lines() {
         let mut words = line.split(' ');
-        let Some(kind) = words.next() else { continue };
-        let member = |word: &str| {
-            let (name, value) = word.split_once('=')?;
-            let value = match name {
-                "total" => Value::from(value.parse::<u64>().ok()?),
-                _ => Value::from(value.parse::<f64>().ok()?),
-            };
-            Some((name.to_owned(), value))
-        };
-        all.insert(kind.to_owned(), words.filter_map(member).collect::<Map<_, _>>().into());
-    }
-    object["psi"] = all.into();
-}
-
-fn cpuset(files: &Files) -> Value {
-    let list = |names: &[&str]| {
-        let text = files.first(names).unwrap_or_default();
-        text.trim().split(',').filter_map(range).flatten().collect::<Vec<u16>>()
-    };
-    let mut all = json!({});
-    for (name, number) in [
-        ("cpu_exclusive", 0),
-        ("mem_hardwall", 0),
-        ("mem_exclusive", 0),
-        ("memory_migrate", 0),
-        ("memory_spread_page", 0),
-        ("memory_spread_slab", 0),
-        ("memory_pressure", 0),
-        ("sched_load_balance", 0),
-        ("sched_relax_domain_level", 0_i64),
-    ] {
-        let text = files.text(&format!("cpuset.{name}")).unwrap_or_default();
-        all[name] = text.trim().parse().unwrap_or(number).into();
-    }
-    for (name, list) in [
-        ("cpus", list(&["cpuset.cpus.effective", "cpuset.cpus"])),
-        ("mems", list(&["cpuset.mems.effective", "cpuset.mems"])),
-    ] {
-        if !list.is_empty() {
-            all[name] = list.into();
+        json.open(words.next().unwrap_or_default());
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            json.raw(name, value);
         }
+        json.close();
     }
-    all
+    json.close();
 }
 
-/// As in 0-2 or 5.
-fn range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
+fn cpuset(json: &mut Json, files: &Files) {
+    json.open("cpuset");
+    for (name, kind) in [("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")] {
+        let effective = [kind, ".effective"].concat();
+        let text = files.first(&[&effective, kind]);
+        let all: Vec<String> = text.trim().split(',').filter_map(range).flatten().collect();
+        json.list(name, &all);
+    }
+    for name in [
+        "cpu_exclusive",
+        "mem_hardwall",
+        "mem_exclusive",
+        "memory_migrate",
+        "memory_spread_page",
+        "memory_spread_slab",
+        "memory_pressure",
+        "sched_load_balance",
+        "sched_relax_domain_level",
+    ] {
+        let text = files.text(&["cpuset.", name].concat());
+        json.raw(name, if text.is_empty() { "0" } else { text.trim() });
+    }
+    json.close();
+}
+
+/// The numbers in a text as 0-2 or 5.
+fn range(text: &str) -> Option<impl Iterator<Item = String>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    Some(first.parse().ok()?..=last.parse().ok()?)
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    Some((first..=last).map(|number| number.to_string()))
 }
 
-fn memory(files: &Files) -> Value {
-    let entry = |[usage, limit, max]: [&str; 3], failures: Option<u64>| {
-        let usage = files.number(usage)?;
-        let mut entry = json!({
-            "limit": files.number(limit).unwrap_or(0),
-            "failcnt": failures.unwrap_or(0),
-        });
-        set(&mut entry, "usage", Some(usage));
-        set(&mut entry, "max", files.number(max));
-        Some(entry)
-    };
-    let stat = files.text("memory.stat").unwrap_or_default();
-    let mut all = json!({ "raw": pairs(&stat) });
+/// One usage: the values that it has, as runc names them.
+fn entry(
+    json: &mut Json,
+    name: &str,
+    usage: Option<u64>,
+    [limit, max, failures]: [Option<u64>; 3],
+) {
+    if usage.is_some() {
+        json.open(name);
+        json.number("limit", limit);
+        json.some("usage", usage);
+        json.some("max", max);
+        json.number("failcnt", failures);
+        json.close();
+    }
+}
+
+fn memory(json: &mut Json, files: &Files) {
+    let stat = files.text("memory.stat");
+    json.open("memory");
     if files.is_v1 {
         for (name, part) in
             [("usage", ""), ("swap", ".memsw"), ("kernel", ".kmem"), ("kernelTCP", ".kmem.tcp")]
         {
-            let file = |end: &str| format!("memory{part}.{end}");
-            let files_of = ["usage_in_bytes", "limit_in_bytes", "max_usage_in_bytes"].map(file);
-            let failures = files.number(&file("failcnt"));
-            if let Some(entry) = entry(files_of.each_ref().map(String::as_str), failures) {
-                all[name] = entry;
-            }
+            let of = |end: &str| files.number(&["memory", part, end].concat());
+            let others = [of(".limit_in_bytes"), of(".max_usage_in_bytes"), of(".failcnt")];
+            entry(json, name, of(".usage_in_bytes"), others);
         }
-        set(&mut all, "cache", pair(&stat, "cache"));
-        return all;
-    }
-    let failures = |file: &str| files.text(file).and_then(|text| pair(&text, "max"));
-    let own = ["memory.current", "memory.max", "memory.peak"];
-    if let Some(usage) = entry(own, failures("memory.events")) {
+        json.some("cache", pair(&stat, "cache"));
+    } else {
+        let (usage, limit) = (files.number("memory.current"), files.number("memory.max"));
+        let failures = files.pair("memory.events", "max");
+        entry(json, "usage", usage, [limit, files.number("memory.peak"), failures]);
         // As in cgroup v1, swap is the sum of both.
-        let of = |name: &str| usage[name].as_u64().unwrap_or(0);
-        let swap = ["memory.swap.current", "memory.swap.max", ""];
-        if let Some(mut swap) = entry(swap, failures("memory.swap.events")) {
-            let used = swap["usage"].as_u64().unwrap_or(0);
-            set(&mut swap, "usage", Some(used.saturating_add(of("usage"))));
-            let limit = swap["limit"].as_u64().unwrap_or(0);
-            swap["limit"] = limit.saturating_add(of("limit")).into();
-            all["swap"] = swap;
-        }
-        all["usage"] = usage;
+        let sum = |file: &str, own: Option<u64>| Some(files.number(file)?.saturating_add(own?));
+        let both = sum("memory.swap.max", limit);
+        let failures = files.pair("memory.swap.events", "max");
+        entry(json, "swap", sum("memory.swap.current", usage), [both, None, failures]);
+        json.some("cache", pair(&stat, "file"));
     }
-    set(&mut all, "cache", pair(&stat, "file"));
-    pressure(&mut all, files, "memory.pressure");
-    all
+    json.open("raw");
+    for (name, value) in stat.lines().filter_map(|line| line.split_once(' ')) {
+        json.raw(name, value);
+    }
+    json.close();
+    pressure(json, files, "memory.pressure");
+    json.close();
 }
 
-fn pids(files: &Files) -> Value {
-    let mut all = json!({});
-    let listed = || files.text("cgroup.procs").map(|text| text.lines().count() as u64);
-    set(&mut all, "current", files.number("pids.current").or_else(listed));
-    set(&mut all, "limit", files.number("pids.max").filter(|limit| *limit != MAX));
-    all
+fn pids(json: &mut Json, files: &Files) {
+    json.open("pids");
+    let listed = || Some(files.text("cgroup.procs").lines().count() as u64);
+    json.some("current", files.number("pids.current").or_else(listed));
+    json.some("limit", files.number("pids.max").filter(|limit| *limit != MAX));
+    json.close();
 }
 
-fn block_io(files: &Files) -> Value {
+fn block_io(json: &mut Json, files: &Files) {
     let (mut bytes, mut count) = (Vec::new(), Vec::new());
-    let entry = |device: &str, operation: &str, value: u64| {
+    let entry = |device: &str, operation: &str, value: &str| {
         let (major, minor) = device.split_once(':')?;
-        let (major, minor): (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
-        Some(json!({ "major": major, "minor": minor, "op": operation, "value": value }))
+        let mut json = Json::default();
+        json.open("");
+        json.raw("major", major);
+        json.raw("minor", minor);
+        json.raw("op", &["\"", operation, "\""].concat());
+        json.raw("value", value);
+        json.close();
+        Some(json.0)
     };
     if files.is_v1 {
         for (list, name) in [(&mut bytes, "io_service_bytes"), (&mut count, "io_serviced")] {
-            let names =
-                ["bfq.", "", "throttle."].map(|kind| format!("blkio.{kind}{name}_recursive"));
-            let text = files.first(&names.each_ref().map(String::as_str)).unwrap_or_default();
+            let names = ["bfq.", "", "throttle."];
+            let names = names.map(|kind| ["blkio.", kind, name, "_recursive"].concat());
+            let text = files.first(&names.each_ref().map(String::as_str));
             list.extend(text.lines().filter_map(|line| {
                 let mut words = line.split(' ');
-                entry(words.next()?, words.next()?, words.next()?.parse().ok()?)
+                entry(words.next()?, words.next()?, words.next()?)
             }));
         }
     } else {
-        let text = files.text("io.stat").unwrap_or_default();
-        for line in text.lines() {
-            let mut words = line.split(' ');
-            let device = words.next().unwrap_or_default();
-            for (name, value) in words.filter_map(|word| word.split_once('=')) {
+        for line in files.text("io.stat").lines() {
+            let (device, values) = line.split_once(' ').unwrap_or_default();
+            for (name, value) in values.split(' ').filter_map(|word| word.split_once('=')) {
                 let (list, operation) = match name {
                     "rbytes" => (&mut bytes, "Read"),
                     "wbytes" => (&mut bytes, "Write"),
@@ -261,53 +300,56 @@ fn block_io(files: &Files) -> Value {
                     "wios" => (&mut count, "Write"),
                     _ => continue,
                 };
-                list.extend(number(value).and_then(|value| entry(device, operation, value)));
+                list.extend(entry(device, operation, value));
             }
         }
     }
-    let mut all = json!({});
-    for (name, list) in [("ioServiceBytesRecursive", bytes), ("ioServicedRecursive", count)] {
-        if !list.is_empty() {
-            all[name] = list.into();
-        }
-    }
-    pressure(&mut all, files, "io.pressure");
-    all
+    json.open("blkio");
+    json.list("ioServiceBytesRecursive", &bytes);
+    json.list("ioServicedRecursive", &count);
+    pressure(json, files, "io.pressure");
+    json.close();
 }
 
-fn huge_pages(files: &Files) -> Value {
-    let mut all = json!({});
+fn huge_pages(json: &mut Json, files: &Files) {
+    json.open("hugetlb");
     let end = if files.is_v1 { ".usage_in_bytes" } else { ".current" };
     let found = read_dir(&files.directory).into_iter().flatten().flatten();
     for name in found.filter_map(|file| file.file_name().into_string().ok()) {
         let size = name.strip_prefix("hugetlb.").and_then(|name| name.strip_suffix(end));
         let Some(size) = size.filter(|size| !size.contains('.')) else { continue };
-        let file = |name: &str| format!("hugetlb.{size}.{name}");
+        let file = |name: &str| ["hugetlb.", size, name].concat();
         let failures = match files.is_v1 {
-            true => files.number(&file("failcnt")),
-            false => files.text(&file("events")).and_then(|text| pair(&text, "max")),
+            true => files.number(&file(".failcnt")),
+            false => files.pair(&file(".events"), "max"),
         };
-        let mut entry = json!({ "failcnt": failures.unwrap_or(0) });
-        set(&mut entry, "usage", files.number(&name));
-        set(&mut entry, "max", files.number(&file("max_usage_in_bytes")));
-        all[size] = entry;
+        json.open(size);
+        json.some("usage", files.number(&name));
+        json.some("max", files.number(&file(".max_usage_in_bytes")));
+        json.number("failcnt", failures);
+        json.close();
     }
-    all
+    json.close();
 }
 
-/// What its network namespace has received and sent by each interface, as it counts.
-fn network(pid: u32) -> Value {
-    let text = read_kernel(Path::new("/proc").join(pid.to_string()).join("net/dev"));
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    let interface = |line: &str| {
-        let (name, numbers) = line.split_once(':')?;
-        let numbers: Vec<u64> = numbers.split_whitespace().filter_map(number).collect();
-        let of = |index: usize| numbers.get(index).copied();
-        Some(json!({
-            "Name": name.trim(),
-            "RxBytes": of(0)?, "RxPackets": of(1)?, "RxErrors": of(2)?, "RxDropped": of(3)?,
-            "TxBytes": of(8)?, "TxPackets": of(9)?, "TxErrors": of(10)?, "TxDropped": of(11)?,
-        }))
-    };
-    text.lines().filter_map(interface).collect::<Vec<_>>().into()
+/// What the network namespace of a process has received and sent by each interface.
+fn network(pid: u32) -> String {
+    let text = read_kernel(format!("/proc/{pid}/net/dev")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut all = Vec::new();
+    for (name, numbers) in text.lines().filter_map(|line| line.split_once(':')) {
+        let numbers: Vec<&str> = numbers.split_whitespace().collect();
+        let mut json = Json::default();
+        json.open("");
+        json.raw("Name", &serde_json::Value::from(name.trim()).to_string());
+        for (direction, first) in [("Rx", 0), ("Tx", 8)] {
+            for (index, what) in ["Bytes", "Packets", "Errors", "Dropped"].into_iter().enumerate() {
+                let number = numbers.get(first + index).copied().unwrap_or("0");
+                json.raw(&[direction, what].concat(), number);
+            }
+        }
+        json.close();
+        all.push(json.0);
+    }
+    ["[", &all.join(","), "]"].concat()
 }

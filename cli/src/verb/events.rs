@@ -8,7 +8,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, pread};
-use serde_json::{Value, json};
 
 use super::state::print;
 use crate::cgroup::oom::kills;
@@ -99,12 +98,10 @@ impl Events {
         self.print("stats", Some(stats(&container.record)))
     }
 
-    fn print(&self, kind: &str, data: Option<Value>) -> Result<(), Error> {
-        let mut event = json!({ "type": kind, "id": self.id });
-        if let Some(data) = data {
-            event["data"] = data;
-        }
-        print(&event.to_string())
+    fn print(&self, kind: &str, data: Option<String>) -> Result<(), Error> {
+        // An id needs no escapes.
+        let data = data.map(|data| [",\"data\":", &data].concat()).unwrap_or_default();
+        print(&["{\"type\":\"", kind, "\",\"id\":\"", &self.id, "\"", &data, "}"].concat())
     }
 }
 
