@@ -10,7 +10,7 @@ pub(crate) const TARGET: Target = Target {
     musl_suite: None,
     elf: elf::Identity { bits: 64, machine: 183 },
     features: "",
-    budget: Budget { init: 56 * KIB, cli: 640 * KIB },
+    budget: Budget { init: 56 * KIB, cli: 768 * KIB },
     kernel_debian: "arm64",
     kernel: "linux-image-cloud-arm64",
     full_kernel: "linux-image-arm64",

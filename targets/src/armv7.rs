@@ -12,7 +12,7 @@ pub(crate) const TARGET: Target = Target {
     elf: elf::Identity { bits: 32, machine: 40 },
     // Every ARMv7 processor has it, and its code is a third smaller.
     features: ",+thumb-mode",
-    budget: Budget { init: 56 * KIB, cli: 640 * KIB },
+    budget: Budget { init: 56 * KIB, cli: 768 * KIB },
     kernel_debian: "armhf",
     kernel: "linux-image-armmp",
     full_kernel: "linux-image-armmp",

@@ -11,7 +11,7 @@ pub(crate) const TARGET: Target = Target {
     musl_suite: Some(kernel::OF_DISK.suite),
     elf: elf::Identity { bits: 64, machine: 243 },
     features: "",
-    budget: Budget { init: 56 * KIB, cli: 640 * KIB },
+    budget: Budget { init: 56 * KIB, cli: 768 * KIB },
     kernel_debian: "riscv64",
     kernel: "linux-image-riscv64",
     full_kernel: "linux-image-riscv64",

@@ -114,7 +114,7 @@ fn mistyped_verb_gets_a_suggestion(context: &Context) -> Outcome {
     check(context, "creat x", "unknown verb \"creat\"", "did you mean `create`?")?;
     check(context, "--debug sate x", "unknown verb \"sate\"", "did you mean `state`?")?;
     check(context, "help rnu", "unknown verb \"rnu\"", "did you mean `run`?")?;
-    Ok(check(context, "update x", "unknown verb \"update\"", "try `vial --help`")?)
+    Ok(check(context, "summon x", "unknown verb \"summon\"", "try `vial --help`")?)
 }
 
 fn mistyped_option_gets_a_suggestion(context: &Context) -> Outcome {
