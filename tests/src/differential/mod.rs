@@ -13,6 +13,7 @@
 //! machine, for as many cases as one wants.
 
 mod compare;
+mod detached;
 mod generate;
 mod glob;
 mod intended;

@@ -18,11 +18,11 @@ use super::stage::{HELPER, Helper, Stage};
 use crate::processes;
 
 /// The id of every container.
-const ID: &str = "vial-differential";
+pub(super) const ID: &str = "vial-differential";
 /// `linux.cgroupsPath` of most containers.
 pub(super) const CGROUP: &str = "/vial-differential-group/container";
 /// How long a container may take. Under TCG a start of runc takes seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A runtime.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(super) struct Runtime {
     pub(super) name: &'static str,
     /// Its version.
     pub(super) version: String,
-    program: PathBuf,
+    pub(super) program: PathBuf,
     /// Flags before the verb.
     flags: Vec<String>,
 }
@@ -66,7 +66,7 @@ impl Runtime {
         self.flags.is_empty()
     }
 
-    fn command(&self, stage: &Stage) -> Command {
+    pub(super) fn command(&self, stage: &Stage) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.state(stage)).args(&self.flags).env_clear();
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(&stage.directory);
@@ -83,7 +83,7 @@ impl Runtime {
         let helper = helper.then(|| Helper::start(&stage.directory.join("probe"))).transpose()?;
         stage.put(config, helper.as_ref())?;
         let before = mount_points();
-        let (said, errors) = self.run_and_look(stage)?;
+        let (said, errors) = self.run_and_look(stage, config)?;
         let mut seen = match &said {
             Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
             None => Seen::refused(&errors),
@@ -100,9 +100,17 @@ impl Runtime {
 
     /// The container's report and the files of its cgroup, and what the runtime wrote to
     /// its stderr.
-    fn run_and_look(&self, stage: &Stage) -> Result<(Option<(Value, Value)>, String), Error> {
+    fn run_and_look(
+        &self,
+        stage: &Stage,
+        config: &Value,
+    ) -> Result<(Option<(Value, Value)>, String), Error> {
         let errors = stage.directory.join("stderr");
         let file = File::create(&errors).on_path("create", &errors)?;
+        if config["process"]["terminal"] == true {
+            let seen = self.run_detached(stage, file)?;
+            return Ok((seen, text_of(&errors)?));
+        }
         let mut command = self.command(stage);
         command.args(["run", "--bundle"]).arg(stage.bundle()).arg(ID);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
@@ -118,15 +126,13 @@ impl Runtime {
         let is_late = line.is_err();
         let text = line.ok().flatten().unwrap_or_default();
         let report: Option<Value> = serde_json::from_str(&text).ok();
-        let cgroup = normal::cgroup_files(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
+        let cgroup = normal::cgroup_files(&cgroup());
         drop(stdin); // The probe waits for the end of its stdin.
         if report.is_none() && !text.is_empty() || text.is_empty() && child.try_wait().is_err() {
             processes::end_descendants(child.id());
         }
         let status = wait(&mut child)?;
-        let mut said = String::new();
-        let read = File::open(&errors).and_then(|file| file.take(4000).read_to_string(&mut said));
-        read.on_path("read", &errors)?;
+        let said = text_of(&errors)?;
         let report = report.map(|mut report| {
             report["end"] = format!("{status}").into();
             (report, cgroup)
@@ -153,7 +159,7 @@ impl Runtime {
             let _ = command::output(delete.args(["delete", "--force", ID])); // Best effort.
             let _ = fs::remove_dir_all(self.state(stage));
         }
-        let cgroup = Path::new("/sys/fs/cgroup").join(&CGROUP[1..]);
+        let cgroup = cgroup();
         if cgroup.is_dir() {
             seen.add(&["left", "cgroup"], "yes".to_owned());
             let _ = fs::remove_dir(&cgroup); // It may be in use for a moment more.
@@ -171,6 +177,19 @@ impl Runtime {
     }
 }
 
+/// What a runtime wrote to its stderr.
+fn text_of(errors: &Path) -> Result<String, Error> {
+    let mut said = String::new();
+    let read = File::open(errors).and_then(|file| file.take(4000).read_to_string(&mut said));
+    read.on_path("read", errors)?;
+    Ok(said)
+}
+
+/// The container's cgroup.
+pub(super) fn cgroup() -> PathBuf {
+    Path::new("/sys/fs/cgroup").join(&CGROUP[1..])
+}
+
 /// The mounts of this mount namespace, in their order: each with its id and its place.
 fn mount_points() -> Vec<(String, String)> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -182,7 +201,7 @@ fn mount_points() -> Vec<(String, String)> {
 }
 
 /// Waits for a runtime to end. One that hangs is killed, with its container.
-fn wait(child: &mut std::process::Child) -> Result<std::process::ExitStatus, Error> {
+pub(super) fn wait(child: &mut std::process::Child) -> Result<std::process::ExitStatus, Error> {
     let began = std::time::Instant::now();
     loop {
         let status = child.try_wait();

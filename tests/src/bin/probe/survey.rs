@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::process::{getpgrp, getsid};
+use rustix::termios::{tcgetattr, tcgetpgrp, tcgetsid};
 use serde_json::{Map, Value, json};
 use vial_tests::sys;
 
@@ -21,6 +23,7 @@ pub(crate) fn everything(paths: &[&str]) -> Value {
         "prctl": prctl(),
         "signals": signals(),
         "calls": calls(),
+        "terminal": terminal(),
         "paths": paths.collect::<Map<_, _>>(),
     })
 }
@@ -123,6 +126,35 @@ fn prctl() -> Value {
         "speculation": get(PR_GET_SPECULATION_CTRL, STORE_BYPASS),
         "thp_disable": get(libc::PR_GET_THP_DISABLE, 0),
         "timerslack": get(libc::PR_GET_TIMERSLACK, 0),
+    })
+}
+
+/// The terminal at stdin: its file, its settings, and whether it is the controlling one and
+/// the console. Null if there is none.
+fn terminal() -> Value {
+    let (stdin, open) = (io::stdin(), |path| File::open(path).and_then(|file| file.metadata()));
+    let Ok(modes) = tcgetattr(&stdin) else { return Value::Null };
+    let own = fs::metadata("/proc/self/fd/0");
+    let is_own = |other: io::Result<fs::Metadata>| match (&own, other) {
+        (Ok(own), Ok(other)) => (own.dev(), own.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    };
+    let streams = ["1", "2"].map(|fd| is_own(fs::metadata(format!("/proc/self/fd/{fd}"))));
+    json!({
+        "name": fs::read_link("/proc/self/fd/0").ok(),
+        "device": own.as_ref().ok().map(|own| report::device(own.rdev())),
+        "mode": own.as_ref().ok().map(|own| format!("{:04o}", own.mode() & 0o7777)),
+        "owner": own.as_ref().ok().map(|own| format!("{}:{}", own.uid(), own.gid())),
+        "streams": streams,
+        "console": is_own(fs::metadata("/dev/console")),
+        "tty": named(open("/dev/tty").map(drop)),
+        "size": report::tty_size(),
+        "input": modes.input_modes.bits(),
+        "output": modes.output_modes.bits(),
+        "control": modes.control_modes.bits(),
+        "local": modes.local_modes.bits(),
+        "foreground": tcgetpgrp(&stdin).ok() == Some(getpgrp()),
+        "session": tcgetsid(&stdin).ok() == getsid(None).ok(),
     })
 }
 

@@ -10,6 +10,7 @@ mod namespaces;
 mod process;
 mod resources;
 mod seccomp;
+mod terminal;
 
 use serde_json::{Value, json};
 
@@ -85,6 +86,7 @@ const FEATURES: &[Feature] = &[
     feature("annotations", 10, resources::annotations),
     feature("process args", 20, process::args),
     feature("hooks", 12, hooks::add),
+    feature("process terminal", 8, terminal::add),
 ];
 
 /// Features that vial does not have yet. Whoever adds one takes it out of this list.

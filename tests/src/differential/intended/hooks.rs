@@ -10,8 +10,16 @@ use super::Row;
 pub(super) const ROWS: &[Row] = rows! {
     ["crun", "runc"] "hooks": "*", "*poststart*", poststart_early,
         "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
-    ["runc"] "left|hooks": "*", "*poststart*", poststart_failed_early,
+    ["crun", "runc"] "left|hooks": "*", "*poststart*", poststart_failed_early,
         "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
+    ["crun"] "left|hooks": "*poststop*", "*", no_poststop,
+        "poststop hooks run also after a hook failed: runtime.md, \"Lifecycle\"";
+    ["crun"] "hooks|*|cwd": "@stage@/bundle", "/", devices_in_user_namespace,
+        "crun changes to / when it binds devices in a user namespace, and takes that for the bundle";
+    ["crun"] "hooks|*|state|bundle": "@stage@/bundle", "/", devices_in_user_namespace,
+        "crun changes to / when it binds devices in a user namespace, and takes that for the bundle";
+    ["crun"] "hooks|*|namespaces|pid": "*", "*", when::time_namespace_without_pids,
+        "crun makes a PID namespace together with a time namespace";
     ["crun"] "end": "exit status: 0", "refused: error executing hook `/probe` (exit code: 1)*", when::default_device,
         "crun opens the container's /dev/null for a hook, whatever mode linux.devices gives it";
     ["crun"] "end": "refused: *(config.json hooks.poststart*", "exit status: 0", when::always,
@@ -78,10 +86,25 @@ fn poststart_early(config: &Value, difference: &Difference) -> bool {
         && same_but_order(config, difference)
 }
 
-/// A poststart hook failed, and hooks of startContainer did not run any more.
+fn devices_in_user_namespace(config: &Value, difference: &Difference) -> bool {
+    when::user_namespace(config, difference) && !config["linux"]["devices"].is_null()
+}
+
+/// The same hooks but for those of poststop.
+fn no_poststop(_: &Value, difference: &Difference) -> bool {
+    let rest = |text: &str| {
+        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    rest(&difference.ours) == rest(&difference.theirs)
+}
+
+/// A hook of poststart or startContainer failed, and the others had run in another order.
 fn poststart_failed_early(_: &Value, difference: &Difference) -> bool {
     let rest = |text: &str| {
-        let words = text.split(' ').filter(|word| !word.starts_with("startContainer"));
+        const START: [&str; 2] = ["startContainer", "poststart"];
+        let is_other = |word: &&str| !START.iter().any(|kind| word.starts_with(kind));
+        let words = text.split(' ').filter(is_other);
         words.map(str::to_owned).collect::<Vec<_>>()
     };
     rest(&difference.ours) == rest(&difference.theirs)

@@ -20,6 +20,7 @@ macro_rules! rows {
 }
 
 mod hooks;
+mod terminal;
 mod usual;
 
 /// A difference that is no fault of vial.
@@ -71,5 +72,5 @@ pub(super) fn explanation(
 
 /// The whole table.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [usual::ROWS, hooks::ROWS].into_iter().flatten()
+    [usual::ROWS, hooks::ROWS, terminal::ROWS].into_iter().flatten()
 }
