@@ -18,6 +18,7 @@ topic!(
     docker_run_passes_output_and_exit_code[Docker],
     docker_exec_enters_and_stop_sends_sigterm[Docker],
     docker_limits_are_in_the_containers_cgroup[Docker],
+    docker_update_changes_the_limits[Docker],
     docker_connects_containers_by_its_bridge[Docker],
 );
 
@@ -104,6 +105,20 @@ fn docker_limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let script = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max";
     let said = docker.success(&[&options[..], &["sh", "-c", script]].concat())?;
     Ok(same("the limits", said.as_str(), "67108864\n50")?)
+}
+
+fn docker_update_changes_the_limits(context: &Context) -> Outcome {
+    let docker = Docker::ready(context)?;
+    let name = context.id();
+    let options = ["run", "--detach", "--network=host", "--memory=64m", "--name", &name, "box"];
+    docker.success(&[&options[..], &["sleep", "1000"]].concat())?;
+    let options = ["--memory=96m", "--memory-swap=96m", "--pids-limit=60", "--cpus=0.5"];
+    let done = docker.success(&[&["update"], &options[..], &[&name]].concat());
+    let script = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max";
+    let after = docker.success(&["exec", &name, "sh", "-c", script]);
+    docker.success(&["rm", "--force", &name])?;
+    done?;
+    Ok(same("after", after?.as_str(), "100663296\n60\n50000 100000")?)
 }
 
 /// docker makes the network of such a container in a prestart hook.

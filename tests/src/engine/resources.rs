@@ -8,6 +8,7 @@ use crate::{Context, Outcome};
 topic!(
     "podman-limits",
     limits_are_in_the_containers_cgroup[Podman],
+    update_changes_the_limits[Podman],
     pids_beyond_the_limit_are_refused[Podman],
     stats_count_the_processes[Podman],
     cgroup_namespace_is_private_or_the_hosts[Podman],
@@ -30,6 +31,22 @@ fn limits_are_in_the_containers_cgroup(context: &Context) -> Outcome {
     let weight = said.get(6).copied().unwrap_or_default();
     same("whether 1024 shares give a known weight", ["39", "100"].contains(&weight), true)?;
     Ok(same("processors, and the view", said.get(7..), Some(&["1", "read-only"][..]))?)
+}
+
+fn update_changes_the_limits(context: &Context) -> Outcome {
+    let podman = Podman::ready(context)?;
+    let name = podman.start(&["--memory=64m", "--pids-limit=50"], "exec sleep 1000")?;
+    let files = ["memory.max", "memory.swap.max", "pids.max", "cpu.max", "cpuset.cpus"];
+    let paths: Vec<String> = files.iter().map(|file| format!("/sys/fs/cgroup/{file}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let seen = || podman.success(&[&["exec", &name, "cat"], &paths[..]].concat());
+    same("before", seen()?.as_str(), "67108864\n67108864\n50\nmax 100000")?;
+    let options = ["--memory=96m", "--memory-swap=128m", "--pids-limit=60", "--cpus=0.5"];
+    let done = podman.success(&[&["update", "--cpuset-cpus=0"], &options[..], &[&name]].concat());
+    let after = seen();
+    podman.remove(&name)?;
+    done?;
+    Ok(same("after", after?.as_str(), "100663296\n33554432\n60\n50000 100000\n0")?)
 }
 
 fn pids_beyond_the_limit_are_refused(context: &Context) -> Outcome {
