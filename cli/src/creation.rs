@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use vial_plan::{Item, ProcessItem, RootfsItem, Stage2};
 
 use crate::config::Config;
@@ -36,11 +37,18 @@ use crate::socket;
 use crate::spawn;
 use crate::time;
 
+/// How long the reader of a pidfd may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The options that create and run share.
 #[derive(Debug, Default)]
 pub struct Options {
     /// The bundle; empty is the working directory.
     pub bundle: Option<PathBuf>,
+    /// What to read instead of the bundle's config.json.
+    pub config: Option<PathBuf>,
+    /// Where to send a pidfd of the process.
+    pub pidfd_socket: Option<PathBuf>,
     /// Where the console socket is.
     pub console_socket: Option<PathBuf>,
     /// Where the pid is written.
@@ -79,7 +87,8 @@ pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared,
         host.forget_cgroups();
     }
     let bundle = bundle(options.bundle.as_deref(), &host)?;
-    let (mut config, bytes) = Config::load(&bundle)?;
+    let file = options.config.clone().unwrap_or_else(|| bundle.join("config.json"));
+    let (mut config, bytes) = Config::load(&file)?;
     if sd_notify::address()?.is_some() {
         sd_notify::add_to(&mut config, &global.root.join(id));
     }
@@ -167,6 +176,7 @@ impl Prepared {
         then: Then<'_>,
     ) -> Result<(Container, Option<Proxy>), Error> {
         let console = console.connect()?;
+        let pidfd_socket = options.pidfd_socket.as_deref().map(connect_for_pidfd).transpose()?;
         let devices = Devices::find(&self.plan.net_devices)?;
         let dir = Dir::create(&global.root, &self.id, &self.bytes)?;
         let mut undo = Undo::before(&dir, &mut self.plan)?;
@@ -200,6 +210,7 @@ impl Prepared {
         let ready = launch(&self.plan, &dir.path, &fds, &watch, &mut devices, &run_hooks)?;
         let record = self.record(ready.pid)?;
         dir.write_record(&record)?;
+        pidfd_socket.map_or(Ok(()), |socket| send_pidfd(&socket, ready.pid, b"standard"))?;
         write_pid(options.pid_file.as_deref(), ready.pid)?;
         match then {
             Then::Wait => ready.keep(&self.plan)?,
@@ -258,6 +269,24 @@ impl Prepared {
             progress: String::new(),
         })
     }
+}
+
+/// Connects to the socket for a pidfd.
+pub fn connect_for_pidfd(path: &Path) -> Result<OwnedFd, Error> {
+    socket::connect_within(path, PATIENCE).map_err(|errno| {
+        let what = format_args!("connect to the pidfd socket {}: connect(2)", path.display());
+        Error::errno(what, errno)
+    })
+}
+
+/// Sends a pidfd of a child, with a word for its kind, as runc does.
+pub fn send_pidfd(socket: &OwnedFd, pid: u32, kind: &[u8]) -> Result<(), Error> {
+    let pid = Pid::from_raw(pid.cast_signed()).ok_or_else(|| Error::new("no pid"))?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|errno| Error::errno("open a pidfd for --pidfd-socket: pidfd_open(2)", errno))?;
+    socket::send_with_fd(socket, kind, pidfd.as_fd())
+        .map(drop)
+        .map_err(|errno| Error::errno("send to the pidfd socket: sendmsg(2)", errno))
 }
 
 /// Writes the pid file: the decimal pid and nothing else, as engines parse it.

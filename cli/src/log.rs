@@ -16,6 +16,8 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Whether it holds JSON, one object on each line.
     pub json: bool,
+    /// Whether warnings are left out.
+    pub only_errors: bool,
     held: RefCell<Vec<String>>,
 }
 
@@ -25,7 +27,7 @@ const WARNING: &str = "{\"level\":\"warning\"";
 impl Log {
     /// A log that writes to this file too, if there is one.
     pub fn new(file: Option<PathBuf>, json: bool) -> Log {
-        Log { file, json, held: RefCell::default() }
+        Log { file, json, only_errors: false, held: RefCell::default() }
     }
 
     /// Creates the file. Called first, so that a verb does nothing if that fails.
@@ -63,6 +65,7 @@ impl Log {
     /// must be alone there.
     pub fn warn(&self, warnings: &[String]) {
         match &self.file {
+            _ if self.only_errors => {}
             Some(_) if self.json => self.held.borrow_mut().extend_from_slice(warnings),
             Some(path) => self.write_warnings(path, warnings),
             None if !warnings.is_empty() && io::stderr().is_terminal() => {

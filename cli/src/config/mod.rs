@@ -88,10 +88,9 @@ impl Config {
         }
     }
 
-    /// Reads the bundle's config.json. Returns its bytes too.
-    pub fn load(bundle: &Path) -> Result<(Config, Vec<u8>), Error> {
-        let path = bundle.join("config.json");
-        let bytes = read(&path)?;
+    /// Reads a config.json. Returns its bytes too.
+    pub fn load(path: &Path) -> Result<(Config, Vec<u8>), Error> {
+        let bytes = read(path)?;
         let config = parse(&bytes).map_err(|error| error.context(path.display()))?;
         Ok((config, bytes))
     }

@@ -32,6 +32,12 @@ pub struct Vial {
     /// format of that file: text or json
     #[argh(option, arg_name = "format", default = "String::from(\"text\")")]
     log_format: String,
+    /// accepted: vial sees itself what it may do (true, false or auto)
+    #[argh(option, arg_name = "bool", default = "String::from(\"auto\")")]
+    rootless: String,
+    /// what goes to the log: error, warning (default), info or debug
+    #[argh(option, arg_name = "level", default = "String::from(\"warning\")")]
+    log_level: String,
     /// accepted and ignored: errors are always told in full
     #[argh(switch)]
     #[allow(dead_code, reason = "callers send it; there is no second level of detail")]
@@ -155,6 +161,14 @@ impl Vial {
             ))
             .hint("have the engine use its cgroupfs driver"));
         }
+        if !matches!(self.rootless.as_str(), "auto" | "true" | "false" | "1" | "0") {
+            return Err(Error::new(format_args!("--rootless {}: unknown value", self.rootless))
+                .hint("use true, false or auto"));
+        }
+        if !matches!(self.log_level.as_str(), "error" | "warning" | "info" | "debug") {
+            return Err(Error::new(format_args!("unknown log level \"{}\"", self.log_level))
+                .hint("use error, warning, info or debug"));
+        }
         if !matches!(self.log_format.as_str(), "text" | "json") {
             return Err(Error::new(format_args!("unknown log format \"{}\"", self.log_format))
                 .hint("use text or json"));
@@ -164,7 +178,9 @@ impl Vial {
 
     /// Where errors go.
     pub fn log(&self) -> Log {
-        Log::new(self.log.clone(), self.log_format == "json")
+        let mut log = Log::new(self.log.clone(), self.log_format == "json");
+        log.only_errors = self.log_level == "error";
+        log
     }
 
     /// Runs the verb; its result is the exit status.

@@ -12,6 +12,12 @@ macro_rules! creating {
             /// socket to which the terminal's master is sent
             #[argh(option, arg_name = "socket")]
             console_socket: Option<std::path::PathBuf>,
+            /// file to read instead of the bundle's config.json
+            #[argh(option, short = 'f', arg_name = "file")]
+            config: Option<std::path::PathBuf>,
+            /// socket to which a pidfd of the process is sent
+            #[argh(option, arg_name = "socket")]
+            pidfd_socket: Option<std::path::PathBuf>,
             /// file to which the process's pid is written
             #[argh(option, arg_name = "file")]
             pid_file: Option<std::path::PathBuf>,
@@ -41,7 +47,9 @@ macro_rules! creating {
                 $crate::creation::check_preserved(preserve_fds)?;
                 Ok($crate::creation::Options {
                     bundle: self.bundle.clone(),
+                    config: self.config.clone(),
                     console_socket: self.console_socket.clone(),
+                    pidfd_socket: self.pidfd_socket.clone(),
                     pid_file: self.pid_file.clone(),
                     no_pivot: self.no_pivot,
                     no_new_keyring: self.no_new_keyring,

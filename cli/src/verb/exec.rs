@@ -11,7 +11,9 @@ use crate::config::process::User;
 use crate::config::{self, Config, Process};
 use crate::container::status::Status;
 use crate::container::{Container, Init};
-use crate::creation::{Console, check_preserved, console_socket, listen_fds, write_pid};
+use crate::creation::{
+    Console, check_preserved, connect_for_pidfd, console_socket, listen_fds, send_pidfd, write_pid,
+};
 use crate::error::Error;
 use crate::flags::Global;
 use crate::foreground::Foreground;
@@ -51,6 +53,9 @@ pub struct Exec {
     /// return once the process is started
     #[argh(switch, short = 'd')]
     detach: bool,
+    /// socket to which a pidfd of the process is sent
+    #[argh(option, arg_name = "socket")]
+    pidfd_socket: Option<PathBuf>,
     /// file to which the process's pid is written
     #[argh(option, arg_name = "file")]
     pid_file: Option<PathBuf>,
@@ -159,6 +164,7 @@ impl Exec {
             _ => console_socket(process.terminal, self.console_socket.as_deref())?,
         };
         let console = console.connect()?;
+        let pidfd_socket = self.pidfd_socket.as_deref().map(connect_for_pidfd).transpose()?;
         let fds = [(Lent::Console, console.as_ref().map(AsFd::as_fd)), (Lent::Init, init.pidfd())];
         let watch = Watch { foreground: foreground.as_ref(), cgroup: None, deadline: None };
         let ready =
@@ -168,6 +174,9 @@ impl Exec {
             return Err(Error::new("container not running"));
         }
         let pid = ready.pid;
+        if let Some(socket) = &pidfd_socket {
+            send_pidfd(socket, pid, b"setns")?;
+        }
         write_pid(self.pid_file.as_deref(), pid)?;
         if let Err(error) = go(ready, plan, foreground.as_mut()) {
             if let Some(file) = &self.pid_file {

@@ -18,6 +18,8 @@ topic!(
     log_of_a_success_is_empty,
     text_log_has_level_and_message,
     unknown_log_format_is_refused,
+    rootless_and_log_level_are_known,
+    warnings_are_left_out_at_the_level_error[Root],
     version_has_the_lines_that_engines_parse,
     systemd_cgroup_is_refused,
     unknown_verb_is_refused,
@@ -108,6 +110,38 @@ fn text_log_has_level_and_message(context: &Context) -> Outcome {
 
 fn unknown_log_format_is_refused(context: &Context) -> Outcome {
     Ok(refused(&context.vial(&["--log-format", "yaml", "list"])?, "yaml")?)
+}
+
+fn rootless_and_log_level_are_known(context: &Context) -> Outcome {
+    for words in [
+        &["--rootless=true", "features"][..],
+        &["--rootless", "false", "features"],
+        &["--rootless=auto", "--log-level=error", "features"],
+        &["--log-level", "debug", "features"],
+    ] {
+        let done = vial(context, words)?;
+        same(&words.join(" "), (done.code, &*done.stderr), (0, ""))?;
+    }
+    for (option, text) in [("--rootless=maybe", "--rootless"), ("--log-level=loud", "log level")] {
+        refused(&vial(context, &[option, "list"])?, text)?;
+    }
+    Ok(())
+}
+
+fn warnings_are_left_out_at_the_level_error(context: &Context) -> Outcome {
+    let bundle = context.bundle(|config| {
+        super::edit::deeds(config, &["exit", "0"]);
+        config["linux"]["resources"]["memory"]["kernel"] = serde_json::json!(1 << 20);
+    })?;
+    for (level, has_some) in [("warning", true), ("error", false)] {
+        let log = context.directory.join(format!("log-{level}"));
+        let mut command = context.command(&["--log-level", level, "--log"]);
+        command.arg(&log).arg("run").arg("--bundle").arg(&bundle.path).arg(context.id());
+        context.run(&mut command)?.success()?;
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        same(level, text.contains("memory.kernel"), has_some)?;
+    }
+    Ok(())
 }
 
 fn version_has_the_lines_that_engines_parse(context: &Context) -> Outcome {

@@ -49,6 +49,7 @@ mod no_process;
 mod notify;
 mod oom;
 mod own_inode;
+mod pidfd;
 mod plan;
 mod preserve_fds;
 mod process_setup;
@@ -114,6 +115,7 @@ pub const ALL: &[&Topic] = &[
     &namespaces::TOPIC,
     &names::TOPIC,
     &net_devices::TOPIC,
+    &pidfd::TOPIC,
     &plan::TOPIC,
     &kept::TOPIC,
     &joined::TOPIC,

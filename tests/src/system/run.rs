@@ -9,6 +9,7 @@ topic!(
     "run",
     container_sees_its_config [Root],
     run_returns_the_containers_exit_code [Root],
+    config_may_be_another_file [Root],
     device_not_in_the_list_is_refused [Root],
     memory_limit_is_in_the_cgroup [Root, Cgroup2],
     nothing_is_left_of_a_container_that_ended [Root],
@@ -29,6 +30,20 @@ fn container_sees_its_config(context: &Context) -> Outcome {
 fn run_returns_the_containers_exit_code(context: &Context) -> Outcome {
     let bundle = context.probe_bundle(&["exit", "42"])?;
     Ok(same("the code", context.run_bundle(&bundle)?.code, 42)?)
+}
+
+/// As under crun. Paths in it still start at the bundle.
+fn config_may_be_another_file(context: &Context) -> Outcome {
+    let bundle = context.probe_bundle(&["exit", "42"])?;
+    let file = context.directory.join(format!("other-{}", context.id()));
+    std::fs::rename(bundle.path.join("config.json"), &file).map_err(|e| e.to_string())?;
+    let run = |file: &std::path::Path| {
+        let mut command = context.command(&["run", "--config"]);
+        context.run(command.arg(file).arg("--bundle").arg(&bundle.path).arg(context.id()))
+    };
+    same("the code", run(&file)?.code, 42)?;
+    let done = run(std::path::Path::new("/no/such/file"))?;
+    Ok(super::container::refused(&done, "/no/such/file")?)
 }
 
 fn device_not_in_the_list_is_refused(context: &Context) -> Outcome {
