@@ -45,7 +45,8 @@ pub(crate) fn own(bundle: &Bundle, id: u32) -> Result<(), String> {
     while let Some(directory) = directories.pop() {
         lchown(&directory, Some(id), Some(id)).map_err(|e| e.to_string())?;
         for entry in fs::read_dir(&directory).map_err(|e| e.to_string())?.flatten() {
-            match entry.path().is_dir() {
+            // Not through a link, such as var/run: that is the host's.
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 true => directories.push(entry.path()),
                 false => lchown(entry.path(), Some(id), Some(id)).map_err(|e| e.to_string())?,
             }
