@@ -19,14 +19,14 @@ use crate::container::status::Process;
 use crate::container::undo::Undo;
 use crate::error::Error;
 use crate::file::write_whole;
-use crate::flags::Global;
+use crate::flags::{CgroupManager, Global};
 use crate::foreground::Foreground;
 use crate::hooks;
 use crate::host::cgroups::delegated;
 use crate::host::mountinfo;
 use crate::host::resctrl::Resctrl;
 use crate::host::sources::{Source, rootfs_has_mounts};
-use crate::host::{Hierarchy, Host, NamespaceOwner};
+use crate::host::{Driver, Hierarchy, Host, NamespaceOwner};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::network::Devices;
@@ -35,6 +35,7 @@ use crate::planner::{self, ListenFds, Request};
 use crate::sd_notify::{self, Proxy};
 use crate::socket;
 use crate::spawn;
+use crate::systemd;
 use crate::time;
 
 /// How long the reader of a pidfd may take.
@@ -61,8 +62,8 @@ pub struct Options {
     pub preserve_fds: u32,
     /// Which of them come from systemd's socket activation.
     pub listen_fds: ListenFds,
-    /// Make no cgroups.
-    pub no_cgroups: bool,
+    /// What makes the cgroups.
+    pub cgroups: CgroupManager,
 }
 
 /// A bundle that was read and planned. Nothing has been done yet.
@@ -83,8 +84,10 @@ pub struct Prepared {
 pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared, Error> {
     crate::container::dir::check_id(id)?;
     let mut host = Host::read();
-    if options.no_cgroups {
-        host.forget_cgroups();
+    match options.cgroups {
+        CgroupManager::Cgroupfs => {}
+        CgroupManager::Systemd => host.driver = systemd_driver(&host)?,
+        CgroupManager::Disabled => host.forget_cgroups(),
     }
     let bundle = bundle(options.bundle.as_deref(), &host)?;
     let file = options.config.clone().unwrap_or_else(|| bundle.join("config.json"));
@@ -100,7 +103,7 @@ pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared,
     let filters = host.filters_devices();
     let request = Request {
         lineage,
-        no_cgroups: options.no_cgroups,
+        no_cgroups: options.cgroups == CgroupManager::Disabled,
         resctrl: linux.intel_rdt.as_ref().and_then(|rdt| Resctrl::read(rdt, id)),
         environment: environment_for(&config),
         sources: if filters { Vec::new() } else { Source::of(&config, &bundle) },
@@ -118,6 +121,26 @@ pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared,
     plan.bundle.clone_from(&bundle);
     let no_new_keyring = options.no_new_keyring;
     Ok(Prepared { id: id.to_owned(), bundle, config, bytes, host, no_new_keyring, plan })
+}
+
+/// systemd, if it can make cgroups here.
+fn systemd_driver(host: &Host) -> Result<Driver, Error> {
+    let refused = |what: &str| Err(Error::new(format_args!("the systemd cgroup driver: {what}")));
+    let (is_booted, is_of_user) = (systemd::is_booted(), systemd::is_of_user());
+    match host.hierarchy() {
+        _ if !is_booted => refused("this machine was not booted with systemd").map_err(|error| {
+            error.hint("leave out --systemd-cgroup, and have the engine use its cgroupfs driver")
+        }),
+        None => refused("no cgroup filesystem is mounted"),
+        Some(Hierarchy::V1 | Hierarchy::Hybrid) if is_of_user => {
+            refused("a user's systemd may not make cgroups of cgroup v1")
+                .map_err(|error| error.hint("boot with systemd.unified_cgroup_hierarchy=1"))
+        }
+        Some(_) if is_of_user => {
+            Ok(Driver::Systemd { is_of_user, root: systemd::cgroup_of_manager()? })
+        }
+        Some(_) => Ok(Driver::Systemd { is_of_user, root: PathBuf::new() }),
+    }
 }
 
 /// The environment of createContainer hooks that have none, if there are any.
@@ -253,6 +276,7 @@ impl Prepared {
                 Some(place) if place.hierarchy != Hierarchy::V2 => place.hierarchy.name().into(),
                 _ => String::new(),
             },
+            scope: self.plan.cgroup.as_ref().map(|place| place.scope.clone()).unwrap_or_default(),
             places: Place::to_texts(&self.plan.places),
             no_new_keyring: self.no_new_keyring,
             chroot: self.plan.items().any(|(_, item, _)| {

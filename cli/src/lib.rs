@@ -35,6 +35,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod systemd;
 pub mod time;
 pub mod verb;
 pub mod words;

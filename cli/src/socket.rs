@@ -44,6 +44,13 @@ pub fn connect_within(path: &Path, patience: Duration) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Connects to the abstract socket of this name.
+pub fn connect_abstract(name: &[u8]) -> Result<OwnedFd> {
+    let socket = new(SocketFlags::empty())?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(socket)
+}
+
 /// Connects to the socket at this path of any length.
 fn connect_far(socket: &OwnedFd, path: &Path) -> Result<()> {
     // An address holds a path of at most 108 bytes (unix(7)); a longer one is reached

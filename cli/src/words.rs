@@ -73,6 +73,9 @@ fn cgroup(item: &CgroupItem<'_>) -> String {
         }
         CgroupItem::Mkdir { directory } => format!("make cgroup /{}", show(directory)),
         CgroupItem::Open { directory } => format!("use cgroup /{}", show(directory)),
+        CgroupItem::AwaitScope { scope } => {
+            format!("wait until systemd has put this process into {}", show(scope))
+        }
         CgroupItem::Enter {} => "enter the cgroup".into(),
         CgroupItem::Tasks { .. } => "open the cgroup's tasks".into(),
         CgroupItem::Owner { file, uid, gid } => {

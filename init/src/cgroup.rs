@@ -9,11 +9,11 @@ use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstatfs, mkdirat, openat, openat2,
 };
 use rustix::io::{Errno, read, write};
-use vial_plan::{Call, CgroupItem, Step};
+use vial_plan::{Call, CgroupItem, Gate, Step};
 
-use crate::Life;
 use crate::fault::{During, Fault, Of, Prepared};
 use crate::sys::bpf;
+use crate::{Life, gate};
 
 /// What stage 0 holds of cgroups.
 #[derive(Debug, Default)]
@@ -71,6 +71,10 @@ pub fn carry_out(
             life.slots.put(tasks, open_to_write(own.as_fd(), c"tasks")?)
         }
         CgroupItem::Owner { file, uid, gid } => give(cgroup.own()?, file, uid, gid),
+        // Only `vial plan` needs the name.
+        CgroupItem::AwaitScope { scope: _ } => {
+            gate::await_vial(life, life.procfs()?, Gate::Scope, Step::AwaitScope)
+        }
     }
 }
 

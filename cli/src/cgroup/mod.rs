@@ -19,25 +19,24 @@ use crate::host::Hierarchy;
 /// How long the kernel may take to empty or freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What makes and removes cgroups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driver {
-    /// vial itself, by mkdir(2) and rmdir(2).
-    Fs,
-}
-
 /// A cgroup.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
     path: PathBuf,
     hierarchy: Hierarchy,
-    driver: Driver,
+    /// The scope of systemd that it belongs to; empty if vial itself made it.
+    scope: String,
 }
 
 impl Cgroup {
     /// The cgroup with this absolute path. On a hybrid host it is one of cgroup2.
     pub fn new(path: PathBuf, hierarchy: Hierarchy) -> Cgroup {
-        Cgroup { path, hierarchy, driver: Driver::Fs }
+        Cgroup::of_scope(path, hierarchy, String::new())
+    }
+
+    /// The same, of this scope.
+    pub fn of_scope(path: PathBuf, hierarchy: Hierarchy, scope: String) -> Cgroup {
+        Cgroup { path, hierarchy, scope }
     }
 
     /// Its path.

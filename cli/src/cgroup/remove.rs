@@ -12,17 +12,22 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::walk::walk;
-use super::{Cgroup, Driver, PATIENCE};
+use super::{Cgroup, PATIENCE};
 use crate::error::Error;
 use crate::file::as_io;
+use crate::systemd;
 
 impl Cgroup {
     /// Kills the processes left in it, and removes it with the cgroups below. No error
     /// if it does not exist.
     pub fn remove(&self) -> Result<(), Error> {
-        match self.driver {
-            Driver::Fs => self.remove_directories(),
+        self.remove_directories()?;
+        if !self.scope.is_empty() {
+            // Also without this, systemd removes a scope whose cgroup is empty, soon. Ask
+            // it, so that the name is free at once.
+            let _ = systemd::stop(&self.scope, &self.path);
         }
+        Ok(())
     }
 
     fn remove_directories(&self) -> Result<(), Error> {

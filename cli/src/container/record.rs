@@ -43,6 +43,9 @@ pub struct Record {
     /// Which hierarchies hold the container, by name. Empty means cgroup2.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hierarchy: String,
+    /// The scope of systemd whose cgroup it is; empty if vial itself made the cgroup.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
     /// Its places in the hierarchies of cgroup v1 and in resctrl, as texts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<String>,
@@ -75,7 +78,10 @@ pub struct Record {
 impl Record {
     /// Its cgroup, if it has one.
     pub fn cgroup(&self) -> Option<Cgroup> {
-        let cgroup = |path| Cgroup::new(self.cgroup_root.join(path), self.hierarchy());
+        let cgroup = |path| {
+            let path = self.cgroup_root.join(path);
+            Cgroup::of_scope(path, self.hierarchy(), self.scope.clone())
+        };
         self.cgroup.as_ref().map(cgroup)
     }
 
@@ -106,6 +112,7 @@ impl Record {
             root: self.cgroup_root.clone(),
             path: path.clone(),
             made: 0,
+            scope: String::new(),
         });
         memory_files(place.as_ref(), &self.places())
     }
@@ -140,6 +147,7 @@ impl Record {
             cgroup: None,
             cgroup_root: PathBuf::new(),
             hierarchy: String::new(),
+            scope: String::new(),
             places: Vec::new(),
             no_new_keyring: false,
             chroot: false,

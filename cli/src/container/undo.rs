@@ -28,7 +28,7 @@ impl<'a> Undo<'a> {
         let mut undo = Undo { dir, cgroups: Vec::new(), last: None };
         if let Some(place) = &mut plan.cgroup {
             place.made = missing(&place.root, &place.path);
-            undo.cgroups.push(first(&place.root, &place.path, place.hierarchy, place.made));
+            undo.cgroups.push(of_container(place, place.made));
             let cgroup = place.cgroup();
             if place.made == 0 && cgroup.is_populated() {
                 let path = cgroup.path().display().to_string();
@@ -85,12 +85,21 @@ fn first(root: &Path, path: &Path, hierarchy: Hierarchy, count: usize) -> Vec<Cg
     levels(path).take(count).map(|path| Cgroup::new(root.join(path), hierarchy)).collect()
 }
 
+/// The container's cgroup and its ancestors, the first `count` of them. Those above a
+/// scope are slices of systemd, which removes them itself.
+fn of_container(place: &CgroupPlace, count: usize) -> Vec<Cgroup> {
+    match place.scope.is_empty() {
+        true => first(&place.root, &place.path, place.hierarchy, count),
+        false => (count > 0).then(|| place.cgroup()).into_iter().collect(),
+    }
+}
+
 /// Removes what a dead create of this id left behind, then runs the poststop hooks.
 pub fn clear(dir: &Dir, id: &str, log: &Log) -> Result<(), Error> {
     let (place, places) = dir.places();
     let mut cgroups = Vec::new();
-    if let Some(CgroupPlace { hierarchy, root, path, made }) = &place {
-        cgroups.push(first(root, path, *hierarchy, (*made).max(1)));
+    if let Some(place) = &place {
+        cgroups.push(of_container(place, place.made.max(1)));
     }
     for place in places.iter().filter(|place| !place.keeps) {
         cgroups.push(first(&place.root, &place.path, Hierarchy::V1, place.made.max(1)));

@@ -42,10 +42,10 @@ pub struct Vial {
     #[argh(switch)]
     #[allow(dead_code, reason = "callers send it; there is no second level of detail")]
     debug: bool,
-    /// refused: vial writes cgroups itself
+    /// have systemd make the cgroups, as --cgroup-manager=systemd does
     #[argh(switch)]
     systemd_cgroup: bool,
-    /// cgroupfs, or disabled to make no cgroups; systemd is refused
+    /// cgroupfs, systemd, or disabled to make no cgroups (default cgroupfs)
     #[argh(option, arg_name = "manager", default = "String::from(\"cgroupfs\")")]
     cgroup_manager: String,
     /// print the version
@@ -87,6 +87,18 @@ pub enum Parsed {
     Print(String),
 }
 
+/// What makes the cgroups of containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupManager {
+    /// vial itself.
+    #[default]
+    Cgroupfs,
+    /// systemd.
+    Systemd,
+    /// Nothing: there are none.
+    Disabled,
+}
+
 /// What the flags before the verb say.
 #[derive(Debug)]
 pub struct Global {
@@ -94,8 +106,8 @@ pub struct Global {
     pub root: PathBuf,
     /// Whether --root gave it.
     pub root_is_given: bool,
-    /// Whether containers get no cgroups.
-    pub no_cgroups: bool,
+    /// What makes the containers' cgroups.
+    pub cgroups: CgroupManager,
     /// Where warnings go.
     pub log: Log,
 }
@@ -146,21 +158,7 @@ fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
 
 impl Vial {
     fn check(&self) -> Result<(), Error> {
-        let refused = match self.cgroup_manager.as_str() {
-            _ if self.systemd_cgroup => Some("--systemd-cgroup"),
-            "cgroupfs" | "disabled" => None,
-            "systemd" => Some("--cgroup-manager=systemd"),
-            other => {
-                return Err(Error::new(format_args!("unknown cgroup manager \"{other}\""))
-                    .hint("use cgroupfs or disabled"));
-            }
-        };
-        if let Some(flag) = refused {
-            return Err(Error::new(format_args!(
-                "{flag} is not supported: vial writes cgroups itself"
-            ))
-            .hint("have the engine use its cgroupfs driver"));
-        }
+        self.cgroups()?;
         if !matches!(self.rootless.as_str(), "auto" | "true" | "false" | "1" | "0") {
             return Err(Error::new(format_args!("--rootless {}: unknown value", self.rootless))
                 .hint("use true, false or auto"));
@@ -176,6 +174,19 @@ impl Vial {
         Ok(())
     }
 
+    fn cgroups(&self) -> Result<CgroupManager, Error> {
+        match self.cgroup_manager.as_str() {
+            "disabled" if self.systemd_cgroup => Err(Error::new(
+                "--systemd-cgroup and --cgroup-manager=disabled contradict each other",
+            )),
+            "disabled" => Ok(CgroupManager::Disabled),
+            "cgroupfs" if !self.systemd_cgroup => Ok(CgroupManager::Cgroupfs),
+            "cgroupfs" | "systemd" => Ok(CgroupManager::Systemd),
+            other => Err(Error::new(format_args!("unknown cgroup manager \"{other}\""))
+                .hint("use cgroupfs, systemd or disabled")),
+        }
+    }
+
     /// Where errors go.
     pub fn log(&self) -> Log {
         let mut log = Log::new(self.log.clone(), self.log_format == "json");
@@ -185,14 +196,13 @@ impl Vial {
 
     /// Runs the verb; its result is the exit status.
     pub fn run(self) -> Result<u8, Error> {
-        let log = self.log();
+        let (log, cgroups) = (self.log(), self.cgroups()?);
         let root_is_given = self.root.is_some();
         let root = self.root.map_or_else(default_root, Ok)?;
         // It becomes an argument of vial-init, which a vial in another working directory
         // looks for.
         let root = std::path::absolute(&root).unwrap_or(root);
-        let no_cgroups = self.cgroup_manager == "disabled";
-        let global = Global { root, root_is_given, no_cgroups, log };
+        let global = Global { root, root_is_given, cgroups, log };
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),

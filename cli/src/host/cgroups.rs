@@ -56,6 +56,22 @@ impl Hierarchy {
     }
 }
 
+/// What makes cgroups.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub enum Driver {
+    /// vial itself, by mkdir(2).
+    #[default]
+    Fs,
+    /// systemd.
+    Systemd {
+        /// Whether it is a user's, and not the machine's.
+        is_of_user: bool,
+        /// The path of the cgroup that holds all of its units, without the leading
+        /// slash.
+        root: PathBuf,
+    },
+}
+
 /// A mounted hierarchy.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct CgroupMount {

@@ -21,7 +21,7 @@ use crate::file::{c_path, open};
 use crate::namespace::KINDS;
 use crate::seccomp::Arch;
 
-pub use cgroups::{CgroupMount, Hierarchy, Lineage, cgroup_of};
+pub use cgroups::{CgroupMount, Driver, Hierarchy, Lineage, cgroup_of};
 
 const RAMFS_MAGIC: u64 = general::RAMFS_MAGIC as u64;
 const TMPFS_MAGIC: u64 = general::TMPFS_MAGIC as u64;
@@ -55,6 +55,9 @@ pub struct Host {
     /// The mounted hierarchies of cgroup v1, unless /sys/fs/cgroup is cgroup2.
     #[serde(default)]
     pub cgroup_v1: Vec<CgroupMount>,
+    /// What makes cgroups.
+    #[serde(default)]
+    pub driver: Driver,
     /// The path of newuidmap(1), if installed.
     pub newuidmap: Option<PathBuf>,
     /// The path of newgidmap(1), if installed.
@@ -148,6 +151,7 @@ impl Host {
             has_mount_setattr: !filters_devices(cgroup.as_ref(), &cgroup_v1) && has_mount_setattr(),
             cgroup,
             cgroup_v1,
+            driver: Driver::Fs,
             newuidmap: (uid != 0).then(|| helper("newuidmap")).flatten(),
             newgidmap: (uid != 0).then(|| helper("newgidmap")).flatten(),
         }

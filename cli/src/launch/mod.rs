@@ -35,6 +35,7 @@ use crate::foreground::Foreground;
 use crate::network::Devices;
 use crate::plan::{Lent, Plan, memory_files};
 use crate::socket;
+use crate::systemd;
 
 /// An fd to lend, if there is one.
 pub type Fd<'a> = (Lent, Option<BorrowedFd<'a>>);
@@ -170,6 +171,12 @@ fn talk(
             }
             Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
                 listener::pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
+            }
+            Some((Reply::At { gate: Gate::Scope, pid }, _)) => {
+                if let Some(scope) = &plan.scope {
+                    systemd::adopt(scope, pid, &|| watch.interrupted()).map_err(Ended::Watched)?;
+                }
+                let _ = write_all(channel, b"s"); // EPIPE: it has been killed, as the next reply tells.
             }
             Some((Reply::At { gate: Gate::Hooks, pid }, _)) => {
                 run_hooks(pid).map_err(Ended::Watched)?;

@@ -4,8 +4,8 @@
 //! ```text
 //! length, texts   the bundle; where the hierarchy of the container's cgroup is mounted,
 //!                 the cgroup's path below it, and in one text how many cgroups are made,
-//!                 the kind of hierarchy, and how many more places follow; for each of
-//!                 these its mount point, its path, and in one text how many directories
+//!                 the kind of hierarchy, how many more places follow, and the scope of
+//!                 systemd whose cgroup it is; for each of these places its mount point, its path, and in one text how many directories
 //!                 are made, whether it stays, and its controllers; the origin of each
 //!                 item; the warnings
 //! the Plan        as vial-init got it
@@ -29,7 +29,8 @@ impl Plan {
     /// The bytes for the state dir.
     pub fn to_kept(&self) -> Vec<u8> {
         let place = self.cgroup.clone().unwrap_or_default();
-        let made = format!("{} {} {}", place.made, place.hierarchy.name(), self.places.len());
+        let (made, hierarchy) = (place.made, place.hierarchy.name());
+        let made = format!("{made} {hierarchy} {} {}", self.places.len(), place.scope);
         let head = [&self.bundle, &place.root, &place.path].map(|path| path.as_os_str().as_bytes());
         let mades: Vec<String> = self.places.iter().map(Place::kept).collect();
         let of_place = |(place, made)| {
@@ -137,6 +138,7 @@ fn read_places(texts: &mut dyn Iterator<Item = &CStr>) -> (Option<CgroupPlace>, 
     let made = words.next().and_then(|word| word.parse().ok());
     let hierarchy = words.next().and_then(Hierarchy::by_name).unwrap_or_default();
     let count: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let scope = words.next().unwrap_or_default().to_owned();
     let mut places = Vec::new();
     while places.len() < count {
         let (root, path, kept) = (path_of(next()), path_of(next()), next());
@@ -144,7 +146,7 @@ fn read_places(texts: &mut dyn Iterator<Item = &CStr>) -> (Option<CgroupPlace>, 
         places.push(place);
     }
     let made = made.filter(|_| !path.as_os_str().is_empty());
-    (made.map(|made| CgroupPlace { hierarchy, root, path, made }), places)
+    (made.map(|made| CgroupPlace { hierarchy, root, path, made, scope }), places)
 }
 
 fn path_of(text: &CStr) -> PathBuf {
@@ -186,7 +188,8 @@ mod tests {
         let config = config::parse(text.as_bytes()).unwrap();
         let mut plan = create(&config, &request, &host).unwrap();
         plan.bundle = request.bundle;
-        plan.cgroup.as_mut().unwrap().made = 3;
+        let place = plan.cgroup.as_mut().unwrap();
+        (place.made, place.scope) = (3, "a.scope".to_owned());
         let controllers = "cpu,cpuacct".to_owned();
         let (root, path) = ("/a b".into(), "c d".into());
         plan.places.push(Place { root, path, controllers, keeps: true, made: 7 });
@@ -209,7 +212,7 @@ mod tests {
         assert_eq!(kept.bundle.to_str(), Some("/b"));
         let place = kept.cgroup.unwrap();
         assert_eq!((place.root.to_str(), place.made), (Some("/sys/fs/cgroup"), 3));
-        assert_eq!(place.path.to_str(), Some("vial-web"));
+        assert_eq!((place.path.to_str(), &*place.scope), (Some("vial-web"), "a.scope"));
         assert_eq!(kept.places, plan.places);
         let without = Plan { cgroup: None, ..plan };
         assert!(Plan::from_kept(&without.to_kept()).unwrap().cgroup.is_none());
@@ -246,7 +249,7 @@ mod tests {
             (place.path.to_str(), place.made, place.hierarchy),
             (Some("a/b"), 2, Hierarchy::V2)
         );
-        assert!(others.is_empty());
+        assert!(others.is_empty() && place.scope.is_empty());
     }
 
     #[test]

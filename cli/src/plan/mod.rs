@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod kept;
+pub mod scope;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use vial_plan::{Encode, Header, Item, Items, ProcessItem, Stage, Stage2, write_item};
 
 use self::agent::Agent;
+use self::scope::Scope;
 use crate::cgroup::Cgroup;
 use crate::cgroup::oom::MemoryFiles;
 use crate::host::Hierarchy;
@@ -32,6 +34,8 @@ pub struct Plan {
     pub agent: Option<Agent>,
     /// The network devices to move: the names on the host and in the container; not kept.
     pub net_devices: Vec<(String, String)>,
+    /// The scope that systemd is to make of stage 0; not kept.
+    pub scope: Option<Scope>,
     /// The bundle; empty for an exec.
     pub bundle: PathBuf,
     /// The place of the container's cgroup, if it gets one.
@@ -63,12 +67,14 @@ pub struct CgroupPlace {
     pub path: PathBuf,
     /// How many cgroups create makes, of this one and its ancestors.
     pub made: usize,
+    /// The scope of systemd whose cgroup it is; empty if vial itself makes it.
+    pub scope: String,
 }
 
 impl CgroupPlace {
     /// The cgroup itself.
     pub fn cgroup(&self) -> Cgroup {
-        Cgroup::new(self.root.join(&self.path), self.hierarchy)
+        Cgroup::of_scope(self.root.join(&self.path), self.hierarchy, self.scope.clone())
     }
 }
 

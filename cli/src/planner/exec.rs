@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::host::{Host, Lineage};
 use crate::namespace::{KINDS, kind};
 use crate::plan::agent::State;
+use crate::plan::scope::Scope;
 use crate::plan::{Lent, Place, Plan};
 
 /// What the planner needs to know for an exec.
@@ -29,6 +30,8 @@ pub struct Exec<'a> {
     pub process: &'a Process,
     /// The cgroup in cgroup2 from its root, if the container has one.
     pub cgroup: Option<PathBuf>,
+    /// The scope that holds it, if only systemd can put a process there.
+    pub scope: Option<Scope>,
     /// The cgroups in the hierarchies of cgroup v1, and the groups in resctrl.
     pub places: Vec<Place>,
     /// Whether a cgroup filters the container's devices.
@@ -59,6 +62,9 @@ pub fn exec(exec: &Exec<'_>, host: &Host) -> Result<Plan, Error> {
     }
     let mut plan = Plan::default();
     timeline::begin(&mut plan, exec.preserve_fds);
+    if let Some(scope) = &exec.scope {
+        cgroup::await_scope(&mut plan, scope.clone())?;
+    }
     let mut tasks = Vec::new();
     for place in &exec.places {
         tasks.push(cgroup::enter_place(&mut plan, place)?);

@@ -3,6 +3,7 @@
 mod chroot;
 mod hooks;
 mod host;
+mod scope;
 mod unfiltered;
 
 use std::path::PathBuf;

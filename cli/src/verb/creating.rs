@@ -55,7 +55,7 @@ macro_rules! creating {
                     no_new_keyring: self.no_new_keyring,
                     preserve_fds,
                     listen_fds,
-                    no_cgroups: global.no_cgroups,
+                    cgroups: global.cgroups,
                 })
             }
         }

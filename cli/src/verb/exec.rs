@@ -9,6 +9,7 @@ use rustix::process::Pid;
 
 use crate::config::process::User;
 use crate::config::{self, Config, Process};
+use crate::container::record::Record;
 use crate::container::status::Status;
 use crate::container::{Container, Init};
 use crate::creation::{
@@ -17,10 +18,11 @@ use crate::creation::{
 use crate::error::Error;
 use crate::flags::Global;
 use crate::foreground::Foreground;
-use crate::host::{Hierarchy, Lineage};
+use crate::host::{Hierarchy, Host, Lineage};
 use crate::launch::watch::Watch;
 use crate::launch::{go, launch};
 use crate::network::Devices;
+use crate::plan::scope::{Scope, Way};
 use crate::plan::{Lent, Place, Plan};
 use crate::planner::{self, capability_number};
 
@@ -123,6 +125,7 @@ impl Exec {
         if let (Some(of_host), Some(path)) = (&host.cgroup, &cgroup) {
             of_host.look(path, host.uid, &mut lineage);
         }
+        let scope = cgroup.as_ref().and_then(|present| scope_for(record, present, &host));
         let exec = planner::Exec {
             id: &self.id,
             bundle: &container.record.bundle,
@@ -131,6 +134,7 @@ impl Exec {
             process: &process,
             filters_devices: record.filters_devices(),
             cgroup,
+            scope,
             places,
             lineage,
             user_namespace: differs(pid, "user"),
@@ -284,6 +288,16 @@ impl Exec {
         }
         Ok((present(), places))
     }
+}
+
+/// The scope to join, for a caller who may not be able to enter its cgroup alone.
+fn scope_for(record: &Record, present: &Path, host: &Host) -> Option<Scope> {
+    if host.is_privileged() || record.scope.is_empty() {
+        return None;
+    }
+    let below = present.strip_prefix(record.cgroup.as_ref()?).ok()?.to_owned();
+    let (name, path) = (record.scope.clone(), present.to_owned());
+    Some(Scope { name, path, hierarchy: "", way: Way::Join(below) })
 }
 
 /// Parses the whole text as digits: half a number would be another user

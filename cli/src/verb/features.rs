@@ -34,7 +34,7 @@ impl Features {
             "linux": {
                 "namespaces": namespaces,
                 "capabilities": capabilities,
-                "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+                "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
                 "seccomp": {
                     "enabled": true,
                     "actions": actions,

@@ -103,7 +103,7 @@ impl Plan {
         let options = Options {
             bundle: self.bundle.clone(),
             no_pivot: self.no_pivot,
-            no_cgroups: global.no_cgroups,
+            cgroups: global.cgroups,
             ..Options::default()
         };
         let prepared = prepare(global, self.id.as_deref().unwrap_or("plan"), &options)?;

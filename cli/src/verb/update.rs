@@ -17,6 +17,7 @@ use crate::host::{CgroupMount, Hierarchy, Lineage};
 use crate::launch::here;
 use crate::plan::Place;
 use crate::planner;
+use crate::systemd;
 
 /// change the limits of a container
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -120,10 +121,15 @@ impl Update {
                 ..Lineage::default()
             },
             cgroup,
+            is_in_scope: !container.record.scope.is_empty(),
             places,
         };
-        let plan = planner::update(&update, &host).map_err(told)?;
+        let (plan, properties) = planner::update(&update, &host).map_err(told)?;
         global.log.warn(&plan.warnings);
+        if !properties.is_empty() {
+            // First: systemd writes what it knows, and vial the exact values after it.
+            systemd::set_properties(&container.record.scope, &properties)?;
+        }
         here::carry_out(&plan).map_err(told)?;
         Ok(0)
     }

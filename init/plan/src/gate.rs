@@ -17,6 +17,8 @@ pub enum Gate {
     Hooks = 4,
     /// The scheduling policy, which vial sets.
     Scheduler = 5,
+    /// The scope: vial has systemd put this process into the container's cgroup.
+    Scope = 6,
 }
 
 impl Gate {
@@ -28,6 +30,7 @@ impl Gate {
             3 => Some(Gate::NetDevices),
             4 => Some(Gate::Hooks),
             5 => Some(Gate::Scheduler),
+            6 => Some(Gate::Scope),
             _ => None,
         }
     }

@@ -243,4 +243,5 @@ steps! {
     AwaitHooks "wait for the hooks",
     MakeState "write the state for its standard input",
     EndAtTimeout "wait for its end within the timeout",
+    AwaitScope "wait for systemd",
 }

@@ -21,7 +21,6 @@ topic!(
     rootless_and_log_level_are_known,
     warnings_are_left_out_at_the_level_error[Root],
     version_has_the_lines_that_engines_parse,
-    systemd_cgroup_is_refused,
     unknown_verb_is_refused,
     checkpoint_and_restore_are_unknown_verbs,
     help_names_every_verb,
@@ -156,14 +155,6 @@ fn version_has_the_lines_that_engines_parse(context: &Context) -> Outcome {
         same("spec", starts(2, "spec: 1."), true)?;
     }
     Ok(())
-}
-
-fn systemd_cgroup_is_refused(context: &Context) -> Outcome {
-    let bundle = context.bundle(|_| {})?;
-    let path = bundle.path.to_string_lossy();
-    let done = context.vial(&["--systemd-cgroup", "create", "--bundle", &path, "x"])?;
-    refused(&done, "--systemd-cgroup")?;
-    Ok(context.vial(&["--systemd-cgroup=false", "features"])?.success().map(drop)?)
 }
 
 fn unknown_verb_is_refused(context: &Context) -> Outcome {

@@ -64,6 +64,8 @@ mod security;
 mod selinux;
 mod signals;
 mod stuck;
+mod systemd_cgroup;
+mod systemd_user;
 mod terminal;
 mod tight;
 mod unfiltered;
@@ -137,6 +139,8 @@ pub const ALL: &[&Topic] = &[
     &cgroup_places::TOPIC,
     &cgroup_reuse::TOPIC,
     &cgroup_v1::TOPIC,
+    &systemd_cgroup::TOPIC,
+    &systemd_user::TOPIC,
     &scheduling::TOPIC,
     &sd_notify::TOPIC,
     &seccomp::TOPIC,

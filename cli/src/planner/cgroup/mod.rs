@@ -1,7 +1,10 @@
 //! linux.cgroupsPath: the places of the container's cgroups, and the items that make
 //! them with their limits.
 
+mod annotations;
+mod properties;
 mod rdt;
+mod unit;
 mod update;
 mod v1;
 mod v2;
@@ -12,14 +15,17 @@ use std::path::{Component, Path, PathBuf};
 use linux_raw_sys::general;
 use vial_plan::CgroupItem;
 
+use super::devices_v1;
 use super::limits::{Limit, limits};
 use super::namespaces::Mapped;
 use super::{Namespaces, Request, text, wrong};
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{CgroupMount, Hierarchy, Host, Lineage};
+use crate::host::{CgroupMount, Driver, Hierarchy, Host, Lineage};
+use crate::plan::scope::{Property, Scope, Value, Way};
 use crate::plan::{CgroupPlace, Place, Plan};
 
+use self::unit::Unit;
 pub use update::{Update, update};
 pub(super) use v2::must_be_entered;
 
@@ -32,7 +38,15 @@ const RDTGROUP_SUPER_MAGIC: u32 = 0x0765_5821;
 /// counts from the root. A relative one, or none, counts from the caller's cgroup in
 /// cgroup v1. In cgroup2 it counts from the parent of that: the caller's own holds
 /// processes, so no controller could be enabled below it.
-pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<PathBuf, Error> {
+pub fn cgroup_path(
+    configured: &str,
+    id: &str,
+    cgroup: &CgroupMount,
+    driver: &Driver,
+) -> Result<PathBuf, Error> {
+    if let Driver::Systemd { is_of_user, root } = driver {
+        return Ok(root.join(Unit::from_config(configured, id, *is_of_user)?.path()?));
+    }
     let beside_own = match cgroup.is_v1 {
         true => &cgroup.own,
         false => cgroup.own.parent().unwrap_or(Path::new("")),
@@ -43,9 +57,9 @@ pub fn cgroup_path(configured: &str, id: &str, cgroup: &CgroupMount) -> Result<P
         path if path.contains(':') => {
             return Err(wrong(
                 "linux.cgroupsPath",
-                format_args!("\"{path}\" is for the systemd driver, which vial does not support"),
+                format_args!("\"{path}\" is for the systemd driver"),
             )
-            .hint("have the engine use its cgroupfs driver"));
+            .hint("use --systemd-cgroup, or have the engine use its cgroupfs driver"));
         }
         path => beside_own.join(path),
     };
@@ -69,7 +83,7 @@ pub fn lineage(configured: &str, id: &str, host: &Host) -> Lineage {
     let mut lineage = Lineage::default();
     for mount in host.cgroup.iter().chain(&host.cgroup_v1) {
         // If the path is wrong, the planner says so.
-        let Ok(path) = cgroup_path(configured, id, mount) else { return lineage };
+        let Ok(path) = cgroup_path(configured, id, mount, &host.driver) else { return lineage };
         match mount.is_v1 {
             false => mount.look(&path, host.uid, &mut lineage),
             true => lineage.v1.push(mount.look_v1(&path, host.uid)),
@@ -96,28 +110,31 @@ pub(super) fn plan(
     for (field, what) in &limits.warnings {
         plan.warn(field, what);
     }
-    let limits = limits.all;
+    let mut limits = limits.all;
     let mut tasks = Vec::new();
     for limit in &limits {
         check(limit, config, request, host)?;
+    }
+    // Before anything that works on the cgroup.
+    if let Some(scope) = scope(plan, config, request, &mut limits, host)? {
+        await_scope(plan, scope)?;
     }
     let Some(hierarchy) = host.hierarchy() else {
         rdt::plan(plan, config, request, &mut tasks)?;
         return Ok(tasks);
     };
-    let mut places = Vec::new();
     for (index, mount) in host.cgroup_v1.iter().enumerate() {
         let there = request.lineage.v1.get(index).cloned().unwrap_or_default();
-        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount)?;
+        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount, &host.driver)?;
         if host.uid == 0 || there.is_writable {
             v1::plan(plan, config, &limits, &v1::Tree { mount, path: &path, there }, host)?;
             tasks.push(enter_later(plan));
-            places.push(place(mount, path));
+            plan.places.push(place(mount, path));
         }
     }
     let mut own = None;
     if let Some(mount) = &host.cgroup {
-        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount)?;
+        let path = cgroup_path(&config.linux.cgroups_path, &request.id, mount, &host.driver)?;
         if v2::may_make(&path, request, host) {
             let here = |limit: &&Limit| host.v1_of(limit.controller()).is_none();
             let limits: Vec<&Limit> = limits.iter().filter(here).collect();
@@ -126,19 +143,80 @@ pub(super) fn plan(
             own = Some(place(mount, path));
         }
     }
+    plan.cgroup = place_of_container(plan, own, hierarchy);
+    rdt::plan(plan, config, request, &mut tasks)?;
+    Ok(tasks)
+}
+
+/// The place by which the container's processes are found. `own` is the one in cgroup2.
+fn place_of_container(
+    plan: &Plan,
+    own: Option<Place>,
+    hierarchy: Hierarchy,
+) -> Option<CgroupPlace> {
     let hierarchy = match own {
         // A user may have been given only some of them.
         None if hierarchy == Hierarchy::Hybrid => Hierarchy::V1,
         _ => hierarchy,
     };
-    let freezer = places.iter().find(|place: &&Place| place.has("freezer"));
-    let first = own.or_else(|| freezer.or(places.first()).cloned());
-    if let Some(Place { root, path, .. }) = first {
-        plan.cgroup = Some(CgroupPlace { hierarchy, root, path, made: 0 });
+    let freezer = plan.places.iter().find(|place| place.has("freezer"));
+    let Place { root, path, .. } = own.or_else(|| freezer.or(plan.places.first()).cloned())?;
+    let scope = plan.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default();
+    Some(CgroupPlace { hierarchy, root, path, made: 0, scope })
+}
+
+/// Adds the gate at which systemd puts stage 0 into a scope. The later stages are then
+/// born in it.
+pub(super) fn await_scope(plan: &mut Plan, scope: Scope) -> Result<(), Error> {
+    let name = text(&*scope.name, "linux.cgroupsPath")?;
+    plan.push(&CgroupItem::AwaitScope { scope: &name }, "linux.cgroupsPath");
+    plan.scope = Some(scope);
+    Ok(())
+}
+
+/// What systemd is asked for, if it makes the cgroup. Fits the limits to what it can
+/// keep.
+fn scope(
+    plan: &mut Plan,
+    config: &Config,
+    request: &Request,
+    limits: &mut [Limit],
+    host: &Host,
+) -> Result<Option<Scope>, Error> {
+    let Driver::Systemd { is_of_user, root } = &host.driver else { return Ok(None) };
+    let unit = Unit::from_config(&config.linux.cgroups_path, &request.id, *is_of_user)?;
+    let io = if host.v1_of("blkio").is_some() { "BlockIOAccounting" } else { "IOAccounting" };
+    let mut list = vec![
+        Property::new("Description", Value::Text(format!("container {}", request.id))),
+        Property::new("Slice", Value::text(&unit.slice)),
+        Property::new("Delegate", Value::boolean(true)),
+        Property::new("DefaultDependencies", Value::boolean(false)),
+        // If its create dies, nobody resets it.
+        Property::new("CollectMode", Value::text("inactive-or-failed")),
+    ];
+    list.extend(annotations::properties(&config.annotations)?);
+    for name in ["CPUAccounting", "MemoryAccounting", io, "TasksAccounting"] {
+        list.push(Property::limit(name, Value::boolean(true)));
     }
-    plan.places = places;
-    rdt::plan(plan, config, request, &mut tasks)?;
-    Ok(tasks)
+    properties::fit(limits);
+    list.extend(properties::of_limits(limits));
+    if host.v1_of("devices").is_some() && host.is_privileged() {
+        let field = "linux.resources.devices";
+        let (devices, is_exact) =
+            properties::of_devices(&devices_v1::writes(&config.linux.resources.devices, true)?);
+        if !is_exact {
+            plan.warn(
+                field,
+                "systemd knows no such rules, and denies all devices when it reloads its units",
+            );
+        }
+        list.extend(devices);
+    }
+    // In cgroup2, systemd leaves a program alone that it has not loaded itself. With rules
+    // of its own it would load one beside vial's, and deny what a hook has allowed since.
+    let path = root.join(unit.path()?);
+    let hierarchy = if host.hierarchy() == Some(Hierarchy::V1) { "name=systemd" } else { "" };
+    Ok(Some(Scope { name: unit.scope, path, hierarchy, way: Way::Make(list) }))
 }
 
 fn place(mount: &CgroupMount, path: PathBuf) -> Place {
@@ -204,7 +282,12 @@ fn check(limit: &Limit, config: &Config, request: &Request, host: &Host) -> Resu
         let is_writable = request.lineage.v1.get(at).is_some_and(|there| there.is_writable);
         return match host.uid == 0 || is_writable {
             true => Ok(()),
-            false => Err(not_allowed(&cgroup_path(configured, &request.id, &host.cgroup_v1[at])?)),
+            false => Err(not_allowed(&cgroup_path(
+                configured,
+                &request.id,
+                &host.cgroup_v1[at],
+                &host.driver,
+            )?)),
         };
     }
     let Some(cgroup) = &host.cgroup else {
@@ -218,7 +301,7 @@ fn check(limit: &Limit, config: &Config, request: &Request, host: &Host) -> Resu
             .hint(format_args!("see /proc/cgroups; mount -t cgroup -o {controller} none /sys/fs/cgroup/{controller}")),
         });
     };
-    let path = cgroup_path(configured, &request.id, cgroup)?;
+    let path = cgroup_path(configured, &request.id, cgroup, &host.driver)?;
     if !v2::may_make(&path, request, host) {
         return Err(not_allowed(&path));
     }

@@ -8,11 +8,12 @@ use super::super::limits::{Limit, limits};
 use super::super::{device_filter, devices_v1, text, wrong};
 use super::{
     CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RDTGROUP_SUPER_MAGIC, directory, open_place, open_v2,
-    root, v2, write,
+    properties, root, v2, write,
 };
 use crate::config::resources::Resources;
 use crate::error::Error;
 use crate::host::{CgroupMount, Host, Lineage};
+use crate::plan::scope::Property;
 use crate::plan::{Place, Plan};
 
 /// What the planner needs to know for an update.
@@ -24,6 +25,8 @@ pub struct Update<'a> {
     pub schemata: &'a [String],
     /// The container's cgroup in cgroup2 from its root, if it has one.
     pub cgroup: Option<PathBuf>,
+    /// Whether that is a scope's, so that systemd must know the limits, too.
+    pub is_in_scope: bool,
     /// Its places in the hierarchies of cgroup v1, and in resctrl.
     pub places: Vec<Place>,
     /// What is known of the cgroups.
@@ -32,25 +35,43 @@ pub struct Update<'a> {
     pub device_list: String,
 }
 
-/// Makes the Plan: only writes to files that are there.
-pub fn update(update: &Update<'_>, host: &Host) -> Result<Plan, Error> {
+/// Makes the Plan: only writes to files that are there. Returns the new properties of
+/// the container's scope, too, if it is in one.
+pub fn update(update: &Update<'_>, host: &Host) -> Result<(Plan, Vec<Property>), Error> {
     let mut plan = Plan::default();
-    let limits = limits(update.resources, host, &update.lineage)?;
+    let mut limits = limits(update.resources, host, &update.lineage)?;
+    let mut of_scope = Vec::new();
+    if update.is_in_scope {
+        properties::fit(&mut limits.all);
+        of_scope = properties::of_limits(&limits.all);
+    }
     for (field, what) in &limits.warnings {
         plan.warn(field, what);
     }
+    writes(&mut plan, update, &limits.all, host)?;
+    schemata(&mut plan, update)?;
+    Ok((plan, of_scope))
+}
+
+/// Adds the writes of the limits, and of the rules for devices.
+fn writes(
+    plan: &mut Plan,
+    update: &Update<'_>,
+    limits: &[Limit],
+    host: &Host,
+) -> Result<(), Error> {
     let in_v1 = |controller: &str| update.places.iter().any(|place| place.has(controller));
     let devices = &update.resources.devices;
     for place in update.places.iter().filter(|place| place.controllers != Place::RESCTRL) {
-        let own = limits.all.iter().filter(|limit| place.has(limit.controller()));
+        let own = limits.iter().filter(|limit| place.has(limit.controller()));
         let own: Vec<&Limit> = own.collect();
         let filters = place.has("devices") && !devices.is_empty();
         if own.is_empty() && !filters {
             continue;
         }
-        open_place(&mut plan, place, CGROUP_SUPER_MAGIC)?;
+        open_place(plan, place, CGROUP_SUPER_MAGIC)?;
         for limit in own {
-            write(&mut plan, limit)?;
+            write(plan, limit)?;
         }
         if filters {
             let origin = "linux.resources.devices";
@@ -60,15 +81,15 @@ pub fn update(update: &Update<'_>, host: &Host) -> Result<Plan, Error> {
             }
         }
     }
-    let others = limits.all.iter().filter(|limit| !in_v1(limit.controller()));
+    let others = limits.iter().filter(|limit| !in_v1(limit.controller()));
     let others: Vec<&Limit> = others.collect();
     let filters = !in_v1("devices") && !devices.is_empty();
     match (&update.cgroup, &host.cgroup) {
         (Some(path), Some(mount)) if !others.is_empty() || filters => {
-            enable(&mut plan, mount, path, &others)?;
-            open_v2(&mut plan, &mount.root, path)?;
+            enable(plan, mount, path, &others)?;
+            open_v2(plan, &mount.root, path)?;
             for limit in others {
-                write(&mut plan, limit)?;
+                write(plan, limit)?;
             }
             if filters {
                 let program = device_filter::filter(devices)?.unwrap_or_default();
@@ -86,8 +107,7 @@ pub fn update(update: &Update<'_>, host: &Host) -> Result<Plan, Error> {
             }
         }
     }
-    schemata(&mut plan, update)?;
-    Ok(plan)
+    Ok(())
 }
 
 /// Adds the enabling of the controllers in the parents: create enables only those that

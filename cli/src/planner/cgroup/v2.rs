@@ -13,7 +13,7 @@ use super::super::{Namespaces, Request, text};
 use super::{CGROUP2_SUPER_MAGIC, directory, root, write};
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{CgroupMount, Host, Lineage};
+use crate::host::{CgroupMount, Driver, Host, Lineage};
 use crate::namespace::kind;
 use crate::plan::Plan;
 
@@ -41,7 +41,9 @@ fn limits_cpus(config: &Config) -> bool {
 
 /// Whether this user may make cgroups in this one.
 pub(super) fn may_make(path: &Path, request: &Request, host: &Host) -> bool {
-    host.uid == 0 || request.lineage.writable.iter().any(|writable| writable == path)
+    host.uid == 0
+        || host.driver != Driver::Fs
+        || request.lineage.writable.iter().any(|writable| writable == path)
 }
 
 /// The files of the cgroup that the root of a new user namespace gets, and its uid and
@@ -122,22 +124,30 @@ fn make(
     let limited = |name: &str| limits.iter().any(|limit| limit.controller() == name);
     let required = controllers(cgroup, &limited)?;
     let wanted = controllers(cgroup, &|name| ACCOUNTED.contains(&name) || limited(name))?;
+    // systemd makes its slices and scopes itself, and a user's enables what was delegated
+    // to it.
+    let (makes, enables) = match &host.driver {
+        Driver::Fs => (true, true),
+        Driver::Systemd { is_of_user, .. } => (false, !is_of_user),
+    };
     let mut parents: Vec<&Path> = path.ancestors().skip(1).collect();
     parents.reverse();
     for (depth, parent) in parents.into_iter().enumerate() {
         let directory = directory(parent)?;
-        if depth > 0 {
+        if depth > 0 && makes {
             plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
         }
         // An ordinary user may change only cgroups that were delegated to them.
-        if !wanted.is_empty() && may_make(parent, request, host) {
+        if enables && !wanted.is_empty() && may_make(parent, request, host) {
             let (directory, controllers) = (&directory, &wanted);
             let item = CgroupItem::Controllers { directory, controllers, required: &required };
             plan.push(&item, origin);
         }
     }
     let directory = directory(path)?;
-    plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
+    if makes {
+        plan.push(&CgroupItem::Mkdir { directory: &directory }, origin);
+    }
     plan.push(&CgroupItem::Open { directory: &directory }, origin);
     Ok(())
 }

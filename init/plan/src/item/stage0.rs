@@ -72,6 +72,9 @@ items! {
         /// Give a file of the container's cgroup to this owner, if the kernel has it.
         /// An empty name means the cgroup itself.
         10 Owner { file: &'a CStr, uid: u32, gid: u32, }
+        /// Wait until systemd has put this process into this scope, whose cgroup is the
+        /// container's.
+        11 AwaitScope { scope: &'a CStr, }
     }
 }
 
