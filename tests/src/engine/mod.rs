@@ -20,6 +20,7 @@ mod podman;
 mod resources;
 mod rootless;
 mod run;
+mod scopes;
 mod security;
 mod user;
 
@@ -33,6 +34,7 @@ pub const ALL: &[&Topic] = &[
     &security::TOPIC,
     &namespaces::TOPIC,
     &rootless::TOPIC,
+    &scopes::TOPIC,
     &user::TOPIC,
     &containerd::TOPIC,
     &docker::TOPIC,

@@ -137,6 +137,11 @@ pub(super) fn configuration() -> PathBuf {
     Path::new(HOME).join("containers.conf")
 }
 
+/// The path of another one, which leaves podman its default cgroup manager: systemd.
+pub(super) fn default_manager() -> PathBuf {
+    Path::new(HOME).join("containers-systemd.conf")
+}
+
 /// The path of the image's root as a tar file.
 pub(super) fn tar() -> PathBuf {
     Path::new(HOME).join("image.tar")
@@ -229,8 +234,11 @@ fn configure(context: &Context) -> Result<(), String> {
         {name} = ["{runtime}"]
         "#
     );
-    let file = self::configuration();
-    fs::write(&file, configuration).on_path("write", &file)?;
+    let manager = "cgroup_manager = \"cgroupfs\"";
+    let by_systemd = configuration.replace(manager, "");
+    for (file, text) in [(self::configuration(), configuration), (default_manager(), by_systemd)] {
+        fs::write(&file, text).on_path("write", &file)?;
+    }
     for file in ["/etc/subuid", "/etc/subgid"] {
         let path = Path::new(file);
         let others = fs::read_to_string(path).unwrap_or_default(); // There may be none.

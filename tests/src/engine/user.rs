@@ -1,11 +1,12 @@
 //! podman of an ordinary user with a logind session, on a host with systemd.
 
+use std::path::Path;
 use std::process::Command;
 
 use vial_targets::disk::USER;
 
 use crate::context::{Done, same};
-use crate::engine::podman::{Podman, configuration, tar};
+use crate::engine::podman::{Podman, configuration, default_manager, tar};
 use crate::engine::printed;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -14,6 +15,7 @@ topic!(
     "user",
     users_container_has_the_users_subordinate_ids[Systemd],
     users_container_is_entered_and_stopped[Systemd],
+    users_container_is_in_a_scope_by_default[Systemd],
 );
 
 struct User<'a> {
@@ -34,10 +36,15 @@ impl<'a> User<'a> {
 
     /// Runs podman as a service of the user's own systemd.
     fn call(&self, words: &[&str]) -> Result<Done, String> {
+        self.call_with(&configuration(), words)
+    }
+
+    /// The same with this containers.conf.
+    fn call_with(&self, file: &Path, words: &[&str]) -> Result<Done, String> {
         let mut command = Command::new("systemd-run");
         command.args(["--quiet", "--pipe", "--wait", "--collect", "--user"]);
         command.arg(format!("--machine={USER}@.host"));
-        command.arg(format!("--setenv=CONTAINERS_CONF={}", configuration().display()));
+        command.arg(format!("--setenv=CONTAINERS_CONF={}", file.display()));
         // A detached container lives on when podman's unit ends.
         command.args(["--property=Delegate=yes", "--property=KillMode=process", "podman"]);
         command.args(words);
@@ -74,4 +81,29 @@ fn users_container_is_entered_and_stopped(context: &Context) -> Outcome {
     let code = user.success(&["inspect", "--format", "{{.State.ExitCode}}", &name])?;
     same("the exit code", code.as_str(), "9")?;
     Ok(user.success(&["rm", &name]).map(drop)?)
+}
+
+fn users_container_is_in_a_scope_by_default(context: &Context) -> Outcome {
+    let user = User::ready(context)?;
+    let call =
+        |words: &[&str]| printed("podman", words, user.call_with(&default_manager(), words)?);
+    let name = context.id();
+    let script = "cat /sys/fs/cgroup/pids.max; exec sleep 1000";
+    let options = ["--pids-limit=55", "--memory=64m"];
+    let id = call(
+        &[&["run", "--detach", "--name", &name][..], &options, &["box", "sh", "-c", script]]
+            .concat(),
+    )?;
+    let pid = call(&["inspect", "--format", "{{.State.Pid}}", &name])?;
+    let cgroup =
+        std::fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|e| e.to_string())?;
+    let wanted = format!("/user@1000.service/user.slice/libpod-{id}.scope");
+    same("its cgroup", cgroup.trim().ends_with(&wanted), true)
+        .map_err(|e| format!("{e}: {cgroup}"))?;
+    same("its limit", call(&["logs", &name])?.as_str(), "55")?;
+    let exec = ["exec", &name, "cat", "/proc/1/comm"];
+    same("exec", call(&exec)?.as_str(), "sleep")?;
+    call(&["rm", "--force", "--time", "0", &name])?;
+    let path = format!("/sys/fs/cgroup{}", cgroup.trim().trim_start_matches("0::"));
+    Ok(same("its cgroup is there", Path::new(&path).exists(), false)?)
 }
