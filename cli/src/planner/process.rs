@@ -54,6 +54,9 @@ pub(super) struct Subject<'a> {
     pub(super) is_chroot: bool,
     /// Whether setgroups(2) works. An unprivileged mapping denies it.
     pub(super) set_groups: bool,
+    /// Whether it keeps the caller's, and `user.additionalGids` is left out. podman lists the
+    /// user's own group there, also with keep-groups; crun leaves it out, too.
+    pub(super) keeps_groups: bool,
     /// The compiled seccomp filter.
     pub(super) seccomp: Option<Filter>,
     /// The field of config.json that the filter comes from.
@@ -314,7 +317,7 @@ pub(super) fn make_directory(plan: &mut Plan, process: &Process, at: &str) -> Re
 
 fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
     let (user, at) = (&subject.process.user, subject.at);
-    if !subject.set_groups && !user.additional_gids.is_empty() {
+    if !subject.set_groups && !subject.keeps_groups && !user.additional_gids.is_empty() {
         let field = format_args!("{at}.user.additionalGids");
         return Err(wrong(field, "cannot be set, as an unprivileged gid mapping denies setgroups")
             .hint("map a range of gids, which newgidmap writes, or leave them out"));
@@ -332,7 +335,7 @@ fn change_user(plan: &mut Plan, subject: &Subject<'_>) -> Result<(), Error> {
         uid: user.uid,
         gid: user.gid,
         groups: &groups,
-        set_groups: subject.set_groups,
+        set_groups: subject.set_groups && !subject.keeps_groups,
     };
     plan.push(&item, format!("{at}.user"));
     Ok(())

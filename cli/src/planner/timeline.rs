@@ -207,8 +207,7 @@ impl New<'_> {
             false => self.filesystem(plan, &nodev)?,
         }
         if config.process.is_none() {
-            let socket = plan.lent(Lent::Start);
-            let from = 3 + request.preserve_fds;
+            let (socket, from) = (plan.lent(Lent::Start), 3 + request.preserve_fds);
             plan.push(&ProcessItem::CloseFds { from, but: socket }, "");
             plan.push(&ProcessItem::AwaitStart { socket }, "");
             return Ok(());
@@ -227,7 +226,8 @@ impl New<'_> {
             at: "process",
             linux: &config.linux,
             is_exec: false,
-            set_groups: set_groups && !keeps_groups(config),
+            set_groups,
+            keeps_groups: keeps_groups(config),
             seccomp_field: seccomp::field(config),
             seccomp: seccomp::filter(plan, config, host, &state)?,
             preserve_fds: request.preserve_fds,

@@ -22,6 +22,7 @@ topic!(
     exec_cap_adds_no_inheritable_capability [Root],
     no_new_privs_is_as_given [Root],
     user_groups_and_umask_are_as_given [Root],
+    kept_groups_replace_those_of_config_json [Root],
     home_comes_from_etc_passwd_or_is_the_root [Root],
     given_home_is_kept [Root],
     every_limit_is_as_given [Root],
@@ -144,6 +145,19 @@ fn no_new_privs_is_as_given(context: &Context) -> Outcome {
         same("NoNewPrivs", report["no_new_privs"].as_str(), Some(seen))?;
     }
     Ok(())
+}
+
+/// podman lists a group there, also with --group-add=keep-groups.
+fn kept_groups_replace_those_of_config_json(context: &Context) -> Outcome {
+    let groups = |report: &Value| report["groups"].clone();
+    let own = context.report(|config| {
+        config["annotations"] = json!({ "run.oci.keep_original_groups": "1" });
+    })?;
+    let listed = context.report(|config| {
+        config["annotations"] = json!({ "run.oci.keep_original_groups": "1" });
+        config["process"]["user"]["additionalGids"] = json!([4711]);
+    })?;
+    Ok(same("the groups", groups(&listed), groups(&own))?)
 }
 
 fn user_groups_and_umask_are_as_given(context: &Context) -> Outcome {
