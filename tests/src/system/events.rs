@@ -84,8 +84,9 @@ fn stats_are_those_of_the_cgroup(context: &Context) -> Outcome {
         same("the limit of memory", &data["memory"]["usage"]["limit"], &json!(64 << 20))?;
         let used = data["memory"]["usage"]["usage"].as_u64().unwrap_or(0);
         same(&format!("whether {used} is some"), (1..64 << 20).contains(&used), true)?;
-        let raw = data["memory"]["raw"]["pgfault"].as_u64().unwrap_or(0);
-        same(&format!("whether {raw} faults are some"), raw > 0, true)?;
+        // The kernel adds up the counts of each CPU only now and then.
+        let faults = data["memory"]["raw"]["pgfault"].as_u64();
+        same("whether faults are counted", faults.is_some(), true)?;
     }
     if has("pids") {
         same("the limit of processes", &data["pids"]["limit"], &json!(77))?;
