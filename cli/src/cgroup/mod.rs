@@ -19,6 +19,23 @@ use crate::host::Hierarchy;
 /// How long the kernel may take to empty or freeze a cgroup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The number of a file that says `max`.
+pub const MAX: u64 = u64::MAX;
+
+/// The number that a file of a cgroup holds.
+pub fn number(text: &str) -> Option<u64> {
+    match text.trim() {
+        "max" => Some(MAX),
+        text => text.parse().ok(),
+    }
+}
+
+/// The number after a name, in a file with such lines.
+pub fn pair(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    number(value?)
+}
+
 /// A cgroup.
 #[derive(Clone, Debug)]
 pub struct Cgroup {

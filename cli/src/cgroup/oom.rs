@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::pair;
 use crate::file::read_kernel;
 
 /// The files of a memory controller: the directory, and whether it is one of cgroup v1.
@@ -45,8 +46,7 @@ impl OutOfMemory {
 /// How many processes were killed: memory.events of cgroup2 and memory.oom_control of v1
 /// have the same line.
 pub fn kills(text: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    line.and_then(|number| number.parse().ok()).unwrap_or(0)
+    pair(text, "oom_kill").unwrap_or(0)
 }
 
 impl fmt::Display for OutOfMemory {
@@ -56,10 +56,10 @@ impl fmt::Display for OutOfMemory {
         write!(f, "out of memory: the kernel has killed {kills} {processes}")?;
         match limit {
             Some(limit) => write!(f, ", the limit is {limit} bytes")?,
-            None => write!(f, ", of its own it has no limit")?,
+            None => write!(f, ", it has no limit of its own")?,
         }
         match peak {
-            Some(peak) => write!(f, ", and the most in use was {peak}"),
+            Some(peak) => write!(f, ", and its peak was {peak}"),
             None => Ok(()),
         }
     }
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn it_is_told_with_limit_and_peak() {
         let mut oom = OutOfMemory { kills: 1, limit: Some(4096), peak: Some(4000) };
-        let told = "out of memory: the kernel has killed 1 process, the limit is 4096 bytes, and the most in use was 4000";
+        let told = "out of memory: the kernel has killed 1 process, the limit is 4096 bytes, and its peak was 4000";
         assert_eq!(oom.to_string(), told);
         oom = OutOfMemory { kills: 2, ..OutOfMemory::default() };
-        let told = "out of memory: the kernel has killed 2 processes, of its own it has no limit";
+        let told = "out of memory: the kernel has killed 2 processes, it has no limit of its own";
         assert_eq!(oom.to_string(), told);
     }
 }

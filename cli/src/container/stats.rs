@@ -5,6 +5,7 @@ use std::fs::read_dir;
 use std::path::PathBuf;
 
 use super::record::Record;
+use crate::cgroup::{MAX, number, pair};
 use crate::file::read_kernel;
 use crate::host::Hierarchy;
 
@@ -88,9 +89,6 @@ struct Files {
     is_v1: bool,
 }
 
-/// A number of a file that says `max`.
-const MAX: u64 = u64::MAX;
-
 impl Files {
     /// Empty if the kernel does not have the file.
     fn text(&self, file: &str) -> String {
@@ -113,18 +111,6 @@ impl Files {
         let mut texts = files.iter().map(|file| self.text(file));
         texts.find(|text| !text.is_empty()).unwrap_or_default()
     }
-}
-
-fn number(text: &str) -> Option<u64> {
-    match text.trim() {
-        "max" => Some(MAX),
-        text => text.parse().ok(),
-    }
-}
-
-fn pair(text: &str, name: &str) -> Option<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    number(value?)
 }
 
 fn cpu(json: &mut Json, cpu: &Files, account: &Files) {

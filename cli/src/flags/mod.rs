@@ -35,7 +35,7 @@ pub struct Vial {
     /// accepted: vial sees itself what it may do (true, false or auto)
     #[argh(option, arg_name = "bool", default = "String::from(\"auto\")")]
     rootless: String,
-    /// what goes to the log: error, warning (default), info or debug
+    /// error leaves warnings out; warning (default), info and debug do not
     #[argh(option, arg_name = "level", default = "String::from(\"warning\")")]
     log_level: String,
     /// accepted and ignored: errors are always told in full

@@ -16,6 +16,7 @@ use crate::Context;
 use crate::bundle::Bundle;
 use crate::context::{Done, same};
 use crate::leftovers::Leftovers;
+use crate::runner::Failure;
 
 /// How long to wait for something to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -290,6 +291,20 @@ pub(super) fn v1_hierarchies() -> Vec<(PathBuf, Vec<String>)> {
 pub(super) fn v1_root(controller: &str) -> Option<PathBuf> {
     let has = |(_, options): &(PathBuf, Vec<String>)| options.iter().any(|one| one == controller);
     v1_hierarchies().into_iter().find(has).map(|(point, _)| point)
+}
+
+/// Whether a controller counts for the containers of this machine.
+pub(super) fn has_controller(controller: &str) -> bool {
+    let v2 = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    v1_root(controller).is_some() || v2.split_whitespace().any(|one| one == controller)
+}
+
+/// Skips the test where nothing limits memory.
+pub(super) fn needs_memory() -> Result<(), Failure> {
+    match has_controller("memory") {
+        true => Ok(()),
+        false => Err(Failure::Skipped("memory controller".into())),
+    }
 }
 
 /// The directory of a process's cgroup in the hierarchy of this controller of v1.

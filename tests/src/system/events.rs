@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::container::{Container, refused, v1_root, wait_until, words};
+use super::container::{Container, has_controller, needs_memory, refused, wait_until, words};
 use super::edit;
 use crate::context::same;
 use crate::runner::topic;
@@ -29,12 +29,6 @@ fn stats(container: &Container<'_>) -> Result<Value, String> {
     done.json()
 }
 
-/// Whether a controller counts for the containers of this machine.
-fn has(controller: &str) -> bool {
-    let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    v1_root(controller).is_some() || v2.split_whitespace().any(|one| one == controller)
-}
-
 fn stats_have_the_names_that_programs_read(context: &Context) -> Outcome {
     let container = Container::started(context, &["sleep", "3600"])?;
     let event = stats(&container)?;
@@ -48,9 +42,9 @@ fn stats_have_the_names_that_programs_read(context: &Context) -> Outcome {
         ("/cpuset/cpu_exclusive", true),
         ("/cpuset/sched_relax_domain_level", true),
         ("/memory/raw", true),
-        ("/memory/usage/limit", has("memory")),
-        ("/memory/usage/usage", has("memory")),
-        ("/memory/usage/failcnt", has("memory")),
+        ("/memory/usage/limit", has_controller("memory")),
+        ("/memory/usage/usage", has_controller("memory")),
+        ("/memory/usage/failcnt", has_controller("memory")),
         ("/pids/current", true),
         ("/blkio", true),
         ("/hugetlb", true),
@@ -67,20 +61,20 @@ fn stats_are_those_of_the_cgroup(context: &Context) -> Outcome {
     let container = Container::created_from(context, |config| {
         edit::deeds(config, &["sleep", "3600"]);
         let resources = &mut config["linux"]["resources"];
-        if has("memory") {
+        if has_controller("memory") {
             resources["memory"] = json!({ "limit": 64 << 20 });
         }
-        if has("pids") {
+        if has_controller("pids") {
             resources["pids"] = json!({ "limit": 77 });
         }
-        if has("cpuset") {
+        if has_controller("cpuset") {
             resources["cpu"] = json!({ "cpus": "0" });
         }
     })?;
     container.vial("start", &[])?.success()?;
     let data = stats(&container)?["data"].clone();
     same("the processes", &data["pids"]["current"], &json!(1))?;
-    if has("memory") {
+    if has_controller("memory") {
         same("the limit of memory", &data["memory"]["usage"]["limit"], &json!(64 << 20))?;
         let used = data["memory"]["usage"]["usage"].as_u64().unwrap_or(0);
         same(&format!("whether {used} is some"), (1..64 << 20).contains(&used), true)?;
@@ -88,13 +82,13 @@ fn stats_are_those_of_the_cgroup(context: &Context) -> Outcome {
         let faults = data["memory"]["raw"]["pgfault"].as_u64();
         same("whether faults are counted", faults.is_some(), true)?;
     }
-    if has("pids") {
+    if has_controller("pids") {
         same("the limit of processes", &data["pids"]["limit"], &json!(77))?;
     }
-    if has("cpuset") {
+    if has_controller("cpuset") {
         same("the CPUs", &data["cpuset"]["cpus"], &json!([0]))?;
     }
-    if has("cpuacct") || has("cpu") {
+    if has_controller("cpuacct") || has_controller("cpu") {
         let total = data["cpu"]["usage"]["total"].as_u64().unwrap_or(0);
         // In nanoseconds: more than 10 us, less than a minute.
         same(
@@ -151,9 +145,7 @@ fn stats_come_at_the_interval_until_the_end(context: &Context) -> Outcome {
 }
 
 fn killed_process_is_told_as_oom(context: &Context) -> Outcome {
-    if !has("memory") {
-        return Err(crate::runner::Failure::Skipped("memory controller".into()));
-    }
+    needs_memory()?;
     let container = Container::created_from(context, |config| {
         edit::deeds(config, &["sleep", "3600"]);
         config["linux"]["resources"]["memory"] = json!({ "limit": 32 << 20, "swap": 32 << 20 });

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::container::{Container, refused, v1_root};
+use super::container::{Container, needs_memory, refused, v1_root};
 use super::edit;
 use crate::context::same;
-use crate::runner::{Failure, topic};
+use crate::runner::topic;
 use crate::{Context, Outcome};
 
 topic!(
@@ -18,14 +18,6 @@ topic!(
 );
 
 const LIMIT: u64 = 32 << 20;
-
-fn needs_memory() -> Result<(), Failure> {
-    let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    match v1_root("memory").is_some() || v2.split_whitespace().any(|one| one == "memory") {
-        true => Ok(()),
-        false => Err(Failure::Skipped("memory controller".into())),
-    }
-}
 
 fn greedy(config: &mut Value) {
     edit::deeds(config, &["allocate", "200"]);

@@ -5,7 +5,7 @@ use std::io::{Write, pipe};
 
 use serde_json::{Value, json};
 
-use super::container::{Container, cgroup_of, refused, v1_cgroup_of, v1_root, words};
+use super::container::{Container, cgroup_of, needs_memory, refused, v1_cgroup_of, v1_root, words};
 use super::edit;
 use crate::context::{Done, same};
 use crate::runner::topic;
@@ -242,10 +242,8 @@ fn created_and_paused_containers_are_updated(context: &Context) -> Outcome {
 }
 
 fn limits_below_the_usage_are_refused_on_request(context: &Context) -> Outcome {
+    needs_memory()?;
     let container = sleeping(context, |_| {})?;
-    if value(&container, "memory.max").or(value(&container, "memory.limit_in_bytes")).is_err() {
-        return Ok(container.remove()?); // No controller, so no usage.
-    }
     let text = json!({ "memory": { "limit": 4096, "checkBeforeUpdate": true } }).to_string();
     let done = update_from(&container, &["--resources=-"], &text)?;
     refused(&done, "resources.memory.limit")?;
