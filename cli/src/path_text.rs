@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::config::field::{Field, Kind, Refused, Scalar};
 
 /// A path for JSON. A backslash, and each byte that is not UTF-8, is written as in
 /// proc_pid_mountinfo(5), `\\134`.
@@ -28,18 +30,28 @@ pub(crate) fn unescape(text: &str) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
+impl Field for PathBuf {
+    fn kind_of() -> Kind {
+        String::kind_of()
+    }
+
+    fn kind(&self) -> Kind {
+        Self::kind_of()
+    }
+
+    fn set(&mut self, scalar: Scalar<'_>) -> Result<(), Refused> {
+        let Scalar::Text(text) = scalar else { return Err(Refused::Type) };
+        *self = unescape(text);
+        Ok(())
+    }
+}
+
 /// A path in JSON.
 pub(crate) mod bytes {
     use super::*;
 
     pub(crate) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&escape(path))
-    }
-
-    pub(crate) fn deserialize<'a, D: serde::Deserializer<'a>>(
-        from: D,
-    ) -> Result<PathBuf, D::Error> {
-        String::deserialize(from).map(|text| unescape(&text))
     }
 }
 
@@ -52,12 +64,6 @@ pub(crate) mod optional_bytes {
         to: S,
     ) -> Result<S::Ok, S::Error> {
         path.as_deref().map(escape).serialize(to)
-    }
-
-    pub(crate) fn deserialize<'a, D: serde::Deserializer<'a>>(
-        from: D,
-    ) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<String>::deserialize(from)?.map(|text| unescape(&text)))
     }
 }
 

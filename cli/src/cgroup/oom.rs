@@ -3,25 +3,28 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::pair;
+use crate::config::object;
 use crate::file::read_kernel;
 
 /// The files of a memory controller: the directory, and whether it is one of cgroup v1.
 pub type MemoryFiles = (PathBuf, bool);
 
-/// Processes were killed for want of memory.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct OutOfMemory {
-    /// How many.
-    pub kills: u64,
-    /// The limit in bytes, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
-    /// The most that was in use, if the kernel tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peak: Option<u64>,
+object! {
+    /// Processes were killed for want of memory.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+    pub struct OutOfMemory {
+        /// How many.
+        pub kills: u64 = "kills" needed,
+        /// The limit in bytes, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u64> = "limit",
+        /// The most that was in use, if the kernel tells.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub peak: Option<u64> = "peak",
+    }
 }
 
 impl OutOfMemory {

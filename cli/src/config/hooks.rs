@@ -1,42 +1,38 @@
 //! config.json `hooks` (config.md, "POSIX-platform Hooks").
 
 use super::object;
-use serde::Deserialize;
 
-/// Programs to run at points of the life cycle.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", default)]
-pub struct Hooks {
-    /// Deprecated: as createRuntime, and before it.
-    pub prestart: Vec<Hook>,
-    /// In the runtime's namespaces, before pivot_root.
-    pub create_runtime: Vec<Hook>,
-    /// Of the host, in the container's namespaces, before pivot_root.
-    pub create_container: Vec<Hook>,
-    /// In the container, before the process is executed.
-    pub start_container: Vec<Hook>,
-    /// In the runtime's namespaces, after the process was executed.
-    pub poststart: Vec<Hook>,
-    /// In the runtime's namespaces, after the container was deleted.
-    pub poststop: Vec<Hook>,
+object! {
+    /// Programs to run at points of the life cycle.
+    #[derive(Clone, Debug, Default)]
+    pub struct Hooks {
+        /// Deprecated: as createRuntime, and before it.
+        pub prestart: Vec<Hook> = "prestart",
+        /// In the runtime's namespaces, before pivot_root.
+        pub create_runtime: Vec<Hook> = "createRuntime",
+        /// Of the host, in the container's namespaces, before pivot_root.
+        pub create_container: Vec<Hook> = "createContainer",
+        /// In the container, before the process is executed.
+        pub start_container: Vec<Hook> = "startContainer",
+        /// In the runtime's namespaces, after the process was executed.
+        pub poststart: Vec<Hook> = "poststart",
+        /// In the runtime's namespaces, after the container was deleted.
+        pub poststop: Vec<Hook> = "poststop",
+    }
+
+    /// A program to run.
+    #[derive(Clone, Debug, Default)]
+    pub struct Hook {
+        /// Its absolute path.
+        pub path: String = "path" needed,
+        /// The arguments; the first is the program's name.
+        pub args: Vec<String> = "args",
+        /// The environment; None is that of vial, or of the process in the container.
+        pub env: Option<Vec<String>> = "env",
+        /// After how many seconds it is killed.
+        pub timeout: Option<i64> = "timeout",
+    }
 }
-
-/// A program to run.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
-pub struct Hook {
-    /// Its absolute path.
-    pub path: String,
-    /// The arguments; the first is the program's name.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// The environment; None is that of vial, or of the process in the container.
-    pub env: Option<Vec<String>>,
-    /// After how many seconds it is killed.
-    pub timeout: Option<i64>,
-}
-
-object! { Hooks, Hook }
 
 impl Hooks {
     /// All of them, in the order in which they run, under their names in config.json.

@@ -6,22 +6,22 @@
 
 use super::tokens::{Token, Tokens};
 
-/// The path at a line and column, counted from 1, as in `process.args[2]`. Empty at
-/// the top. With `of_object`, the path of the object that ends there. The text up to
-/// there must be JSON.
-pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_object: bool) -> String {
+/// The path of the value that ends at a line and column, counted from 1, as in
+/// `process.args[2]`. Empty at the top. With `of_list`, the path of a list that begins
+/// there, or ends. The text up to there must be JSON.
+pub(super) fn path_at(text: &[u8], line: usize, column: usize, of_list: bool) -> String {
     let starts = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
-    let offset = starts.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
-    let mut frames = scan(text, offset);
-    if of_object {
+    let offset = starts.map(<[u8]>::len).sum::<usize>() + column;
+    let text = text.get(..offset).unwrap_or(text);
+    let mut frames = scan(text);
+    if of_list && !text.ends_with(b"]") {
         frames.pop();
     }
     write(&frames)
 }
 
-/// Reads up to an offset. Returns the objects and lists that are open there.
-fn scan(text: &[u8], offset: usize) -> Vec<Frame<'_>> {
-    let text = text.get(..offset).unwrap_or(text);
+/// Returns the objects and lists that are open at the end of the text.
+fn scan(text: &[u8]) -> Vec<Frame<'_>> {
     let mut frames = Vec::new();
     let mut string = 0..0_usize;
     for (token, place) in Tokens::new(text) {

@@ -2,27 +2,25 @@
 //! here. Unknown fields are ignored, as the spec says; known fields that vial does
 //! not support are kept, and the planner refuses them.
 
+pub mod field;
 pub mod hooks;
 pub mod linux;
 mod locate;
 pub mod mount;
-mod nulls;
 mod object;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
 mod tokens;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fstat};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::file::{as_io, open, read_once, read_rest};
+pub use field::Field;
 pub use hooks::Hooks;
 pub use linux::Linux;
 pub use mount::Mount;
@@ -35,48 +33,39 @@ pub const SPEC: &str = "1.3.0";
 /// The largest config.json that is read, in bytes. Real ones are far smaller.
 const MAX_SIZE: usize = 16 << 20;
 
-/// The whole of config.json.
-#[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
-pub struct Config {
-    /// The version of the spec that it follows.
-    pub oci_version: String,
+object! {
+    /// The whole of config.json.
+    #[derive(Debug, Default)]
+    pub struct Config {
+        /// The version of the spec that it follows.
+        pub oci_version: String = "ociVersion" needed,
+        /// The container's root filesystem.
+        pub root: Option<Root> = "root",
+        /// The process to execute.
+        pub process: Option<Process> = "process",
+        /// The host name.
+        pub hostname: String = "hostname",
+        /// The domain name.
+        pub domainname: String = "domainname",
+        /// The mounts, in order.
+        pub mounts: Vec<Mount> = "mounts",
+        /// Programs to run at points of the life cycle.
+        pub hooks: Hooks = "hooks",
+        /// Arbitrary metadata.
+        pub annotations: BTreeMap<String, String> = "annotations",
+        /// Settings for Linux.
+        pub linux: Linux = "linux",
+    }
+
     /// The container's root filesystem.
-    pub root: Option<Root>,
-    /// The process to execute.
-    pub process: Option<Process>,
-    /// The host name.
-    #[serde(default)]
-    pub hostname: String,
-    /// The domain name.
-    #[serde(default)]
-    pub domainname: String,
-    /// The mounts, in order.
-    #[serde(default)]
-    pub mounts: Vec<Mount>,
-    /// Programs to run at points of the life cycle.
-    #[serde(default)]
-    pub hooks: Hooks,
-    /// Arbitrary metadata.
-    #[serde(default)]
-    pub annotations: BTreeMap<String, String>,
-    /// Settings for Linux.
-    #[serde(default)]
-    pub linux: Linux,
+    #[derive(Debug, Default)]
+    pub struct Root {
+        /// Its path, absolute or relative to the bundle.
+        pub path: String = "path" needed,
+        /// Whether it is read-only in the container.
+        pub readonly: bool = "readonly",
+    }
 }
-
-/// The container's root filesystem.
-#[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
-pub struct Root {
-    /// Its path, absolute or relative to the bundle.
-    pub path: String,
-    /// Whether it is read-only in the container.
-    #[serde(default)]
-    pub readonly: bool,
-}
-
-object! { Config, Root }
 
 impl Config {
     /// The absolute path of the rootfs.
@@ -103,22 +92,22 @@ impl Config {
 
 /// Reads a document of the spec. The error names the field whose type is wrong, or
 /// the line and column where the text is not JSON.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let whole = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
-    let mut text = Cow::Borrowed(whole);
-    let mut result: serde_json::Result<T> = serde_json::from_str(whole);
-    // serde takes null for most members, so try without blanking first.
-    if result.as_ref().is_err_and(serde_json::Error::is_data) {
-        text = nulls::blanked(whole);
-        result = serde_json::from_str(&text);
-    }
-    result.map_err(|error| {
+pub fn parse<T: Field + Default>(bytes: &[u8]) -> Result<T, Error> {
+    let mut result = T::default();
+    read_into(&mut result, bytes)?;
+    Ok(result)
+}
+
+fn read_into(field: &mut dyn Field, bytes: &[u8]) -> Result<(), Error> {
+    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
+    field::read(field, text).map_err(|error| {
         let words = error.to_string();
         if !error.is_data() {
             return Error::new(words);
         }
-        let of_object = words.starts_with("missing field");
-        match locate::path_at(text.as_bytes(), error.line(), error.column(), of_object) {
+        // It is told behind the beginning of the list, or behind its end if it is empty.
+        let of_list = words.starts_with("invalid type: sequence");
+        match locate::path_at(text.as_bytes(), error.line(), error.column(), of_list) {
             path if path.is_empty() => Error::new(words),
             path => Error::new(format_args!("{path}: {words}")),
         }

@@ -1,49 +1,50 @@
-//! Types that are read from JSON objects only. serde's derive would also accept a
-//! list of the members' values in order.
+//! Structs that are read from JSON objects.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{MapAccess, Visitor};
-
-/// A type with `serde(remote = "Self")`, so that its derived `deserialize` is an
-/// inherent function.
-pub(super) trait Object: Sized {
-    /// Reads it from the members of an object.
-    fn from_members<'de, A: MapAccess<'de>>(members: A) -> Result<Self, A::Error>;
-}
-
-/// A visitor that accepts only objects.
-pub(super) struct Members<T>(pub(super) PhantomData<T>);
-
-impl<'de, T: Object> Visitor<'de> for Members<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-        T::from_members(members)
-    }
-}
-
-/// `object! { A, B }` lets these types be read from objects only.
+/// Defines structs that are read from objects. Behind the type of a field stands its
+/// name in JSON, with `needed` if it must be there. A field without one is never read.
 macro_rules! object {
-    ($($name:ident),* $(,)?) => { $(
-        impl $crate::config::object::Object for $name {
-            fn from_members<'de, A: serde::de::MapAccess<'de>>(
-                members: A,
-            ) -> Result<Self, A::Error> {
-                // The derived function, not the trait's.
-                $name::deserialize(serde::de::value::MapAccessDeserializer::new(members))
-            }
+    ($(
+        $(#[$of_struct:meta])*
+        pub struct $name:ident {
+            $(
+                $(#[$of_field:meta])*
+                pub $field:ident: $type:ty $(= $json:literal $($needed:ident)?)?,
+            )*
+        }
+    )*) => { $(
+        $(#[$of_struct])*
+        pub struct $name {
+            $($(#[$of_field])* pub $field: $type,)*
         }
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-                let members = $crate::config::object::Members(std::marker::PhantomData);
-                reader.deserialize_map(members)
+        impl $crate::config::field::Field for $name {
+            fn kind_of() -> $crate::config::field::Kind {
+                const MEMBERS: &[$crate::config::field::Member] = &[$($(
+                    $crate::config::field::Member {
+                        name: $json,
+                        needed: $crate::config::field::is_needed(&[$(stringify!($needed))?]),
+                    },
+                )?)*];
+                $crate::config::field::Kind::Object(MEMBERS)
+            }
+
+            fn kind(&self) -> $crate::config::field::Kind {
+                Self::kind_of()
+            }
+
+            fn part(
+                &mut self,
+                part: $crate::config::field::Part<'_>,
+            ) -> Option<&mut dyn $crate::config::field::Field> {
+                let $crate::config::field::Part::Member(wanted) = part else { return None };
+                let mut index = 0..;
+                $($(
+                    const _: &str = $json;
+                    if index.next() == Some(wanted) {
+                        return Some(&mut self.$field);
+                    }
+                )?)*
+                None
             }
         }
     )* };

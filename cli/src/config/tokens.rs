@@ -18,8 +18,6 @@ pub(super) enum Token {
     Colon,
     /// A string with its quotes, a key or a value.
     String,
-    /// `null`
-    Null,
 }
 
 /// The tokens of a text, in order.
@@ -48,7 +46,6 @@ impl Iterator for Tokens<'_> {
                 b',' => (Token::Comma, 1),
                 b':' => (Token::Colon, 1),
                 b'"' => (Token::String, length_of_string(rest)),
-                b'n' if rest.starts_with(b"null") => (Token::Null, 4),
                 _ => {
                     self.at += 1;
                     continue;
@@ -82,8 +79,7 @@ mod tests {
         let text = br#"{"a\"]": [null, 1.5, "}"], "null": "\\"}"#;
         let tokens: Vec<Token> = Tokens::new(text).map(|(token, _)| token).collect();
         let member = [Token::String, Token::Colon];
-        let list =
-            [Token::List, Token::Null, Token::Comma, Token::Comma, Token::String, Token::End];
+        let list = [Token::List, Token::Comma, Token::Comma, Token::String, Token::End];
         let parts: [&[Token]; 7] = [
             &[Token::Object],
             &member,

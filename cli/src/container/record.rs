@@ -3,76 +3,78 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::cgroup::Cgroup;
 use crate::cgroup::oom::{MemoryFiles, OutOfMemory};
-use crate::config::Config;
+use crate::config::{Config, object};
 use crate::host::{Hierarchy, Host};
 use crate::path_text::{bytes, optional_bytes};
 use crate::plan::{CgroupPlace, Place, memory_files};
 
-/// What create writes down about a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    /// The version of the spec that config.json follows.
-    pub oci_version: String,
-    /// The container's id.
-    pub id: String,
-    /// The pid of its process.
-    pub pid: u32,
-    /// When that process started, in clock ticks since boot.
-    pub start_time: u64,
-    /// The bundle.
-    #[serde(with = "bytes")]
-    pub bundle: PathBuf,
-    /// The rootfs.
-    #[serde(with = "bytes")]
-    pub rootfs: PathBuf,
-    /// When it was created, in RFC 3339.
-    pub created: String,
-    /// The uid that created it.
-    pub owner: u32,
-    /// The path of its cgroup from the root of the hierarchy, if it has one.
-    #[serde(with = "optional_bytes")]
-    pub cgroup: Option<PathBuf>,
-    /// Where that hierarchy is mounted.
-    #[serde(with = "bytes")]
-    pub cgroup_root: PathBuf,
-    /// Which hierarchies hold the container, by name. Empty means cgroup2.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub hierarchy: String,
-    /// The scope of systemd whose cgroup it is; empty if vial itself made the cgroup.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub scope: String,
-    /// Its places in the hierarchies of cgroup v1 and in resctrl, as texts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<String>,
-    /// Whether it kept its creator's session keyring; an exec then does too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_new_keyring: bool,
-    /// Whether its root was changed by chroot(2), because it has no mount namespace.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub chroot: bool,
-    /// Whether config.json has no process, so that it cannot be started.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_process: bool,
-    /// Whether config.json has hooks for start or delete.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_hooks: bool,
-    /// Whether only an agent that holds the listener of its filter can delay the program.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub awaits_agent: bool,
-    /// What was known of its want of memory when its process ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oom: Option<OutOfMemory>,
-    /// config.json's annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// How far its create has come; not written down.
-    #[serde(skip)]
-    pub progress: String,
+object! {
+    /// What create writes down about a container.
+    #[derive(Clone, Debug, Default, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Record {
+        /// The version of the spec that config.json follows.
+        pub oci_version: String = "ociVersion" needed,
+        /// The container's id.
+        pub id: String = "id" needed,
+        /// The pid of its process.
+        pub pid: u32 = "pid" needed,
+        /// When that process started, in clock ticks since boot.
+        pub start_time: u64 = "startTime" needed,
+        /// The bundle.
+        #[serde(with = "bytes")]
+        pub bundle: PathBuf = "bundle" needed,
+        /// The rootfs.
+        #[serde(with = "bytes")]
+        pub rootfs: PathBuf = "rootfs" needed,
+        /// When it was created, in RFC 3339.
+        pub created: String = "created" needed,
+        /// The uid that created it.
+        pub owner: u32 = "owner" needed,
+        /// The path of its cgroup from the root of the hierarchy, if it has one.
+        #[serde(with = "optional_bytes")]
+        pub cgroup: Option<PathBuf> = "cgroup",
+        /// Where that hierarchy is mounted.
+        #[serde(with = "bytes")]
+        pub cgroup_root: PathBuf = "cgroupRoot" needed,
+        /// Which hierarchies hold the container, by name. Empty means cgroup2.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub hierarchy: String = "hierarchy",
+        /// The scope of systemd whose cgroup it is; empty if vial itself made the cgroup.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub scope: String = "scope",
+        /// Its places in the hierarchies of cgroup v1 and in resctrl, as texts.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub places: Vec<String> = "places",
+        /// Whether it kept its creator's session keyring; an exec then does too.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub no_new_keyring: bool = "noNewKeyring",
+        /// Whether its root was changed by chroot(2), because it has no mount namespace.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub chroot: bool = "chroot",
+        /// Whether config.json has no process, so that it cannot be started.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub no_process: bool = "noProcess",
+        /// Whether config.json has hooks for start or delete.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub has_hooks: bool = "hasHooks",
+        /// Whether only an agent that holds the listener of its filter can delay the program.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub awaits_agent: bool = "awaitsAgent",
+        /// What was known of its want of memory when its process ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub oom: Option<OutOfMemory> = "oom",
+        /// config.json's annotations.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub annotations: BTreeMap<String, String> = "annotations",
+        /// How far its create has come; not written down.
+        #[serde(skip)]
+        pub progress: String,
+    }
 }
 
 impl Record {

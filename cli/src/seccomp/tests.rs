@@ -76,7 +76,7 @@ fn broad_profile() -> Seccomp {
 }
 
 pub(crate) fn profile(json: &str) -> Seccomp {
-    serde_json::from_str(json).unwrap()
+    crate::config::parse(json.as_bytes()).unwrap()
 }
 
 fn compiled(profile: &Seccomp, native: Arch) -> Filter {

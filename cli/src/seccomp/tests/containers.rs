@@ -30,7 +30,8 @@ pub(crate) fn default_profile(native: Arch, more: &[&str]) -> Option<Seccomp> {
         return None;
     };
     let template = serde_json::from_str(&text).unwrap();
-    Some(serde_json::from_value(expand(&template, native, more)).unwrap())
+    let profile = expand(&template, native, more).to_string();
+    Some(crate::config::parse(profile.as_bytes()).unwrap())
 }
 
 /// Says what a test could not do without, and fails where nothing may be
