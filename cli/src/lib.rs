@@ -27,6 +27,7 @@ pub mod log;
 pub mod namespace;
 pub mod network;
 pub mod path_text;
+pub mod pattern;
 pub mod plan;
 pub mod planner;
 pub mod printable;

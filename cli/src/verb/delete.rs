@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use argh::{ArgsInfo, FromArgs};
 use rustix::process::{Pid, Signal};
 
+use super::each::each;
 use crate::container::dir::does_not_exist;
 use crate::container::dir::{Dir, check_id};
 use crate::container::ending::PATIENCE;
@@ -29,6 +30,9 @@ pub struct Delete {
     /// kill the container first; succeed if there is none
     #[argh(switch, short = 'f')]
     force: bool,
+    /// the id is a regular expression: every container whose id it matches
+    #[argh(switch, short = 'r')]
+    regex: bool,
     /// the container's id
     #[argh(positional)]
     id: String,
@@ -37,6 +41,10 @@ pub struct Delete {
 impl Delete {
     /// Runs the verb. Engines match the texts of its errors.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
+        if self.regex {
+            let of_id = |id: &str| Delete { id: id.to_owned(), regex: false, ..self };
+            return each(global, &self.id, &|id| of_id(id).run(global).map(drop));
+        }
         check_id(&self.id)?;
         let dir = match Dir::open(global.root.join(&self.id))? {
             Some(dir) => self.lock(dir)?,

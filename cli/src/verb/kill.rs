@@ -3,6 +3,7 @@
 use argh::{ArgsInfo, FromArgs};
 use rustix::process::Signal;
 
+use super::each::each;
 use crate::config::linux::Namespace;
 use crate::container::Container;
 use crate::container::status::Status;
@@ -18,6 +19,9 @@ pub struct Kill {
     /// send the signal to every process of the container
     #[argh(switch, short = 'a')]
     all: bool,
+    /// the id is a regular expression: every container whose id it matches
+    #[argh(switch, short = 'r')]
+    regex: bool,
     /// the container's id
     #[argh(positional)]
     id: String,
@@ -31,7 +35,18 @@ impl Kill {
     /// vial that holds it may be waiting for the process that is to be killed.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         let signal = signals::parse(self.signal.trim_start_matches('-'))?;
-        let container = Container::look(&global.root, &self.id)?.whole(&self.id)?;
+        if self.regex {
+            return each(global, &self.id, &|id| self.reach(global, id, signal).map(drop));
+        }
+        match self.reach(global, &self.id, signal)? {
+            true => Ok(0),
+            false => Err(Error::new("container not running")),
+        }
+    }
+
+    /// Sends the signal. Returns whether there was a process.
+    fn reach(&self, global: &Global, id: &str, signal: Option<Signal>) -> Result<bool, Error> {
+        let container = Container::look(&global.root, id)?.whole(id)?;
         // Its cgroup cannot be found once it has ended.
         let frozen = container.frozen().filter(|_| signal == Some(Signal::KILL));
         let reached = match signal {
@@ -47,15 +62,12 @@ impl Kill {
             }
             Some(signal) => container.signal(signal)?,
         };
-        if !reached {
-            return Err(Error::new("container not running"));
-        }
-        if let Some(cgroup) = frozen {
+        if let Some(cgroup) = frozen.filter(|_| reached) {
             // KERNEL(5.2): cgroup v2's freezer lets SIGKILL through; other signals may
             // wait until the container is resumed.
             let _ = cgroup.freeze(false); // ENOENT: the cgroup is gone, with its processes.
         }
-        Ok(0)
+        Ok(reached)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod create;
 mod creating;
 pub mod delete;
+mod each;
 pub mod events;
 pub mod exec;
 pub mod features;

@@ -17,6 +17,7 @@ topic!(
     signal_0_checks_that_it_runs[Root],
     kill_without_a_pid_namespace_ends_every_process[Root],
     delete_without_a_pid_namespace_ends_every_process[Root],
+    regular_expression_stands_for_every_id_that_it_matches[Root],
     verbs_follow_a_process_whose_cgroup_is_gone[Root],
     filter_that_denies_execve_is_reported[Root],
     verbs_work_without_pidfds_and_close_range[Root],
@@ -71,6 +72,38 @@ fn delete_without_a_pid_namespace_ends_every_process(context: &Context) -> Outco
     container.vial("delete", &[])?.success()?;
     nothing_left(context, &before)?;
     shared(context, &["fork", "3", "+", "sleep", "3600"])?.remove()?;
+    Ok(nothing_left(context, &before)?)
+}
+
+fn regular_expression_stands_for_every_id_that_it_matches(context: &Context) -> Outcome {
+    let before = context.leftovers();
+    let start = || Container::started(context, &["sleep", "3600"]);
+    let (one, two, other) = (start()?, start()?, start()?);
+    let pattern = format!("^({}|[0-9a-f]+{})$", one.id, &two.id[56..]);
+    // None of these ends anything.
+    for wrong in ["(", "^nobody$", "a{300}"] {
+        let done = context.vial(&["kill", "--regex", wrong, "KILL"])?;
+        if wrong == "^nobody$" {
+            done.success()?;
+        } else {
+            refused(&done, "regular expression")?;
+        }
+    }
+    let done = context.vial(&["delete", "--regex", &pattern])?.failure()?;
+    for id in [&one.id, &two.id] {
+        let text = format!("vial: cannot delete container {id} that is not stopped: running\n");
+        same("whether it is told", done.stderr.contains(&text), true)?;
+    }
+    [&one, &two, &other].iter().try_for_each(|container| container.is("running"))?;
+    context.vial(&["kill", "-r", &pattern, "KILL"])?.success()?;
+    one.ends()?;
+    two.ends()?;
+    // Those that have ended are passed over.
+    context.vial(&["kill", "--regex", &pattern, "KILL"])?.success()?;
+    let both = format!("^({}|{})$", one.id, other.id);
+    refused(&context.vial(&["delete", "--regex", &both])?, &other.id)?;
+    refused(&context.vial(&["state", &one.id])?, "does not exist")?;
+    context.vial(&["delete", "--force", "-r", &format!("{pattern}|{}", other.id)])?.success()?;
     Ok(nothing_left(context, &before)?)
 }
 
