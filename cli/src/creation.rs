@@ -17,6 +17,7 @@ use crate::container::dir::Dir;
 use crate::container::record::Record;
 use crate::container::status::Process;
 use crate::container::undo::Undo;
+use crate::debug;
 use crate::error::Error;
 use crate::file::write_whole;
 use crate::flags::{CgroupManager, Global};
@@ -92,6 +93,7 @@ pub fn prepare(global: &Global, id: &str, options: &Options) -> Result<Prepared,
     let bundle = bundle(options.bundle.as_deref(), &host)?;
     let file = options.config.clone().unwrap_or_else(|| bundle.join("config.json"));
     let (mut config, bytes) = Config::load(&file)?;
+    debug::said(format_args!("read {}, {} bytes", file.display(), bytes.len()));
     if sd_notify::address()?.is_some() {
         sd_notify::add_to(&mut config, &global.root.join(id));
     }
@@ -253,6 +255,7 @@ impl Prepared {
     }
 
     fn record(&self, pid: u32) -> Result<Record, Error> {
+        debug::said(format_args!("container {} is process {pid}", self.id));
         let rootfs = self.config.rootfs(&self.bundle).unwrap_or_default();
         // `./rootfs` becomes `rootfs`.
         let rootfs = rootfs.components().collect();

@@ -15,6 +15,7 @@ use vial_plan::{Call, Step};
 
 use crate::config::Config;
 use crate::config::hooks::Hook;
+use crate::debug;
 use crate::error::Error;
 use crate::file::c_path;
 use crate::log::Log;
@@ -105,6 +106,7 @@ impl Subject<'_> {
         };
         let ended =
             run(&mut |pipe| Err(program.execute(&input, pipe)), hook.seconds(), &mut goes_on);
+        debug::said(format_args!("ran {} ({field})", words::hook(&hook.path)));
         stopped?;
         ended.map_err(of)
     }

@@ -55,7 +55,7 @@ impl Log {
             let _ = fs::write(path, ""); // As above.
         }
         let line = self.line("error", &message);
-        if let Err(e) = open(path).and_then(|mut file| file.write_all(line.as_bytes())) {
+        if let Err(e) = append(path, &line) {
             let _ = writeln!(stderr, "vial: write {}: {e}", path.display()); // As above.
         }
     }
@@ -98,20 +98,30 @@ impl Log {
         }
         let lines: String = warnings.iter().map(|warning| self.line("warning", warning)).collect();
         // The verb is done; a full disk must not fail it.
-        let _ = open(path).and_then(|mut file| file.write_all(lines.as_bytes()));
+        let _ = append(path, &lines);
     }
 
     fn line(&self, level: &str, message: &str) -> String {
-        let message = printable(message);
-        let time = time::now_in_seconds();
-        match self.json {
-            true => {
-                let object = serde_json::json!({"level": level, "msg": message, "time": time});
-                format!("{object}\n")
-            }
-            false => format!("time=\"{time}\" level={level} msg={message:?}\n"),
-        }
+        line(self.json, level, message)
     }
+}
+
+/// A line of the log file.
+pub fn line(json: bool, level: &str, message: &str) -> String {
+    let message = printable(message);
+    let time = time::now_in_seconds();
+    match json {
+        true => {
+            let object = serde_json::json!({"level": level, "msg": message, "time": time});
+            format!("{object}\n")
+        }
+        false => format!("time=\"{time}\" level={level} msg={message:?}\n"),
+    }
+}
+
+/// Adds lines to the log file.
+pub fn append(path: &Path, lines: &str) -> io::Result<()> {
+    open(path).and_then(|mut file| file.write_all(lines.as_bytes()))
 }
 
 fn open(path: &Path) -> io::Result<File> {

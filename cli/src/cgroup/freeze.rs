@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::{Cgroup, PATIENCE};
+use crate::debug;
 use crate::error::Error;
 use crate::file::read_kernel;
 use crate::host::Hierarchy;
@@ -91,6 +92,7 @@ impl Cgroup {
             }
             sleep(Duration::from_millis(1));
         }
+        debug::said(format_args!("did {what} cgroup {}", self.path.display()));
         Ok(())
     }
 }

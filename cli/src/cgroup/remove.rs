@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use super::walk::walk;
 use super::{Cgroup, PATIENCE};
+use crate::debug;
 use crate::error::Error;
 use crate::file::as_io;
 use crate::systemd;
@@ -22,6 +23,7 @@ impl Cgroup {
     /// if it does not exist.
     pub fn remove(&self) -> Result<(), Error> {
         self.remove_directories()?;
+        debug::said(format_args!("removed cgroup {}", self.path.display()));
         if !self.scope.is_empty() {
             // Also without this, systemd removes a scope whose cgroup is empty, soon. Ask
             // it, so that the name is free at once.

@@ -22,6 +22,7 @@ use rustix::process::Pid;
 
 use super::record::Record;
 use crate::config::Config;
+use crate::debug;
 use crate::error::Error;
 use crate::file::{self, as_io, write_new};
 use crate::flags::Global;
@@ -270,6 +271,7 @@ impl Dir {
 
     /// Removes the directory.
     pub fn remove(&self) -> Result<(), Error> {
+        debug::said(format_args!("remove {}", self.path.display()));
         for name in [STATE, PLAN, CONFIG] {
             let _ = unlinkat(&self.file, name, AtFlags::empty()); // rmdir(2) below tells what stays.
         }

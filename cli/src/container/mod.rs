@@ -22,6 +22,7 @@ use self::dir::{CONFIG, Dir, STATE, check_id, does_not_exist};
 use crate::cgroup::Cgroup;
 use crate::cgroup::oom::OutOfMemory;
 use crate::config::Config;
+use crate::debug;
 use crate::error::Error;
 use crate::host::{Hierarchy, cgroup_of};
 
@@ -241,6 +242,7 @@ impl Container {
             },
             (Init::Pid(pid), _) => by_pid(*pid),
         };
+        debug::said(format_args!("sent {signal:?} to process {}", self.record.pid));
         match sent {
             Ok(()) => Ok(true),
             Err(Errno::SRCH) => Ok(false), // It ended in between.

@@ -3,13 +3,13 @@
 //! them from /proc. That works even if the process is stopped or hangs in the
 //! kernel.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
-use vial_plan::{Item, NamespaceItem, Stage1, Stage2};
+use vial_plan::{Item, NamespaceItem, Stage, Stage1, Stage2};
 
 use super::dir::Dir;
 use super::status::Process;
@@ -35,7 +35,8 @@ pub fn workers(dir: &Path) -> Vec<Worker> {
     workers
 }
 
-fn worker(pid: u32, dir: &Path) -> Option<Worker> {
+/// The item that a process is at, if it is one of vial-init that works for a state dir.
+pub fn worker(pid: u32, dir: &Path) -> Option<Worker> {
     let line = read_kernel(format!("/proc/{pid}/cmdline")).ok()?;
     let item = item(&line, dir.as_os_str().as_bytes())?;
     Some(Worker { pid, item })
@@ -61,7 +62,7 @@ pub fn of(dir: &Dir, plan: &Plan, creator: Option<Pid>) -> (u32, String) {
     }
     let worker = at_work(&workers, plan);
     let (pid, mut words) = match worker {
-        Some(worker) => (worker.pid, words(plan, worker.item)),
+        Some(worker) => (worker.pid, Act::of(plan, worker.item).to_string()),
         None => (0, "no process of vial-init is at work".into()),
     };
     for pid in [pid].into_iter().chain(creator) {
@@ -90,17 +91,27 @@ fn awaits(item: &Item<'_>) -> bool {
     )
 }
 
-fn words(plan: &Plan, index: u32) -> String {
-    match plan.items().nth(index as usize) {
-        Some((stage, item, origin)) => {
-            let field = match origin {
-                "" => String::new(),
-                origin => format!(" (config.json {origin})"),
-            };
-            let act = crate::words::describe(&item);
-            format!("stage {}, item {index}: {act}{field}", stage as u8)
+/// An item of a Plan, to be put into words: what it does, and which one it is.
+#[derive(Debug)]
+pub struct Act<'a>(pub u32, pub Option<(Stage, Item<'a>, &'a str)>);
+
+impl<'a> Act<'a> {
+    /// The item with this number.
+    pub fn of(plan: &'a Plan, index: u32) -> Act<'a> {
+        Act(index, plan.items().nth(index as usize))
+    }
+}
+
+impl fmt::Display for Act<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Act(index, item) = self;
+        let Some((stage, item, origin)) = item else { return write!(f, "item {index}") };
+        let act = crate::words::describe(item);
+        write!(f, "stage {}, item {index}: {act}", *stage as u8)?;
+        match *origin {
+            "" => Ok(()),
+            origin => write!(f, " (config.json {origin})"),
         }
-        None => format!("item {index}"),
     }
 }
 

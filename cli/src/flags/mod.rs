@@ -13,6 +13,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use self::table::Table;
 use crate::config::SPEC;
+use crate::debug;
 use crate::error::Error;
 use crate::log::Log;
 use crate::verb;
@@ -35,12 +36,11 @@ pub struct Vial {
     /// accepted: vial sees itself what it may do (true, false or auto)
     #[argh(option, arg_name = "bool", default = "String::from(\"auto\")")]
     rootless: String,
-    /// error leaves warnings out; warning (default), info and debug do not
+    /// error leaves warnings out; warning (default) and info do not; debug is as --debug
     #[argh(option, arg_name = "level", default = "String::from(\"warning\")")]
     log_level: String,
-    /// accepted and ignored: errors are always told in full
+    /// tell each step with its time, on stderr, or in the file of --log
     #[argh(switch)]
-    #[allow(dead_code, reason = "callers send it; there is no second level of detail")]
     debug: bool,
     /// have systemd make the cgroups, as --cgroup-manager=systemd does
     #[argh(switch)]
@@ -144,6 +144,12 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
         .map_err(|exit| (log(), complaint::words(command, &exit.output)))?;
     vial.check().map_err(|error| (vial.log(), error))?;
     vial.log().make().map_err(|error| (Log::default(), error))?;
+    if vial.debug || vial.log_level == "debug" {
+        debug::begin(vial.log.clone(), vial.log_format == "json");
+        let (version, build) = (env!("CARGO_PKG_VERSION"), vial_plan::FINGERPRINT);
+        let verb = verb.unwrap_or_default();
+        debug::said(format_args!("vial {version}, build {build:016x}: {verb}"));
+    }
     Ok(Parsed::Run(Box::new(vial)))
 }
 

@@ -8,6 +8,8 @@ use vial_init::fault::{Fault, Prepared};
 use vial_plan::{CgroupItem, Failed, Item, Stage, Stage0};
 
 use super::failure;
+use crate::container::progress::Act;
+use crate::debug;
 use crate::error::Error;
 use crate::file::read_rest;
 use crate::plan::Plan;
@@ -17,7 +19,9 @@ pub fn carry_out(plan: &Plan) -> Result<(), Error> {
     let mut here = Here::default();
     for (number, (_, item, _)) in plan.items().enumerate() {
         let Item::Stage0(Stage0::Cgroup(item)) = item else { continue };
-        here.item(&item).map_err(|fault| {
+        let done = here.item(&item);
+        debug::said(format_args!("{}", Act::of(plan, number as u32)));
+        done.map_err(|fault| {
             here.take_back();
             let (call, step) = (fault.call(), fault.step());
             let errno = fault.errno().raw_os_error().unsigned_abs();

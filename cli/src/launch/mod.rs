@@ -7,6 +7,7 @@ pub mod hint;
 pub mod listener;
 pub mod mount_log;
 mod program;
+mod trace;
 pub mod watch;
 
 use std::ffi::CString;
@@ -16,7 +17,6 @@ use std::time::Instant;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::param::page_size;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use vial_init::sys::clone3::{Side, clone3};
@@ -27,9 +27,11 @@ use vial_init::sys::sched_setattr::sched_setattr;
 use vial_plan::{Call, Failed, Gate, Item, ProcessItem, Reply, Stage, Stage2, Step};
 
 use crate::cgroup::oom::OutOfMemory;
+use crate::debug;
 use crate::error::Error;
 
-use self::watch::{PERIOD, RunHooks, Watch};
+use self::trace::Trace;
+use self::watch::{RunHooks, Watch};
 use crate::file::{read_whole, write_all};
 use crate::foreground::Foreground;
 use crate::network::Devices;
@@ -80,7 +82,8 @@ pub fn launch(
         .map_err(|errno| Error::errno("start vial-init: clone3(2)", errno))?;
     drop(theirs);
     let mut started = Started(vec![child]);
-    let talked = talk(plan, &channel, &mut started, watch, devices, run_hooks);
+    let mut trace = Trace::begin(plan, dir, child);
+    let talked = talk(plan, &channel, &mut started, watch, &mut trace, devices, run_hooks);
     match talked {
         Ok(pid) => {
             started.end_but_for(pid);
@@ -146,19 +149,22 @@ fn talk(
     channel: &OwnedFd,
     started: &mut Started,
     watch: &Watch<'_>,
+    trace: &mut Trace<'_>,
     devices: &mut Devices,
     run_hooks: RunHooks<'_>,
 ) -> Result<u32, Ended> {
     let failed = |what, errno| Ended::Answered(Some(Error::errno(what, errno)));
-    set_socket_timeout(channel, Timeout::Recv, Some(PERIOD))
-        .map_err(|errno| failed("talk to vial-init: setsockopt(2)", errno))?;
+    Trace::pace(channel).map_err(|errno| failed("talk to vial-init: setsockopt(2)", errno))?;
     match write_all(channel, &plan.to_bytes()) {
         // EPIPE: vial-init has ended, and its reply may say why.
         Ok(()) | Err(Errno::PIPE) => {}
         Err(errno) => return Err(failed("send the plan to vial-init", errno)),
     }
     loop {
-        match receive_reply(channel, watch).map_err(Ended::Watched)? {
+        let look = &mut || trace.look(&started.0);
+        let reply = receive_reply(channel, watch, look).map_err(Ended::Watched)?;
+        reply.iter().for_each(|(reply, _)| trace.heard(reply));
+        match reply {
             Some((Reply::Started { pid }, _)) => started.0.push(pid),
             Some((Reply::At { gate: Gate::Start, pid }, _)) => return Ok(pid),
             Some((Reply::At { gate: Gate::NetDevices, pid }, _)) => {
@@ -223,14 +229,21 @@ pub fn await_reply(channel: &OwnedFd) -> rustix::io::Result<Option<Reply>> {
 
 /// The same, on a channel whose timeout is [`PERIOD`]. Checks the watch each time.
 /// Returns the fd that came with the reply, too.
-fn receive_reply(channel: &OwnedFd, watch: &Watch<'_>) -> Result<Option<Received>, Error> {
+fn receive_reply(
+    channel: &OwnedFd,
+    watch: &Watch<'_>,
+    look: &mut dyn FnMut(),
+) -> Result<Option<Received>, Error> {
     let mut bytes = [0; Reply::SIZE];
     loop {
         // A reply is written at once, so the timeout cannot cut one in two.
         match receive(channel.as_fd(), &mut bytes) {
             Ok((Reply::SIZE, fd)) => return Ok(Reply::from_bytes(&bytes).map(|reply| (reply, fd))),
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => watch.check()?,
+            Err(Errno::AGAIN) => {
+                look();
+                watch.check()?;
+            }
             _ => return Ok(None),
         }
     }
@@ -246,7 +259,7 @@ impl Ready {
             matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Seccomp { .. })))
         });
         loop {
-            match receive_reply(&self.channel, watch)? {
+            match receive_reply(&self.channel, watch, &mut || ())? {
                 // EOF: execve closed the channel.
                 None => match has_filter.then(|| failure::silence(self.pid)).flatten() {
                     Some(error) => return Err(error),
@@ -259,6 +272,7 @@ impl Ready {
             }
         }
         self.is_kept = true;
+        debug::said(format_args!("process {} has executed its program", self.pid));
         Ok(())
     }
 

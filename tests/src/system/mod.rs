@@ -16,6 +16,7 @@ mod chroot;
 mod chroot_verbs;
 mod command_line;
 mod container;
+mod debug_log;
 mod device_binds;
 mod edit;
 mod endings;
@@ -108,6 +109,7 @@ pub const ALL: &[&Topic] = &[
     &views::TOPIC,
     &global::TOPIC,
     &command_line::TOPIC,
+    &debug_log::TOPIC,
     &features::TOPIC,
     &warnings::TOPIC,
     &preserve_fds::TOPIC,
