@@ -4,7 +4,7 @@ use std::fs;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::state::{Report, print, print_json};
+use super::state::{Report, print};
 use crate::container::Container;
 use crate::container::dir::ids;
 use crate::container::record::Record;
@@ -46,8 +46,9 @@ impl List {
         } else if self.format == "json" {
             let reports = containers.iter().map(|(record, status)| Report::new(record, *status));
             let reports: Vec<_> = reports.collect();
-            // null for an empty list, as runc prints it and engines decode it.
-            print_json(&(!reports.is_empty()).then_some(reports))?;
+            // One line, and null for an empty list, as runc prints it and engines decode it.
+            let reports = (!reports.is_empty()).then_some(reports);
+            print(&serde_json::to_string(&reports).map_err(Error::new)?)?;
         } else {
             table(&containers)?;
         }

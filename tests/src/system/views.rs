@@ -64,8 +64,9 @@ fn list_shows_every_container(context: &Context) -> Outcome {
         same("its status", row.get(2), Some(&status))?;
         same("its pid", row.get(1), Some(&container.pid()?.to_string().as_str()))?;
     }
-    let json: Value =
-        serde_json::from_str(&list(context, &["--format", "json"])?).map_err(words)?;
+    let json = list(context, &["--format", "json"])?;
+    same("lines of JSON, one as runc prints it", json.lines().count(), 1)?;
+    let json: Value = serde_json::from_str(&json).map_err(words)?;
     same("the number of containers in JSON", json.as_array().map(Vec::len), Some(3))?;
     let same_as_state = json.as_array().into_iter().flatten().any(|one| {
         one["id"] == *running.id && one["status"] == "running" && one["pid"].as_u64() > Some(0)
