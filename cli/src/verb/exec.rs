@@ -7,7 +7,7 @@ use argh::{ArgsInfo, FromArgs};
 use rustix::fd::AsFd;
 use rustix::process::Pid;
 
-use crate::config::process::User;
+use crate::config::process::{Capabilities, User};
 use crate::config::{self, Config, Process};
 use crate::container::record::Record;
 use crate::container::status::Status;
@@ -70,7 +70,8 @@ pub struct Exec {
     /// forbid execve to grant privileges
     #[argh(switch)]
     no_new_privs: bool,
-    /// add a capability to the bounding, effective and permitted set
+    /// add a capability to the bounding, effective and permitted set, and to the
+    /// ambient set if config.json has it inheritable
     #[argh(option, short = 'c', arg_name = "capability")]
     cap: Vec<String>,
     /// pass on this many file descriptors from 3 on
@@ -231,7 +232,10 @@ impl Exec {
             return Err(Error::new(format_args!("--cap {name}: unknown capability")));
         }
         let sets = process.capabilities.get_or_insert_default();
-        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        let Capabilities { bounding, effective, permitted, ambient, .. } = sets;
+        // The planner leaves those out of the ambient set that config.json does not have
+        // in the inheritable one.
+        for set in [bounding, effective, permitted, ambient] {
             set.extend(self.cap.iter().cloned());
         }
         if let Some(label) = &self.process_label {

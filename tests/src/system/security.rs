@@ -20,6 +20,7 @@ topic!(
     ambient_without_inheritable_is_left_out [Root],
     exec_has_no_inheritable_capability_by_default [Root],
     exec_cap_adds_no_inheritable_capability [Root],
+    exec_cap_is_ambient_if_config_json_has_it_inheritable [Root],
     no_new_privs_is_as_given [Root],
     user_groups_and_umask_are_as_given [Root],
     kept_groups_replace_those_of_config_json [Root],
@@ -137,6 +138,16 @@ fn exec_cap_adds_no_inheritable_capability(context: &Context) -> Outcome {
     let [bounding, permitted, effective, inheritable, ambient] = sets(&report)?;
     same("the added capability", bounding & permitted & effective & CHOWN, CHOWN)?;
     Ok(same("inheritable and ambient", [inheritable, ambient], [0, 0])?)
+}
+
+/// Otherwise `--cap` does nothing for a user other than root: see capabilities(7).
+fn exec_cap_is_ambient_if_config_json_has_it_inheritable(context: &Context) -> Outcome {
+    let container = Container::start(context, &["sleep", "60"], |config| {
+        give(config, [ALL, ALL, ALL, &["CAP_KILL"], &[]]);
+    })?;
+    let flags = ["--user", "1000", "--cap", "CAP_KILL", "--cap", "CAP_CHOWN"];
+    let [_, permitted, effective, inheritable, ambient] = sets(&container.exec_report(&flags)?)?;
+    Ok(same("the sets", [permitted, effective, inheritable, ambient], [KILL; 4])?)
 }
 
 fn no_new_privs_is_as_given(context: &Context) -> Outcome {
