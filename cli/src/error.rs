@@ -85,6 +85,14 @@ impl Error {
         error
     }
 
+    /// As an error of exec, whose exit status 1 would be that of many programs.
+    pub fn of_exec(mut self) -> Error {
+        if self.0.code == 1 {
+            self.0.code = 255;
+        }
+        self
+    }
+
     /// vial's exit status.
     pub fn code(&self) -> u8 {
         self.0.code

@@ -213,7 +213,7 @@ impl Vial {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),
             Verb::Events(verb) => verb.run(&global),
-            Verb::Exec(verb) => verb.run(&global),
+            Verb::Exec(verb) => verb.run(&global).map_err(Error::of_exec),
             Verb::Features(verb) => verb.run(),
             Verb::Kill(verb) => verb.run(&global),
             Verb::List(verb) => verb.run(&global),

@@ -26,7 +26,8 @@ use crate::plan::scope::{Scope, Way};
 use crate::plan::{Lent, Place, Plan};
 use crate::planner::{self, capability_number};
 
-/// execute a program in a running container
+/// execute a program in a running container; the exit status is the program's, or 255
+/// if it was not started
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "exec", help_triggers("-h", "--help"))]
 #[argh(example = "vial exec -t -e TERM=xterm web /bin/sh")]

@@ -182,10 +182,12 @@ pub(crate) fn at_once(context: &Context, commands: Vec<Command>) -> Result<Vec<D
     Ok(all)
 }
 
-/// Fails unless vial refused: exit code 1, nothing on stdout, one sentence with
-/// `text` on stderr, and at most a hint after it.
+/// Fails unless vial refused: exit code 1, or 255 of exec, nothing on stdout, one
+/// sentence with `text` on stderr, and at most a hint after it.
 pub(super) fn refused(done: &Done, text: &str) -> Result<(), String> {
-    same("the exit code", done.code, 1).map_err(|why| format!("{why}: {done}"))?;
+    if !matches!(done.code, 1 | 255) {
+        return Err(format!("not the exit code of a refusal: {done}"));
+    }
     if !done.stderr.contains(text) {
         return Err(format!("stderr does not contain {text:?}: {done}"));
     }

@@ -170,12 +170,12 @@ pub(super) fn words_of_refusal(done: &Done, words: &[&str]) -> Result<(), String
     }
 }
 
-/// Checks that vial failed with exit code 1 and exactly one sentence.
+/// Checks that vial failed with exit code 1, or 255 of exec, and exactly one sentence.
 pub(super) fn one_sentence(done: &Done) -> Result<(), String> {
     let own = done.stderr.lines().filter(|line| line.starts_with("vial: ")).count();
     let others = done.stderr.lines().any(|l| !l.starts_with("vial: ") && !l.starts_with("hint: "));
-    if done.code != 1 || own != 1 || others {
-        return Err(format!("not exit code 1 with one sentence: {done}"));
+    if !matches!(done.code, 1 | 255) || own != 1 || others {
+        return Err(format!("not a refusal with one sentence: {done}"));
     }
     Ok(())
 }

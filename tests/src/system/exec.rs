@@ -16,6 +16,7 @@ topic!(
     "exec",
     arguments_after_the_id_belong_to_the_program[Root],
     exit_code_is_that_of_the_process[Root],
+    exit_code_is_255_if_the_program_was_not_started[Root],
     exit_code_of_a_killed_exec_is_128_plus_the_signal[Root],
     streams_and_environment_are_the_containers[Root],
     process_is_in_every_namespace_and_the_cgroup[Root],
@@ -73,6 +74,17 @@ fn exit_code_is_that_of_the_process(context: &Context) -> Outcome {
     container.is("running")?;
     container.remove()?;
     Ok(context.nothing_left_since(&before)?)
+}
+
+/// As with runc: 1 is what many programs exit with.
+fn exit_code_is_255_if_the_program_was_not_started(context: &Context) -> Outcome {
+    let container = sleeping(context)?;
+    for (options, program) in [(&[][..], "/missing"), (&["--cap", "CAP_X"], "/probe")] {
+        let done = exec(&container, options, &[program])?;
+        same("the exit code", done.code, 255).map_err(|why| format!("{why}: {done}"))?;
+    }
+    same("without a container", context.vial(&["exec", "no-such", "/probe"])?.code, 255)?;
+    Ok(container.remove()?)
 }
 
 fn exit_code_of_a_killed_exec_is_128_plus_the_signal(context: &Context) -> Outcome {
