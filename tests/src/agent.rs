@@ -114,7 +114,7 @@ fn serve(
     }
 }
 
-/// Receives one message until the connection is closed, and one fd with its first part.
+/// Receives one message, and one fd with its first part.
 fn receive(mut from: &UnixStream) -> Result<(Value, OwnedFd), String> {
     from.set_read_timeout(Some(Duration::from_secs(5))).map_err(|e| e.to_string())?;
     let mut text = vec![0; 65536];
@@ -130,8 +130,14 @@ fn receive(mut from: &UnixStream) -> Result<(Value, OwnedFd), String> {
         }
     }
     text.truncate(message.bytes);
-    from.read_to_end(&mut text).map_err(|e| format!("after the first part: {e}"))?;
-    let state: Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+    let state = match serde_json::from_slice(&text) {
+        // crun leaves the connection open.
+        Ok(state) => state,
+        Err(_) => {
+            from.read_to_end(&mut text).map_err(|e| format!("after the first part: {e}"))?;
+            serde_json::from_slice(&text).map_err(|e| e.to_string())?
+        }
+    };
     match <[OwnedFd; 1]>::try_from(fds) {
         Ok([fd]) => Ok((state, fd)),
         Err(fds) => Err(format!("{} fds came", fds.len())),

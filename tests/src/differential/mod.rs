@@ -17,6 +17,7 @@ mod detached;
 mod generate;
 mod glob;
 mod intended;
+mod listened;
 mod mounted;
 mod normal;
 mod noted;
@@ -139,7 +140,7 @@ impl Run {
         };
         let ours = vial.run(&self.stage, &config)?;
         let mut equal = true;
-        for other in others.iter().filter(|other| !other.hangs(&config)) {
+        for other in others.iter().filter(|other| other.is_comparable(&config)) {
             let theirs = other.run(&self.stage, &config)?;
             for difference in differences(&ours, &theirs, other) {
                 match intended::explanation(&difference, other, &config) {

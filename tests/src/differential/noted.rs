@@ -49,13 +49,12 @@ fn one(note: &Value, helper: Option<&Helper>, stage: &Stage) -> Value {
     let report = &note["report"];
     let mut all: Map<String, Value> =
         SAME.iter().map(|name| ((*name).to_owned(), report[name].clone())).collect();
-    let place = |text: &str| text.replace(&*stage.directory.to_string_lossy(), "@stage@");
     let namespaces = report["namespaces"].as_object().into_iter().flatten();
     let namespaces = namespaces.map(|(name, link)| {
         (name.clone(), json!(normal::whose(name, &normal::word(link), helper)))
     });
     all.insert("namespaces".to_owned(), Value::Object(namespaces.collect()));
-    all.insert("cwd".to_owned(), json!(place(&normal::word(&report["cwd"]))));
+    all.insert("cwd".to_owned(), json!(below(stage, &normal::word(&report["cwd"]))));
     all.insert("fds".to_owned(), normal::fds(&report["fds"]));
     all.insert("signals".to_owned(), note["signals"].clone());
     let rootfs = stage.rootfs().to_string_lossy().into_owned();
@@ -69,16 +68,26 @@ fn one(note: &Value, helper: Option<&Helper>, stage: &Stage) -> Value {
     all.insert("mounts".to_owned(), json!(mounts));
     let mut state: Value =
         serde_json::from_str(&normal::word(&note["input"])).unwrap_or(json!("no JSON"));
+    normalise_state(&mut state, stage);
+    all.insert("state".to_owned(), state);
+    Value::Object(all)
+}
+
+/// Replaces what differs from run to run in a container's state.
+pub(super) fn normalise_state(state: &mut Value, stage: &Stage) {
     if let Some(state) = state.as_object_mut() {
         for (name, value) in state {
             match name.as_str() {
                 "ociVersion" => *value = json!("a version"),
                 "pid" => *value = json!(value.as_u64().map_or("no pid", |_| "a pid")),
-                "bundle" => *value = json!(place(&normal::word(value))),
+                "bundle" => *value = json!(below(stage, &normal::word(value))),
                 _ => {}
             }
         }
     }
-    all.insert("state".to_owned(), state);
-    Value::Object(all)
+}
+
+/// A path without the stage's directory.
+fn below(stage: &Stage, path: &str) -> String {
+    path.replace(&*stage.directory.to_string_lossy(), "@stage@")
 }

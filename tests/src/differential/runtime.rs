@@ -12,6 +12,8 @@ use serde_json::Value;
 use vial_targets::Error;
 use vial_targets::command::{self, OnPath};
 
+use super::generate;
+use super::listened;
 use super::normal::{self, Seen};
 use super::noted;
 use super::stage::{HELPER, Helper, Stage};
@@ -54,11 +56,12 @@ impl Runtime {
         all
     }
 
-    /// Whether the runtime hangs with this config.json: crun 1.8 does with the offsets of
-    /// a time namespace.
-    pub(super) fn hangs(&self, config: &Value) -> bool {
+    /// Whether the runtime has what this config.json asks for. crun 1.8 hangs with the
+    /// offsets of a time namespace.
+    pub(super) fn is_comparable(&self, config: &Value) -> bool {
         let has_offsets = !config["linux"]["timeOffsets"].is_null();
-        self.name == "crun" && self.version.starts_with("1.8") && has_offsets
+        let hangs = self.name == "crun" && self.version.starts_with("1.8") && has_offsets;
+        !hangs && (self.name != "runc" || !generate::is_of_crun(config))
     }
 
     /// Whether it puts containers into cgroups.
@@ -83,6 +86,7 @@ impl Runtime {
         let helper = helper.then(|| Helper::start(&stage.directory.join("probe"))).transpose()?;
         stage.put(config, helper.as_ref())?;
         let before = mount_points();
+        let agent = listened::start(config, stage)?;
         let (said, errors) = self.run_and_look(stage, config)?;
         let mut seen = match &said {
             Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
@@ -94,6 +98,9 @@ impl Runtime {
             }
         }
         noted::add(config, helper.as_ref(), stage, &mut seen);
+        if let Some(agent) = agent.as_ref().filter(|_| said.is_some()) {
+            listened::add(agent, stage, &mut seen);
+        }
         self.clean(stage, &before, &mut seen)?;
         Ok(seen)
     }

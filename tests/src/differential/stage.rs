@@ -90,10 +90,13 @@ impl Stage {
         mount("tmpfs", directory, "tmpfs", MountFlags::empty(), c"mode=755")
             .map_err(|errno| Error::new(format!("mount a tmpfs: {errno}")))?;
         let sources = directory.join("sources");
-        make_directories(&sources, &["dir/below", "tree/mounted", "tree/plain", "over"])?;
+        make_directories(&sources, &["dir/below", "tree/mounted", "tree/plain", "over", "owned"])?;
         let files =
             [("file", "a file\n"), ("dir/inside", "inside\n"), ("script", "#!/probe exit 0\n")];
         make_files(&sources, &files)?;
+        make_files(&sources, &[("owned/user", "user\n")])?;
+        let owned = sources.join("owned/user");
+        chown(&owned, Some(1), Some(2)).on_path("chown", &owned)?;
         make_links(&sources, &[("link", "dir"), ("link-to-file", "file")])?;
         let mounted = sources.join("tree/mounted");
         mount("tmpfs", &mounted, "tmpfs", MountFlags::NODEV, c"mode=755,size=64k")
@@ -120,7 +123,7 @@ impl Stage {
 
     /// Removes what a container has made in the sources, such as a mount point.
     fn restore_sources(&self, directory: &Path) -> Result<(), Error> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 13] = [
             "dir",
             "dir/below",
             "dir/inside",
@@ -128,6 +131,8 @@ impl Stage {
             "link",
             "link-to-file",
             "over",
+            "owned",
+            "owned/user",
             "script",
             "tree",
             "tree/mounted",

@@ -4,6 +4,7 @@
 //! feature sees what the features before it added, so that the document stays valid: a
 //! host name needs a UTS namespace.
 
+mod extensions;
 mod hooks;
 mod mounts;
 mod namespaces;
@@ -15,6 +16,7 @@ mod terminal;
 use serde_json::{Value, json};
 
 use super::random::Random;
+pub(super) use extensions::is_of_crun;
 
 /// What the machine can do.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +89,10 @@ const FEATURES: &[Feature] = &[
     feature("process args", 20, process::args),
     feature("hooks", 12, hooks::add),
     feature("process terminal", 8, terminal::add),
+    feature("seccomp listener", 6, seccomp::listener),
+    feature("mounts mapped", 5, extensions::mapped_mounts),
+    feature("mounts of links", 5, extensions::links),
+    feature("annotations of crun", 3, extensions::annotations),
 ];
 
 /// Features that vial does not have yet. Whoever adds one takes it out of this list.
@@ -161,7 +167,12 @@ fn paths(config: &Value) -> Vec<String> {
         paths.extend(list(&linux[field]).iter().filter_map(text));
     }
     paths.extend(list(&linux["devices"]).iter().filter_map(|device| text(&device["path"])));
-    paths.extend(list(&config["mounts"]).iter().filter_map(|mount| text(&mount["destination"])));
+    for mount in list(&config["mounts"]) {
+        let of_others = mount["source"].as_str().is_some_and(|source| source.ends_with("/owned"));
+        for below in ["", "/user"].iter().take(1 + usize::from(of_others)) {
+            paths.extend(text(&mount["destination"]).map(|place| place + below));
+        }
+    }
     let sysctls = linux["sysctl"].as_object().into_iter().flatten();
     paths.extend(sysctls.map(|(name, _)| format!("/proc/sys/{}", name.replace('.', "/"))));
     paths.extend(text(&config["process"]["cwd"]));

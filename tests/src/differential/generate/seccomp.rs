@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::listened::AGENT;
 use super::super::random::Random;
+use super::super::stage::STAGE;
 use super::{Place, push};
 
 /// Calls that the probe tries, and no runtime makes once the filter is in place.
@@ -72,6 +74,27 @@ pub(super) fn add(random: &mut Random, config: &mut Value, _: Place) {
         push(&mut seccomp["syscalls"], rule);
     }
     config["linux"]["seccomp"] = seccomp;
+}
+
+/// A call for which an agent answers: see [`super::super::listened`].
+pub(super) fn listener(random: &mut Random, config: &mut Value, _: Place) {
+    if config["linux"]["seccomp"].is_null() {
+        config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+    }
+    let seccomp = &mut config["linux"]["seccomp"];
+    seccomp["listenerPath"] = json!(format!("{STAGE}/{AGENT}"));
+    if random.percent(60) {
+        seccomp["listenerMetadata"] = json!(random.one(&["some text", "{\"a\": 1}", "\u{e4}"]));
+    }
+    let is_free = |name: &&&str| {
+        let rules = seccomp["syscalls"].as_array();
+        rules.into_iter().flatten().all(|rule| rule["names"][0] != json!(name))
+    };
+    let free: Vec<&str> = CALLS[..12].iter().filter(is_free).copied().collect();
+    for name in random.some(&free, 20) {
+        let rule = json!({ "names": [name], "action": "SCMP_ACT_NOTIFY" });
+        push(&mut seccomp["syscalls"], rule);
+    }
 }
 
 fn errno(random: &mut Random, rule: &mut Value) {

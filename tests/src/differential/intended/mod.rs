@@ -19,6 +19,7 @@ macro_rules! rows {
     };
 }
 
+mod extensions;
 mod hooks;
 mod terminal;
 mod usual;
@@ -72,5 +73,5 @@ pub(super) fn explanation(
 
 /// The whole table.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [usual::ROWS, hooks::ROWS, terminal::ROWS].into_iter().flatten()
+    [usual::ROWS, hooks::ROWS, terminal::ROWS, extensions::ROWS].into_iter().flatten()
 }
