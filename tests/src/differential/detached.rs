@@ -26,6 +26,7 @@ impl Runtime {
     pub(super) fn run_detached(
         &self,
         stage: &Stage,
+        config: &Value,
         errors: File,
     ) -> Result<Option<(Value, Value)>, Error> {
         let place = |name: &str| stage.directory.join(name);
@@ -34,9 +35,9 @@ impl Runtime {
             let _ = fs::remove_file(file); // There is none before the first case.
         }
         let listener = UnixListener::bind(&socket).on_path("listen at", &socket)?;
-        let mut command = self.command(stage);
-        command.args(["run", "--detach", "--console-socket"]).arg(&socket);
-        command.arg("--pid-file").arg(&pid_file).arg("--bundle").arg(stage.bundle()).arg(ID);
+        let mut command = self.command_to_run(stage, config);
+        command.args(["--detach", "--console-socket"]).arg(&socket);
+        command.arg("--pid-file").arg(&pid_file).arg(ID);
         // Not /dev/null: crun gives what it finds there to the user of the container.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let line = first_line(listener);

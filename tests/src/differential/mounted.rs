@@ -50,7 +50,7 @@ pub(super) fn recursive_times(config: &Value, _: &Difference) -> bool {
 }
 
 /// The mounts whose destination is the field's path or above it.
-fn covering<'a>(config: &'a Value, difference: &Difference) -> Vec<&'a Value> {
+pub(super) fn covering<'a>(config: &'a Value, difference: &Difference) -> Vec<&'a Value> {
     let place = resolved(place(difference));
     let mounts = config["mounts"].as_array().into_iter().flatten();
     let covers = |mount: &&Value| {

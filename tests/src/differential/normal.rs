@@ -89,6 +89,7 @@ pub(super) fn seen(survey: &Value, cgroup: &Value, helper: Option<&Helper>, stag
     let cgroups = word(&report["cgroup"]);
     report["cgroup"] = json!(cgroups.lines().find(|line| line.starts_with("0::")));
     let own = report["pid"].clone();
+    report["environ"] = environ(&report["environ"], &own);
     report["ppid"] = related(&report["ppid"], &own);
     report["sid"] = related(&report["sid"], &own);
     if own != 1 {
@@ -112,6 +113,17 @@ pub(super) fn seen(survey: &Value, cgroup: &Value, helper: Option<&Helper>, stag
     let mut seen = Seen::default();
     seen.flatten("", &all);
     seen
+}
+
+/// The environment, in which LISTEN_PID is the process's own, or another one's.
+pub(super) fn environ(list: &Value, own: &Value) -> Value {
+    let entry = |entry: &Value| match word(entry).strip_prefix("LISTEN_PID=") {
+        Some(pid) if pid == word(own) => json!("LISTEN_PID=own"),
+        Some("1") => json!("LISTEN_PID=1"),
+        Some(_) => json!("LISTEN_PID=another"),
+        None => entry.clone(),
+    };
+    list.as_array().map_or(Value::Null, |list| list.iter().map(entry).collect())
 }
 
 /// A process in relation to the container's own.

@@ -49,6 +49,7 @@ fn one(note: &Value, helper: Option<&Helper>, stage: &Stage) -> Value {
     let report = &note["report"];
     let mut all: Map<String, Value> =
         SAME.iter().map(|name| ((*name).to_owned(), report[name].clone())).collect();
+    all.insert("environ".to_owned(), normal::environ(&report["environ"], &report["pid"]));
     let namespaces = report["namespaces"].as_object().into_iter().flatten();
     let namespaces = namespaces.map(|(name, link)| {
         (name.clone(), json!(normal::whose(name, &normal::word(link), helper)))

@@ -12,8 +12,8 @@ use serde_json::Value;
 use vial_targets::Error;
 use vial_targets::command::{self, OnPath};
 
-use super::generate;
 use super::listened;
+use super::network;
 use super::normal::{self, Seen};
 use super::noted;
 use super::stage::{HELPER, Helper, Stage};
@@ -23,6 +23,10 @@ use crate::processes;
 pub(super) const ID: &str = "vial-differential";
 /// `linux.cgroupsPath` of most containers.
 pub(super) const CGROUP: &str = "/vial-differential-group/container";
+/// The annotations of a document that tell how many fds the runtime gets: for
+/// `--preserve-fds`, and in LISTEN_FDS.
+pub(super) const PRESERVED: &str = "differential.preserve-fds";
+pub(super) const LISTENED: &str = "differential.listen-fds";
 /// How long a container may take. Under TCG a start of runc takes seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,21 +60,47 @@ impl Runtime {
         all
     }
 
-    /// Whether the runtime has what this config.json asks for. crun 1.8 hangs with the
-    /// offsets of a time namespace.
-    pub(super) fn is_comparable(&self, config: &Value) -> bool {
-        let has_offsets = !config["linux"]["timeOffsets"].is_null();
-        let hangs = self.name == "crun" && self.version.starts_with("1.8") && has_offsets;
-        !hangs && (self.name != "runc" || !generate::is_of_crun(config))
-    }
-
     /// Whether it puts containers into cgroups.
     pub(super) fn uses_cgroups(&self) -> bool {
         self.flags.is_empty()
     }
 
     pub(super) fn command(&self, stage: &Stage) -> Command {
-        let mut command = Command::new(&self.program);
+        self.command_of(Command::new(&self.program), stage)
+    }
+
+    /// `run`, with the fds that the document asks for.
+    pub(super) fn command_to_run(&self, stage: &Stage, config: &Value) -> Command {
+        let count = |name: &str| {
+            let text = config["annotations"][name].as_str();
+            text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0)
+        };
+        let (preserved, listened) = (count(PRESERVED), count(LISTENED));
+        let mut command = match preserved + listened {
+            0 => self.command(stage),
+            all => {
+                let probe = stage.directory.join("probe");
+                let mut opener = Command::new(&probe);
+                opener.args(["be", &format!("opened:{all}")]);
+                if listened > 0 {
+                    opener.arg(&probe).args(["be", "activated"]);
+                }
+                opener.arg(&self.program);
+                self.command_of(opener, stage)
+            }
+        };
+        if listened > 0 {
+            command.env("LISTEN_FDS", listened.to_string());
+        }
+        command.arg("run");
+        if preserved > 0 {
+            command.args(["--preserve-fds", &preserved.to_string()]);
+        }
+        command.arg("--bundle").arg(stage.bundle());
+        command
+    }
+
+    fn command_of(&self, mut command: Command, stage: &Stage) -> Command {
         command.arg("--root").arg(self.state(stage)).args(&self.flags).env_clear();
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(&stage.directory);
         command
@@ -87,6 +117,7 @@ impl Runtime {
         stage.put(config, helper.as_ref())?;
         let before = mount_points();
         let agent = listened::start(config, stage)?;
+        let _host = network::Host::start(config)?;
         let (said, errors) = self.run_and_look(stage, config)?;
         let mut seen = match &said {
             Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
@@ -115,11 +146,11 @@ impl Runtime {
         let errors = stage.directory.join("stderr");
         let file = File::create(&errors).on_path("create", &errors)?;
         if config["process"]["terminal"] == true {
-            let seen = self.run_detached(stage, file)?;
+            let seen = self.run_detached(stage, config, file)?;
             return Ok((seen, text_of(&errors)?));
         }
-        let mut command = self.command(stage);
-        command.args(["run", "--bundle"]).arg(stage.bundle()).arg(ID);
+        let mut command = self.command_to_run(stage, config);
+        command.arg(ID);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
         let mut child = command.spawn().on_path("start", &self.program)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

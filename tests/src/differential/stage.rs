@@ -229,6 +229,7 @@ impl Helper {
             | libc::CLONE_NEWNET
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
+            | 0x80 // CLONE_NEWTIME, which libc lacks for some targets.
             | libc::CLONE_NEWCGROUP;
         let mut command = Command::new(probe);
         command.args(["be", &format!("unshared:{NEW}")]).arg(probe).args(["sleep", "1000"]);

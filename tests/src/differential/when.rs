@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::compare::Difference;
 pub(super) use super::mounted::{
-    below_bind, below_bind_anywhere, covered_null, later_option, masked_bind, mounted_twice,
-    recursive_times, shared_above, tmpfs_with_mode, tmpfs_without_mode, two_access_times,
-    two_propagations,
+    below_bind, below_bind_anywhere, covered_null, covering, later_option, masked_bind,
+    mounted_twice, recursive_times, shared_above, tmpfs_with_mode, tmpfs_without_mode,
+    two_access_times, two_propagations,
 };
 
 /// Whether a row is about this document and this difference.
@@ -96,13 +96,13 @@ pub(super) fn bound_device(config: &Value, difference: &Difference) -> bool {
 /// A rootfs that receives the host's mounts, as it does where nothing is given.
 pub(super) fn slave_root(config: &Value, _: &Difference) -> bool {
     let kind = &config["linux"]["rootfsPropagation"];
-    kind.is_null() || kind.as_str().is_some_and(|kind| kind.ends_with("slave"))
+    kind.as_str().is_none_or(|kind| kind.is_empty() || kind.ends_with("slave"))
 }
 
 /// A rootfsPropagation that unshares.
 pub(super) fn private_root(config: &Value, _: &Difference) -> bool {
     let kind = config["linux"]["rootfsPropagation"].as_str();
-    kind.is_none_or(|kind| kind.ends_with("private") || kind.ends_with("slave"))
+    kind.is_none_or(|kind| kind.is_empty() || kind.ends_with("private") || kind.ends_with("slave"))
 }
 
 pub(super) fn unbindable_root(config: &Value, _: &Difference) -> bool {
@@ -117,7 +117,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// Whether the values are equal without these words.
-fn equal_without(difference: &Difference, ours: &[&str], theirs: &[&str]) -> bool {
+pub(super) fn equal_without(difference: &Difference, ours: &[&str], theirs: &[&str]) -> bool {
     let rest = |text, out: &[&str]| {
         let mut rest = words(text).into_iter().map(str::to_owned).collect::<Vec<_>>();
         rest.retain(|word| !out.contains(&word.as_str()));
@@ -192,7 +192,9 @@ pub(super) fn home_missing(_: &Value, difference: &Difference) -> bool {
 /// A tmpfs whose mode is not given.
 pub(super) fn tmpfs_mode(_: &Value, difference: &Difference) -> bool {
     let mode = words(&difference.ours).into_iter().find(|word| word.starts_with("mode="));
-    mode.is_some_and(|mode| equal_without(difference, &[mode], &[]))
+    mode.is_some_and(|mode| {
+        equal_without(difference, &[mode], &[]) || equal_without(difference, &[mode, "ro"], &["rw"])
+    })
 }
 
 pub(super) fn scheduled(config: &Value, _: &Difference) -> bool {
@@ -269,6 +271,16 @@ pub(super) fn rule_twice(config: &Value, _: &Difference) -> bool {
     names.sort_unstable();
     names.dedup();
     count > names.len()
+}
+
+/// More than one rule for this call, with different actions.
+pub(super) fn two_actions(config: &Value, difference: &Difference) -> bool {
+    let call = difference.field.split(['|', '(']).nth(1).unwrap_or_default();
+    let rules = config["linux"]["seccomp"]["syscalls"].as_array().into_iter().flatten();
+    let of_call = rules.filter(|rule| texts(&rule["names"]).any(|name| name == call));
+    let mut actions: Vec<_> = of_call.map(|rule| (&rule["action"], &rule["errnoRet"])).collect();
+    actions.dedup();
+    actions.len() > 1
 }
 
 pub(super) fn shares(config: &Value, _: &Difference) -> bool {

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::thread::{
     CapabilitySet, capabilities, configure_capability_in_ambient_set,
@@ -19,6 +21,7 @@ use vial_tests::sys;
 /// |---|---|
 /// | `parent:FILE` | a child that sleeps; FILE gets its pid |
 /// | `activated` | fds from systemd's socket activation |
+/// | `opened:N` | N more open files |
 /// | `without:N` | root without capability N |
 /// | `ambient:N` | capability N in the inheritable and ambient sets |
 /// | `groups:N` | the supplementary group N |
@@ -37,6 +40,13 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
         }
         ("activated", "") => {
             program.env("LISTEN_PID", std::process::id().to_string());
+        }
+        ("opened", count) => {
+            for _ in 0..parse(count)? {
+                let file = fs::File::open("/proc/self/exe")?;
+                fcntl_setfd(&file, FdFlags::empty())?;
+                let _ = file.into_raw_fd(); // It stays open.
+            }
         }
         ("without", number) => {
             let bit = 1 << parse(number)?;

@@ -23,6 +23,7 @@ pub(crate) fn everything(paths: &[&str]) -> Value {
         "prctl": prctl(),
         "signals": signals(),
         "calls": calls(),
+        "network": network(),
         "terminal": terminal(),
         "paths": paths.collect::<Map<_, _>>(),
     })
@@ -155,6 +156,43 @@ fn terminal() -> Value {
         "local": modes.local_modes.bits(),
         "foreground": tcgetpgrp(&stdin).ok() == Some(getpgrp()),
         "session": tcgetsid(&stdin).ok() == getsid(None).ok(),
+    })
+}
+
+/// The addresses and routes of network devices, as procfs shows them. Those that the
+/// kernel gives itself come at some time after the start.
+fn network() -> Value {
+    let words = |line: &str, columns: &[usize]| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        columns.iter().filter_map(|place| words.get(*place).copied()).collect::<Vec<_>>().join(" ")
+    };
+    let lines = |path: &str| deeds::text(path).unwrap_or_default();
+    let trie = lines("/proc/self/net/fib_trie");
+    let mut local: Vec<&str> = trie
+        .lines()
+        .zip(trie.lines().skip(1))
+        .filter(|(_, below)| below.contains("/32 host LOCAL"))
+        .map(|(address, _)| address.trim_start_matches([' ', '|', '-']))
+        .collect();
+    local.sort_unstable();
+    local.dedup();
+    let inet6 = lines("/proc/self/net/if_inet6");
+    let mut inet6: Vec<String> = inet6
+        .lines()
+        .filter(|line| !line.starts_with("fe80"))
+        .map(|line| words(line, &[5, 0, 2]))
+        .collect();
+    inet6.sort();
+    let routes = lines("/proc/self/net/route");
+    let routes: Vec<String> =
+        routes.lines().skip(1).map(|line| words(line, &[0, 1, 2, 7])).collect();
+    let links = ["lo", "v0", "v1", "net0", "eth0", "eth1"].iter().filter_map(|name| {
+        let file = |file| deeds::text(&format!("/sys/class/net/{name}/{file}"));
+        let shown = [file("mtu")?, file("address")?, file("flags")?];
+        Some(((*name).to_owned(), json!(shown.map(|text| text.trim().to_owned()))))
+    });
+    json!({
+        "inet6": inet6, "local": local, "routes": routes, "links": links.collect::<Map<_, _>>(),
     })
 }
 

@@ -58,15 +58,3 @@ pub(super) fn annotations(random: &mut Random, config: &mut Value, _: Place) {
         }
     }
 }
-
-/// Whether only crun has what the document asks for.
-pub(in super::super) fn is_of_crun(config: &Value) -> bool {
-    const OPTIONS: [&str; 5] = ["copy-symlink", "src-nofollow", "dest-nofollow", "idmap", "ridmap"];
-    let mounts = config["mounts"].as_array().into_iter().flatten();
-    let mut options = mounts.clone().flat_map(|mount| mount["options"].as_array()).flatten();
-    options.any(|option| {
-        let name = option.as_str().and_then(|option| option.split('=').next());
-        name.is_some_and(|name| OPTIONS.contains(&name))
-    }) || mounts.clone().any(|mount| !mount["uidMappings"].is_null())
-        || config["annotations"].to_string().contains("\"run.oci.")
-}

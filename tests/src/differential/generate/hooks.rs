@@ -45,3 +45,11 @@ pub(super) fn add(random: &mut Random, config: &mut Value, _: Place) {
     }
     config["hooks"] = hooks;
 }
+
+/// A hook that takes longer than it may.
+pub(super) fn late(random: &mut Random, config: &mut Value, _: Place) {
+    let kind = *random.one(&["prestart", "createRuntime", "createContainer", "poststop"]);
+    let path = format!("{STAGE}/probe");
+    let hook = json!({ "path": path, "args": ["hook", "sleep", "30"], "timeout": 1 });
+    push(&mut config["hooks"][kind], hook);
+}

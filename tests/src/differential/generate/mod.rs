@@ -4,10 +4,13 @@
 //! feature sees what the features before it added, so that the document stays valid: a
 //! host name needs a UTS namespace.
 
+mod allowed;
+mod defaults;
 mod extensions;
 mod hooks;
 mod mounts;
 mod namespaces;
+mod network;
 mod process;
 mod resources;
 mod seccomp;
@@ -16,7 +19,6 @@ mod terminal;
 use serde_json::{Value, json};
 
 use super::random::Random;
-pub(super) use extensions::is_of_crun;
 
 /// What the machine can do.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,8 @@ pub(super) struct Place {
     pub(super) controllers: bool,
     /// The test may raise limits and priorities.
     pub(super) privileged: bool,
+    /// It has ip(8), which makes network devices.
+    pub(super) has_ip: bool,
 }
 
 /// Adds to a document, as far as the place permits.
@@ -93,6 +97,24 @@ const FEATURES: &[Feature] = &[
     feature("mounts mapped", 5, extensions::mapped_mounts),
     feature("mounts of links", 5, extensions::links),
     feature("annotations of crun", 3, extensions::annotations),
+    feature("fds", 8, process::fds),
+    feature("netDevices", 4, network::devices),
+    feature("defaults", 8, defaults::add),
+    feature("ociVersion", 10, defaults::version),
+    feature("root path", 10, defaults::root_path),
+    feature("mounts with rare options", 8, mounts::rare_options),
+    feature("namespaces time by path", 2, namespaces::joined_time),
+    feature("mappings differ", 4, namespaces::other_mappings),
+    feature("offsets", 2, namespaces::offsets),
+    feature("process execCPUAffinity", 3, process::affinity),
+    feature("process scheduler deadline", 2, process::deadline),
+    feature("seccomp flags", 4, seccomp::flags),
+    feature("seccomp more", 8, seccomp::more),
+    feature("seccomp allows", 8, seccomp::allow_list),
+    feature("hooks late", 1, hooks::late),
+    feature("resources rare", 10, resources::rare),
+    feature("resources of v1", 3, resources::of_v1),
+    feature("resources of disks", 5, resources::disks),
 ];
 
 /// Features that vial does not have yet. Whoever adds one takes it out of this list.
@@ -203,7 +225,7 @@ mod tests {
 
     use super::{FEATURES, NOT_YET, Place, config};
 
-    const PLACE: Place = Place { controllers: true, privileged: true };
+    const PLACE: Place = Place { controllers: true, privileged: true, has_ip: true };
 
     #[test]
     fn a_seed_repeats_its_document() {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::random::Random;
 use super::super::stage::STAGE;
+use super::super::when::texts;
 use super::{Place, has, push};
 
 fn mount(config: &mut Value, destination: &str, kind: &str, source: &str, options: &[&str]) {
@@ -165,6 +166,36 @@ pub(super) fn recursive(random: &mut Random, config: &mut Value, _: Place) {
     options.push("rbind");
     random.shuffle(&mut options);
     mount(config, "/mnt", "bind", &format!("{STAGE}/sources/tree"), &options);
+}
+
+/// Options that few documents have, and no type.
+pub(super) fn rare_options(random: &mut Random, config: &mut Value, _: Place) {
+    const RARE: &[&str] = &[
+        "defaults",
+        "sync",
+        "async",
+        "dirsync",
+        "lazytime",
+        "nolazytime",
+        "silent",
+        "loud",
+        "iversion",
+        "noiversion",
+        "nosymfollow",
+        "symfollow",
+        "mand",
+        "nomand",
+    ];
+    let at = random.below(3);
+    for mount in config["mounts"].as_array_mut().into_iter().flatten().skip(1) {
+        if random.percent(30) {
+            push(&mut mount["options"], json!(random.one(RARE)));
+        }
+        let is_bind = texts(&mount["options"]).any(|option| option.ends_with("bind"));
+        if let Some(members) = mount.as_object_mut().filter(|_| is_bind && at == 0) {
+            members.remove("type");
+        }
+    }
 }
 
 /// The mounts after /proc in another order.

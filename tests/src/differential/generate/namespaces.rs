@@ -42,6 +42,39 @@ pub(super) fn time(random: &mut Random, config: &mut Value, _: Place) {
     }
 }
 
+/// The helper's time namespace.
+pub(super) fn joined_time(_: &mut Random, config: &mut Value, _: Place) {
+    if !has(config, "time") && !has(config, "user") {
+        let path = format!("/proc/{HELPER}/ns/time");
+        push(&mut config["linux"]["namespaces"], json!({ "type": "time", "path": path }));
+    }
+}
+
+/// Offsets of one clock, also negative ones.
+pub(super) fn offsets(random: &mut Random, config: &mut Value, _: Place) {
+    if has(config, "time") && !config["linux"]["timeOffsets"].is_null() {
+        config["linux"]["timeOffsets"] = match random.below(3) {
+            0 => json!({ "boottime": { "secs": -10 } }),
+            1 => json!({ "monotonic": { "nanosecs": 999_999_999 } }),
+            _ => json!({ "monotonic": { "secs": -1, "nanosecs": 1 }, "boottime": {} }),
+        };
+    }
+}
+
+/// Groups that are mapped in another way than users, ids that follow each other, and a gap.
+pub(super) fn other_mappings(random: &mut Random, config: &mut Value, _: Place) {
+    if !has(config, "user") {
+        return;
+    }
+    let line =
+        |inside, outside, size| json!({ "containerID": inside, "hostID": outside, "size": size });
+    config["linux"]["gidMappings"] = match random.below(3) {
+        0 => json!([line(0, 500_000, 65_536)]),
+        1 => json!([line(0, 400_000, 1), line(1, 400_001, 4999), line(5000, 600_000, 60_000)]),
+        _ => json!([line(2, 700_000, 65_000), line(0, 100_000, 2)]),
+    };
+}
+
 /// A user namespace, which needs namespaces of its own beside it.
 pub(super) fn user(random: &mut Random, config: &mut Value, _: Place) {
     let list = config["linux"]["namespaces"].as_array().into_iter().flatten();

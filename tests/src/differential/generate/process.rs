@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::random::Random;
+use super::super::runtime::{LISTENED, PRESERVED};
 use super::{Place, push};
 
 pub(super) fn user(random: &mut Random, config: &mut Value, _: Place) {
@@ -206,4 +207,33 @@ pub(super) fn args(random: &mut Random, config: &mut Value, _: Place) {
     if let Some(cwd) = cwd {
         config["process"]["cwd"] = json!(cwd);
     }
+}
+
+/// Open files that the runtime gets, some of them from systemd's socket activation.
+pub(super) fn fds(random: &mut Random, config: &mut Value, _: Place) {
+    if config["annotations"].is_null() {
+        config["annotations"] = json!({});
+    }
+    for name in random.some(&[PRESERVED, LISTENED], 60) {
+        config["annotations"][name] = json!(random.one(&["1", "2", "5"]));
+    }
+}
+
+/// CPUs that only `exec` heeds.
+pub(super) fn affinity(random: &mut Random, config: &mut Value, _: Place) {
+    config["process"]["execCPUAffinity"] =
+        json!({ "initial": "0", "final": random.one(&["0", "0-1"]) });
+}
+
+pub(super) fn deadline(random: &mut Random, config: &mut Value, place: Place) {
+    if !place.privileged {
+        return;
+    }
+    config["process"]["scheduler"] = match random.below(2) {
+        0 => json!({ "policy": "SCHED_OTHER", "nice": -5 }),
+        _ => json!({
+            "policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 10_000_000,
+            "period": random.one(&[10_000_000, 20_000_000]),
+        }),
+    };
 }

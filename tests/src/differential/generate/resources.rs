@@ -101,6 +101,73 @@ pub(super) fn hugepages(random: &mut Random, config: &mut Value, place: Place) {
     }
 }
 
+/// What few documents have, and what cgroup v2 does without.
+pub(super) fn rare(random: &mut Random, config: &mut Value, place: Place) {
+    if !place.controllers {
+        return;
+    }
+    const RARE: &[(&str, &str, &str)] = &[
+        ("memory", "kernel", "50000000"),
+        ("memory", "useHierarchy", "true"),
+        ("memory", "checkBeforeUpdate", "true"),
+        ("memory", "disableOOMKiller", "false"),
+        ("cpu", "burst", "10000"),
+        ("cpu", "idle", "1"),
+        ("cpu", "idle", "0"),
+        ("pids", "limit", "0"),
+        ("rdma", "mlx5_0", r#"{"hcaHandles": 3}"#),
+    ];
+    for (part, name, text) in random.some(RARE, 20) {
+        let value = serde_json::from_str(text).unwrap_or_default();
+        config["linux"]["resources"][part][name] = value;
+    }
+    if random.percent(30) {
+        let rule = json!({ "allow": random.percent(50), "type": "a", "access": "rwm" });
+        push(&mut config["linux"]["resources"]["devices"], rule);
+    }
+    if random.percent(30) {
+        let limit = json!({ "pageSize": random.one(&["1GB", "64KB"]), "limit": 1 << 30 });
+        push(&mut config["linux"]["resources"]["hugepageLimits"], limit);
+    }
+}
+
+/// What only cgroup v1 has.
+pub(super) fn of_v1(random: &mut Random, config: &mut Value, place: Place) {
+    if !place.controllers {
+        return;
+    }
+    let resources = &mut config["linux"]["resources"];
+    match random.below(6) {
+        0 => resources["memory"]["swappiness"] = json!(60),
+        1 => resources["memory"]["kernelTCP"] = json!(50_000_000),
+        2 => resources["memory"]["disableOOMKiller"] = json!(true),
+        3 => resources["cpu"]["realtimeRuntime"] = json!(950_000),
+        4 => resources["network"]["classID"] = json!(1_048_577),
+        _ => resources["blockIO"]["leafWeight"] = json!(500),
+    }
+}
+
+/// Limits for one disk: for loop0, which most machines have.
+pub(super) fn disks(random: &mut Random, config: &mut Value, place: Place) {
+    if !place.controllers {
+        return;
+    }
+    const RATES: &[&str] = &[
+        "throttleReadBpsDevice",
+        "throttleWriteBpsDevice",
+        "throttleReadIOPSDevice",
+        "throttleWriteIOPSDevice",
+    ];
+    for name in random.some(RATES, 50) {
+        let rate = json!({ "major": 7, "minor": 0, "rate": random.one(&[1_048_576, 0, 500]) });
+        config["linux"]["resources"]["blockIO"][name] = json!([rate]);
+    }
+    if random.percent(20) {
+        config["linux"]["resources"]["blockIO"]["weightDevice"] =
+            json!([{ "major": 7, "minor": 0, "weight": 200 }]);
+    }
+}
+
 pub(super) fn unified(random: &mut Random, config: &mut Value, place: Place) {
     if !place.controllers {
         return;

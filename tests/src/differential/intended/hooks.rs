@@ -1,5 +1,8 @@
 //! Rows about hooks.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::super::compare::Difference;
@@ -24,9 +27,9 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun opens the container's /dev/null for a hook, whatever mode linux.devices gives it";
     ["crun"] "end": "refused: *(config.json hooks.poststart*", "exit status: 0", when::always,
         "a poststart hook that fails stops the container: runtime.md, \"Lifecycle\"";
-    ["crun", "runc"] "left|hooks": "*", "", when::always,
+    ["crun", "runc"] "left|hooks": "*", "", as_demanded,
         "the others refuse the document before its hooks run";
-    ["crun"] "hooks|*|state|root": "", "rootfs", when::always,
+    ["crun"] "hooks|*|state|root": "", "*", when::always,
         "the state may have more properties: runtime.md, \"State\"";
     ["crun"] "hooks|startContainer*|state|status": "created", "starting", when::always,
         "crun has a status of its own before execve";
@@ -52,10 +55,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun sets the groups of the container's process before these hooks";
     ["crun", "runc"] "hooks|createContainer*|hostname": "*", "*", has_hostname,
         "the environment is created before these hooks, and with it the host name: runtime.md, \"Lifecycle\"";
-    ["crun"] "hooks|createContainer*|mounts": "*", "*/mounted*", when::below_bind_anywhere,
-        "crun takes a recursive propagation as a recursive bind";
-    ["crun"] "hooks|createContainer*|mounts": "*", "*", hides,
-        "crun masks paths and makes them read-only before these hooks";
+    ["crun"] "hooks|createContainer*|mounts": "*", "*", more_mounts,
+        "crun masks paths and makes them read-only before these hooks, and takes a recursive propagation as a recursive bind";
     ["crun"] "hooks|*|rlimits|*": "*", "*", has_limits,
         "crun sets the limits of the container's process before it runs hooks";
     ["runc"] "hooks|createContainer*|rlimits|RLIMIT_NOFILE|*": "*", "*", has_limits,
@@ -108,6 +109,28 @@ fn poststart_failed_early(_: &Value, difference: &Difference) -> bool {
         words.map(str::to_owned).collect::<Vec<_>>()
     };
     rest(&difference.ours) == rest(&difference.theirs)
+}
+
+/// vial ran the hooks up to the one that fails, and then those of poststop.
+fn as_demanded(config: &Value, difference: &Difference) -> bool {
+    const ORDER: [&str; 5] =
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"];
+    let all = |kind: &str| {
+        let hooks = config["hooks"][kind].as_array().cloned().unwrap_or_default().into_iter();
+        let kind = kind.to_owned();
+        hooks.enumerate().map(move |(number, hook)| (format!("{kind}{number}"), hook))
+    };
+    let mut failed = false;
+    let mut names: Vec<String> = ORDER
+        .iter()
+        .flat_map(|kind| all(kind))
+        .take_while(|(_, hook)| {
+            !std::mem::replace(&mut failed, when::texts(&hook["args"]).any(|word| word == "exit"))
+        })
+        .map(|(name, _)| name)
+        .collect();
+    names.extend(all("poststop").map(|(name, _)| name));
+    names.join(" ") == difference.ours
 }
 
 fn starts(config: &Value, _: &Difference) -> bool {
@@ -166,8 +189,22 @@ fn has_hostname(config: &Value, difference: &Difference) -> bool {
     config["hostname"].as_str() == Some(&difference.ours)
 }
 
-fn hides(config: &Value, _: &Difference) -> bool {
-    !config["linux"]["maskedPaths"].is_null() || !config["linux"]["readonlyPaths"].is_null()
+/// The same mounts, and those of crun: at and below paths that the document hides or makes
+/// read-only, and below a bind that is not recursive. It has no terminal yet.
+fn more_mounts(config: &Value, difference: &Difference) -> bool {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+    let (ours, theirs) = (words(&difference.ours), words(&difference.theirs));
+    let linux = &config["linux"];
+    let is_hidden = |place: &String| {
+        let mut paths =
+            when::texts(&linux["maskedPaths"]).chain(when::texts(&linux["readonlyPaths"]));
+        paths.any(|path| Path::new(place).starts_with(when::resolved(path)))
+    };
+    let below_bind = when::below_bind_anywhere(config, difference);
+    theirs
+        .difference(&ours)
+        .all(|place| is_hidden(place) || below_bind && place.ends_with("/mounted"))
+        && ours.difference(&theirs).all(|place| place == "/dev/console")
 }
 
 fn has_limits(config: &Value, difference: &Difference) -> bool {

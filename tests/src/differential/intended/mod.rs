@@ -21,6 +21,7 @@ macro_rules! rows {
 
 mod extensions;
 mod hooks;
+mod rare;
 mod terminal;
 mod usual;
 
@@ -73,5 +74,5 @@ pub(super) fn explanation(
 
 /// The whole table.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [usual::ROWS, hooks::ROWS, terminal::ROWS, extensions::ROWS].into_iter().flatten()
+    [usual::ROWS, hooks::ROWS, terminal::ROWS, extensions::ROWS, rare::ROWS].into_iter().flatten()
 }
