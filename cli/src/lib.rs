@@ -17,6 +17,7 @@ pub mod config;
 pub mod container;
 pub mod creation;
 pub mod debug;
+pub mod doctor;
 pub mod error;
 pub mod file;
 pub mod flags;

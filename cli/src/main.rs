@@ -10,9 +10,9 @@ fn main() -> ExitCode {
     let _ = vial_init::sys::signal::set_default(Signal::CHILD.as_raw().unsigned_abs()); // EINVAL is not possible.
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match vial::flags::parse(arguments) {
-        Ok(vial::flags::Parsed::Run(run)) => {
+        Ok(vial::flags::Parsed::Run(run, id)) => {
             let log = run.log();
-            match run.run() {
+            match run.run(id.as_deref()) {
                 Ok(code) => ExitCode::from(code),
                 Err(error) => {
                     log.error(&error);

@@ -28,11 +28,13 @@ use crate::file::{self, as_io, write_new};
 use crate::flags::Global;
 use crate::plan::{CgroupPlace, Place, Plan, kept};
 use crate::socket;
+use crate::time;
 
 pub(crate) const STATE: &str = "state.json";
 const STATE_BESIDE: &str = ".state.json";
 pub(crate) const CONFIG: &str = "config.json";
 const PLAN: &str = "plan";
+const ERROR: &str = "error";
 pub(crate) const SOCKET: &str = "exec.sock";
 
 /// A container's state dir.
@@ -292,6 +294,22 @@ impl Dir {
         let bytes = crate::config::read(&path)?;
         Config::from_bytes(&bytes).map_err(|error| error.context(path.display()))
     }
+}
+
+/// Keeps the error of a verb with its container, if there is one, for who asks later.
+pub fn keep_error(root: &Path, id: &str, error: &Error) {
+    let Ok(Some(dir)) = check_id(id).and_then(|()| Dir::open(root.join(id))) else { return };
+    if dir.has_record() {
+        let text = format!("{} {error}", time::now_in_seconds());
+        let _ = unlinkat(&dir.file, ERROR, AtFlags::empty()); // ENOENT: there was none.
+        let _ = write_new(&dir.file, ERROR, text.as_bytes()); // The error was told, and this is beside it.
+    }
+}
+
+/// The last error of a verb, with its time.
+pub fn last_error(root: &Path, id: &str) -> Option<String> {
+    let bytes = crate::config::read(&root.join(id).join(ERROR)).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The ids of all state dirs, sorted.

@@ -11,17 +11,7 @@ use crate::host::Hierarchy;
 
 /// All that is known, as a JSON object.
 pub fn stats(record: &Record) -> String {
-    let places = record.places();
-    let of = |controller: &str| match places.iter().find(|place| place.has(controller)) {
-        Some(place) => Files { directory: place.root.join(&place.path), is_v1: true },
-        None => Files {
-            directory: match (&record.cgroup, record.hierarchy()) {
-                (Some(path), Hierarchy::V2 | Hierarchy::Hybrid) => record.cgroup_root.join(path),
-                _ => PathBuf::new(),
-            },
-            is_v1: false,
-        },
-    };
+    let of = |controller: &str| Files::of(record, controller);
     let mut json = Json::default();
     json.open("");
     cpu(&mut json, &of("cpu"), &of("cpuacct"));
@@ -84,12 +74,29 @@ impl Json {
 }
 
 /// The files of one controller.
-struct Files {
+#[derive(Debug)]
+pub struct Files {
     directory: PathBuf,
     is_v1: bool,
 }
 
 impl Files {
+    /// Those of a container.
+    pub fn of(record: &Record, controller: &str) -> Files {
+        match record.places().iter().find(|place| place.has(controller)) {
+            Some(place) => Files { directory: place.root.join(&place.path), is_v1: true },
+            None => Files {
+                directory: match (&record.cgroup, record.hierarchy()) {
+                    (Some(path), Hierarchy::V2 | Hierarchy::Hybrid) => {
+                        record.cgroup_root.join(path)
+                    }
+                    _ => PathBuf::new(),
+                },
+                is_v1: false,
+            },
+        }
+    }
+
     /// Empty if the kernel does not have the file.
     fn text(&self, file: &str) -> String {
         let is_there = !self.directory.as_os_str().is_empty();
@@ -107,7 +114,7 @@ impl Files {
     }
 
     /// Of several names, the first that the kernel has.
-    fn first(&self, files: &[&str]) -> String {
+    pub fn first(&self, files: &[&str]) -> String {
         let mut texts = files.iter().map(|file| self.text(file));
         texts.find(|text| !text.is_empty()).unwrap_or_default()
     }

@@ -44,7 +44,7 @@ impl Line {
             Part::Word(word) => Some(word.as_str()),
             _ => None,
         });
-        (words.next(), words.next())
+        (words.next(), words.find(|word| *word != "--"))
     }
 
     /// Whether there is this switch.

@@ -62,6 +62,7 @@ pub struct Vial {
 enum Verb {
     Create(verb::create::Create),
     Delete(verb::delete::Delete),
+    Doctor(verb::doctor::Doctor),
     Events(verb::events::Events),
     Exec(verb::exec::Exec),
     Features(verb::features::Features),
@@ -81,8 +82,8 @@ enum Verb {
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Parsed {
-    /// Run this verb.
-    Run(Box<Vial>),
+    /// Run this verb; the word that follows it is usually an id.
+    Run(Box<Vial>, Option<String>),
     /// Print this text: help, or the version.
     Print(String),
 }
@@ -150,7 +151,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, (Log, Error)> {
         let verb = verb.unwrap_or_default();
         debug::said(format_args!("vial {version}, build {build:016x}: {verb}"));
     }
-    Ok(Parsed::Run(Box::new(vial)))
+    let (_, id) = line.verb();
+    Ok(Parsed::Run(Box::new(vial), id.map(str::to_owned)))
 }
 
 fn text(arguments: Vec<OsString>) -> Result<Vec<String>, Error> {
@@ -200,8 +202,9 @@ impl Vial {
         log
     }
 
-    /// Runs the verb; its result is the exit status.
-    pub fn run(self) -> Result<u8, Error> {
+    /// Runs the verb, which is about the container of this id; its result is the exit
+    /// status.
+    pub fn run(self, id: Option<&str>) -> Result<u8, Error> {
         let (log, cgroups) = (self.log(), self.cgroups()?);
         let root_is_given = self.root.is_some();
         let root = self.root.map_or_else(default_root, Ok)?;
@@ -212,6 +215,7 @@ impl Vial {
         let code = match self.verb {
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),
+            Verb::Doctor(verb) => verb.run(&global),
             Verb::Events(verb) => verb.run(&global),
             Verb::Exec(verb) => verb.run(&global).map_err(Error::of_exec),
             Verb::Features(verb) => verb.run(),
@@ -226,7 +230,11 @@ impl Vial {
             Verb::Start(verb) => verb.run(&global),
             Verb::State(verb) => verb.run(&global),
             Verb::Update(verb) => verb.run(&global),
-        }?;
+        };
+        if let (Err(error), Some(id)) = (&code, id) {
+            verb::keep_error(&global.root, id, error);
+        }
+        let code = code?;
         global.log.succeed();
         Ok(code)
     }

@@ -6,7 +6,7 @@ pub mod here;
 pub mod hint;
 pub mod listener;
 pub mod mount_log;
-mod program;
+pub mod program;
 mod trace;
 pub mod watch;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, sendfile};
@@ -16,11 +16,21 @@ const PLACES: [&str; 2] = ["/usr/libexec/vial/vial-init", "/usr/lib/vial/vial-in
 
 /// A sealed copy of the vial-init beside vial, or where packages put it.
 pub(super) fn find() -> Result<OwnedFd, Error> {
+    first(sealed)
+}
+
+/// Where that vial-init is.
+pub fn path() -> Result<PathBuf, Error> {
+    first(|place| Ok(place.is_file().then(|| place.to_owned())))
+}
+
+/// What is found at the first place that has it.
+fn first<T>(look: impl Fn(&Path) -> Result<Option<T>, Error>) -> Result<T, Error> {
     let own = fs::read_link("/proc/self/exe").map_err(|e| Error::io("read /proc/self/exe", &e))?;
     let beside = own.with_file_name("vial-init");
     for place in [beside.as_path(), Path::new(PLACES[0]), Path::new(PLACES[1])] {
-        if let Some(program) = sealed(place)? {
-            return Ok(program);
+        if let Some(found) = look(place)? {
+            return Ok(found);
         }
     }
     Err(Error::new(format_args!(

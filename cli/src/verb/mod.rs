@@ -3,6 +3,7 @@
 pub mod create;
 mod creating;
 pub mod delete;
+pub mod doctor;
 mod each;
 pub mod events;
 pub mod exec;
@@ -17,3 +18,5 @@ pub mod spec;
 pub mod start;
 pub mod state;
 pub mod update;
+
+pub(crate) use crate::container::dir::keep_error;

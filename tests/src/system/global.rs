@@ -117,7 +117,7 @@ fn rootless_and_log_level_are_known(context: &Context) -> Outcome {
         &["--rootless=true", "features"][..],
         &["--rootless", "false", "features"],
         &["--rootless=auto", "--log-level=error", "features"],
-        &["--log-level", "debug", "features"],
+        &["--log-level", "info", "features"],
     ] {
         let done = vial(context, words)?;
         same(&words.join(" "), (done.code, &*done.stderr), (0, ""))?;

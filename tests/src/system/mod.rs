@@ -18,6 +18,7 @@ mod command_line;
 mod container;
 mod debug_log;
 mod device_binds;
+mod doctor;
 mod edit;
 mod endings;
 mod escapes;
@@ -150,6 +151,7 @@ pub const ALL: &[&Topic] = &[
     &userns::TOPIC,
     &userns_sources::TOPIC,
     &device_binds::TOPIC,
+    &doctor::TOPIC,
     &unfiltered::TOPIC,
     &units::TOPIC,
     &fallbacks::TOPIC,
