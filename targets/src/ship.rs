@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::command::{self, Error, OnPath};
 use crate::toolchain::Toolchain;
@@ -82,6 +83,18 @@ pub fn build(target: &Target, bins: &[Bin]) -> Result<PathBuf, Error> {
         put(&built, &directory.join(bin.name()))?;
     }
     Ok(directory)
+}
+
+/// Writes the manual pages and shell completions, which are the same for every target.
+/// Returns their directory, which is as /usr/share.
+pub fn pages() -> Result<PathBuf, Error> {
+    let share = output_directory().join("ship/share");
+    eprintln!("writing manual pages and completions");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["run", "--quiet", "--package", "vial", "--example", "pages", "--"]);
+    cargo.arg(&share).current_dir(workspace());
+    command::watched(&mut cargo).map_err(|error| error.during("write the manual pages"))?;
+    Ok(share)
 }
 
 /// Builds one binary and returns where cargo put it.

@@ -9,7 +9,7 @@ mod table;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 
 use self::table::Table;
 use crate::config::SPEC;
@@ -111,6 +111,12 @@ pub struct Global {
     pub cgroups: CgroupManager,
     /// Where warnings go.
     pub log: Log,
+}
+
+/// All that a command line may hold, as argh describes it: vial's own flags, the verbs
+/// and theirs. Manual pages and completions are made from it.
+pub fn described() -> CommandInfoWithArgs {
+    Vial::get_args_info()
 }
 
 /// Reads the command line.

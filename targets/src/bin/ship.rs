@@ -1,5 +1,6 @@
 //! `cargo ship [TARGET...]`: builds both shipped binaries for these targets, or for
-//! all, and prints their sizes.
+//! all, and prints their sizes. Manual pages and shell completions are written beside
+//! them.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -24,10 +25,13 @@ fn run() -> Result<(), Error> {
         let of_target = ship::weigh(target, Bin::SHIPPED, &directory)?;
         weights.extend(of_target.into_iter().map(|weight| (target, weight)));
     }
+    let share = ship::pages()?;
     println!("target    binary        bytes    budget  file");
     for (target, weight) in &weights {
         println!("{}", row(target, weight));
     }
+    let shown = share.strip_prefix(ship::workspace()).unwrap_or(&share).display();
+    println!("manual pages and completions: {shown}");
     match weights.iter().filter(|(_, weight)| !weight.fits()).count() {
         0 => Ok(()),
         count => Err(Error::new(format!("{count} over budget"))),

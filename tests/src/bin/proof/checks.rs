@@ -8,13 +8,17 @@ use vial_targets::{ALL, Error, Target, USUAL, debian, disk};
 use vial_tests::runner::Totals;
 
 /// Packages that the proof calls, and those that unit tests compare with: the
-/// system libseccomp, and the engines' seccomp profile.
+/// system libseccomp, the engines' seccomp profile, and readers of completions and
+/// manual pages.
 const PACKAGES: &[&str] = &[
     "xz-utils",
     "busybox-static",
     "python3-seccomp",
     "golang-github-containers-common",
     "iproute2",
+    "zsh",
+    "fish",
+    "groff-base",
 ];
 /// What the engine tests run in the machine that borrows this host's /. podman's
 /// package does not require everything that podman calls: netavark even for a
