@@ -12,7 +12,7 @@ fn with(side: Side, talk: impl FnOnce(&mut Bus<'_>) -> Result<(), Error>) -> Res
     let (own, theirs) = socket::pair().unwrap();
     let other = thread::spawn(move || side(&theirs));
     let check = || Ok(());
-    let patience = Duration::from_millis(300);
+    let patience = Duration::from_secs(1); // A busy machine is slow.
     let mut bus = Bus::new(own, "/sock".to_owned(), patience, &check).unwrap();
     let talked = talk(&mut bus).map_err(|error| error.to_string());
     drop(bus);
