@@ -5,6 +5,9 @@ use std::thread;
 use super::*;
 use crate::file::read_whole;
 
+/// How long vial waits here. A busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the other side does with its end of the connection.
 type Side = fn(&OwnedFd);
 
@@ -12,8 +15,7 @@ fn with(side: Side, talk: impl FnOnce(&mut Bus<'_>) -> Result<(), Error>) -> Res
     let (own, theirs) = socket::pair().unwrap();
     let other = thread::spawn(move || side(&theirs));
     let check = || Ok(());
-    let patience = Duration::from_secs(1); // A busy machine is slow.
-    let mut bus = Bus::new(own, "/sock".to_owned(), patience, &check).unwrap();
+    let mut bus = Bus::new(own, "/sock".to_owned(), PATIENCE, &check).unwrap();
     let talked = talk(&mut bus).map_err(|error| error.to_string());
     drop(bus);
     other.join().unwrap();
@@ -107,19 +109,19 @@ fn an_error_is_told_in_the_words_of_the_other_side() {
 fn a_bad_side_is_told_in_one_sentence() {
     let silent = |fd: &OwnedFd| {
         read(fd, 29);
-        thread::sleep(Duration::from_millis(600));
+        thread::sleep(2 * PATIENCE);
     };
     let half = |fd: &OwnedFd| {
         shakes(fd);
         called(fd);
         write_all(fd, &reply(RETURN, 1, "it is")[..20]).unwrap();
-        thread::sleep(Duration::from_millis(600));
+        thread::sleep(2 * PATIENCE);
     };
     // Something every 50 ms, and never a reply.
     let chatty = |fd: &OwnedFd| {
         shakes(fd);
         called(fd);
-        for _ in 0..12 {
+        for _ in 0..30 {
             let _ = write_all(fd, &reply(RETURN, 9, "no")); // EPIPE: it was given up.
             thread::sleep(Duration::from_millis(50));
         }
