@@ -82,6 +82,7 @@ impl Bundles {
         for seccomp in Seccomp::BOTH {
             bundles.write(&bundles.of_true(seccomp), &["/bin/true"], seccomp, |_| {})?;
             bundles.write(&bundles.that_shows(seccomp), &shows(seccomp), seccomp, |_| {})?;
+            bundles.write(&bundles.of_sleep(seccomp), &["/bin/sleep", "3600"], seccomp, |_| {})?;
         }
         Ok(bundles)
     }
@@ -89,6 +90,11 @@ impl Bundles {
     /// The bundle whose process is /bin/true.
     pub(crate) fn of_true(&self, seccomp: Seccomp) -> PathBuf {
         self.directory.join(format!("true-{seccomp:?}"))
+    }
+
+    /// The bundle whose process sleeps.
+    pub(crate) fn of_sleep(&self, seccomp: Seccomp) -> PathBuf {
+        self.directory.join(format!("sleep-{seccomp:?}"))
     }
 
     /// The bundle whose process exits with [`SHOWN`] if its seccomp mode is right.

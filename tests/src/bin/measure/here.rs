@@ -170,6 +170,9 @@ impl Here {
                 sleep(PAUSE);
                 print(rows::lifecycle(seccomp), runtime, self.lifecycle(runtime, seccomp)?);
             }
+            for runtime in order.iter().filter(|runtime| !runtime.is_floor()) {
+                print(rows::exec(seccomp), runtime, self.exec(runtime, seccomp)?);
+            }
         }
         Ok(())
     }
@@ -193,6 +196,20 @@ impl Here {
             reap_all();
             timing::run(&mut runtime.verb(&["delete"], &id), 0)
         })
+    }
+
+    /// Measures `exec /bin/true`, as a health check calls it.
+    fn exec(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<Taken, Error> {
+        let (id, pid_file) = (self.id(), self.directory.join("pid"));
+        timing::run(&mut runtime.create(&self.bundles.of_sleep(seccomp), &pid_file, &id), 0)?;
+        timing::run(&mut runtime.verb(&["start"], &id), 0)?;
+        sleep(PAUSE);
+        let mut exec = runtime.verb(&["exec"], &id);
+        exec.arg("/bin/true");
+        let taken = timing::measure_beside(|| timing::run(&mut exec, 0));
+        timing::run(&mut runtime.verb(&["delete", "--force"], &id), 0)?;
+        reap_all();
+        taken
     }
 
     fn trace(&self, runtime: &Runtime, seccomp: Seccomp) -> Result<(), Error> {

@@ -16,6 +16,8 @@ rows! {
     run: "run", "run+profile";
     /// create, start, delete: wall and CPU time.
     lifecycle: "lifecycle", "lifecycle+profile";
+    /// `exec /bin/true` in a container that sleeps: wall and CPU time.
+    exec: "exec", "exec+profile";
     /// System calls of a run before the user's program.
     calls: "calls", "calls+profile";
     /// How many of them are the CLI's.

@@ -29,6 +29,9 @@ pub(crate) fn print(title: &str, results: &Results) {
         times("create, start, delete", rows::lifecycle(seccomp), seccomp, results, &runtimes);
     }
     for seccomp in Seccomp::BOTH {
+        times("`exec /bin/true`", rows::exec(seccomp), seccomp, results, &runtimes);
+    }
+    for seccomp in Seccomp::BOTH {
         let both = |what: &str| format!("{what}{}", seccomp.words());
         let rows: [(String, &str, Show); 5] = [
             (both("system calls of run"), rows::calls(seccomp), plain),
@@ -122,6 +125,7 @@ pub(crate) fn targets(title: &str, results: &Results) -> bool {
                 ("run", run, FLOOR, 2.0),
                 ("run", run, CRUN, 0.25),
                 ("create, start, delete", cycle, CRUN, 0.25),
+                ("exec", rows::exec(seccomp), CRUN, 0.25),
             ] {
                 if let Some((median, least)) = ratio(results, row, time, to) {
                     let words = format!("{what}{}, {unit} / {to}", seccomp.words());

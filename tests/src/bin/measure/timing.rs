@@ -28,11 +28,26 @@ pub(crate) struct Taken {
 /// # Errors
 /// The work failed.
 pub(crate) fn measure(work: impl FnOnce() -> Result<(), Error>) -> Result<Taken, Error> {
+    measure_until(work, reap_all)
+}
+
+/// The same beside a child that goes on: only what `work` reaps counts.
+///
+/// # Errors
+/// The work failed.
+pub(crate) fn measure_beside(work: impl FnOnce() -> Result<(), Error>) -> Result<Taken, Error> {
+    measure_until(work, || ())
+}
+
+fn measure_until(
+    work: impl FnOnce() -> Result<(), Error>,
+    reap: impl FnOnce(),
+) -> Result<Taken, Error> {
     let before = cpu_of_children()?;
     let began = Instant::now();
     work()?;
     let wall = began.elapsed();
-    reap_all();
+    reap();
     Ok(Taken { wall, cpu: cpu_of_children()?.saturating_sub(before) })
 }
 
