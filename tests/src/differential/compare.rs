@@ -23,9 +23,9 @@ impl std::fmt::Display for Difference {
 /// All fields that differ. Two refusals are equal, whatever the messages say. A refusal
 /// differs from a container that ran in this alone.
 pub(super) fn differences(ours: &Seen, theirs: &Seen) -> Vec<Difference> {
-    let value = |seen: &Seen, field: &str| seen.0.get(field).cloned().unwrap_or_default();
+    let value = |seen: &Seen, field: &str| seen.fields.get(field).cloned().unwrap_or_default();
     let refusals = (ours.is_refused(), theirs.is_refused());
-    let mut fields: Vec<&String> = ours.0.keys().chain(theirs.0.keys()).collect();
+    let mut fields: Vec<&String> = ours.fields.keys().chain(theirs.fields.keys()).collect();
     fields.sort();
     fields.dedup();
     let of_end = |field: &&String| match refusals {

@@ -154,6 +154,9 @@ impl Run {
                     None => {
                         equal = false;
                         self.show(seed, &vial, other, &config, &difference)?;
+                        if difference.field == normal::END && !theirs.is_refused() {
+                            println!("    {} wrote: {}", other.name, theirs.said.trim());
+                        }
                     }
                 }
             }

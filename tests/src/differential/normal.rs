@@ -11,7 +11,11 @@ use super::stage::{Helper, Stage};
 
 /// What was seen of one container: fields such as `report/rlimits/RLIMIT_CORE/soft`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Seen(pub(super) BTreeMap<String, String>);
+pub(super) struct Seen {
+    pub(super) fields: BTreeMap<String, String>,
+    /// What the runtime wrote to its stderr, which is shown but not compared.
+    pub(super) said: String,
+}
 
 /// The field that says whether the container ran.
 pub(super) const END: &str = "end";
@@ -37,17 +41,17 @@ impl Seen {
             "report|cgroup",
             "report|mounts|/sys/fs/cgroup",
         ];
-        self.0.retain(|field, _| !OF_CGROUP.iter().any(|start| field.starts_with(start)));
+        self.fields.retain(|field, _| !OF_CGROUP.iter().any(|start| field.starts_with(start)));
     }
 
     /// Whether the runtime refused the container.
     pub(super) fn is_refused(&self) -> bool {
-        self.0.get(END).is_some_and(|end| end.starts_with(REFUSED))
+        self.fields.get(END).is_some_and(|end| end.starts_with(REFUSED))
     }
 
     /// Adds a field.
     pub(super) fn add(&mut self, path: &[&str], value: String) {
-        self.0.insert(path.join("|"), value);
+        self.fields.insert(path.join("|"), value);
     }
 
     /// Adds the members of an object, and theirs, as fields below a path.
@@ -60,7 +64,7 @@ impl Seen {
             }
             Value::Array(list) if list.iter().all(|one| !one.is_object() && !one.is_array()) => {
                 let words: Vec<String> = list.iter().map(word).collect();
-                self.0.insert(path.to_owned(), words.join(" "));
+                self.fields.insert(path.to_owned(), words.join(" "));
             }
             Value::Array(list) => {
                 for (index, value) in list.iter().enumerate() {
@@ -68,7 +72,7 @@ impl Seen {
                 }
             }
             Value::Null => {}
-            _ => _ = self.0.insert(path.to_owned(), word(value)),
+            _ => _ = self.fields.insert(path.to_owned(), word(value)),
         }
     }
 }

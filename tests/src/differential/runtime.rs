@@ -119,6 +119,12 @@ impl Runtime {
         let agent = listened::start(config, stage)?;
         let _host = network::Host::start(config)?;
         let (said, errors) = self.run_and_look(stage, config)?;
+        // A container that a poststart hook ends may have reported before.
+        let ended_by_hook = |report: &Value| {
+            let hooks = config["hooks"]["poststart"].to_string();
+            hooks.contains("\"exit\"") && report["end"] != "exit status: 0"
+        };
+        let said = said.filter(|(report, _)| !ended_by_hook(report));
         let mut seen = match &said {
             Some((report, cgroup)) => normal::seen(report, cgroup, helper.as_ref(), stage),
             None => Seen::refused(&errors),
@@ -128,6 +134,7 @@ impl Runtime {
                 seen.add(&["rootfs", &path], what);
             }
         }
+        seen.said = errors;
         noted::add(config, helper.as_ref(), stage, &mut seen);
         if let Some(agent) = agent.as_ref().filter(|_| said.is_some()) {
             listened::add(agent, stage, &mut seen);

@@ -243,7 +243,7 @@ pub(super) fn default_device(config: &Value, _: &Difference) -> bool {
 
 /// A device that only rules for the filter allow.
 pub(super) fn no_device_rules(config: &Value, difference: &Difference) -> bool {
-    config["linux"]["resources"]["devices"].is_null()
+    config["linux"]["resources"]["devices"].as_array().is_none_or(Vec::is_empty)
         && ["/nodes/", "/dev/", "/opt/", "/target/"]
             .iter()
             .any(|start| resolved(place(difference)).starts_with(start))

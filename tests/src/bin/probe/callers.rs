@@ -80,8 +80,9 @@ pub(crate) fn execute_as(role: &str, program: &mut Command) -> io::Result<()> {
         ("unshared", flags) => {
             let flags = usize::try_from(parse(flags)?).map_err(io::Error::other)?;
             sys::call(libc::SYS_unshare, [flags, 0, 0, 0, 0, 0])?;
-            // Only a child is in a new pid namespace.
-            return program.status().map(drop);
+            // Only a child is in a new pid namespace. Linux before 6.3 refuses a new time
+            // namespace to the vfork(2) of `Command`.
+            return sys::in_child(|| program.exec().raw_os_error().unwrap_or(255)).map(drop);
         }
         ("namespaced", "") => new_user_namespace()?,
         ("namespaced-root", "") => {

@@ -15,8 +15,10 @@ pub(super) const ROWS: &[Row] = rows! {
         "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
     ["crun", "runc"] "left|hooks": "*", "*poststart*", poststart_failed_early,
         "poststart hooks run after execve: runtime.md, \"Lifecycle\"; the others do not wait for it";
-    ["crun"] "left|hooks": "*poststop*", "*", no_poststop,
+    ["crun", "runc"] "left|hooks": "*poststop*", "*", no_poststop,
         "poststop hooks run also after a hook failed: runtime.md, \"Lifecycle\"";
+    ["crun", "runc"] "left|hooks": "", "*", seccomp_that_fails,
+        "vial refuses the document before its hooks run, the others ignore what is wrong";
     ["crun"] "hooks|*|cwd": "@stage@/bundle", "/", devices_in_user_namespace,
         "crun changes to / when it binds devices in a user namespace, and takes that for the bundle";
     ["crun"] "hooks|*|state|bundle": "@stage@/bundle", "/", devices_in_user_namespace,
@@ -45,7 +47,7 @@ pub(super) const ROWS: &[Row] = rows! {
         "the directory of these hooks is up to the runtime; runc's is the rootfs, too";
     ["crun"] "hooks|*|environ": "*", "* _LIBCONTAINER_CLONED_BINARY=1", no_environment,
         "crun adds a variable of its own";
-    ["runc"] "hooks|createContainer*|environ": "PATH=*", "*", no_environment,
+    ["runc"] "hooks|createContainer*|environ": "*PATH=*", "*", no_environment,
         "a hook without env has the runtime's environment, and not the container's";
     ["runc"] "hooks|*|environ": "*", "*", a_variable_twice,
         "vial passes on the environment as it is given; Go removes the first of two variables";
@@ -91,24 +93,32 @@ fn devices_in_user_namespace(config: &Value, difference: &Difference) -> bool {
     when::user_namespace(config, difference) && !config["linux"]["devices"].is_null()
 }
 
-/// The same hooks but for those of poststop.
-fn no_poststop(_: &Value, difference: &Difference) -> bool {
+/// The hooks that are demanded, and without those that run at the start the same but for
+/// those of poststop.
+fn no_poststop(config: &Value, difference: &Difference) -> bool {
+    const LATE: [&str; 3] = ["startContainer", "poststart", "poststop"];
+    as_demanded(config, difference) && same_without(difference, &LATE)
+}
+
+/// Whether both have the same hooks, without those of these kinds.
+fn same_without(difference: &Difference, kinds: &[&str]) -> bool {
     let rest = |text: &str| {
-        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
-        words.map(str::to_owned).collect::<Vec<_>>()
+        let is_other = |word: &&str| !kinds.iter().any(|kind| word.starts_with(kind));
+        text.split(' ').filter(is_other).map(str::to_owned).collect::<Vec<_>>()
     };
     rest(&difference.ours) == rest(&difference.theirs)
 }
 
+/// A profile that vial refuses: with an errno that no action returns, or with a rule that
+/// denies a call that does not exist.
+fn seccomp_that_fails(config: &Value, _: &Difference) -> bool {
+    let seccomp = &config["linux"]["seccomp"];
+    !seccomp["defaultErrnoRet"].is_null() || seccomp["syscalls"].to_string().contains("not_a_call")
+}
+
 /// A hook of poststart or startContainer failed, and the others had run in another order.
-fn poststart_failed_early(_: &Value, difference: &Difference) -> bool {
-    let rest = |text: &str| {
-        const START: [&str; 2] = ["startContainer", "poststart"];
-        let is_other = |word: &&str| !START.iter().any(|kind| word.starts_with(kind));
-        let words = text.split(' ').filter(is_other);
-        words.map(str::to_owned).collect::<Vec<_>>()
-    };
-    rest(&difference.ours) == rest(&difference.theirs)
+fn poststart_failed_early(config: &Value, difference: &Difference) -> bool {
+    as_demanded(config, difference) && same_without(difference, &["startContainer", "poststart"])
 }
 
 /// vial ran the hooks up to the one that fails, and then those of poststop.

@@ -42,6 +42,48 @@ pub(super) const ROWS: &[Row] = rows! {
         "in a user namespace crun 1.8 binds without the flags";
     ["crun 1.8"] "report|mounts|*": "", "*", source_of_two,
         "in a user namespace crun 1.8 leaves all binds of a source in one peer group: a mount on one is on each";
+    ["crun", "runc"] "end": "refused: *cgroup v2 has nothing like it, only v1*", "exit status: 0", when::always,
+        "a limit that cgroup v2 lacks is refused, the others ignore some";
+    ["crun 1.8"] "left|cgroup": "", "yes", has_limits,
+        "crun 1.8 leaves the cgroup of a container whose limits cannot be set";
+    ["crun", "runc"] "end": "refused: *linux.resources.memory.swap: set without memory.limit*", "exit status: 0", when::always,
+        "a limit of memory and swap includes one of memory";
+    ["crun"] "end": "exit status: 0", "refused: *mount `*`: Invalid argument", empty_mount_label,
+        "an empty profile or label is none, as in runc";
+    ["crun"] "end": "exit status: 0", "refused: network limits not supported on cgroupv2*", when::always,
+        "no limits for the network are none";
+    ["crun"] "end": "exit status: 0", "refused: cannot set * with cgroupv2*", when::always,
+        "vial accepts what cgroup v2 does anyway";
+    ["crun 1.8", "runc 1.1"] "cgroup|cpu.max.burst": "*", "", when::always,
+        "these versions have no burst";
+    ["crun", "runc 1.1"] "cgroup|hugetlb.*.rsvd.max": "*", "", when::always,
+        "the limit is one of reservations, if the kernel has those: config-linux.md, \"Huge page limits\"";
+    ["runc"] "report|mounts|*|options": "*nosymfollow*", "*", only_symlinks,
+        "runc loses nosymfollow when it makes a tmpfs read-only";
+    ["crun", "runc"] "paths|*": "ELOOP", "*", nosymfollow,
+        "crun lacks nosymfollow, and runc loses it when it makes a tmpfs read-only";
+    ["crun 1.21"] "paths|*": "*", "*", masked_source_of_two,
+        "crun masks a path of a shared mount, and with it the same file elsewhere";
+    ["runc 1.1"] "report|mounts|*/mounted*": "*", "", shared_source_of_two,
+        "where the root is shared, runc loses what is mounted below a source that is bound twice";
+    ["crun"] "report|mounts|/sys|options": "*ro", "*rw", when::user_namespace,
+        "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
+    ["crun"] "paths|/sys*|write": "EROFS", "*", when::user_namespace,
+        "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
+    ["crun"] "network|links|*": "", "*", when::user_namespace,
+        "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
+    ["crun"] "report|mounts|*|propagation": "unbindable", "", when::always,
+        "crun loses the propagation of some unbindable mounts";
+    ["runc"] "hooks|*|signals": "*SigIgn:\t0000000000001000", "*SigIgn:\t0000*1*", when::always,
+        "vial resets the signals that its caller ignores";
+    ["runc 1.1"] "hooks|startContainer*|personality": "*", "00000000", when::personality,
+        "runc has personality since 1.2";
+    ["runc 1.1"] "hooks|*|rlimits|RLIMIT_NOFILE|soft": "*", "*", when::no_nofile,
+        "Go raises its own limit, and runc passes it on: runc issue 4195";
+    ["runc"] "hooks|*|rlimits|RLIMIT_MEMLOCK|*": "*", "", has_rules,
+        "runc raises this limit to load its filter of devices, and hooks inherit it";
+    ["runc"] "hooks|createContainer*|rlimits|*|hard": "*", "*", has_rlimits,
+        "vial raises hard limits while it may, before these hooks";
     ["runc"] "hooks|*|fds|*": "", "*", preserved,
         "hooks inherit stdio alone; runc's have the fds for the container";
     ["crun"] "report|environ": "*LISTEN_FDS=*", "*LISTEN_PID=*", listens_in_config,
@@ -52,6 +94,10 @@ pub(super) const ROWS: &[Row] = rows! {
 
 fn empty_profile(config: &Value, _: &Difference) -> bool {
     config["process"]["apparmorProfile"] == ""
+}
+
+fn empty_mount_label(config: &Value, _: &Difference) -> bool {
+    config["linux"]["mountLabel"] == ""
 }
 
 fn empty_label(config: &Value, _: &Difference) -> bool {
@@ -130,6 +176,33 @@ fn source_of_two(config: &Value, difference: &Difference) -> bool {
     sources.sort_unstable();
     sources.dedup();
     when::user_namespace(config, difference) && count > sources.len()
+}
+
+fn shared_source_of_two(config: &Value, difference: &Difference) -> bool {
+    masked_source_of_two(config, difference) && when::shared_root(config, difference)
+}
+
+/// Rules that runc loads a filter for.
+fn has_rules(config: &Value, _: &Difference) -> bool {
+    !config["linux"]["cgroupsPath"].is_null() || !config["linux"]["resources"].is_null()
+}
+
+fn has_rlimits(config: &Value, _: &Difference) -> bool {
+    !config["process"]["rlimits"].is_null()
+}
+
+fn has_limits(config: &Value, _: &Difference) -> bool {
+    !config["linux"]["resources"].is_null()
+}
+
+fn nosymfollow(config: &Value, difference: &Difference) -> bool {
+    let covering = when::covering(config, difference);
+    covering.iter().any(|mount| texts(&mount["options"]).any(|option| option == "nosymfollow"))
+}
+
+/// Below a source that is bound twice, once at a masked path.
+fn masked_source_of_two(config: &Value, difference: &Difference) -> bool {
+    source_of_two(config, difference) && when::masked_bind(config, difference)
 }
 
 fn preserved(config: &Value, _: &Difference) -> bool {
