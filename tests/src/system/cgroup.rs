@@ -15,6 +15,7 @@ topic!(
     "cgroup",
     limits_are_in_the_files_of_the_cgroup [Root, Cgroup2],
     unified_values_are_written_as_they_are [Root, Cgroup2],
+    unified_value_is_written_line_by_line [Root, Cgroup2],
     missing_cgroup_file_is_refused_with_its_field [Root, Cgroup2],
     fork_bomb_stops_at_the_limit [Root, Cgroup2],
     memory_beyond_the_limit_kills [Root, Cgroup2],
@@ -74,6 +75,17 @@ fn unified_values_are_written_as_they_are(context: &Context) -> Outcome {
     let report = limited(context, &json!({ "unified": unified }))?;
     same("memory.high", report["cgroup_files"]["memory.high"].as_str(), Some("50331648"))?;
     Ok(same("pids.max", report["cgroup_files"]["pids.max"].as_str(), Some("12"))?)
+}
+
+/// io.max and others take one line a write. So does this file, which needs no device.
+fn unified_value_is_written_line_by_line(context: &Context) -> Outcome {
+    let words = ["cat", "/sys/fs/cgroup/cgroup.subtree_control"];
+    let said = edit::said(context, &words, |config| {
+        show_cgroup(config, &["ro"]);
+        config["linux"]["resources"]["unified"] =
+            json!({ "cgroup.subtree_control": "+pids\n+cpu\n" });
+    })?;
+    Ok(same("the controllers", said.trim(), "cpu pids")?)
 }
 
 fn missing_cgroup_file_is_refused_with_its_field(context: &Context) -> Outcome {

@@ -84,7 +84,10 @@ pub(super) fn limits(
             let what = format_args!("{controller} is in cgroup v1 here, and this field is for v2");
             return Err(wrong(at, what));
         }
-        limits.add(file, value, &format!("unified.{file}"));
+        // Files such as io.max take one line a write.
+        for line in value.split('\n').filter(|line| !line.is_empty() || value.is_empty()) {
+            limits.add(file, line, &format!("unified.{file}"));
+        }
     }
     Ok(limits)
 }
