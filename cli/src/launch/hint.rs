@@ -64,6 +64,9 @@ fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         {
             "the parent cgroup has less realtime than this: see its cpu.rt_runtime_us"
         }
+        (CgroupItem::Write { file, .. }, Step::WriteCgroupFile, errno) => {
+            return written(file.to_bytes(), errno);
+        }
         (
             CgroupItem::Write { .. } | CgroupItem::WriteEither { .. },
             Step::OpenCgroupFile,
@@ -77,6 +80,28 @@ fn cgroup(item: &CgroupItem<'_>, step: Step, errno: Errno) -> Option<&'static st
         }
         (CgroupItem::Mkdir { .. }, _, Errno::ACCESS | Errno::PERM) => {
             "this cgroup is not delegated to the user"
+        }
+        _ => return None,
+    })
+}
+
+/// What the kernel means when it refuses a value for a file of a cgroup.
+fn written(file: &[u8], errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::RANGE | Errno::INVAL if file == b"cpuset.cpus" => {
+            "/sys/devices/system/cpu/online lists the CPUs of this machine, as in 0-2,4"
+        }
+        Errno::RANGE | Errno::INVAL if file == b"cpuset.mems" => {
+            "/sys/devices/system/node/online lists the memory nodes of this machine, as in 0-1"
+        }
+        Errno::ACCESS if file.starts_with(b"cpuset.") => {
+            "the parent cgroup does not have all of them: see its own file of this name"
+        }
+        Errno::BUSY if file.starts_with(b"memory.") => {
+            "more is in use than the limit allows, and the kernel could not take it back"
+        }
+        Errno::NODEV if file.starts_with(b"io.") || file.starts_with(b"blkio.") => {
+            "there is no such block device, or it is a partition: limits are those of the whole disk"
         }
         _ => return None,
     })

@@ -5,7 +5,9 @@ use std::io::{Write, pipe};
 
 use serde_json::{Value, json};
 
-use super::container::{Container, cgroup_of, needs_memory, refused, v1_cgroup_of, v1_root, words};
+use super::container::{
+    Container, cgroup_of, has_controller, needs_memory, refused, v1_cgroup_of, v1_root, words,
+};
 use super::edit;
 use crate::context::{Done, same};
 use crate::runner::topic;
@@ -195,7 +197,11 @@ fn failed_update_changes_nothing(context: &Context) -> Outcome {
     let all = || files.map(|file| value(&container, file).ok());
     let before = all();
     let options = ["--cpu-share=2048", "--pids-limit=9", "--memory=99M", "--cpuset-cpus=9999"];
-    refused(&update(&container, &options)?, "resources.")?;
+    let done = update(&container, &options)?;
+    refused(&done, "resources.")?;
+    if has_controller("cpuset") {
+        refused(&done, "hint: /sys/devices/system/cpu/online lists the CPUs")?;
+    }
     same("the files", all(), before)?;
     Ok(container.remove()?)
 }

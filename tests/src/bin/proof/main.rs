@@ -58,7 +58,8 @@ const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices,units,systemd_";
 /// The topics that depend on SELinux.
 const OF_SELINUX: &str = "selinux::,run::,labels,keyring";
 /// The topics that depend on cgroup v1.
-const OF_V1: &str = "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted";
+const OF_V1: &str =
+    "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted,update::,events::,oom::";
 /// The engine tests that `cargo proof` runs: of podman only a selection.
 const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
 /// The engine tests that work without systemd.
