@@ -1,6 +1,8 @@
 //! From a bundle to a container whose process waits for start: the part that
 //! create and run share.
 
+mod restoration;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::container::dir::Dir;
 use crate::container::record::Record;
 use crate::container::status::Process;
 use crate::container::undo::Undo;
+use crate::criu::images::own_streams;
 use crate::debug;
 use crate::error::Error;
 use crate::file::write_whole;
@@ -38,6 +41,8 @@ use crate::socket;
 use crate::spawn;
 use crate::systemd;
 use crate::time;
+
+pub use restoration::prepare_again;
 
 /// How long the reader of a pidfd may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -292,6 +297,7 @@ impl Prepared {
                     matches!(item, Item::Stage2(Stage2::Process(ProcessItem::Courier { .. })))
                 }),
             oom: None,
+            streams: own_streams(),
             annotations: self.config.annotations.clone(),
             progress: String::new(),
         })

@@ -16,6 +16,7 @@ pub mod cgroup;
 pub mod config;
 pub mod container;
 pub mod creation;
+pub mod criu;
 pub mod debug;
 pub mod doctor;
 pub mod error;

@@ -243,7 +243,7 @@ pub fn enter_by_tasks(tasks: Option<OwnedFd>) -> Result<(), Fault> {
 }
 
 /// Gives a file of a cgroup, or the cgroup itself, to an owner.
-fn give(cgroup: BorrowedFd<'_>, file: &CStr, uid: u32, gid: u32) -> Result<(), Fault> {
+pub fn give(cgroup: BorrowedFd<'_>, file: &CStr, uid: u32, gid: u32) -> Result<(), Fault> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
     match chownat(cgroup, file, Some(uid), Some(gid), flags) {

@@ -1,6 +1,7 @@
 //! What some tests need of the machine that they run on.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use crate::runner::in_machine;
 
@@ -42,6 +43,10 @@ pub enum Need {
     IdMaps,
     /// A shell and grep, which the smaller machines lack.
     Shell,
+    /// criu, which works with this kernel.
+    Criu,
+    /// iptables, by which criu holds up packets.
+    Iptables,
     /// /dev/fuse.
     Fuse,
     /// ip and nsenter.
@@ -98,11 +103,20 @@ impl Need {
                 (exists("/usr/sbin/ip") && exists("/usr/bin/nsenter"), "ip and nsenter")
             }
             Need::Shell => (exists("/bin/sh") && exists("/usr/bin/grep"), "shell with grep"),
+            Need::Criu => (has_criu(), "criu that works with this kernel"),
+            Need::Iptables => (exists("/usr/sbin/iptables"), "iptables"),
             Need::Fuse => (exists("/dev/fuse"), "FUSE"),
             Need::Machine => (in_machine(), "machine that may be harmed"),
         };
         (!there).then_some(feature)
     }
+}
+
+/// Whether criu is there, and finds all that it needs.
+fn has_criu() -> bool {
+    let streams = || Stdio::null();
+    let check = Command::new("criu").arg("check").stdout(streams()).stderr(streams()).status();
+    check.is_ok_and(|status| status.success())
 }
 
 /// Whether the kernel is at least of this release.

@@ -68,6 +68,10 @@ object! {
         /// What was known of its want of memory when its process ended.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub oom: Option<OutOfMemory> = "oom",
+        /// Which of its standard streams are pipes of the host, as in `pipe:[4711]`, for a
+        /// checkpoint; empty if none is.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub streams: Vec<String> = "streams",
         /// config.json's annotations.
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         pub annotations: BTreeMap<String, String> = "annotations",
@@ -157,6 +161,7 @@ impl Record {
             has_hooks: config.hooks.outlive_create(),
             awaits_agent: false,
             oom: None,
+            streams: Vec::new(),
             annotations: config.annotations,
             progress: String::new(),
         }

@@ -105,7 +105,7 @@ mod tests {
             ("x", None),
             ("", None),
             ("frobnicate", None),
-            ("checkpoint", None),
+            ("checkpont", Some("checkpoint")),
         ] {
             assert_eq!(
                 nearest(word, Table::new().verbs().map(|verb| verb.name)),

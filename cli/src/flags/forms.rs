@@ -144,7 +144,7 @@ fn read_flag(
     let flags = known.or_else(together).ok_or_else(unknown)?;
     for (flag, value) in flags {
         let missing = || {
-            let error = Error::new(format_args!("missing value of {}", flag.long));
+            let error = Error::new(format_args!("{} requires an argument", flag.long));
             error.hint(complaint::see(command))
         };
         match value {
@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn a_flag_without_its_value_is_named() {
         for (given, wrong) in [
-            ("create --bundle", "missing value of --bundle"),
-            ("--root", "missing value of --root"),
+            ("create --bundle", "--bundle requires an argument"),
+            ("--root", "--root requires an argument"),
             // One unknown letter makes the word unknown.
             ("exec -tx id sh", "unknown option -tx"),
             ("exec -x id sh", "unknown option -x"),

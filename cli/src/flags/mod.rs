@@ -60,6 +60,7 @@ pub struct Vial {
 #[argh(subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one value, made once")]
 enum Verb {
+    Checkpoint(verb::checkpoint::Checkpoint),
     Create(verb::create::Create),
     Delete(verb::delete::Delete),
     Doctor(verb::doctor::Doctor),
@@ -71,6 +72,7 @@ enum Verb {
     Pause(verb::pause::Pause),
     Plan(verb::plan::Plan),
     Ps(verb::ps::Ps),
+    Restore(verb::restore::Restore),
     Resume(verb::pause::Resume),
     Run(verb::run::Run),
     Spec(verb::spec::Spec),
@@ -219,6 +221,7 @@ impl Vial {
         let root = std::path::absolute(&root).unwrap_or(root);
         let global = Global { root, root_is_given, cgroups, log };
         let code = match self.verb {
+            Verb::Checkpoint(verb) => verb.run(&global),
             Verb::Create(verb) => verb.run(&global),
             Verb::Delete(verb) => verb.run(&global),
             Verb::Doctor(verb) => verb.run(&global),
@@ -230,6 +233,7 @@ impl Vial {
             Verb::Pause(verb) => verb.run(&global),
             Verb::Plan(verb) => verb.run(&global),
             Verb::Ps(verb) => verb.run(&global),
+            Verb::Restore(verb) => verb.run(&global),
             Verb::Resume(verb) => verb.run(&global),
             Verb::Run(verb) => verb.run(&global),
             Verb::Spec(verb) => verb.run(),

@@ -15,9 +15,15 @@ pub fn kernel_mounts() -> Vec<PathBuf> {
 
 /// Whether anything is mounted below a directory.
 pub fn has_mounts(directory: &Path) -> bool {
+    !below(directory).is_empty()
+}
+
+/// The mount points below a directory.
+pub fn below(directory: &Path) -> Vec<PathBuf> {
     let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let points = points(&mountinfo, &|_| true);
-    points.iter().any(|point| point.starts_with(directory) && point != directory)
+    let mut points = points(&mountinfo, &|_| true);
+    points.retain(|point| point.starts_with(directory) && point != directory);
+    points
 }
 
 /// A mount of cgroups.

@@ -3,7 +3,9 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
-use vial_init::cgroup::{enable, filter_devices, open, open_root, write_either, write_file};
+use vial_init::cgroup::{
+    enable, filter_devices, give, make, open, open_root, write_either, write_file,
+};
 use vial_init::fault::{Fault, Prepared};
 use vial_plan::{CgroupItem, Failed, Item, Stage, Stage0};
 
@@ -13,6 +15,7 @@ use crate::debug;
 use crate::error::Error;
 use crate::file::read_rest;
 use crate::plan::Plan;
+use crate::systemd;
 
 /// Carries them out, in order.
 pub fn carry_out(plan: &Plan) -> Result<(), Error> {
@@ -23,19 +26,42 @@ pub fn carry_out(plan: &Plan) -> Result<(), Error> {
         debug::said(format_args!("{}", Act::of(plan, number as u32)));
         done.map_err(|fault| {
             here.take_back();
-            let (call, step) = (fault.call(), fault.step());
-            let errno = fault.errno().raw_os_error().unsigned_abs();
-            let failed = Failed { stage: Stage::Zero, call, step, item: number as u32, errno };
-            failure::words(plan, &failed)
+            words(plan, number, fault)
         })?;
     }
     Ok(())
+}
+
+/// Makes the container's cgroups as create does, and puts this process into them, which
+/// has one thread.
+pub fn enter(plan: &Plan, pid: u32, check: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
+    let mut here = Here::default();
+    let id = pid.to_string();
+    for (number, (_, item, _)) in plan.items().enumerate() {
+        let Item::Stage0(Stage0::Cgroup(item)) = item else { continue };
+        if let (CgroupItem::AwaitScope { .. }, Some(scope)) = (&item, &plan.scope) {
+            systemd::adopt(scope, pid, check)?;
+        }
+        here.new_item(&item, &id).map_err(|fault| words(plan, number, fault))?;
+    }
+    // Of the last hierarchy, cgroup2, this is how create's process gets there.
+    let entered = here.own.map(|own| write_file(own.as_fd(), c"cgroup.procs", id.as_bytes()));
+    entered.transpose().map(drop).map_err(|fault| words(plan, plan.count(), fault))
+}
+
+fn words(plan: &Plan, number: usize, fault: Fault) -> Error {
+    let (call, step) = (fault.call(), fault.step());
+    let errno = fault.errno().raw_os_error().unsigned_abs();
+    let failed = Failed { stage: Stage::Zero, call, step, item: number as u32, errno };
+    failure::words(plan, &failed)
 }
 
 #[derive(Default)]
 struct Here {
     root: Option<OwnedFd>,
     own: Option<OwnedFd>,
+    /// Whether the cgroup did not exist before.
+    is_new: bool,
     /// What the files held that were written: the cgroup, the name, and the value.
     before: Vec<(OwnedFd, std::ffi::CString, String)>,
 }
@@ -58,8 +84,24 @@ impl Here {
                 self.remember(file, value);
                 write_either(self.own()?, [file, value], [other, other_value])?;
             }
-            CgroupItem::Devices { program } => filter_devices(self.own()?, false, program)?,
+            CgroupItem::Devices { program } => filter_devices(self.own()?, self.is_new, program)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Carries out one for a process that is to enter the cgroup.
+    fn new_item(&mut self, item: &CgroupItem<'_>, pid: &str) -> Result<(), Fault> {
+        match item {
+            CgroupItem::Mkdir { directory } => {
+                self.is_new = make(self.root.as_ref().prepared()?.as_fd(), directory)?;
+            }
+            CgroupItem::Tasks { .. } => {
+                let own = self.own.take().prepared()?;
+                write_file(own.as_fd(), c"tasks", pid.as_bytes())?;
+            }
+            CgroupItem::Owner { file, uid, gid } => give(self.own()?, file, *uid, *gid)?,
+            item => self.item(item)?,
         }
         Ok(())
     }

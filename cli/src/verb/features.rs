@@ -51,12 +51,16 @@ impl Features {
                 "netDevices": {"enabled": true},
             },
             "potentiallyUnsafeConfigAnnotations": [
+                "org.criu.config",
                 "run.oci.keep_original_groups",
                 "run.oci.seccomp.receiver",
                 "run.oci.seccomp_bpf_data",
                 "run.oci.seccomp_fail_unknown_syscall",
             ],
-            "annotations": {"org.vial.version": env!("CARGO_PKG_VERSION")},
+            "annotations": {
+                "org.opencontainers.runc.checkpoint.enabled": "true",
+                "org.vial.version": env!("CARGO_PKG_VERSION"),
+            },
         }))?;
         Ok(0)
     }

@@ -1,5 +1,7 @@
 //! The verbs, one in each file.
 
+pub mod checkpoint;
+mod checkpointing;
 pub mod create;
 mod creating;
 pub mod delete;
@@ -13,6 +15,7 @@ pub mod list;
 pub mod pause;
 pub mod plan;
 pub mod ps;
+pub mod restore;
 pub mod run;
 pub mod spec;
 pub mod start;

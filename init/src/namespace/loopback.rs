@@ -8,7 +8,7 @@ use crate::fault::{During, Fault};
 use crate::sys::ifup::loopback_up;
 
 /// Brings up `lo`.
-pub(super) fn up() -> Result<(), Fault> {
+pub fn up() -> Result<(), Fault> {
     let flags = SocketFlags::CLOEXEC;
     // A socket of any family works. Without IP there is no INET, but then `lo` has no
     // address to answer at either.

@@ -3,7 +3,7 @@
 
 pub mod join;
 mod keyring;
-mod loopback;
+pub mod loopback;
 
 use vial_plan::{Call, Gate, NamespaceItem, Step};
 

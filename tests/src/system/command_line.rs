@@ -154,6 +154,6 @@ fn last_value_of_an_option_wins(context: &Context) -> Outcome {
 fn invalid_value_is_refused(context: &Context) -> Outcome {
     let hint = "try `vial run --help`";
     check(context, "run --keep=maybe x", "--keep is true or false, not \"maybe\"", hint)?;
-    check(context, "run --bundle", "missing value of --bundle", hint)?;
+    check(context, "run --bundle", "--bundle requires an argument", hint)?;
     Ok(check(context, "run --preserve-fds many x", "--preserve-fds", hint)?)
 }

@@ -11,6 +11,7 @@ mod cgroup;
 mod cgroup_places;
 mod cgroup_reuse;
 mod cgroup_v1;
+mod checkpoint;
 mod children;
 mod chroot;
 mod chroot_verbs;
@@ -100,6 +101,7 @@ pub const ALL: &[&Topic] = &[
     &exec::TOPIC,
     &exec_cgroup::TOPIC,
     &moved::TOPIC,
+    &checkpoint::TOPIC,
     &children::TOPIC,
     &keyring::TOPIC,
     &oom::TOPIC,

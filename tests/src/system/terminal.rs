@@ -170,7 +170,7 @@ fn all_output_of_a_terminal_arrives(context: &Context) -> Outcome {
 }
 
 /// Listens on a path of any length.
-fn listen(path: &Path) -> Result<UnixListener, String> {
+pub(super) fn listen(path: &Path) -> Result<UnixListener, String> {
     let directory = File::open(path.parent().unwrap_or(path)).map_err(words)?;
     let name = path.file_name().unwrap_or_default();
     let short = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
@@ -178,7 +178,7 @@ fn listen(path: &Path) -> Result<UnixListener, String> {
 }
 
 /// Receives a terminal as engines do: one connection, one message, one fd.
-fn receive(listener: &UnixListener) -> Result<(File, Vec<u8>), String> {
+pub(super) fn receive(listener: &UnixListener) -> Result<(File, Vec<u8>), String> {
     let (socket, _) = listener.accept().map_err(words)?;
     let mut name = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];

@@ -2,7 +2,8 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::process::Command;
 use std::thread::sleep;
@@ -47,6 +48,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), End> {
         ["complain", text] => eprintln!("{text}"),
         ["copy"] => _ = io::copy(&mut io::stdin(), &mut io::stdout())?,
         ["tick", path] => tick(path)?,
+        ["count", path] => count(path, || Ok(()))?,
+        ["converse", path] => converse(path)?,
         ["cat", path] => io::stdout().write_all(&fs::read(path)?)?,
         // These two create no file. On a read-only file system, creating fails differently.
         ["write", path, text] => {
@@ -258,6 +261,30 @@ fn tick(path: &str) -> io::Result<()> {
         OpenOptions::new().create(true).append(true).open(path)?.write_all(b".")?;
         sleep(Duration::from_millis(5));
     }
+}
+
+/// Counts in memory how often something could be done, and writes the number to a file
+/// every 5 ms.
+fn count(path: &str, mut deed: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
+    for number in 0_u64.. {
+        deed()?;
+        file.seek(io::SeekFrom::Start(0))?;
+        file.write_all(format!("{number:08}").as_bytes())?;
+        sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Counts the bytes that went through a TCP connection of this process to itself.
+fn converse(path: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let mut one = TcpStream::connect(listener.local_addr()?)?;
+    let (mut other, _) = listener.accept()?;
+    count(path, || {
+        one.write_all(b"x")?;
+        other.read_exact(&mut [0])
+    })
 }
 
 /// Echoes each line of stdin, after the size of the terminal.
