@@ -54,7 +54,7 @@ const OF_THE_PROCESSOR: &str =
 /// The topics that depend on the kind of /.
 const OF_THE_ROOT: &str = "run::,lifecycle,rootfs,bind";
 /// The topics that depend on how systemd sets up a host.
-const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices,units,systemd_";
+const OF_SYSTEMD: &str = "labels,exec_cgroup,net_devices,units,systemd_,checkpoint::";
 /// The topics that depend on SELinux.
 const OF_SELINUX: &str = "selinux::,run::,labels,keyring";
 /// The topics that depend on cgroup v1.
