@@ -79,6 +79,17 @@ pub(super) fn user_namespace(config: &Value, _: &Difference) -> bool {
     list.into_iter().flatten().any(|namespace| namespace["type"] == "user")
 }
 
+/// A user namespace whose cgroup is not mounted read/write.
+pub(super) fn read_only_cgroup(config: &Value, difference: &Difference) -> bool {
+    let is_writable = |mount: &Value| {
+        let options = mount["options"].as_array();
+        let is_ro = options.into_iter().flatten().any(|option| option == "ro");
+        mount["type"].as_str().is_some_and(|kind| kind.starts_with("cgroup")) && !is_ro
+    };
+    let mounts = config["mounts"].as_array();
+    user_namespace(config, difference) && !mounts.into_iter().flatten().any(is_writable)
+}
+
 /// A device that a container in a user namespace cannot make.
 pub(super) fn bound_device(config: &Value, difference: &Difference) -> bool {
     const USUAL: [&str; 6] = ["null", "zero", "full", "tty", "random", "urandom"];

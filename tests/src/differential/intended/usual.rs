@@ -101,6 +101,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun takes a recursive propagation as a recursive bind";
     ["crun 1.8"] "paths|*": "*", "*", when::below_bind,
         "crun takes a recursive propagation as a recursive bind";
+    ["crun"] "paths|/sys/fs/cgroup|owner": "65534:65534", "0:0", when::read_only_cgroup,
+        "the spec gives a cgroup to the root of a user namespace only if it is mounted read/write";
     ["crun", "runc"] "report|cgroup": "*", "*", when::no_cgroups_path,
         "the place of a container without cgroupsPath is up to the runtime";
     ["runc"] "report|dev|mqueue|gid": "0", "65534", when::user_namespace,
