@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use rustix::process::Pid;
-
 use super::checkpointing::checkpointing;
-use crate::creation::{Console, Options, console, prepare};
+use super::run::{attend, end_with};
+use crate::creation::{Console, Options, prepare};
 use crate::criu::images::Images;
 use crate::criu::{self, option};
 use crate::error::Error;
 use crate::flags::Global;
-use crate::foreground::Foreground;
 
 checkpointing! {
     /// make a container's processes again, by criu, and wait for the end of the first
@@ -76,14 +74,9 @@ impl Restore {
             request.text(option::LSM_MOUNT_CONTEXT, context.as_bytes());
         }
         global.log.warn(&prepared.plan.warnings);
-        let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
-        let proxied = terminal && !self.detach && options.console_socket.is_none();
-        // Block signals before the process exists, so that none for it is lost.
-        let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
-        let console = match (&mut foreground, proxied) {
-            (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
-            _ => console(&prepared.config, &options)?,
-        };
+        let (foreground, console) = attend(&prepared.config, &options, self.detach)?;
+        // The terminal that vial itself serves.
+        let is_served = matches!(console, Console::Socket(_));
         let restored = prepared.restore(
             global,
             &options,
@@ -93,15 +86,9 @@ impl Restore {
         )?;
         let (container, proxy) = restored;
         let Some(mut foreground) = foreground else { return Ok(0) };
-        if proxied {
+        if is_served {
             foreground.take_terminal()?;
         }
-        // As run does.
-        let pid = Pid::from_raw(container.record.pid.cast_signed());
-        let (code, is_there) = container.unlocked(|| foreground.wait(pid, proxy.as_ref()))?;
-        if is_there {
-            container.destroy(&global.log)?;
-        }
-        code
+        end_with(container, foreground, proxy.as_ref(), false, global)
     }
 }

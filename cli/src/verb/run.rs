@@ -3,10 +3,13 @@
 use rustix::process::Pid;
 
 use super::creating::creating;
-use crate::creation::{Console, Then, console, prepare};
+use crate::config::Config;
+use crate::container::Container;
+use crate::creation::{Console, Options, Then, console, prepare};
 use crate::error::Error;
 use crate::flags::Global;
 use crate::foreground::Foreground;
+use crate::sd_notify::Proxy;
 
 creating! {
     /// make a container from a bundle, start it, and wait for its end
@@ -38,16 +41,9 @@ impl Run {
             return Err(Error::new("config.json process: missing, but run executes it"));
         }
         global.log.warn(&prepared.plan.warnings);
-        let terminal = prepared.config.process.as_ref().is_some_and(|process| process.terminal);
-        let proxied = terminal && !self.detach && options.console_socket.is_none();
-        // Block signals before the process exists, so that none for it is lost.
-        let mut foreground = if self.detach { None } else { Some(Foreground::prepare()?) };
-        let console = match (&mut foreground, proxied) {
-            (Some(foreground), true) => Console::Socket(foreground.offer_terminal()?),
-            _ => console(&prepared.config, &options)?,
-        };
+        let (mut foreground, console) = attend(&prepared.config, &options, self.detach)?;
         let then = Then::Go(foreground.as_mut());
-        let (mut container, proxy) = prepared.create(global, &options, console, then)?;
+        let (container, proxy) = prepared.create(global, &options, console, then)?;
         let check = || foreground.as_ref().map_or(Ok(()), Foreground::check);
         container.poststart(&check, &global.log)?;
         let Some(foreground) = foreground else {
@@ -56,21 +52,51 @@ impl Run {
             }
             return Ok(0);
         };
-        // Wait without the lock: other verbs work on the container while it runs, and
-        // may delete it first.
-        let pid = Pid::from_raw(container.record.pid.cast_signed());
-        let wait = || foreground.wait(pid, proxy.as_ref());
-        let (code, is_there) = container.unlocked(wait)?;
-        let code = code?;
-        if let Some(oom) = container.record.out_of_memory().filter(|_| code == KILLED) {
-            global.log.tell(&format!("container {}: {oom}", self.id));
-            if self.keep && is_there {
-                container.remember(oom)?;
-            }
-        }
-        if !self.keep && is_there {
-            container.destroy(&global.log)?;
-        }
-        Ok(code)
+        end_with(container, foreground, proxy.as_ref(), self.keep, global)
     }
+}
+
+/// What a process in the foreground needs: signals are passed on, and without a console
+/// socket vial serves its terminal. None with --detach.
+pub(super) fn attend(
+    config: &Config,
+    options: &Options,
+    detach: bool,
+) -> Result<(Option<Foreground>, Console), Error> {
+    let terminal = config.process.as_ref().is_some_and(|process| process.terminal);
+    // Block signals before the process exists, so that none for it is lost.
+    let mut foreground = if detach { None } else { Some(Foreground::prepare()?) };
+    let console = match &mut foreground {
+        Some(foreground) if terminal && options.console_socket.is_none() => {
+            Console::Socket(foreground.offer_terminal()?)
+        }
+        _ => console(config, options)?,
+    };
+    Ok((foreground, console))
+}
+
+/// Waits for the end of the container's process, and removes the container unless it is
+/// kept. Returns the exit status.
+pub(super) fn end_with(
+    mut container: Container,
+    foreground: Foreground,
+    proxy: Option<&Proxy>,
+    keep: bool,
+    global: &Global,
+) -> Result<u8, Error> {
+    // Wait without the lock: other verbs work on the container while it runs, and may
+    // delete it first.
+    let pid = Pid::from_raw(container.record.pid.cast_signed());
+    let (code, is_there) = container.unlocked(|| foreground.wait(pid, proxy))?;
+    let code = code?;
+    if let Some(oom) = container.record.out_of_memory().filter(|_| code == KILLED) {
+        global.log.tell(&format!("container {}: {oom}", container.record.id));
+        if keep && is_there {
+            container.remember(oom)?;
+        }
+    }
+    if !keep && is_there {
+        container.destroy(&global.log)?;
+    }
+    Ok(code)
 }
