@@ -92,7 +92,8 @@ impl Cgroup {
             }
             sleep(Duration::from_millis(1));
         }
-        debug::said(format_args!("did {what} cgroup {}", self.path.display()));
+        let state = if frozen { "frozen" } else { "thawed" };
+        debug::said(format_args!("cgroup {} is {state}", self.path.display()));
         Ok(())
     }
 }

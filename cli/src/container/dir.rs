@@ -273,7 +273,7 @@ impl Dir {
 
     /// Removes the directory.
     pub fn remove(&self) -> Result<(), Error> {
-        debug::said(format_args!("remove {}", self.path.display()));
+        debug::said(format_args!("removing {}", self.path.display()));
         for name in [STATE, PLAN, CONFIG] {
             let _ = unlinkat(&self.file, name, AtFlags::empty()); // rmdir(2) below tells what stays.
         }

@@ -20,10 +20,10 @@ use crate::systemd;
 /// Carries them out, in order.
 pub fn carry_out(plan: &Plan) -> Result<(), Error> {
     let mut here = Here::default();
-    for (number, (_, item, _)) in plan.items().enumerate() {
-        let Item::Stage0(Stage0::Cgroup(item)) = item else { continue };
-        let done = here.item(&item);
-        debug::said(format_args!("{}", Act::of(plan, number as u32)));
+    for (number, (stage, item, origin)) in plan.items().enumerate() {
+        let Item::Stage0(Stage0::Cgroup(of_cgroup)) = &item else { continue };
+        let done = here.item(of_cgroup);
+        debug::said(format_args!("{}", Act(number as u32, Some((stage, item, origin)))));
         done.map_err(|fault| {
             here.take_back();
             words(plan, number, fault)

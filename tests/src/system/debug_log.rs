@@ -60,7 +60,7 @@ fn debug_log_tells_the_plan_the_gates_and_the_times(context: &Context) -> Outcom
             "started vial-init, process ",
             "waits at gate Start",
             "has executed its program",
-            "ms: remove /",
+            "ms: removing /",
         ];
         holds(&done.stderr, &parts)?;
         let messages = done.stderr.lines().map(|line| line.strip_prefix("vial: debug: "));
@@ -129,6 +129,6 @@ fn debug_log_tells_what_other_verbs_do(context: &Context) -> Outcome {
     holds(&debug(&["exec", &container.id, "/probe", "echo", "x"])?, &["planned: stage 0"])?;
     holds(&debug(&["kill", &container.id, "KILL"])?, &["sent ", " to process "])?;
     container.ends()?;
-    holds(&debug(&["delete", &container.id])?, &["ms: remove /"])?;
+    holds(&debug(&["delete", &container.id])?, &["ms: removing /"])?;
     Ok(())
 }
