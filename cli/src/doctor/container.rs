@@ -82,11 +82,12 @@ fn process(record: &Record, report: &mut Report) {
     status(&of("status"), report);
     report.add(SUBJECT, "label", &of("attr/current").trim_end_matches('\0'));
     report.add(SUBJECT, "oom_score_adj", &of("oom_score_adj"));
-    for line in
-        of("limits").lines().skip(1).filter(|line| !line.contains("unlimited            unlimited"))
-    {
+    for line in of("limits").lines().skip(1) {
         let (name, values) = line.split_at_checked(26).unwrap_or((line, ""));
         let values: Vec<&str> = values.split_whitespace().take(2).collect();
+        if values == ["unlimited"; 2] {
+            continue;
+        }
         report.add(SUBJECT, &name.trim_end().to_lowercase(), &values.join(", at most "));
     }
     for line in of("mountinfo").lines() {

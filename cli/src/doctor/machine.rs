@@ -93,6 +93,9 @@ fn own(global: &Global, report: &mut Report) {
         Ok(path) => report.add("vial", "vial-init", &path.display()),
         Err(error) => report.add_wrong("vial", "vial-init", &"none", &error.to_string()),
     }
+    if global.root.as_os_str().is_empty() {
+        return; // XDG_RUNTIME_DIR is missing, as told below.
+    }
     let root = global.root.display();
     let existing = global.root.ancestors().find(|path| path.exists());
     match existing.map(|path| c_path(path).and_then(|path| statvfs(&*path))) {

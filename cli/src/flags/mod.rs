@@ -215,7 +215,11 @@ impl Vial {
     pub fn run(self, id: Option<&str>) -> Result<u8, Error> {
         let (log, cgroups) = (self.log(), self.cgroups()?);
         let root_is_given = self.root.is_some();
-        let root = self.root.map_or_else(default_root, Ok)?;
+        let root = match (self.root.map_or_else(default_root, Ok), &self.verb) {
+            // What is missing here is what it is to tell.
+            (Err(_), Verb::Doctor(doctor)) if doctor.is_of_machine() => PathBuf::new(),
+            (root, _) => root?,
+        };
         // It becomes an argument of vial-init, which a vial in another working directory
         // looks for.
         let root = std::path::absolute(&root).unwrap_or(root);

@@ -22,6 +22,11 @@ pub struct Doctor {
 }
 
 impl Doctor {
+    /// Whether it looks at the machine, and not at a container.
+    pub fn is_of_machine(&self) -> bool {
+        self.id.is_none()
+    }
+
     /// Runs the verb.
     pub fn run(self, global: &Global) -> Result<u8, Error> {
         if !matches!(self.format.as_str(), "text" | "json") {

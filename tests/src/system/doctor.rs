@@ -1,6 +1,7 @@
 //! doctor: what this machine lacks, and how a container stands.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ topic!(
     doctor_tells_what_isolates_a_container[Root],
     doctor_keeps_the_last_error_of_a_verb[Root],
     doctor_tells_where_a_create_is_stuck[Root],
+    doctor_works_for_a_user_without_a_runtime_directory[UserNamespaces],
     doctor_refuses_what_it_does_not_know,
 );
 
@@ -169,6 +171,19 @@ fn doctor_tells_where_a_create_is_stuck(context: &Context) -> Outcome {
     container.vial("delete", &["--force"])?.success()?;
     child.wait().map_err(words)?;
     Ok(nothing_left(context, &before)?)
+}
+
+fn doctor_works_for_a_user_without_a_runtime_directory(context: &Context) -> Outcome {
+    let run = |verb: &[&str]| {
+        let mut command = Command::new(&context.probe);
+        command.args(["be", "namespaced"]).arg(&context.vial).args(verb);
+        context.run(command.env_remove("XDG_RUNTIME_DIR"))
+    };
+    let rows = rows(run(&["doctor", "--format=json"])?)?;
+    let problem = row(&rows, "XDG_RUNTIME_DIR")?["problem"].as_str().unwrap_or_default();
+    same("whether the way out is told", problem.contains("--root DIR"), true)?;
+    row(&rows, "release")?;
+    Ok(refused(&run(&["doctor", "web"])?, "XDG_RUNTIME_DIR is not set")?)
 }
 
 fn doctor_refuses_what_it_does_not_know(context: &Context) -> Outcome {
