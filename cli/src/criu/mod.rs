@@ -352,18 +352,17 @@ impl Criu<'_> {
         let mut message = Message::default();
         message.number(request::KIND, kind as u64);
         let bytes = [message.bytes(), rest.bytes()].concat();
-        send(&self.channel, &bytes, SendFlags::NOSIGNAL)
-            .map(drop)
-            .map_err(|errno| Error::errno("send to criu: send(2)", errno))
+        send(&self.channel, &bytes, SendFlags::NOSIGNAL).map(drop).map_err(|errno| match errno {
+            Errno::PIPE | Errno::CONNRESET => Error::new(ENDED),
+            errno => Error::errno("send to criu: send(2)", errno),
+        })
     }
 
     fn receive(&self) -> Result<Answer, Error> {
         let mut bytes = vec![0; LONGEST];
         loop {
             match receive(self.channel.as_fd(), &mut bytes) {
-                Ok((0, _)) | Err(Errno::CONNRESET) => {
-                    return Err(Error::new("criu ended without an answer"));
-                }
+                Ok((0, _)) | Err(Errno::CONNRESET) => return Err(Error::new(ENDED)),
                 Ok((length, fd)) => return Ok(Answer::read(&bytes[..length], fd)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.watch.interrupted()?,
@@ -372,6 +371,9 @@ impl Criu<'_> {
         }
     }
 }
+
+/// vial notices it while it sends or while it waits.
+const ENDED: &str = "criu ended without an answer";
 
 #[cfg(test)]
 mod tests {
