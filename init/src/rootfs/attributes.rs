@@ -113,6 +113,16 @@ pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
     set(rootfs, rootfs.root().as_fd(), &bind::attributes(RDONLY, 0))
 }
 
+/// The attributes of a bind that are the same as these MS_* flags of a new filesystem,
+/// but for the access time, which the kernel locks in a user namespace.
+pub(super) fn of_flags(flags: u32) -> u64 {
+    let nosymfollow = match flags & general::MS_NOSYMFOLLOW {
+        0 => 0,
+        _ => general::MOUNT_ATTR_NOSYMFOLLOW,
+    };
+    u64::from(flags & ALIKE | nosymfollow)
+}
+
 /// Flags of statfs(2).
 const ST_RELATIME: u64 = 0x1000;
 const ST_NOSYMFOLLOW: u64 = 0x2000;

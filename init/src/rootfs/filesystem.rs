@@ -10,7 +10,7 @@ use rustix::mount::{mount as mount2, mount_change, mount_remount};
 use rustix::process::fchdir;
 use vial_plan::{Call, Step};
 
-use super::attributes::ALIKE;
+use super::attributes;
 use super::mounted::{self, Mounted};
 use super::resolve::{Make, MountPoint};
 use super::{FdPath, Rootfs, bind, copy};
@@ -144,7 +144,7 @@ pub fn mount_cgroup(
     let new = New { source: c"cgroup", fstype: c"cgroup2", flags, data: c"" };
     let mounted = match new.mount_on(&mount_point) {
         Err(fault) if matches!(fault.errno(), Errno::PERM | Errno::BUSY) && !host.is_empty() => {
-            let change = bind::attributes(u64::from(flags & ALIKE), 0);
+            let change = bind::attributes(attributes::of_flags(flags), 0);
             let source = bind::Source::path(host, false, false);
             Mounted::Mount(bind::bind_on(rootfs, &source, mount_point.as_fd(), &change)?)
         }

@@ -25,6 +25,8 @@ topic!(
     unprivileged_user_runs_a_container [Root, UserNamespaces],
     unprivileged_user_without_user_namespace_is_refused [Root, UserNamespaces],
     cgroups_of_the_host_are_read_only_for_an_unprivileged_user [Root, UserNamespaces],
+    cgroups_keep_all_flags_of_their_mount [Root, UserNamespaces],
+    copy_of_a_directory_of_nobody_belongs_to_root [Root, UserNamespaces],
 );
 
 pub(super) const FIRST: u32 = 100_000;
@@ -235,4 +237,47 @@ fn cgroups_of_the_host_are_read_only_for_an_unprivileged_user(context: &Context)
     // The kernel mounts neither v1 nor, with v1 beside it, cgroup2 for such a user.
     let Ok(mount) = edit::mount_at(&report, point) else { return Ok(()) };
     Ok(same("ro", edit::has(&mount["options"], "ro"), true)?)
+}
+
+/// Without a cgroup namespace this is a bind, which takes no flags of mount(2).
+fn cgroups_keep_all_flags_of_their_mount(context: &Context) -> Outcome {
+    const FLAGS: [&str; 5] = ["ro", "nosuid", "nodev", "noexec", "nosymfollow"];
+    let report = edit::report_of(
+        context,
+        &bundle(context, |config| {
+            edit::mount(config, "cgroup", "cgroup", "/sys/fs/cgroup", &FLAGS);
+        })?,
+    )?;
+    let mounts = report["mounts"].as_array().into_iter().flatten();
+    let shown: Vec<&Value> = mounts
+        .filter(|mount| mount["point"].as_str().is_some_and(|p| p.starts_with("/sys/fs/cgroup")))
+        .collect();
+    same("whether it is mounted", shown.is_empty(), false)?;
+    for mount in shown {
+        for flag in FLAGS {
+            same(&format!("{flag} of {mount}"), edit::has(&mount["options"], flag), true)?;
+        }
+    }
+    Ok(())
+}
+
+/// An owner without a mapping is shown as 65534, which this user namespace lacks, too.
+fn copy_of_a_directory_of_nobody_belongs_to_root(context: &Context) -> Outcome {
+    let bundle = bundle(context, |config| {
+        let map = json!([{ "containerID": 0, "hostID": FIRST, "size": 1000 }]);
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+        edit::mount(config, "tmpfs", "tmpfs", "/tmp", &["tmpcopyup"]);
+        edit::deeds(config, &["stat", "/tmp", "+", "stat", "/tmp/file"]);
+    })?;
+    let file = bundle.rootfs.join("tmp/file");
+    fs::write(&file, "").map_err(|e| e.to_string())?;
+    lchown(&file, Some(FIRST + 1), Some(FIRST + 2)).map_err(|e| e.to_string())?;
+    lchown(bundle.rootfs.join("tmp"), Some(0), Some(0)).map_err(|e| e.to_string())?;
+    let said = context.run_bundle(&bundle)?.success()?.stdout;
+    let stat = |line: &str| serde_json::from_str::<Value>(line).map_err(|e| e.to_string());
+    let stats = said.lines().map(stat).collect::<Result<Vec<_>, _>>()?;
+    let owners: Vec<_> =
+        stats.iter().map(|stat| (stat["uid"].as_u64(), stat["gid"].as_u64())).collect();
+    Ok(same("the owners", &*owners, &[(Some(0), Some(0)), (Some(1), Some(2))][..])?)
 }
