@@ -205,7 +205,8 @@ impl Run {
     fn end(&self, count: usize) -> usize {
         let mut unused = 0;
         for (row, matched) in intended::rows().zip(&self.matched) {
-            let is_about_one = self.runtimes.iter().any(|runtime| row.is_about(runtime));
+            let is_about_one =
+                row.is_certain() && self.runtimes.iter().any(|runtime| row.is_about(runtime));
             // Without controllers, many rows have no chance.
             if is_about_one && *matched == 0 && count >= LONG && self.place.controllers {
                 println!("the table has a row that explains nothing: {row}");

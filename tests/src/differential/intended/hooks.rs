@@ -27,10 +27,18 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun makes a PID namespace together with a time namespace";
     ["crun"] "end": "exit status: 0", "refused: error executing hook `/probe` (exit code: 1)*", when::default_device,
         "crun opens the container's /dev/null for a hook, whatever mode linux.devices gives it";
+    ["crun"] "end": "exit status: 0", "refused: ", hook_on_a_terminal,
+        "crun opens the container's /dev/null for a hook, whatever mode linux.devices gives it";
     ["crun"] "end": "refused: *(config.json hooks.poststart*", "exit status: 0", when::always,
         "a poststart hook that fails stops the container: runtime.md, \"Lifecycle\"";
     ["crun", "runc"] "left|hooks": "*", "", as_demanded,
         "the others refuse the document before its hooks run";
+    ["runc"] "left|hooks": "*", "*", refused_before_they_run,
+        "runc refuses the document at a step before the hook that fails, for the reason of another row";
+    ["runc"] "hooks": "*poststop*", "*", poststop_that_fails,
+        "the hooks after a poststop hook that fails run, too: runtime.md, \"Lifecycle\"";
+    ["runc"] "hooks|poststop*": "*", "", poststop_that_fails,
+        "the hooks after a poststop hook that fails run, too: runtime.md, \"Lifecycle\"";
     ["crun"] "hooks|*|state|root": "", "*", when::always,
         "the state may have more properties: runtime.md, \"State\"";
     ["crun"] "hooks|startContainer*|state|status": "created", "starting", when::always,
@@ -109,6 +117,37 @@ fn same_without(difference: &Difference, kinds: &[&str]) -> bool {
     rest(&difference.ours) == rest(&difference.theirs)
 }
 
+/// Both refuse the document, and the other had run fewer of the hooks that are demanded.
+fn refused_before_they_run(config: &Value, difference: &Difference) -> bool {
+    let early = |text: &str| {
+        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (ours, theirs) = (early(&difference.ours), early(&difference.theirs));
+    as_demanded(config, difference) && ours.len() > theirs.len() && ours.starts_with(&theirs)
+}
+
+/// A poststop hook that fails before another one. The hooks before are the same.
+fn poststop_that_fails(config: &Value, difference: &Difference) -> bool {
+    let early = |text: &str| {
+        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
+        let mut words: Vec<_> = words.map(str::to_owned).collect();
+        words.sort_unstable();
+        words
+    };
+    let hooks = config["hooks"]["poststop"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fails = |hook: &Value| when::texts(&hook["args"]).any(|word| word == "exit");
+    hooks.iter().rev().skip(1).any(fails)
+        && (difference.field != "hooks" || early(&difference.ours) == early(&difference.theirs))
+}
+
+/// A startContainer hook, and a terminal, which gets what crun then says.
+fn hook_on_a_terminal(config: &Value, difference: &Difference) -> bool {
+    starts(config, difference)
+        && config["process"]["terminal"] == true
+        && when::default_device(config, difference)
+}
+
 /// A profile that vial refuses: with an errno that no action returns, or with a rule that
 /// denies a call that does not exist.
 fn seccomp_that_fails(config: &Value, _: &Difference) -> bool {
@@ -125,10 +164,14 @@ fn poststart_failed_early(config: &Value, difference: &Difference) -> bool {
 fn as_demanded(config: &Value, difference: &Difference) -> bool {
     const ORDER: [&str; 5] =
         ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"];
+    // A hook that sleeps leaves no note.
     let all = |kind: &str| {
         let hooks = config["hooks"][kind].as_array().cloned().unwrap_or_default().into_iter();
         let kind = kind.to_owned();
-        hooks.enumerate().map(move |(number, hook)| (format!("{kind}{number}"), hook))
+        hooks
+            .enumerate()
+            .filter(|(_, hook)| when::texts(&hook["args"]).any(|word| word == "note"))
+            .map(move |(number, hook)| (format!("{kind}{number}"), hook))
     };
     let mut failed = false;
     let mut names: Vec<String> = ORDER

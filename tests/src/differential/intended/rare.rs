@@ -72,8 +72,14 @@ pub(super) const ROWS: &[Row] = rows! {
         "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
     ["crun"] "network|links|*": "", "*", when::user_namespace,
         "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
-    ["crun"] "report|mounts|*|propagation": "unbindable", "", when::always,
-        "crun loses the propagation of some unbindable mounts";
+    ["crun"] "report|mounts|*|propagation": "unbindable", "", recursive_root_propagation,
+        "after all mounts crun makes those in the root private or slaves, too: libcrun_do_pivot_root";
+    ["runc 1.1"] "end": "exit status: 0", "refused: *create mount destination *: read-only file system*", read_only_and_writable,
+        "of rro and rrw the later counts; runc 1.1 sets what it clears: recAttrClr in spec_linux.go";
+    ["crun 1.8", "crun 1.21"] "report|mounts|*|super": "*mode=755*", "*mode=1755*", when::always,
+        "crun makes missing directories with the sticky bit";
+    ["runc"] "report|mounts|*#*|options": "*", "*", hidden_copy,
+        "vial mounts a bind that is read-only already, and so its copies on shared mounts; runc changes the one afterwards";
     ["runc"] "hooks|*|signals": "*SigIgn:\t0000000000001000", "*SigIgn:\t0000*1*", when::always,
         "vial resets the signals that its caller ignores";
     ["runc 1.1"] "hooks|startContainer*|personality": "*", "00000000", when::personality,
@@ -87,6 +93,8 @@ pub(super) const ROWS: &[Row] = rows! {
     ["runc"] "hooks|*|fds|*": "", "*", preserved,
         "hooks inherit stdio alone; runc's have the fds for the container";
     ["crun"] "report|environ": "*LISTEN_FDS=*", "*LISTEN_PID=*", listens_in_config,
+        "crun expects LISTEN_FDS in config.json; the pid is the process's own: sd_listen_fds(3)";
+    ["crun"] "hooks|startContainer*|environ": "*LISTEN_FDS=*", "*LISTEN_PID=*", listens_in_config,
         "crun expects LISTEN_FDS in config.json; the pid is the process's own: sd_listen_fds(3)";
     ["runc"] "report|environ": "*LISTEN_FDS=*", "*LISTEN_PID=*", listens,
         "runc puts HOME at the end; the pid is the process's own: sd_listen_fds(3)";
@@ -198,6 +206,26 @@ fn has_limits(config: &Value, _: &Difference) -> bool {
 fn nosymfollow(config: &Value, difference: &Difference) -> bool {
     let covering = when::covering(config, difference);
     covering.iter().any(|mount| texts(&mount["options"]).any(|option| option == "nosymfollow"))
+}
+
+/// A rootfsPropagation that is recursive, as it is where nothing is given.
+fn recursive_root_propagation(config: &Value, difference: &Difference) -> bool {
+    !when::one_root_propagation(config, difference)
+}
+
+/// A mount with the option rro, and later rrw.
+fn read_only_and_writable(config: &Value, _: &Difference) -> bool {
+    let mounts = config["mounts"].as_array();
+    mounts.into_iter().flatten().any(|mount| {
+        texts(&mount["options"]).skip_while(|o| *o != "rro").any(|option| option == "rrw")
+    })
+}
+
+/// A copy of a read-only path that is on a shared mount.
+fn hidden_copy(config: &Value, difference: &Difference) -> bool {
+    when::read_only_above(config, difference)
+        && when::shared_above(config, difference)
+        && when::read_only_super(config, difference)
 }
 
 /// Below a source that is bound twice, once at a masked path.

@@ -51,8 +51,6 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun sets HOME only if /etc/passwd has the user";
     ["crun 1.8", "runc 1.1"] "report|mounts|*|super": "*mode=*", "*", when::tmpfs_mode,
         "a tmpfs without mode= has the mode of the directory that it covers";
-    ["runc 1.1"] "end": "exit status: 0", "refused: *could not ensure we are a cloned binary*busy*", when::always,
-        "runc cannot always make its copy of itself read-only: it is busy";
     ["runc 1.1"] "report|domainname": "*", "(none)", when::always,
         "runc has domainname since 1.2";
     ["runc 1.1", "crun 1.8"] "report|scheduler|*": "*", "*", when::scheduled,

@@ -1,0 +1,20 @@
+//! Rows about races that the others lose at times. A long run need not meet them.
+
+use serde_json::Value;
+
+use super::super::compare::Difference;
+use super::super::when;
+use super::Row;
+
+/// This part of the table.
+pub(super) static ROWS: &[Row] = rows! {
+    ["runc 1.1"] "end": "exit status: 0", "refused: *could not ensure we are a cloned binary*busy*", when::always,
+        "runc cannot always make its copy of itself read-only: it is busy";
+    ["crun"] "end": "exit status: 0", "exit status: 1", last_poststart_has_timeout,
+        "crun waits for SIGCHLD of a hook that has a timeout, and gets one signal if the container ends at that moment: run_process_with_stdin_timeout_envp";
+};
+
+fn last_poststart_has_timeout(config: &Value, _: &Difference) -> bool {
+    let hooks = config["hooks"]["poststart"].as_array();
+    hooks.and_then(|hooks| hooks.last()).is_some_and(|hook| !hook["timeout"].is_null())
+}
