@@ -29,6 +29,12 @@ pub fn descendants(ancestor: u32) -> Vec<(u32, String)> {
 
 /// Kills all descendants, and reaps those that are children of this process.
 pub fn end_descendants(ancestor: u32) {
+    kill_descendants(ancestor);
+    reap();
+}
+
+/// Kills all descendants, and leaves the exit status of this process's children.
+pub fn kill_descendants(ancestor: u32) {
     // Twice, as a process may fork while the list is read.
     for _ in 0..2 {
         for (pid, _) in descendants(ancestor) {
@@ -38,7 +44,6 @@ pub fn end_descendants(ancestor: u32) {
             }
         }
     }
-    reap();
 }
 
 /// Reaps every child that has ended.

@@ -174,7 +174,7 @@ impl Runtime {
         let cgroup = normal::cgroup_files(&cgroup());
         drop(stdin); // The probe waits for the end of its stdin.
         if report.is_none() && !text.is_empty() || text.is_empty() && child.try_wait().is_err() {
-            processes::end_descendants(child.id());
+            processes::kill_descendants(child.id());
         }
         let status = wait(&mut child)?;
         let said = text_of(&errors)?;
@@ -254,7 +254,7 @@ pub(super) fn wait(child: &mut std::process::Child) -> Result<std::process::Exit
             return Ok(status);
         }
         if began.elapsed() > PATIENCE {
-            processes::end_descendants(child.id());
+            processes::kill_descendants(child.id());
             let _ = child.kill();
         }
         std::thread::sleep(Duration::from_millis(1));
