@@ -33,8 +33,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "a poststart hook that fails stops the container: runtime.md, \"Lifecycle\"";
     ["crun", "runc"] "left|hooks": "*", "", as_demanded,
         "the others refuse the document before its hooks run";
-    ["runc"] "left|hooks": "*", "*", refused_before_they_run,
-        "runc refuses the document at a step before the hook that fails, for the reason of another row";
+    ["crun", "runc"] "left|hooks": "*", "*", refused_before_they_run,
+        "the other refuses the document at a step before the hook that fails, for the reason of another row";
     ["runc"] "hooks": "*poststop*", "*", poststop_that_fails,
         "the hooks after a poststop hook that fails run, too: runtime.md, \"Lifecycle\"";
     ["runc"] "hooks|poststop*": "*", "", poststop_that_fails,

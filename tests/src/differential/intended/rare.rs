@@ -40,8 +40,10 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun 1.8 takes no version of the specification after 1.0";
     ["crun 1.8"] "report|mounts|*|options": "*", "*", bind_in_user_namespace,
         "in a user namespace crun 1.8 binds without the flags";
-    ["crun 1.8"] "report|mounts|*": "", "*", source_of_two,
-        "in a user namespace crun 1.8 leaves all binds of a source in one peer group: a mount on one is on each";
+    ["crun 1.8", "crun 1.21"] "report|mounts|*": "", "*", source_of_two,
+        "in a user namespace crun leaves all binds of a source in one peer group: a mount on one is on each";
+    ["crun 1.8", "crun 1.21"] "paths|*": "*", "*", below_source_of_two,
+        "in a user namespace crun leaves all binds of a source in one peer group: a mount on one is on each";
     ["crun", "runc"] "end": "refused: *cgroup v2 has nothing like it, only v1*", "exit status: 0", when::always,
         "a limit that cgroup v2 lacks is refused, the others ignore some";
     ["crun 1.8"] "left|cgroup": "", "yes", has_limits,
@@ -80,6 +82,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun makes missing directories with the sticky bit";
     ["runc"] "report|mounts|*#*|options": "*", "*", hidden_copy,
         "vial mounts a bind that is read-only already, and so its copies on shared mounts; runc changes the one afterwards";
+    ["runc 1.1"] "hooks|createContainer*|scheduler|*": "*", "*", priority_of_user_namespace,
+        "vial sets priorities while it may, before these hooks; runc has scheduler and ioPriority since 1.2";
     ["runc"] "hooks|*|signals": "*SigIgn:\t0000000000001000", "*SigIgn:\t0000*1*", when::always,
         "vial resets the signals that its caller ignores";
     ["runc 1.1"] "hooks|startContainer*|personality": "*", "00000000", when::personality,
@@ -186,6 +190,18 @@ fn source_of_two(config: &Value, difference: &Difference) -> bool {
     when::user_namespace(config, difference) && count > sources.len()
 }
 
+/// At or below one of two binds of a source.
+fn below_source_of_two(config: &Value, difference: &Difference) -> bool {
+    let mounts = || config["mounts"].as_array().into_iter().flatten();
+    let is_of_two = |mount: &&Value| {
+        let is_same = |other: &&Value| other["source"] == mount["source"];
+        mount["source"].as_str().is_some_and(|source| source.starts_with('@'))
+            && mounts().filter(is_same).count() > 1
+    };
+    when::user_namespace(config, difference)
+        && when::covering(config, difference).iter().any(is_of_two)
+}
+
 fn shared_source_of_two(config: &Value, difference: &Difference) -> bool {
     masked_source_of_two(config, difference) && when::shared_root(config, difference)
 }
@@ -219,6 +235,10 @@ fn read_only_and_writable(config: &Value, _: &Difference) -> bool {
     mounts.into_iter().flatten().any(|mount| {
         texts(&mount["options"]).skip_while(|o| *o != "rro").any(|option| option == "rrw")
     })
+}
+
+fn priority_of_user_namespace(config: &Value, difference: &Difference) -> bool {
+    when::user_namespace(config, difference) && when::scheduled(config, difference)
 }
 
 /// A copy of a read-only path that is on a shared mount.
