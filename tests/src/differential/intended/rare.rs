@@ -30,6 +30,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun forks to join a time namespace, and the process that then ends is PID 1 of the new PID namespace";
     ["crun"] "report|mounts|*|options": "*nodiratime*", "*", nodiratime_in_user_namespace,
         "in a user namespace crun loses the flags of a bind with nodiratime";
+    ["crun 1.21"] "report|mounts|*|options": "* rw", "relatime rw", strictatime_in_user_namespace,
+        "in a user namespace crun loses the flags of a bind with strictatime, which the kernel has locked";
     ["crun"] "paths|*|write": "EROFS", "*", nodiratime_in_user_namespace,
         "in a user namespace crun loses the flags of a bind with nodiratime";
     ["crun"] "end": "exit status: 0", "refused: *", synchronised_listener,
@@ -165,6 +167,14 @@ fn nodiratime_in_user_namespace(config: &Value, difference: &Difference) -> bool
         && when::covering(config, difference)
             .iter()
             .any(|mount| texts(&mount["options"]).any(|option| option == "nodiratime"))
+}
+
+/// A bind with strictatime, at or above the place.
+fn strictatime_in_user_namespace(config: &Value, difference: &Difference) -> bool {
+    when::user_namespace(config, difference)
+        && when::covering(config, difference)
+            .iter()
+            .any(|mount| texts(&mount["options"]).any(|option| option == "strictatime"))
 }
 
 /// A rule for a listener, and SECCOMP_FILTER_FLAG_TSYNC.
