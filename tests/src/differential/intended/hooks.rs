@@ -19,6 +19,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "poststop hooks run also after a hook failed: runtime.md, \"Lifecycle\"";
     ["crun", "runc"] "left|hooks": "", "*", seccomp_that_fails,
         "vial refuses the document before its hooks run, the others ignore what is wrong";
+    ["crun", "runc"] "left|hooks": "", "*", terminal_without_devpts,
+        "vial opens the terminal before these hooks run, the others after";
     ["crun"] "hooks|*|cwd": "@stage@/bundle", "/", devices_in_user_namespace,
         "crun changes to / when it binds devices in a user namespace, and takes that for the bundle";
     ["crun"] "hooks|*|state|bundle": "@stage@/bundle", "/", devices_in_user_namespace,
@@ -155,6 +157,12 @@ fn seccomp_that_fails(config: &Value, _: &Difference) -> bool {
     !seccomp["defaultErrnoRet"].is_null() || seccomp["syscalls"].to_string().contains("not_a_call")
 }
 
+/// A terminal that cannot be opened, as there is no devpts.
+fn terminal_without_devpts(config: &Value, _: &Difference) -> bool {
+    let mounts = config["mounts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    config["process"]["terminal"] == true && !mounts.iter().any(|mount| mount["type"] == "devpts")
+}
+
 /// A hook of poststart or startContainer failed, and the others had run in another order.
 fn poststart_failed_early(config: &Value, difference: &Difference) -> bool {
     as_demanded(config, difference) && same_without(difference, &["startContainer", "poststart"])
@@ -164,25 +172,24 @@ fn poststart_failed_early(config: &Value, difference: &Difference) -> bool {
 fn as_demanded(config: &Value, difference: &Difference) -> bool {
     const ORDER: [&str; 5] =
         ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"];
-    // A hook that sleeps leaves no note.
     let all = |kind: &str| {
         let hooks = config["hooks"][kind].as_array().cloned().unwrap_or_default().into_iter();
         let kind = kind.to_owned();
-        hooks
-            .enumerate()
-            .filter(|(_, hook)| when::texts(&hook["args"]).any(|word| word == "note"))
-            .map(move |(number, hook)| (format!("{kind}{number}"), hook))
+        hooks.enumerate().map(move |(number, hook)| (format!("{kind}{number}"), hook))
     };
+    // A hook that sleeps leaves no note, and fails at its timeout.
+    let notes = |hook: &Value| when::texts(&hook["args"]).any(|word| word == "note");
+    let fails =
+        |hook: &Value| when::texts(&hook["args"]).any(|word| matches!(word, "exit" | "sleep"));
     let mut failed = false;
     let mut names: Vec<String> = ORDER
         .iter()
         .flat_map(|kind| all(kind))
-        .take_while(|(_, hook)| {
-            !std::mem::replace(&mut failed, when::texts(&hook["args"]).any(|word| word == "exit"))
-        })
+        .take_while(|(_, hook)| !std::mem::replace(&mut failed, fails(hook)))
+        .filter(|(_, hook)| notes(hook))
         .map(|(name, _)| name)
         .collect();
-    names.extend(all("poststop").map(|(name, _)| name));
+    names.extend(all("poststop").filter(|(_, hook)| notes(hook)).map(|(name, _)| name));
     names.join(" ") == difference.ours
 }
 

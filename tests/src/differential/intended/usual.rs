@@ -170,6 +170,8 @@ pub(super) const ROWS: &[Row] = rows! {
         when::time_namespace_without_pids, "crun cannot make a time namespace in a PID namespace that exists";
     ["crun"] "end": "refused: *EROFS*the rootfs is read-only on the host*", "exit status: 0", when::always,
         "crun makes a bind read-only after all mounts, so that more can be mounted in it; runc refuses, too";
+    ["crun"] "end": "refused: *make the device node: mknodat(2): EROFS*", "exit status: 0", when::always,
+        "crun makes a bind read-only after all mounts and devices, so that some can be made in it; runc refuses, too";
     ["crun"] "paths|*|write": "EROFS", "*", when::read_only_above,
         "crun's read-only path loses flags of the mount that it lies on";
     ["runc"] "end": "exit status: 0", "refused: *can't mask path*invalid argument*", when::always,
