@@ -21,6 +21,7 @@ topic!(
     "userns_sources",
     locked_flags_stay [Root, UserNamespaces],
     access_time_of_a_source_is_changed [Root, UserNamespaces, MountSetattr],
+    mounts_below_a_source_stay_locked [Root, UserNamespaces, MountSetattr],
     source_that_protects_the_host_is_not_unlocked [Root, UserNamespaces, MountSetattr],
     recursive_access_time_of_a_source_is_refused [Root, UserNamespaces, MountSetattr],
     locked_flags_stay_under_recursive_options [Root, UserNamespaces, MountSetattr],
@@ -86,7 +87,8 @@ fn locked_flags_stay_under_recursive_options(context: &Context) -> Outcome {
 
 /// The access time protects nothing of the host, so it is what config.json says.
 fn access_time_of_a_source_is_changed(context: &Context) -> Outcome {
-    let plain = Mounted::tree(context, MountFlags::empty())?;
+    let directory = context.directory.join("plain");
+    let plain = Mounted::tmpfs(directory, "plain", MountFlags::empty())?;
     for (options, wanted) in [
         (&["bind", "noatime"][..], "noatime"),
         (&["rbind", "strictatime"], ""),
@@ -122,6 +124,25 @@ fn source_that_protects_the_host_is_not_unlocked(context: &Context) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// In a copy that is not locked, root of the container could make the mounts below
+/// writable, or unmount them.
+fn mounts_below_a_source_stay_locked(context: &Context) -> Outcome {
+    let tree = Mounted::tree(context, MountFlags::empty())?;
+    let path = tree.path();
+    for options in [["rbind", "noatime"], ["rbind", "strictatime"]] {
+        let done = context.run_bundle(&bundle(context, |c| bind(c, &path, "/tmp/x", &options))?)?;
+        for text in ["EPERM", "hint: in a user namespace only"] {
+            refused(&done, text).map_err(|why| format!("{options:?}: {why}"))?;
+        }
+    }
+    let single = bundle(context, |c| bind(c, &path, "/tmp/x", &["bind", "noatime"]))?;
+    let report = edit::report_of(context, &single)?;
+    same("below", mount_at(&report, "/tmp/x/below").is_ok(), false)?;
+    let whole = bundle(context, |c| bind(c, &path, "/tmp/x", &["rbind"]))?;
+    let report = edit::report_of(context, &whole)?;
+    Ok(same("below", mount_at(&report, "/tmp/x/below").is_ok(), true)?)
 }
 
 fn recursive_access_time_of_a_source_is_refused(context: &Context) -> Outcome {
