@@ -131,11 +131,19 @@ fn signals_that_the_caller_ignores_are_default_in_an_exec(context: &Context) -> 
     Ok(container.remove()?)
 }
 
-/// Sends SIGSTOP to every vial-init that descends from `of`. Returns whether it found one.
+/// Sends SIGSTOP to every vial-init that is a child of `of`. Returns whether it found one.
+/// It lives for a few milliseconds, so reads no more than the list of children, if the
+/// kernel has one (CONFIG_PROC_CHILDREN).
 fn stop_inits(of: u32) -> bool {
-    let all = crate::processes::descendants(of);
-    let inits = all.iter().filter(|(_, name)| name == "vial-init");
-    inits.filter(|(pid, _)| send(u64::from(*pid), Signal::STOP).is_ok()).count() > 0
+    let pids: Vec<u32> = match fs::read_to_string(format!("/proc/{of}/task/{of}/children")) {
+        Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        Err(_) => crate::processes::descendants(of).into_iter().map(|(pid, _)| pid).collect(),
+    };
+    let is_init = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "vial-init\n")
+    };
+    let inits = pids.into_iter().filter(is_init);
+    inits.filter(|pid| send(u64::from(*pid), Signal::STOP).is_ok()).count() > 0
 }
 
 /// Sends a signal to vials whose vial-init is stopped, until one of them was still
@@ -145,7 +153,6 @@ fn ends_at_once(
     mut vial: impl FnMut() -> Result<std::process::Child, String>,
     mut after: impl FnMut() -> Result<(), String>,
 ) -> Result<(), String> {
-    // On real hardware about one in fifty is still launching.
     for _ in 0..400 {
         let mut child = vial()?;
         let pid = child.id();
