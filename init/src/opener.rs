@@ -93,7 +93,8 @@ impl Opener {
 
     /// Returns a detached copy of the source's mount, with its ids mapped if they are to
     /// be. Only the host's root may map those of a filesystem of the host. of_host: it is
-    /// copied in the host's mount namespace, where no attribute is locked.
+    /// copied in the host's mount namespace, where no attribute is locked, and without
+    /// the mounts below it.
     pub fn open_tree(&self, bind: &Bind<'_>, of_host: bool) -> Result<OwnedFd, Fault> {
         let maps_below = bind.ids.is_some_and(|ids| ids.below);
         let is = |set: bool, flag: u8| u8::from(set) * flag;
@@ -202,12 +203,13 @@ fn open_tree(
     procfs: Option<&Procfs>,
 ) -> Result<OwnedFd, Fault> {
     let (flags, path) = flags_and_path(request)?;
-    let source = Source::path(path, flags & RECURSIVE != 0, flags & BARE != 0);
-    let opened = (flags & OF_HOST == 0).then(|| source.open_tree());
+    let (recursive, bare) = (flags & RECURSIVE != 0, flags & BARE != 0);
+    let opened = (flags & OF_HOST == 0).then(|| Source::path(path, recursive, bare).open_tree());
     let tree = match opened {
-        Some(Err(fault)) if fault.errno() != Errno::INVAL => return Err(fault),
+        Some(Err(fault)) if recursive || fault.errno() != Errno::INVAL => return Err(fault),
         Some(Ok(tree)) => tree,
-        _ => open_tree_of_host(&source, inside, procfs)?,
+        // One mount alone: in a copy of the host's, those below it would not be locked.
+        _ => open_tree_of_host(&Source::path(path, false, bare), inside, procfs)?,
     };
     if let Some(namespace) = ids {
         id_map::apply(&tree, namespace.as_fd(), flags & BELOW != 0)?;

@@ -195,7 +195,7 @@ fn rootfs(item: &RootfsItem<'_>, step: Step, errno: Errno) -> Option<&'static st
             Step::SetAttributes | Step::Remount,
             Errno::PERM,
         ) => {
-            "in a user namespace only the access time of a host's mount can change, by an option without r before its name. It needs root and Linux 5.12, and a mount that is not ro, nosuid, nodev or noexec, and has none below it"
+            "in a user namespace only the access time of a host's mount can change, by an option without r before its name. It needs root and Linux 5.12, and a mount that is not ro, nosuid, nodev or noexec and has no other mount below it"
         }
         _ => return None,
     })

@@ -141,16 +141,15 @@ impl Bind<'_> {
 
     /// In a user namespace, the attributes of the host's mounts are locked. Where one
     /// is to change, this returns a copy by the opener, whose are not. The opener
-    /// refuses if a locked one protects the host. It does not look at mounts below, which
-    /// are locked in their places, too: if there is one, the copy stays as it is.
+    /// refuses if a locked one protects the host. A source with mounts below it cannot be
+    /// copied without them here (mount_namespaces(7)), and keeps its locks.
     fn unlocked(&self, rootfs: &Rootfs, opened: Opened, change: &Attributes) -> Opened {
-        let single = Bind { recursive: false, ..*self };
         let alone = Source::path(self.source, false, self.bare_source);
         if let (Opened::Copy(tree), Some(opener)) = (&opened, &rootfs.opener)
             && change.set | change.clear != 0
             && mount_setattr(tree.as_fd(), false, change) == Err(Errno::PERM)
             && (!self.recursive || alone.open_tree().is_ok())
-            && let Ok(tree) = opener.open_tree(&single, true)
+            && let Ok(tree) = opener.open_tree(self, true)
         {
             return Opened::Copy(tree);
         }
