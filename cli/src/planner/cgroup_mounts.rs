@@ -3,9 +3,8 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use linux_raw_sys::general::{
-    MOUNT_ATTR_NOSYMFOLLOW, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY,
-};
+use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY};
+use vial_init::rootfs::attributes::of_flags;
 use vial_plan::{NO_SLOT, RootfsItem};
 
 use super::mount_options::Options;
@@ -134,16 +133,11 @@ fn add_hierarchy(
 
 fn bind(plan: &mut Plan, from: &Path, target: &CStr, flags: u32, field: &str) -> Result<(), Error> {
     let source = text(from.as_os_str().as_encoded_bytes(), field)?;
-    // These flags of mount(2) and attributes of mount_setattr(2) have the same bits.
-    let mut set = u64::from(flags & (LOCKED | MS_RDONLY));
-    if flags & MS_NOSYMFOLLOW != 0 {
-        set |= u64::from(MOUNT_ATTR_NOSYMFOLLOW);
-    }
     let item = RootfsItem::Bind {
         source: &source,
         target,
         recursive: false,
-        set,
+        set: of_flags(flags),
         clear: 0,
         id_map: NO_SLOT,
         bare_source: false,

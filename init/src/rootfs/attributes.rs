@@ -113,9 +113,9 @@ pub fn make_root_readonly(rootfs: &Rootfs) -> Result<(), Fault> {
     set(rootfs, rootfs.root().as_fd(), &bind::attributes(RDONLY, 0))
 }
 
-/// The attributes of a bind that are the same as these MS_* flags of a new filesystem,
-/// but for the access time, which the kernel locks in a user namespace.
-pub(super) fn of_flags(flags: u32) -> u64 {
+/// The MOUNT_ATTR_* that give a bind these MS_* flags of a new filesystem. The access time
+/// is left out, as the kernel locks it in a user namespace.
+pub fn of_flags(flags: u32) -> u64 {
     let nosymfollow = match flags & general::MS_NOSYMFOLLOW {
         0 => 0,
         _ => general::MOUNT_ATTR_NOSYMFOLLOW,
