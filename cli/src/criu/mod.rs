@@ -372,7 +372,7 @@ impl Criu<'_> {
     }
 }
 
-/// vial notices it while it sends or while it waits.
+/// What vial says, whether it notices this while it sends or while it waits.
 const ENDED: &str = "criu ended without an answer";
 
 #[cfg(test)]

@@ -132,8 +132,9 @@ fn signals_that_the_caller_ignores_are_default_in_an_exec(context: &Context) -> 
 }
 
 /// Sends SIGSTOP to every vial-init that is a child of `of`. Returns whether it found one.
-/// It lives for a few milliseconds, so reads no more than the list of children, if the
-/// kernel has one (CONFIG_PROC_CHILDREN).
+/// A vial-init lives for a few milliseconds, and a look through all of /proc may take
+/// longer. So this reads only the list of children, if the kernel has one
+/// (CONFIG_PROC_CHILDREN).
 fn stop_inits(of: u32) -> bool {
     let pids: Vec<u32> = match fs::read_to_string(format!("/proc/{of}/task/{of}/children")) {
         Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),

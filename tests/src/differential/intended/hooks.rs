@@ -121,26 +121,25 @@ fn same_without(difference: &Difference, kinds: &[&str]) -> bool {
 
 /// Both refuse the document, and the other had run fewer of the hooks that are demanded.
 fn refused_before_they_run(config: &Value, difference: &Difference) -> bool {
-    let early = |text: &str| {
-        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
-        words.map(str::to_owned).collect::<Vec<_>>()
-    };
     let (ours, theirs) = (early(&difference.ours), early(&difference.theirs));
     as_demanded(config, difference) && ours.len() > theirs.len() && ours.starts_with(&theirs)
 }
 
+/// The hooks but for those of poststop.
+fn early(text: &str) -> Vec<&str> {
+    text.split(' ').filter(|word| !word.starts_with("poststop")).collect()
+}
+
 /// A poststop hook that fails before another one. The hooks before are the same.
 fn poststop_that_fails(config: &Value, difference: &Difference) -> bool {
-    let early = |text: &str| {
-        let words = text.split(' ').filter(|word| !word.starts_with("poststop"));
-        let mut words: Vec<_> = words.map(str::to_owned).collect();
+    let sorted = |text| {
+        let mut words = early(text);
         words.sort_unstable();
         words
     };
     let hooks = config["hooks"]["poststop"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let fails = |hook: &Value| when::texts(&hook["args"]).any(|word| word == "exit");
     hooks.iter().rev().skip(1).any(fails)
-        && (difference.field != "hooks" || early(&difference.ours) == early(&difference.theirs))
+        && (difference.field != "hooks" || sorted(&difference.ours) == sorted(&difference.theirs))
 }
 
 /// A startContainer hook, and a terminal, which gets what crun then says.
@@ -177,10 +176,7 @@ fn as_demanded(config: &Value, difference: &Difference) -> bool {
         let kind = kind.to_owned();
         hooks.enumerate().map(move |(number, hook)| (format!("{kind}{number}"), hook))
     };
-    // A hook that sleeps leaves no note, and fails at its timeout.
     let notes = |hook: &Value| when::texts(&hook["args"]).any(|word| word == "note");
-    let fails =
-        |hook: &Value| when::texts(&hook["args"]).any(|word| matches!(word, "exit" | "sleep"));
     let mut failed = false;
     let mut names: Vec<String> = ORDER
         .iter()
@@ -191,6 +187,11 @@ fn as_demanded(config: &Value, difference: &Difference) -> bool {
         .collect();
     names.extend(all("poststop").filter(|(_, hook)| notes(hook)).map(|(name, _)| name));
     names.join(" ") == difference.ours
+}
+
+/// Whether a hook fails. One that sleeps fails at its timeout, and leaves no note.
+fn fails(hook: &Value) -> bool {
+    when::texts(&hook["args"]).any(|word| matches!(word, "exit" | "sleep"))
 }
 
 fn starts(config: &Value, _: &Difference) -> bool {
