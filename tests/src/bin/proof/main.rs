@@ -14,8 +14,8 @@
 //!     cargo proof FILTER --cgroups NAME   with other cgroups: undelegated, v1, hybrid
 //!
 //!     cargo proof differential            compares containers under vial with containers
-//!                                         under crun and runc: --seed N, --cases N, and
-//!                                         --host (crun and runc of this host) or --systemd
+//!                                         under Debian 13's crun and runc: --seed N,
+//!                                         --cases N, and --host (those of this host)
 //!
 //! A filter may be several words, joined by commas. These variables change a run:
 //!
@@ -122,7 +122,7 @@ fn usage() -> ExitCode {
     eprintln!(
         "usage: cargo proof [--all | --quick | --distributions | \
          FILTER [--target {} | --kernel {} | --initramfs | --systemd | --host | --selinux | --cgroups v1|hybrid|undelegated] | \
-         differential [--seed N] [--cases N] [--systemd | --host]]",
+         differential [--seed N] [--cases N] [--host]]",
         targets.join("|"),
         kernels.join("|")
     );
@@ -294,7 +294,8 @@ impl Proof {
 
     /// Builds what the differential test needs, and runs it.
     fn differential(&mut self, differential: systems::Differential) {
-        self.chapter("packages", || checks::packages(true));
+        let host = differential.root == Root::Host;
+        self.chapter("packages", || checks::packages(host));
         if let Some(target) = vial_targets::by_name("x86_64") {
             self.ship(target);
         }
