@@ -40,6 +40,11 @@ const NEEDS: &[Need] = &[
         runc: None,
     },
     Need {
+        is_asked: |config| !config["linux"]["memoryPolicy"].is_null(),
+        crun: Some([1, 24]),
+        runc: Some([1, 4]),
+    },
+    Need {
         is_asked: |config| !config["linux"]["netDevices"].is_null(),
         crun: Some([1, 22]),
         runc: Some([1, 4]),

@@ -157,6 +157,17 @@ pub(super) fn loses_flags(config: &Value, difference: &Difference) -> bool {
             .all(|word| words(&difference.ours).contains(&word))
 }
 
+/// A bind whose mount has fewer flags than under vial.
+pub(super) fn clears_flags(config: &Value, difference: &Difference) -> bool {
+    let place = resolved(place(difference));
+    let is_here =
+        |mount: &&Value| mount["destination"].as_str().is_some_and(|path| resolved(path) == place);
+    let mut mounts = config["mounts"].as_array().into_iter().flatten();
+    mounts.rfind(is_here).is_some_and(|mount| {
+        texts(&mount["options"]).any(|option| ["bind", "rbind"].contains(&option))
+    }) && words(&difference.theirs).iter().all(|word| words(&difference.ours).contains(word))
+}
+
 /// At or below a read-only path.
 pub(super) fn read_only_above(config: &Value, difference: &Difference) -> bool {
     let place = resolved(place(difference));

@@ -29,6 +29,8 @@ pub(super) struct Place {
     pub(super) privileged: bool,
     /// It has ip(8), which makes network devices.
     pub(super) has_ip: bool,
+    /// Debian's AppArmor profiles are loaded.
+    pub(super) has_profiles: bool,
 }
 
 /// Adds to a document, as far as the place permits.
@@ -115,6 +117,11 @@ const FEATURES: &[Feature] = &[
     feature("resources rare", 10, resources::rare),
     feature("resources of v1", 3, resources::of_v1),
     feature("resources of disks", 5, resources::disks),
+    feature("mounts with more recursive options", 3, mounts::more_recursive),
+    feature("process apparmorProfile", 10, process::apparmor_profile),
+    feature("memoryPolicy", 2, process::memory_policy),
+    feature("resources of the network", 2, resources::network),
+    feature("intelRdt", 1, resources::intel_rdt),
 ];
 
 /// Features that vial does not have yet. Whoever adds one takes it out of this list.
@@ -225,7 +232,8 @@ mod tests {
 
     use super::{FEATURES, NOT_YET, Place, config};
 
-    const PLACE: Place = Place { controllers: true, privileged: true, has_ip: true };
+    const PLACE: Place =
+        Place { controllers: true, privileged: true, has_ip: true, has_profiles: true };
 
     #[test]
     fn a_seed_repeats_its_document() {

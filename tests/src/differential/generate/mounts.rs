@@ -168,6 +168,26 @@ pub(super) fn recursive(random: &mut Random, config: &mut Value, _: Place) {
     mount(config, "/mnt", "bind", &format!("{STAGE}/sources/tree"), &options);
 }
 
+/// Those that take an attribute away, beside those that give it.
+pub(super) fn more_recursive(random: &mut Random, config: &mut Value, _: Place) {
+    const MORE: &[&str] = &[
+        "rro",
+        "rsuid",
+        "rnosuid",
+        "rdev",
+        "rexec",
+        "rnoexec",
+        "rdiratime",
+        "rsymfollow",
+        "rnosymfollow",
+    ];
+    let mut options = random.some(MORE, 30);
+    options
+        .extend(["rbind", *random.one::<&str>(&["nosuid", "nodev", "noexec", "ro", "nodiratime"])]);
+    random.shuffle(&mut options);
+    mount(config, "/mnt/made", "bind", &format!("{STAGE}/sources/tree"), &options);
+}
+
 /// Options that few documents have, and no type.
 pub(super) fn rare_options(random: &mut Random, config: &mut Value, _: Place) {
     const RARE: &[&str] = &[

@@ -237,3 +237,19 @@ pub(super) fn deadline(random: &mut Random, config: &mut Value, place: Place) {
         }),
     };
 }
+
+/// Profiles of Debian's package, which confine nothing.
+pub(super) fn apparmor_profile(random: &mut Random, config: &mut Value, place: Place) {
+    if place.has_profiles {
+        let profile = random.one(&["unconfined", "crun", "runc"]);
+        config["process"]["apparmorProfile"] = json!(profile);
+    }
+}
+
+pub(super) fn memory_policy(random: &mut Random, config: &mut Value, _: Place) {
+    config["linux"]["memoryPolicy"] = match random.below(3) {
+        0 => json!({ "mode": "MPOL_BIND", "nodes": "0" }),
+        1 => json!({ "mode": "MPOL_PREFERRED", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"] }),
+        _ => json!({ "mode": "MPOL_LOCAL" }),
+    };
+}

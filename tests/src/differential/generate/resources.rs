@@ -147,6 +147,19 @@ pub(super) fn of_v1(random: &mut Random, config: &mut Value, place: Place) {
     }
 }
 
+/// Priorities, which cgroup v2 lacks.
+pub(super) fn network(_: &mut Random, config: &mut Value, place: Place) {
+    if place.controllers {
+        config["linux"]["resources"]["network"]["priorities"] =
+            json!([{ "name": "lo", "priority": 5 }]);
+    }
+}
+
+/// A class of a processor that no machine of the tests has.
+pub(super) fn intel_rdt(_: &mut Random, config: &mut Value, _: Place) {
+    config["linux"]["intelRdt"] = json!({ "closID": "vial-differential" });
+}
+
 /// Limits for one disk: for loop0, which most machines have.
 pub(super) fn disks(random: &mut Random, config: &mut Value, place: Place) {
     if !place.controllers {

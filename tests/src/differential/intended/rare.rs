@@ -48,8 +48,10 @@ pub(super) const ROWS: &[Row] = rows! {
         "in a user namespace crun leaves all binds of a source in one peer group: a mount on one is on each";
     ["crun", "runc"] "end": "refused: *cgroup v2 has nothing like it, only v1*", "exit status: 0", when::always,
         "a limit that cgroup v2 lacks is refused, the others ignore some";
-    ["crun 1.8"] "left|cgroup": "", "yes", has_limits,
-        "crun 1.8 leaves the cgroup of a container whose limits cannot be set";
+    ["crun 1.8", "crun 1.21"] "left|cgroup": "", "yes", has_limits,
+        "crun leaves the cgroup of a container whose limits cannot be set";
+    ["runc"] "end": "refused: *io.bfq.weight*EOPNOTSUPP*", "exit status: 0", when::always,
+        "a weight for a device whose scheduler knows none is refused, runc leaves it out";
     ["crun", "runc"] "end": "refused: *linux.resources.memory.swap: set without memory.limit*", "exit status: 0", when::always,
         "a limit of memory and swap includes one of memory";
     ["crun"] "end": "exit status: 0", "refused: *mount `*`: Invalid argument", empty_mount_label,

@@ -62,8 +62,12 @@ pub(super) const ROWS: &[Row] = rows! {
         "what cannot be granted is left out with a warning: config.md, \"Linux Process\"";
     ["runc 1.1"] "end": "exit status: 0", "refused: *flags: 0x5000: invalid argument*",
         when::unbindable_root, "runc makes the rootfs unbindable, and then cannot bind it";
-    ["crun 1.8"] "report|mounts|/sys/fs/cgroup|source": "cgroup", "cgroup2", when::always,
+    ["crun 1.8", "crun 1.21"] "report|mounts|/sys/fs/cgroup|source": "cgroup", "cgroup2", when::always,
         "vial keeps the source that config.json gives";
+    ["crun", "runc"] "*|apparmor": "unconfined", "* (unconfined)", when::always,
+        "Debian gives the others a profile that confines nothing, and their containers have it";
+    ["crun 1.8", "crun 1.21", "runc 1.1"] "report|mounts|*|options": "*", "*", when::clears_flags,
+        "a bind keeps the flags of the mount that its source lies on; crun clears them, runc where another option is given";
     ["crun 1.8", "crun 1.21"] "rootfs|*": "100644 *", "100700 *", when::always,
         "the mode of a file that is made as a mount's target is the runtime's";
     ["runc"] "rootfs|*": "100644 *", "100755 *", when::always,
