@@ -26,23 +26,23 @@
 //! - VIAL_AS_BUILT=1 uses the binaries in target/ship without building them.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod checks;
 mod distributions;
 mod systems;
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
-use vial_targets::command::OnPath;
 use vial_targets::{ALL, Error, Kernel, Target, USUAL, disk, distribution, kernel, ship};
 use vial_tests::cgroups::Cgroups;
 use vial_tests::runner::{self, Topic, Totals};
 use vial_tests::vm::Root;
 use vial_tests::{engine, system};
 
-use crate::systems::Place;
+use crate::beside::{BESIDE, Beside, Claims};
+use crate::systems::{Differential, Place};
 
 /// The topics that depend on the kernel. On kernels other than the usual one,
 /// `cargo proof` runs only these.
@@ -80,8 +80,8 @@ fn main() -> ExitCode {
         }
         ["--quick"] => proof.everything_on_the_host(false),
         ["--distributions"] => proof.distributions_alone(),
-        [BESIDE] => proof.machines_beside(),
-        ["differential", ref words @ ..] => match systems::Differential::from_words(words) {
+        [BESIDE, claims] => proof.machines_beside(Path::new(claims)),
+        ["differential", ref words @ ..] => match Differential::from_words(words) {
             Some(differential) => proof.differential(differential),
             None => return usage(),
         },
@@ -129,33 +129,36 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The argument with which this program starts itself for half of the machines.
-const BESIDE: &str = "--beside";
-
-/// A second process of this program, which runs half of the machines.
-struct Beside {
-    child: Child,
-    said: PathBuf,
+/// What `cargo proof` runs in machines.
+enum Usual {
+    Machine(Place, &'static str),
+    Engines(Place, &'static str),
+    Differential(Differential),
 }
 
-impl Beside {
-    fn start() -> Result<Self, Error> {
-        let said = ship::output_directory().join("beside.log");
-        let file = File::create(&said).on_path("create", &said)?;
-        let exe = Path::new("/proc/self/exe");
-        let mut command = Command::new(exe);
-        command.arg(BESIDE).stdin(Stdio::null()).stdout(file);
-        Ok(Self { child: command.spawn().on_path("start", exe)?, said })
+/// All of it. Two processes work from the two ends, so the longest come first and last.
+fn usual(x86_64: &'static Target) -> Vec<Usual> {
+    use Usual::Machine;
+    let usual = Place::usual(x86_64, kernel::USUAL, Root::Tmpfs);
+    let systemd = Place::usual(x86_64, kernel::OF_DISK, Root::Systemd);
+    let mut list = vec![
+        Machine(usual, ""),
+        Machine(Place { root: Root::Initramfs, ..usual }, OF_THE_ROOT),
+        Machine(Place { kernel: kernel::OLDEST, ..usual }, OF_THE_KERNEL),
+        Machine(Place { kernel: kernel::NEWEST, ..usual }, OF_THE_KERNEL),
+    ];
+    for target in USUAL.iter().copied().filter(|target| target.name != x86_64.name) {
+        let place = Place::usual(target, target.usual_kernel, Root::Tmpfs);
+        list.push(Machine(place, OF_THE_PROCESSOR));
     }
-
-    /// Waits for it, and prints what it printed.
-    fn end(mut self) -> Result<Totals, Error> {
-        self.child.wait().on_path("wait for", &self.said)?;
-        let said = fs::read_to_string(&self.said).on_path("read", &self.said)?;
-        let (lines, last) = said.trim_end().rsplit_once('\n').unwrap_or_default();
-        println!("{lines}");
-        Totals::read(last).ok_or_else(|| Error::new(format!("it ended without totals: {last}")))
-    }
+    list.extend([
+        Usual::Differential(Differential { cases: 12, ..Differential::default() }),
+        Machine(Place { selinux: true, ..usual }, OF_SELINUX),
+        Machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1),
+        Usual::Engines(systemd, OF_ENGINES),
+        Machine(systemd, OF_SYSTEMD),
+    ]);
+    list
 }
 
 /// The totals of all chapters so far.
@@ -212,8 +215,8 @@ impl Proof {
         }
     }
 
-    /// A machine mostly keeps one processor busy, so half of them run in a second
-    /// process at the same time. Its output is printed at the end.
+    /// A machine mostly keeps one processor busy, so a second process runs others at the
+    /// same time. Its output is printed at the end.
     fn machines(&mut self, all: bool) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let tmpfs = |target, kernel| Place::usual(target, kernel, Root::Tmpfs);
@@ -235,35 +238,44 @@ impl Proof {
             let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
             self.machine(systemd, "");
             self.engines(systemd, "");
-            self.compare(systems::Differential::default());
+            self.compare(Differential::default());
             if let Some(target) = vial_targets::native() {
                 let host = Place { root: Root::Host, ..tmpfs(target, kernel::USUAL) };
                 self.engines(host, WITHOUT_SYSTEMD);
             }
             return;
         }
-        let beside = Beside::start();
-        self.machine(tmpfs(x86_64, kernel::USUAL), "");
-        self.machine(Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) }, OF_THE_ROOT);
-        for kernel in [kernel::OLDEST, kernel::NEWEST] {
-            self.machine(tmpfs(x86_64, kernel), OF_THE_KERNEL);
-        }
+        let claims = match Claims::new() {
+            Ok(claims) => claims,
+            Err(error) => return self.chapter("machines", || Err(error)),
+        };
+        let beside = Beside::start(&claims);
+        let usual = usual(x86_64);
+        self.take_turns(&claims, usual.iter().enumerate());
         self.chapter("machines that ran beside", || beside.and_then(Beside::end));
     }
 
-    /// The machines that run in the second process.
-    fn machines_beside(&mut self) {
+    /// The machines that run in the second process: from the last one on.
+    fn machines_beside(&mut self, claims: &Path) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
-        let systemd = Place::usual(x86_64, kernel::OF_DISK, Root::Systemd);
-        self.machine(systemd, OF_SYSTEMD);
-        let usual = Place::usual(x86_64, kernel::USUAL, Root::Tmpfs);
-        self.machine(Place { cgroups: Cgroups::V1, ..usual }, OF_V1);
-        self.machine(Place { selinux: true, ..usual }, OF_SELINUX);
-        self.engines(systemd, OF_ENGINES);
-        self.compare(systems::Differential { cases: 12, ..Default::default() });
-        for target in USUAL.iter().copied().filter(|target| target.name != x86_64.name) {
-            let place = Place::usual(target, target.usual_kernel, Root::Tmpfs);
-            self.machine(place, OF_THE_PROCESSOR);
+        let usual = usual(x86_64);
+        self.take_turns(&Claims(claims.to_owned()), usual.iter().enumerate().rev());
+    }
+
+    /// Runs the machines that the other process has not taken.
+    fn take_turns<'a>(
+        &mut self,
+        claims: &Claims,
+        machines: impl Iterator<Item = (usize, &'a Usual)>,
+    ) {
+        for (number, usual) in machines {
+            if claims.take(number) {
+                match *usual {
+                    Usual::Machine(place, filter) => self.machine(place, filter),
+                    Usual::Engines(place, filter) => self.engines(place, filter),
+                    Usual::Differential(differential) => self.compare(differential),
+                }
+            }
         }
     }
 
@@ -293,7 +305,7 @@ impl Proof {
     }
 
     /// Builds what the differential test needs, and runs it.
-    fn differential(&mut self, differential: systems::Differential) {
+    fn differential(&mut self, differential: Differential) {
         let host = differential.root == Root::Host;
         self.chapter("packages", || checks::packages(host));
         if let Some(target) = vial_targets::by_name("x86_64") {
@@ -302,7 +314,7 @@ impl Proof {
         self.compare(differential);
     }
 
-    fn compare(&mut self, differential: systems::Differential) {
+    fn compare(&mut self, differential: Differential) {
         let name = format!("differential test, {differential}");
         self.chapter(&name, || differential.run());
     }
