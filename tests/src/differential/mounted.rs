@@ -44,7 +44,7 @@ pub(super) fn mounted_twice(config: &Value, difference: &Difference) -> bool {
 
 /// A mount with recursive access times.
 pub(super) fn recursive_times(config: &Value, _: &Difference) -> bool {
-    const TIMES: [&str; 4] = ["rnoatime", "rrelatime", "rstrictatime", "rnodiratime"];
+    const TIMES: [&str; 5] = ["rnoatime", "rrelatime", "rstrictatime", "rnodiratime", "rdiratime"];
     let mounts = config["mounts"].as_array();
     mounts.into_iter().flatten().any(|mount| texts(&mount["options"]).any(|o| TIMES.contains(&o)))
 }

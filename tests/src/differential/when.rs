@@ -121,7 +121,7 @@ pub(super) fn unbindable_root(config: &Value, _: &Difference) -> bool {
 }
 
 /// The words of two values, sorted.
-fn words(text: &str) -> Vec<&str> {
+pub(super) fn words(text: &str) -> Vec<&str> {
     let mut words: Vec<&str> = text.split(' ').collect();
     words.sort_unstable();
     words

@@ -12,6 +12,8 @@ use super::Row;
 pub(super) const ROWS: &[Row] = rows! {
     ["crun"] "end": "exit status: 0", "refused: AppArmor is not initialized correctly", empty_profile,
         "an empty profile or label is none, as in runc";
+    ["crun"] "end": "exit status: 0", "refused: write file `*apparmor/exec`: Invalid argument", empty_profile,
+        "an empty profile or label is none, as in runc";
     ["crun"] "end": "exit status: 0", "refused: write to `/proc/self/attr/keycreate`: Invalid argument", empty_label,
         "an empty profile or label is none, as in runc";
     ["crun"] "end": "exit status: 0", "refused: mount `*` to `*`: Invalid argument", option_that_crun_lacks,
@@ -30,8 +32,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun forks to join a time namespace, and the process that then ends is PID 1 of the new PID namespace";
     ["crun"] "report|mounts|*|options": "*nodiratime*", "*", nodiratime_in_user_namespace,
         "in a user namespace crun loses the flags of a bind with nodiratime";
-    ["crun 1.21"] "report|mounts|*|options": "* rw", "relatime rw", strictatime_in_user_namespace,
-        "in a user namespace crun loses the flags of a bind with strictatime, which the kernel has locked";
+    ["crun 1.21"] "report|mounts|*|options": "* rw", "relatime rw", access_time_in_user_namespace,
+        "in a user namespace crun loses the flags of a bind with an access time, which the kernel has locked";
     ["crun"] "paths|*|write": "EROFS", "*", nodiratime_in_user_namespace,
         "in a user namespace crun loses the flags of a bind with nodiratime";
     ["crun"] "end": "exit status: 0", "refused: *", synchronised_listener,
@@ -50,6 +52,14 @@ pub(super) const ROWS: &[Row] = rows! {
         "a limit that cgroup v2 lacks is refused, the others ignore some";
     ["crun 1.8", "crun 1.21"] "left|cgroup": "", "yes", has_limits,
         "crun leaves the cgroup of a container whose limits cannot be set";
+    ["runc"] "end": "refused: *linux.intelRdt: no resctrl*", "exit status: 0", when::always,
+        "a class without resctrl is refused, runc leaves it out";
+    ["runc"] "end": "exit status: 0", "refused: *not supported by devices cgroupv1*", when::always,
+        "runc takes no rule away from a wider one, though cgroup v2 could";
+    ["runc"] "paths|*": "EACCES", "*", copied_up_in_user_namespace,
+        "vial's tmpcopyup copies the owner of the directory itself, too";
+    ["crun 1.21", "runc 1.1"] "report|mounts|*|options": "*", "*", recursive_opposites,
+        "of recursive options the later counts; the others set what they clear, crun applies those that are not recursive last, and takes the host's flags away in a user namespace";
     ["runc"] "end": "refused: *io.bfq.weight*EOPNOTSUPP*", "exit status: 0", when::always,
         "a weight for a device whose scheduler knows none is refused, runc leaves it out";
     ["crun", "runc"] "end": "refused: *linux.resources.memory.swap: set without memory.limit*", "exit status: 0", when::always,
@@ -60,6 +70,10 @@ pub(super) const ROWS: &[Row] = rows! {
         "no limits for the network are none";
     ["crun"] "end": "exit status: 0", "refused: cannot set * with cgroupv2*", when::always,
         "vial accepts what cgroup v2 does anyway";
+    ["runc 1.1"] "cgroup|cpu.*": "*", "", is_idle,
+        "runc has cpu.idle since 1.2";
+    ["crun"] "end": "exit status: 0", "refused: cannot set the memory limit lower than its current usage", checks_no_limit,
+        "crun compares the usage with a limit that is not given";
     ["crun 1.8", "runc 1.1"] "cgroup|cpu.max.burst": "*", "", when::always,
         "these versions have no burst";
     ["crun", "runc 1.1"] "cgroup|hugetlb.*.rsvd.max": "*", "", when::always,
@@ -171,12 +185,12 @@ fn nodiratime_in_user_namespace(config: &Value, difference: &Difference) -> bool
             .any(|mount| texts(&mount["options"]).any(|option| option == "nodiratime"))
 }
 
-/// A bind with strictatime, at or above the place.
-fn strictatime_in_user_namespace(config: &Value, difference: &Difference) -> bool {
+/// A bind with an access time, at or above the place.
+fn access_time_in_user_namespace(config: &Value, difference: &Difference) -> bool {
     when::user_namespace(config, difference)
-        && when::covering(config, difference)
-            .iter()
-            .any(|mount| texts(&mount["options"]).any(|option| option == "strictatime"))
+        && when::covering(config, difference).iter().any(|mount| {
+            texts(&mount["options"]).any(|option| ["noatime", "strictatime"].contains(&option))
+        })
 }
 
 /// A rule for a listener, and SECCOMP_FILTER_FLAG_TSYNC.
@@ -239,6 +253,44 @@ fn nosymfollow(config: &Value, difference: &Difference) -> bool {
 /// A rootfsPropagation that is recursive, as it is where nothing is given.
 fn recursive_root_propagation(config: &Value, difference: &Difference) -> bool {
     !when::one_root_propagation(config, difference)
+}
+
+fn is_idle(config: &Value, _: &Difference) -> bool {
+    config["linux"]["resources"]["cpu"]["idle"] == 1
+}
+
+fn checks_no_limit(config: &Value, _: &Difference) -> bool {
+    let memory = &config["linux"]["resources"]["memory"];
+    memory["checkBeforeUpdate"] == true && memory["limit"].is_null()
+}
+
+fn copied_up_in_user_namespace(config: &Value, difference: &Difference) -> bool {
+    when::user_namespace(config, difference)
+        && when::covering(config, difference)
+            .iter()
+            .any(|mount| texts(&mount["options"]).any(|option| option == "tmpcopyup"))
+}
+
+/// Each word that one of the two lacks is that of a recursive option, and the mount has
+/// another one about the same attribute, or the host has locked it.
+fn recursive_opposites<'a>(config: &Value, difference: &'a Difference) -> bool {
+    let (ours, theirs) = (when::words(&difference.ours), when::words(&difference.theirs));
+    let lack = |these: &[&'a str], of: &[&'a str]| -> Vec<&'a str> {
+        of.iter().copied().filter(|word| !these.contains(word)).collect()
+    };
+    let differing = [lack(&ours, &theirs), lack(&theirs, &ours)].concat();
+    let mounts = when::covering(config, difference);
+    let options: Vec<&str> = mounts.iter().flat_map(|mount| texts(&mount["options"])).collect();
+    let locked = when::user_namespace(config, difference);
+    let has = |name: &str| options.contains(&name);
+    let is_explained = |word: &str| {
+        let gives = word.strip_prefix("no").unwrap_or(word);
+        let recursive = [format!("r{word}"), format!("r{gives}")];
+        let plain = [word.to_owned(), gives.to_owned()];
+        let count = recursive.iter().chain(&plain).filter(|name| has(name)).count();
+        recursive.iter().any(|name| has(name)) && (count > 1 || locked && has(&recursive[1]))
+    };
+    !differing.is_empty() && differing.into_iter().all(is_explained)
 }
 
 /// A mount with the option rro, and later rrw.

@@ -184,7 +184,7 @@ pub(super) const ROWS: &[Row] = rows! {
         "runc makes a tmpfs read-only by its path after all mounts";
     ["runc 1.1.15"] "report|mounts|*|propagation": "master shared", "shared", when::slave_root,
         "runc makes the mount below the rootfs private, and with it what is mounted in the rootfs";
-    ["crun 1.21"] "end": "exit status: 0", "refused: internal error: cannot use MS_MOVE with MS_BIND*",
+    ["crun 1.21"] "end": "exit status: 0", "refused: *internal error: cannot use MS_MOVE with MS_BIND*",
         when::recursive_times, "crun takes rrelatime for something else";
     ["crun"] "paths|*": "*", "EACCES", when::later_option,
         "of two options that exclude each other the later counts, as in mount(8)";
