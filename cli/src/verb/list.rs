@@ -58,24 +58,25 @@ impl List {
 
 fn table(containers: &[(Record, Status)]) -> Result<(), Error> {
     let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     for (record, status) in containers {
         let pid = if *status == Status::Stopped { 0 } else { record.pid };
         let bundle = printable(&record.bundle.to_string_lossy());
         let (id, created) = (record.id.clone(), record.created.clone());
-        rows.push([id, pid.to_string(), status.to_string(), bundle, created, user(record.owner)]);
+        let owner = user(&passwd, record.owner);
+        rows.push([id, pid.to_string(), status.to_string(), bundle, created, owner]);
     }
     let widths: Vec<usize> =
         (0..6).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for row in rows {
+    let line = |row: [String; 6]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        print(cells.collect::<Vec<_>>().join("   ").trim_end())?;
-    }
-    Ok(())
+        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+    };
+    print(&rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
-/// The user's name, or `#1000` if passwd(5) has none.
-fn user(uid: u32) -> String {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+/// The user's name, or `#1000` if this passwd(5) has none.
+fn user(passwd: &str, uid: u32) -> String {
     let wanted = uid.to_string();
     let name = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

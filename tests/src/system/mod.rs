@@ -17,6 +17,7 @@ mod chroot;
 mod chroot_verbs;
 mod command_line;
 mod container;
+mod crowd;
 mod debug_log;
 mod device_binds;
 mod doctor;
@@ -95,6 +96,7 @@ pub const ALL: &[&Topic] = &[
     &stuck::TOPIC,
     &hooks::TOPIC,
     &endings::TOPIC,
+    &crowd::TOPIC,
     &events::TOPIC,
     &hostile::TOPIC,
     &terminal::TOPIC,
