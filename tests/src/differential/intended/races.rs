@@ -12,6 +12,8 @@ pub(super) static ROWS: &[Row] = rows! {
         "runc cannot always make its copy of itself read-only: it is busy";
     ["crun"] "end": "exit status: 0", "exit status: 1", last_poststart_has_timeout,
         "crun waits for SIGCHLD of a hook that has a timeout, and gets one signal if the container ends at that moment: run_process_with_stdin_timeout_envp";
+    ["runc 1.1"] "report|mounts|*/mounted*": "*", "", super::rare::source_of_two,
+        "at times runc's container lacks what is mounted below a source that is bound twice, as if it were not mounted on the host; why is not known";
     ["crun"] "calls|*": "E*", "E*", denied_by_a_rule,
         "crun takes a filter out of its cache without looking at errnoRet: calculate_seccomp_checksum";
 };

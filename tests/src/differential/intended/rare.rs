@@ -58,8 +58,12 @@ pub(super) const ROWS: &[Row] = rows! {
         "runc takes no rule away from a wider one, though cgroup v2 could";
     ["runc"] "paths|*": "EACCES", "*", copied_up_in_user_namespace,
         "vial's tmpcopyup copies the owner of the directory itself, too";
-    ["crun 1.21", "runc 1.1"] "report|mounts|*|options": "*", "*", recursive_opposites,
-        "of recursive options the later counts; the others set what they clear, crun applies those that are not recursive last, and takes the host's flags away in a user namespace";
+    ["runc 1.1"] "report|mounts|*|options": "*", "*", recursive_opposites,
+        "of recursive options the later counts; runc 1.1 sets what it clears: recAttrClr in spec_linux.go";
+    ["crun 1.21"] "report|mounts|*|options": "*", "*", recursive_opposites_or_symlinks,
+        "of recursive options the later counts; crun sets what it clears, applies options that are not recursive last, lacks nosymfollow, and takes the host's flags away in a user namespace";
+    ["runc"] "end": "exit status: 0", "refused: *error mounting *operation not permitted*", takes_away_what_is_locked,
+        "vial leaves flags that the host has locked, runc refuses to take them away";
     ["runc"] "end": "refused: *io.bfq.weight*EOPNOTSUPP*", "exit status: 0", when::always,
         "a weight for a device whose scheduler knows none is refused, runc leaves it out";
     ["crun", "runc"] "end": "refused: *linux.resources.memory.swap: set without memory.limit*", "exit status: 0", when::always,
@@ -84,9 +88,7 @@ pub(super) const ROWS: &[Row] = rows! {
         "crun lacks nosymfollow, and runc loses it when it makes a tmpfs read-only";
     ["crun 1.21"] "paths|*": "*", "*", masked_source_of_two,
         "crun masks a path of a shared mount, and with it the same file elsewhere";
-    ["runc 1.1"] "report|mounts|*/mounted*": "*", "", shared_source_of_two,
-        "where the root is shared, runc loses what is mounted below a source that is bound twice";
-    ["crun"] "report|mounts|/sys|options": "*ro", "*rw", when::user_namespace,
+    ["crun"] "report|mounts|/sys|options": "*ro", "*relatime r*", when::user_namespace,
         "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
     ["crun"] "paths|/sys*|write": "EROFS", "*", when::user_namespace,
         "in a user namespace crun may bind the host's /sys, and not read-only: release notes of crun 1.29.1";
@@ -98,6 +100,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "of rro and rrw the later counts; runc 1.1 sets what it clears: recAttrClr in spec_linux.go";
     ["crun 1.8", "crun 1.21"] "report|mounts|*|super": "*mode=755*", "*mode=1755*", when::always,
         "crun makes missing directories with the sticky bit";
+    ["runc"] "report|mounts|*#*": "", "*", propagated_copy,
+        "where mounts are shared, runc's read-only path leaves a copy more below one that lies on it";
     ["runc"] "report|mounts|*#*|options": "*", "*", hidden_copy,
         "vial mounts a bind that is read-only already, and so its copies on shared mounts; runc changes the one afterwards";
     ["runc 1.1"] "hooks|createContainer*|scheduler|*": "*", "*", priority_of_user_namespace,
@@ -207,7 +211,7 @@ fn bind_in_user_namespace(config: &Value, difference: &Difference) -> bool {
             .any(|mount| texts(&mount["options"]).any(|option| option.ends_with("bind")))
 }
 
-fn source_of_two(config: &Value, difference: &Difference) -> bool {
+pub(super) fn source_of_two(config: &Value, difference: &Difference) -> bool {
     let mounts = config["mounts"].as_array().into_iter().flatten();
     let mut sources: Vec<&str> = mounts.filter_map(|mount| mount["source"].as_str()).collect();
     let count = sources.len();
@@ -226,10 +230,6 @@ fn below_source_of_two(config: &Value, difference: &Difference) -> bool {
     };
     when::user_namespace(config, difference)
         && when::covering(config, difference).iter().any(is_of_two)
-}
-
-fn shared_source_of_two(config: &Value, difference: &Difference) -> bool {
-    masked_source_of_two(config, difference) && when::shared_root(config, difference)
 }
 
 /// Rules that runc loads a filter for.
@@ -271,6 +271,31 @@ fn copied_up_in_user_namespace(config: &Value, difference: &Difference) -> bool 
             .any(|mount| texts(&mount["options"]).any(|option| option == "tmpcopyup"))
 }
 
+/// The same, or one lacks nosymfollow, or nodiratime on a read-only path.
+fn recursive_opposites_or_symlinks(config: &Value, difference: &Difference) -> bool {
+    let is_read_only = when::read_only_above(config, difference);
+    let is_lost = |word: &&str| *word == "nosymfollow" || is_read_only && *word == "nodiratime";
+    let without = |text: &str| {
+        let rest = when::words(text).into_iter().filter(|word| !is_lost(word));
+        rest.collect::<Vec<_>>().join(" ")
+    };
+    let (ours, theirs) = (without(&difference.ours), without(&difference.theirs));
+    let is_asked = when::covering(config, difference)
+        .iter()
+        .any(|mount| texts(&mount["options"]).any(|option| option == "rnosymfollow"));
+    let rest = Difference { field: difference.field.clone(), ours, theirs };
+    match is_asked {
+        true => rest.ours == rest.theirs || recursive_opposites(config, &rest),
+        false => recursive_opposites(config, difference),
+    }
+}
+
+/// In a user namespace, a bind with a recursive option that takes a flag away.
+fn takes_away_what_is_locked(config: &Value, difference: &Difference) -> bool {
+    when::user_namespace(config, difference)
+        && has_option(config, &["rsuid", "rdev", "rexec", "rrw"])
+}
+
 /// Each word that one of the two lacks is that of a recursive option, and the mount has
 /// another one about the same attribute, or the host has locked it.
 fn recursive_opposites<'a>(config: &Value, difference: &'a Difference) -> bool {
@@ -303,6 +328,11 @@ fn read_only_and_writable(config: &Value, _: &Difference) -> bool {
 
 fn priority_of_user_namespace(config: &Value, difference: &Difference) -> bool {
     when::user_namespace(config, difference) && when::scheduled(config, difference)
+}
+
+/// Below a read-only path, where mounts propagate.
+fn propagated_copy(config: &Value, difference: &Difference) -> bool {
+    when::read_only_above(config, difference) && !config["linux"]["rootfsPropagation"].is_null()
 }
 
 /// A copy of a read-only path that is on a shared mount.

@@ -182,6 +182,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "runc masks a path by its name once more after it was masked";
     ["runc"] "end": "exit status: 0", "refused: *flags: 0x10*: no such file or directory*", when::always,
         "runc makes a tmpfs read-only by its path after all mounts";
+    ["runc"] "end": "exit status: 0", "refused: *flags: 0x102*: invalid argument*", when::always,
+        "runc makes a tmpfs read-only by its path after all mounts";
     ["runc 1.1.15"] "report|mounts|*|propagation": "master shared", "shared", when::slave_root,
         "runc makes the mount below the rootfs private, and with it what is mounted in the rootfs";
     ["crun 1.21"] "end": "exit status: 0", "refused: *internal error: cannot use MS_MOVE with MS_BIND*",
