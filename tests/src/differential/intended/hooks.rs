@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = rows! {
         "poststop hooks run also after a hook failed: runtime.md, \"Lifecycle\"";
     ["crun", "runc"] "left|hooks": "", "*", seccomp_that_fails,
         "vial refuses the document before its hooks run, the others ignore what is wrong";
-    ["crun", "runc"] "left|hooks": "*", "*createContainer*", terminal_without_devpts,
+    ["crun", "runc"] "left|hooks": "*", "*create*", terminal_without_devpts,
         "vial opens the terminal before these hooks run, the others after";
     ["crun"] "hooks|*|cwd": "@stage@/bundle", "/", devices_in_user_namespace,
         "crun changes to / when it binds devices in a user namespace, and takes that for the bundle";

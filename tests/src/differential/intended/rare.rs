@@ -36,6 +36,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "in a user namespace crun loses the flags of a bind with an access time, which the kernel has locked";
     ["crun"] "paths|*|write": "EROFS", "*", nodiratime_in_user_namespace,
         "in a user namespace crun loses the flags of a bind with nodiratime";
+    ["crun 1.21"] "paths|*|write": "EROFS", "*", access_time_in_user_namespace,
+        "in a user namespace crun loses the flags of a bind with an access time, which the kernel has locked";
     ["crun"] "end": "exit status: 0", "refused: *", synchronised_listener,
         "the kernel refuses a listener together with TSYNC, which changes nothing for a process of one thread";
     ["crun 1.8", "crun 1.21"] "paths|*|mode": "0755", "1755", when::always,
@@ -100,6 +102,8 @@ pub(super) const ROWS: &[Row] = rows! {
         "of rro and rrw the later counts; runc 1.1 sets what it clears: recAttrClr in spec_linux.go";
     ["crun 1.8", "crun 1.21"] "report|mounts|*|super": "*mode=755*", "*mode=1755*", when::always,
         "crun makes missing directories with the sticky bit";
+    ["runc"] "paths|*|write": "EACCES", "EROFS", when::mounted_twice,
+        "runc makes a tmpfs read-only by its path after all mounts";
     ["runc"] "report|mounts|*#*": "", "*", propagated_copy,
         "where mounts are shared, runc's read-only path leaves a copy more below one that lies on it";
     ["runc"] "report|mounts|*#*|options": "*", "*", hidden_copy,
