@@ -1,5 +1,5 @@
 //! containerd on vial by its client ctr(8), with io.containerd.runc.v2 and another
-//! binary, as Kubernetes' kubelet and nerdctl use it.
+//! binary, as nerdctl uses it. Kubernetes calls it by CRI: see [`super::cri`].
 
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,7 @@
-//! The engine tests: podman, containerd, docker and buildah on vial, in a machine
-//! with systemd. podman's tests also run in a machine that borrows the host's
-//! programs. One topic a file, and each test is named after its claim.
+//! The engine tests: podman, containerd (also as Kubernetes calls it), docker and
+//! buildah on vial, in a machine with systemd. podman's tests also run in a machine
+//! that borrows the host's programs. One topic a file, and each test is named after
+//! its claim.
 //!
 //! A claim here is about the engine and vial together: the container is what the
 //! user asks the engine for. `VIAL_RUNTIME=/usr/bin/crun` in the machine shows
@@ -11,6 +12,7 @@ use crate::runner::Topic;
 
 mod buildah;
 mod containerd;
+mod cri;
 mod docker;
 mod exec;
 mod files;
@@ -37,6 +39,10 @@ pub const ALL: &[&Topic] = &[
     &scopes::TOPIC,
     &user::TOPIC,
     &containerd::TOPIC,
+    cri::LIFE,
+    cri::RESOURCES,
+    cri::SECURITY,
+    cri::PLACES,
     &docker::TOPIC,
     &buildah::TOPIC,
 ];
