@@ -60,8 +60,9 @@ const OF_SELINUX: &str = "selinux::,run::,labels,keyring";
 /// The topics that depend on cgroup v1.
 const OF_V1: &str =
     "cgroup_v1::,lifecycle::delete,lifecycle::kill,cgroup::unlisted,update::,events::,oom::";
-/// The engine tests that `cargo proof` runs: of podman only a selection.
-const OF_ENGINES: &str = "user::,containerd::,buildah::,podman-run::";
+/// The engine tests that `cargo proof` runs: of podman and CRI only a selection.
+const OF_ENGINES: &str = "user::,containerd::,cri::output,cri::removed_pod_leaves_nothing,\
+     cri-resources::update_changes_the_limits_of,cri-security::pod_has,buildah::,podman-run::";
 /// The engine tests that work without systemd.
 const WITHOUT_SYSTEMD: &str = "podman-,rootless::";
 
