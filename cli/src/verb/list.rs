@@ -68,11 +68,15 @@ fn table(containers: &[(Record, Status)]) -> Result<(), Error> {
     }
     let widths: Vec<usize> =
         (0..6).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    let line = |row: [String; 6]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
-    };
-    print(&rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
+    let mut text = String::new();
+    for row in &rows {
+        for (cell, width) in row.iter().zip(&widths) {
+            text += &format!("{cell:width$}   ");
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    print(text.trim_end())
 }
 
 /// The user's name, or `#1000` if this passwd(5) has none.
