@@ -1,6 +1,7 @@
 //! A second process of this program, which runs some of the machines.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -50,8 +51,10 @@ impl Claims {
         Ok(Self(directory))
     }
 
-    /// Takes a machine, unless the other process has it.
+    /// Takes a machine, unless the other process has it. With any other error it is taken
+    /// too: rather twice than by nobody.
     pub(crate) fn take(&self, number: usize) -> bool {
-        File::create_new(self.0.join(number.to_string())).is_ok()
+        let made = File::create_new(self.0.join(number.to_string()));
+        !made.is_err_and(|error| error.kind() == ErrorKind::AlreadyExists)
     }
 }
