@@ -185,20 +185,21 @@ fn joined_time_with_new_pids(config: &Value, _: &Difference) -> bool {
         && namespaces().any(|one| one["type"] == "pid" && one["path"].is_null())
 }
 
+/// A mount at or above the place has one of these options.
+fn covered_with(config: &Value, difference: &Difference, names: &[&str]) -> bool {
+    let mounts = when::covering(config, difference);
+    mounts.iter().any(|mount| texts(&mount["options"]).any(|option| names.contains(&option)))
+}
+
 /// A bind with nodiratime, at or above the place.
 fn nodiratime_in_user_namespace(config: &Value, difference: &Difference) -> bool {
-    when::user_namespace(config, difference)
-        && when::covering(config, difference)
-            .iter()
-            .any(|mount| texts(&mount["options"]).any(|option| option == "nodiratime"))
+    when::user_namespace(config, difference) && covered_with(config, difference, &["nodiratime"])
 }
 
 /// A bind with an access time, at or above the place.
 fn access_time_in_user_namespace(config: &Value, difference: &Difference) -> bool {
     when::user_namespace(config, difference)
-        && when::covering(config, difference).iter().any(|mount| {
-            texts(&mount["options"]).any(|option| ["noatime", "strictatime"].contains(&option))
-        })
+        && covered_with(config, difference, &["noatime", "strictatime"])
 }
 
 /// A rule for a listener, and SECCOMP_FILTER_FLAG_TSYNC.
@@ -269,10 +270,7 @@ fn checks_no_limit(config: &Value, _: &Difference) -> bool {
 }
 
 fn copied_up_in_user_namespace(config: &Value, difference: &Difference) -> bool {
-    when::user_namespace(config, difference)
-        && when::covering(config, difference)
-            .iter()
-            .any(|mount| texts(&mount["options"]).any(|option| option == "tmpcopyup"))
+    when::user_namespace(config, difference) && covered_with(config, difference, &["tmpcopyup"])
 }
 
 /// The same, or one lacks nosymfollow, or nodiratime on a read-only path.
@@ -284,9 +282,7 @@ fn recursive_opposites_or_symlinks(config: &Value, difference: &Difference) -> b
         rest.collect::<Vec<_>>().join(" ")
     };
     let (ours, theirs) = (without(&difference.ours), without(&difference.theirs));
-    let is_asked = when::covering(config, difference)
-        .iter()
-        .any(|mount| texts(&mount["options"]).any(|option| option == "rnosymfollow"));
+    let is_asked = covered_with(config, difference, &["rnosymfollow"]);
     let rest = Difference { field: difference.field.clone(), ours, theirs };
     match is_asked {
         true => rest.ours == rest.theirs || recursive_opposites(config, &rest),
