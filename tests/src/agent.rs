@@ -116,6 +116,20 @@ fn serve(
 
 /// Receives one message, and one fd with its first part.
 fn receive(mut from: &UnixStream) -> Result<(Value, OwnedFd), String> {
+    let (mut text, fd) = receive_part(from)?;
+    let state = match serde_json::from_slice(&text) {
+        // crun leaves the connection open.
+        Ok(state) => state,
+        Err(_) => {
+            from.read_to_end(&mut text).map_err(|e| format!("after the first part: {e}"))?;
+            serde_json::from_slice(&text).map_err(|e| e.to_string())?
+        }
+    };
+    Ok((state, fd))
+}
+
+/// Receives the first part of a message, and its fd.
+fn receive_part(from: &UnixStream) -> Result<(Vec<u8>, OwnedFd), String> {
     from.set_read_timeout(Some(Duration::from_secs(5))).map_err(|e| e.to_string())?;
     let mut text = vec![0; 65536];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -130,16 +144,28 @@ fn receive(mut from: &UnixStream) -> Result<(Value, OwnedFd), String> {
         }
     }
     text.truncate(message.bytes);
-    let state = match serde_json::from_slice(&text) {
-        // crun leaves the connection open.
-        Ok(state) => state,
-        Err(_) => {
-            from.read_to_end(&mut text).map_err(|e| format!("after the first part: {e}"))?;
-            serde_json::from_slice(&text).map_err(|e| e.to_string())?
-        }
-    };
     match <[OwnedFd; 1]>::try_from(fds) {
-        Ok([fd]) => Ok((state, fd)),
+        Ok([fd]) => Ok((text, fd)),
         Err(fds) => Err(format!("{} fds came", fds.len())),
     }
+}
+
+/// Answers one call with 0 once the listener is here, and reads the rest of the message
+/// only when the process has ended.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn answer_early(path: &Path) -> std::io::Result<JoinHandle<Result<(), String>>> {
+    let socket = UnixListener::bind(path)?;
+    Ok(std::thread::spawn(move || {
+        let (mut from, _) = socket.accept().map_err(|e| e.to_string())?;
+        let (_, listener) = receive_part(&from)?;
+        let call = sys::next_notification(&listener).map_err(|e| e.to_string())?;
+        sys::answer_notification(&listener, call.id, Some(Ok(0))).map_err(|e| e.to_string())?;
+        let patience = Timespec { tv_sec: 5, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&listener, PollFlags::empty())], Some(&patience))
+            .map_err(|e| e.to_string())?;
+        from.read_to_end(&mut Vec::new()).map_err(|e| e.to_string())?;
+        Ok(())
+    }))
 }

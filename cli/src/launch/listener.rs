@@ -46,17 +46,10 @@ pub fn silent() -> Error {
     .hint("an agent must answer each call with SCMP_ACT_NOTIFY; execve is one of them, or runs after one")
 }
 
-/// Passes the listener of the filter on to the agent, and tells the process so.
-pub fn pass_on(
-    plan: &Plan,
-    channel: &OwnedFd,
-    listener: Option<OwnedFd>,
-    pid: u32,
-) -> Result<(), Error> {
-    let (Some(agent), Some(listener)) = (&plan.agent, listener) else {
-        return Err(Error::new("vial-init sent a listener that the plan does not ask for"));
-    };
-    send(agent, &listener, pid)?;
-    write_all(channel, b"l")
-        .map_err(|errno| Error::errno("tell the process that the listener was sent", errno))
+/// Passes the listener of the filter on to the agent.
+pub fn pass_on(plan: &Plan, listener: Option<OwnedFd>, pid: u32) -> Result<(), Error> {
+    match (&plan.agent, listener) {
+        (Some(agent), Some(listener)) => send(agent, &listener, pid),
+        _ => Err(Error::new("vial-init sent a listener that the plan does not ask for")),
+    }
 }

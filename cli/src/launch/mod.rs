@@ -169,24 +169,25 @@ fn talk(
             Some((Reply::At { gate: Gate::Start, pid }, _)) => return Ok(pid),
             Some((Reply::At { gate: Gate::NetDevices, pid }, _)) => {
                 devices.move_to(pid).map_err(Ended::Watched)?;
-                write_all(channel, b"d").map_err(|errno| failed("tell vial-init", errno))?;
+                let_pass(channel, b"d");
             }
             Some((Reply::At { gate: Gate::Scheduler, pid }, _)) => {
                 set_scheduler(plan, pid).map_err(Ended::Watched)?;
-                let _ = write_all(channel, b"s"); // EPIPE: as above.
+                let_pass(channel, b"s");
             }
             Some((Reply::At { gate: Gate::Listener, pid }, listener)) => {
-                listener::pass_on(plan, channel, listener, pid).map_err(Ended::Watched)?;
+                listener::pass_on(plan, listener, pid).map_err(Ended::Watched)?;
+                let_pass(channel, b"l");
             }
             Some((Reply::At { gate: Gate::Scope, pid }, _)) => {
                 if let Some(scope) = &plan.scope {
                     systemd::adopt(scope, pid, &|| watch.interrupted()).map_err(Ended::Watched)?;
                 }
-                let _ = write_all(channel, b"s"); // EPIPE: it has been killed, as the next reply tells.
+                let_pass(channel, b"s");
             }
             Some((Reply::At { gate: Gate::Hooks, pid }, _)) => {
                 run_hooks(pid).map_err(Ended::Watched)?;
-                let _ = write_all(channel, b"h"); // EPIPE: it has been killed, as the next reply tells.
+                let_pass(channel, b"h");
             }
             Some((Reply::Failed(failed), _)) => {
                 return Err(Ended::Answered(Some(failure::words(plan, &failed))));
@@ -194,6 +195,11 @@ fn talk(
             None => return Err(Ended::Answered(None)),
         }
     }
+}
+
+/// Lets vial-init pass the gate where it waits.
+fn let_pass(channel: &OwnedFd, word: &[u8]) {
+    let _ = write_all(channel, word); // EPIPE: it has ended, and the next reply may say why.
 }
 
 /// Sets the scheduling policy of a process in a user namespace, as its item would.

@@ -10,7 +10,7 @@ use super::container::{self, Container, nothing_left, refused, wait_until, words
 use super::edit;
 use super::seccomp::ARCH;
 use super::userns::{NOBODY, own, rootless, run_as_nobody};
-use crate::agent::{Agent, Answer};
+use crate::agent::{self, Agent, Answer};
 use crate::context::same;
 use crate::runner::topic;
 use crate::sys::Notification;
@@ -31,6 +31,7 @@ topic!(
     agent_that_never_accepts_fails_create[Root],
     agent_that_never_answers_fails_start[Root],
     agent_that_answers_waitid_itself_fails_start[Root],
+    agent_that_answers_before_it_reads_fails_start[Root],
     deleted_before_start_leaves_nothing[Root],
     profiles_that_cannot_work_are_refused[Root],
 );
@@ -353,6 +354,20 @@ fn agent_that_answers_waitid_itself_fails_start(context: &Context) -> Outcome {
     })?;
     let done = context.run_bundle(&bundle)?;
     Ok(refused(&done, "waitid(2): ECHILD")?)
+}
+
+fn agent_that_answers_before_it_reads_fails_start(context: &Context) -> Outcome {
+    let path = context.directory.join("agent");
+    let agent = agent::answer_early(&path).map_err(words)?;
+    let bundle = context.bundle(|config| {
+        deeds(config);
+        notify(config, &path, &["waitid"]);
+        // More than a socket holds, so vial is still writing when the process ends.
+        config["linux"]["seccomp"]["listenerMetadata"] = json!("x".repeat(1 << 20));
+    })?;
+    let done = context.run_bundle(&bundle)?;
+    refused(&done, "waitid(2): ECHILD")?;
+    Ok(same("the agent", agent.join().map_err(|_| "it panicked")?, Ok(()))?)
 }
 
 fn deleted_before_start_leaves_nothing(context: &Context) -> Outcome {
