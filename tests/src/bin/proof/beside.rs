@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use vial_targets::command::OnPath;
 use vial_targets::{Error, ship};
@@ -39,6 +40,9 @@ impl Beside {
     }
 }
 
+/// The file that says that the builds for all targets are done.
+const BUILT: &str = "built";
+
 /// Which machines the two processes have taken: a directory with a file for each.
 pub(crate) struct Claims(pub(crate) PathBuf);
 
@@ -49,6 +53,21 @@ impl Claims {
         let _ = fs::remove_dir_all(&directory); // It exists if there was a run before.
         fs::create_dir_all(&directory).on_path("create", &directory)?;
         Ok(Self(directory))
+    }
+
+    /// Tells the other process that the builds for all targets are done.
+    pub(crate) fn all_is_built(&self) {
+        let _ = File::create(self.0.join(BUILT)); // Without it, the other one waits in vain.
+    }
+
+    /// Waits for that, at most half an hour: without a build, its machine fails.
+    pub(crate) fn await_builds(&self) {
+        for _ in 0..1800 {
+            if self.0.join(BUILT).exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
     }
 
     /// Takes a machine, unless the other process has it. With any other error it is taken

@@ -71,13 +71,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut proof = Proof::default();
     match words[..] {
-        [] => {
-            proof.everything_on_the_host(false);
-            proof.machines(false);
-        }
+        [] => proof.usual(),
         ["--all"] => {
             proof.everything_on_the_host(true);
-            proof.machines(true);
+            proof.all_machines();
         }
         ["--quick"] => proof.everything_on_the_host(false),
         ["--distributions"] => proof.distributions_alone(),
@@ -137,9 +134,17 @@ enum Usual {
     Differential(Differential),
 }
 
+impl Usual {
+    /// Whether it needs a build that `Proof::usual` makes late.
+    fn is_of_another_target(&self) -> bool {
+        matches!(self, Usual::Machine(place, _) if place.target.name != "x86_64")
+    }
+}
+
 /// All of it. Two processes work from the two ends, so the longest come first and last.
-fn usual(x86_64: &'static Target) -> Vec<Usual> {
+fn usual() -> Vec<Usual> {
     use Usual::Machine;
+    let Some(x86_64) = vial_targets::by_name("x86_64") else { return Vec::new() };
     let usual = Place::usual(x86_64, kernel::USUAL, Root::Tmpfs);
     let systemd = Place::usual(x86_64, kernel::OF_DISK, Root::Systemd);
     let mut list = vec![
@@ -175,7 +180,34 @@ impl Default for Proof {
 }
 
 impl Proof {
+    /// What `cargo proof` runs. A machine mostly keeps one processor busy, and so do the
+    /// builds, so a second process runs machines while this one builds for the other
+    /// targets, and then runs machines, too. Its output is printed at the end.
+    fn usual(&mut self) {
+        let at_once =
+            |target: &&Target| target.name == "x86_64" || target.name == std::env::consts::ARCH;
+        let (first, later): (Vec<&Target>, Vec<&Target>) = USUAL.iter().copied().partition(at_once);
+        self.first_on_the_host(false, &first);
+        let claims = match Claims::new() {
+            Ok(claims) => claims,
+            Err(error) => return self.chapter("machines", || Err(error)),
+        };
+        let beside = Beside::start(&claims);
+        self.ship_all(&later);
+        self.distributions(false);
+        claims.all_is_built();
+        self.take_turns(&claims, usual().iter().enumerate());
+        self.chapter("machines that ran beside", || beside.and_then(Beside::end));
+    }
+
     fn everything_on_the_host(&mut self, all: bool) {
+        self.first_on_the_host(all, if all { ALL } else { USUAL });
+        self.distributions(all);
+    }
+
+    /// The checks without containers, the builds for these targets, and the tests on this
+    /// host.
+    fn first_on_the_host(&mut self, all: bool, targets: &[&Target]) {
         self.chapter("packages", || checks::packages(all));
         // This takes minutes, mostly of waiting for the network, so it begins early.
         // If it fails, the chapter that needs the disk tries again and reports it.
@@ -185,12 +217,15 @@ impl Proof {
         self.chapter("format, lints and documentation", checks::lints);
         self.chapter("unit tests", checks::unit_tests);
         self.chapter("vial-init cannot panic", checks::no_panic);
-        for target in if all { ALL } else { USUAL } {
-            self.chapter(&format!("ship {}", target.name), || checks::ship(target));
-        }
+        self.ship_all(targets);
         let own = ship::output_directory().join("ship").join(std::env::consts::ARCH);
         self.chapter("system tests on this host", || systems::native(&own, ""));
-        self.distributions(all);
+    }
+
+    fn ship_all(&mut self, targets: &[&Target]) {
+        for target in targets {
+            self.chapter(&format!("ship {}", target.name), || checks::ship(target));
+        }
     }
 
     /// Builds the target's binaries, unless VIAL_AS_BUILT is set.
@@ -216,51 +251,34 @@ impl Proof {
         }
     }
 
-    /// A machine mostly keeps one processor busy, so a second process runs others at the
-    /// same time. Its output is printed at the end.
-    fn machines(&mut self, all: bool) {
+    /// Every machine with every test that it can run.
+    fn all_machines(&mut self) {
         let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
         let tmpfs = |target, kernel| Place::usual(target, kernel, Root::Tmpfs);
-        if all {
-            for target in ALL {
-                self.machine(tmpfs(target, target.usual_kernel), "");
-            }
-            for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
-                self.machine(tmpfs(x86_64, kernel), "");
-            }
-            self.machine(
-                Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) },
-                OF_THE_ROOT,
-            );
-            for cgroups in [Cgroups::Undelegated, Cgroups::V1, Cgroups::Hybrid] {
-                self.machine(Place { cgroups, ..tmpfs(x86_64, kernel::USUAL) }, "");
-            }
-            self.machine(Place { selinux: true, ..tmpfs(x86_64, kernel::USUAL) }, OF_SELINUX);
-            let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
-            self.machine(systemd, "");
-            self.engines(systemd, "");
-            self.compare(Differential::default());
-            if let Some(target) = vial_targets::native() {
-                let host = Place { root: Root::Host, ..tmpfs(target, kernel::USUAL) };
-                self.engines(host, WITHOUT_SYSTEMD);
-            }
-            return;
+        for target in ALL {
+            self.machine(tmpfs(target, target.usual_kernel), "");
         }
-        let claims = match Claims::new() {
-            Ok(claims) => claims,
-            Err(error) => return self.chapter("machines", || Err(error)),
-        };
-        let beside = Beside::start(&claims);
-        let usual = usual(x86_64);
-        self.take_turns(&claims, usual.iter().enumerate());
-        self.chapter("machines that ran beside", || beside.and_then(Beside::end));
+        for kernel in kernel::ALL.iter().copied().filter(|kernel| *kernel != kernel::USUAL) {
+            self.machine(tmpfs(x86_64, kernel), "");
+        }
+        self.machine(Place { root: Root::Initramfs, ..tmpfs(x86_64, kernel::USUAL) }, OF_THE_ROOT);
+        for cgroups in [Cgroups::Undelegated, Cgroups::V1, Cgroups::Hybrid] {
+            self.machine(Place { cgroups, ..tmpfs(x86_64, kernel::USUAL) }, "");
+        }
+        self.machine(Place { selinux: true, ..tmpfs(x86_64, kernel::USUAL) }, OF_SELINUX);
+        let systemd = Place { root: Root::Systemd, ..tmpfs(x86_64, kernel::OF_DISK) };
+        self.machine(systemd, "");
+        self.engines(systemd, "");
+        self.compare(Differential::default());
+        if let Some(target) = vial_targets::native() {
+            let host = Place { root: Root::Host, ..tmpfs(target, kernel::USUAL) };
+            self.engines(host, WITHOUT_SYSTEMD);
+        }
     }
 
     /// The machines that run in the second process: from the last one on.
     fn machines_beside(&mut self, claims: &Path) {
-        let Some(x86_64) = vial_targets::by_name("x86_64") else { return };
-        let usual = usual(x86_64);
-        self.take_turns(&Claims(claims.to_owned()), usual.iter().enumerate().rev());
+        self.take_turns(&Claims(claims.to_owned()), usual().iter().enumerate().rev());
     }
 
     /// Runs the machines that the other process has not taken.
@@ -270,6 +288,9 @@ impl Proof {
         machines: impl Iterator<Item = (usize, &'a Usual)>,
     ) {
         for (number, usual) in machines {
+            if usual.is_of_another_target() {
+                claims.await_builds();
+            }
             if claims.take(number) {
                 match *usual {
                     Usual::Machine(place, filter) => self.machine(place, filter),
