@@ -44,6 +44,8 @@ pub const ALL: &[&Topic] = &[
     cri::SECURITY,
     cri::PLACES,
     &docker::TOPIC,
+    docker::OPTIONS,
+    docker::LIFE,
     &buildah::TOPIC,
 ];
 

@@ -89,14 +89,9 @@ impl<'a> Podman<'a> {
         Ok(self.context.run(&mut shell)?)
     }
 
-    /// The same in a terminal of 33 rows and 77 columns, made by script(1).
+    /// The same in a terminal of 33 rows and 77 columns.
     pub(super) fn terminal(&self, script: &str) -> Result<Done, String> {
-        let inner = format!("stty rows 33 cols 77; exec {script}");
-        let done = self.shell(&format!("exec script -qec \"{inner}\" /dev/null"))?;
-        // script(1) ends its input with a NUL, which the terminal echoes. A
-        // terminal ends lines with a carriage return.
-        let stdout = done.stdout.replace(['\0', '\r'], "").replace("^@", "");
-        Ok(Done { stdout, ..done })
+        in_terminal(script, |script| self.shell(script))
     }
 
     /// A field of `podman inspect`.
@@ -154,6 +149,19 @@ pub(super) fn archive(podman: &Podman) -> Result<PathBuf, String> {
         podman.success(&["save", "--output", &file.to_string_lossy(), IMAGE])?;
     }
     Ok(file)
+}
+
+/// Runs a shell script in a terminal of 33 rows and 77 columns, made by script(1).
+pub(super) fn in_terminal(
+    script: &str,
+    shell: impl FnOnce(&str) -> Result<Done, String>,
+) -> Result<Done, String> {
+    let inner = format!("stty rows 33 cols 77; exec {script}");
+    let done = shell(&format!("exec script -qec \"{inner}\" /dev/null"))?;
+    // script(1) ends its input with a NUL, which the terminal echoes. A terminal ends
+    // lines with a carriage return.
+    let stdout = done.stdout.replace(['\0', '\r'], "").replace("^@", "");
+    Ok(Done { stdout, ..done })
 }
 
 /// Waits until `holds` returns true.

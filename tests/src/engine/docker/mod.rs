@@ -1,4 +1,7 @@
-//! docker on vial, with the cgroupfs driver.
+//! docker on vial, its default runtime, with the cgroupfs driver.
+
+mod life;
+mod options;
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +13,7 @@ use vial_targets::command::OnPath;
 use crate::context::{Done, same};
 use crate::engine::podman::{Podman, tar, wait_until};
 use crate::engine::printed;
-use crate::runner::topic;
+use crate::runner::{Topic, topic};
 use crate::{Context, Outcome};
 
 topic!(
@@ -21,6 +24,9 @@ topic!(
     docker_update_changes_the_limits[Docker],
     docker_connects_containers_by_its_bridge[Docker],
 );
+
+pub(super) const LIFE: &Topic = &life::TOPIC;
+pub(super) const OPTIONS: &Topic = &options::TOPIC;
 
 struct Docker<'a> {
     context: &'a Context,
@@ -36,6 +42,7 @@ impl<'a> Docker<'a> {
                 "runtimes": { "vial": { "path": context.vial } },
                 "default-runtime": "vial",
                 "exec-opts": ["native.cgroupdriver=cgroupfs"],
+                "live-restore": true,
             });
             fs::create_dir_all("/etc/docker").on_path("create", file)?;
             fs::write(file, settings.to_string()).on_path("write", file)?;
@@ -58,7 +65,37 @@ impl<'a> Docker<'a> {
     fn success(&self, words: &[&str]) -> Result<String, String> {
         printed("docker", words, self.call(words)?)
     }
+
+    /// What a shell in a new container without a network prints, trimmed.
+    fn says(&self, options: &[&str], script: &str) -> Result<String, String> {
+        self.success(&[&RUN, options, &["box", "sh", "-c", script]].concat())
+    }
+
+    /// Runs a shell by `docker run --detach`. Returns the container's name.
+    fn start(&self, options: &[&str], script: &str) -> Result<String, String> {
+        let name = self.context.id();
+        let front = ["run", "--detach", "--network=none", "--name", &name];
+        self.success(&[&front, options, &["box", "sh", "-c", script]].concat())?;
+        Ok(name)
+    }
+
+    /// Runs a shell on the host.
+    fn shell(&self, script: &str) -> Result<Done, String> {
+        Ok(self.context.run(Command::new("sh").args(["-c", script]))?)
+    }
+
+    /// A field of `docker inspect`.
+    fn inspect(&self, name: &str, field: &str) -> Result<String, String> {
+        self.success(&["inspect", "--format", &format!("{{{{.{field}}}}}"), name])
+    }
+
+    /// Removes a container, running or not.
+    fn remove(&self, name: &str) -> Result<(), String> {
+        self.success(&["rm", "--force", "--volumes", name]).map(drop)
+    }
 }
+
+const RUN: [&str; 3] = ["run", "--rm", "--network=none"];
 
 fn docker_run_passes_output_and_exit_code(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
