@@ -20,7 +20,7 @@ topic!(
     docker_top_stats_and_ps_see_the_processes[Docker],
     docker_healthcheck_tells_healthy_from_unhealthy[Docker],
     docker_reports_an_oom_kill[Docker],
-    docker_runs_twenty_containers_at_once[Docker],
+    docker_runs_ten_containers_at_once[Docker],
     docker_removes_a_busy_container_without_a_trace[Docker],
     docker_container_outlives_its_daemon[Docker],
     docker_container_ends_with_its_shim[Docker],
@@ -152,9 +152,9 @@ fn docker_reports_an_oom_kill(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn docker_runs_twenty_containers_at_once(context: &Context) -> Outcome {
+fn docker_runs_ten_containers_at_once(context: &Context) -> Outcome {
     let docker = Docker::ready(context)?;
-    let names: Vec<_> = (0..20).map(|_| context.id()).collect();
+    let names: Vec<_> = (0..10).map(|_| context.id()).collect();
     let run = |name: &String| {
         let mut command = Command::new("docker");
         command.args(["run", "--detach", "--network=none", "--name", name, "box", "sleep", "1000"]);
@@ -165,7 +165,7 @@ fn docker_runs_twenty_containers_at_once(context: &Context) -> Outcome {
     }
     let filter = format!("name={}", context.tag);
     let running = docker.success(&["ps", "--quiet", "--filter", &filter])?;
-    same("the number of running containers", running.lines().count(), 20)?;
+    same("the number of running containers", running.lines().count(), 10)?;
     let all = names.iter().map(String::as_str);
     docker.success(&["rm", "--force"].into_iter().chain(all).collect::<Vec<_>>())?;
     let left = docker.success(&["ps", "--all", "--quiet", "--filter", &filter])?;
