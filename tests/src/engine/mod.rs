@@ -49,6 +49,10 @@ pub const ALL: &[&Topic] = &[
     &buildah::TOPIC,
 ];
 
+/// A seccomp profile in which mkdir(2) has timed out.
+const NO_MKDIR: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls":
+        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 110}]}"#;
+
 /// What an engine's program printed, trimmed. It must have succeeded.
 fn printed(program: &str, words: &[&str], done: Done) -> Result<String, String> {
     let done = done.success().map_err(|why| format!("{program} {}: {why}", words.join(" ")))?;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::context::same;
+use crate::engine::NO_MKDIR;
 use crate::engine::podman::Podman;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -124,9 +125,7 @@ fn no_new_privileges_is_set_on_request(context: &Context) -> Outcome {
 fn seccomp_profile_is_the_one_given(context: &Context) -> Outcome {
     let podman = Podman::ready(context)?;
     let profile = context.directory.join("profile.json");
-    let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls":
-        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 110}]}"#;
-    fs::write(&profile, text).map_err(|error| error.to_string())?;
+    fs::write(&profile, NO_MKDIR).map_err(|error| error.to_string())?;
     let option = format!("--security-opt=seccomp={}", profile.display());
     let said = podman.says(&[&option], "probe mkdir /tmp/x; touch /tmp/y && echo touched")?;
     Ok(same("what it may do", said.as_str(), "ETIMEDOUT\ntouched")?)

@@ -56,8 +56,9 @@ impl Claims {
     }
 
     /// Tells the other process that the builds for all targets are done.
-    pub(crate) fn all_is_built(&self) {
-        let _ = File::create(self.0.join(BUILT)); // Without it, the other one waits in vain.
+    pub(crate) fn all_is_built(&self) -> Result<(), Error> {
+        let file = self.0.join(BUILT);
+        File::create(&file).map(drop).on_path("create", &file)
     }
 
     /// Waits for that, at most half an hour: without a build, its machine fails.

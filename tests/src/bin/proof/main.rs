@@ -195,8 +195,10 @@ impl Proof {
         let beside = Beside::start(&claims);
         self.ship_all(&later);
         self.distributions(false);
-        claims.all_is_built();
-        self.take_turns(&claims, usual().iter().enumerate());
+        match claims.all_is_built() {
+            Ok(()) => self.take_turns(&claims, usual().iter().enumerate()),
+            Err(error) => self.chapter("machines", || Err(error)),
+        }
         self.chapter("machines that ran beside", || beside.and_then(Beside::end));
     }
 

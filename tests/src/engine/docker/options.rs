@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Docker, RUN};
 use crate::context::same;
+use crate::engine::NO_MKDIR;
 use crate::engine::podman::in_terminal;
 use crate::runner::topic;
 use crate::{Context, Outcome};
@@ -119,9 +120,7 @@ fn docker_security_options_are_applied(context: &Context) -> Outcome {
     let said = docker.says(&options.each_ref().map(String::as_str), script)?;
     same("as asked for", said.as_str(), "1 0\nunconfined")?;
     let profile = context.directory.join("profile.json");
-    let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls":
-        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 110}]}"#;
-    fs::write(&profile, text).map_err(|error| error.to_string())?;
+    fs::write(&profile, NO_MKDIR).map_err(|error| error.to_string())?;
     let option = format!("--security-opt=seccomp={}", profile.display());
     let said = docker.says(&[&option], "probe mkdir /tmp/x; touch /tmp/y && echo touched")?;
     Ok(same("under a profile", said.as_str(), "ETIMEDOUT\ntouched")?)
